@@ -1,0 +1,32 @@
+"""Datasets: one file each, one small protocol, one explicit dict as the registry."""
+
+from __future__ import annotations
+
+from landslide_lib.datasets.base import BadFileError, Dataset, DatasetNotFoundError, Sample
+from landslide_lib.datasets.bijie import Bijie
+from landslide_lib.datasets.files import cache_root, data_root
+from landslide_lib.datasets.landslide4sense import Landslide4Sense
+from landslide_lib.datasets.pack import Packed, Verdict, load, verify
+from landslide_lib.datasets.synthetic import Synthetic
+
+DATASETS: dict[str, Dataset] = {
+    "synthetic": Synthetic(),
+    "bijie": Bijie(),
+    "landslide4sense": Landslide4Sense(),
+}
+
+__all__ = [
+    "DATASETS", "BadFileError", "Dataset", "DatasetNotFoundError", "Packed", "Sample", "Verdict",
+    "cache_root", "data_root", "get", "load", "verify",
+]  # fmt: skip
+
+
+def get(name: str) -> Dataset:
+    """Return a dataset by name.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"dataset = {name!r}: unknown; allowed: {', '.join(DATASETS)}")
+    return DATASETS[name]

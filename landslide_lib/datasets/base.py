@@ -1,0 +1,153 @@
+"""What a dataset is, and how it says that a file is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class DatasetNotFoundError(FileNotFoundError):
+    """The files of a dataset are not there; the message says how to get them."""
+
+
+class BadFileError(ValueError):
+    """A file that cannot be used, what is wrong with it, and what to do."""
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}. {remedy}")
+        self.path, self.problem = path, problem
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset, not yet read.
+
+    Attributes:
+        id: Unique in its dataset.
+        group: The scene it was cut from; images of one group are neighbours.
+        image: Its file; None for a simulated image.
+        mask: The file of its mask; None where no mask file belongs to it.
+        part: `train`, `valid` or `test` where the publisher splits the dataset.
+        region: Where the scene lies, if that is known.
+    """
+
+    id: str
+    group: str
+    image: Path | None = None
+    mask: Path | None = None
+    part: str = "train"
+    region: str = ""
+    files: tuple[Path, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        files = tuple(path for path in (self.image, self.mask) if path is not None)
+        object.__setattr__(self, "files", files)
+
+
+class Dataset(Protocol):
+    """The protocol of a segmentation dataset.
+
+    Attributes:
+        name: Its key in `DATASETS`, and the name of its folder under the data root.
+        bands: The names of its bands, in the order of the file.
+        scale: What one unit of the packed image is, for a figure's caption.
+        about: One sentence with the source.
+        remedy: What to type, or to do, when it is not there.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    scale: str
+    about: str
+    remedy: str
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the images below the data root, in the dataset's own order.
+
+        Raises:
+            DatasetNotFoundError: Nothing of the dataset is there.
+            BadFileError: Two files that belong together do not stand together.
+        """
+        ...
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}.
+
+        Raises:
+            BadFileError: The file is truncated, or of the wrong key, shape, dtype or value.
+        """
+        ...
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """16 hexadecimal digits that change when any byte of the data changes."""
+        ...
+
+    def download(self, root: Path) -> Path:
+        """Fetch the dataset below the data root and return its folder."""
+        ...
+
+
+REDO = "Fetch the file again, or leave it out with --skip-bad"
+
+
+def read_picture(path: Path, flags: int) -> NDArray[np.uint8]:
+    """Read a JPEG or PNG.
+
+    Args:
+        path: The file.
+        flags: OpenCV's, such as `cv2.IMREAD_COLOR_RGB`.
+
+    Returns:
+        (H, W, 3) or (H, W) uint8.
+
+    Raises:
+        BadFileError: Missing, empty, truncated or not a picture.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise BadFileError(path, f"cannot be read ({error.strerror})", REDO) from None
+    # OpenCV fills the missing part of a truncated picture with gray and says nothing.
+    ends = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
+    end = ends.get(data[:2].tobytes())
+    if end is not None and end not in data[-64:].tobytes():
+        raise BadFileError(path, "is truncated", REDO)
+    picture = cv2.imdecode(data, flags) if len(data) else None
+    if picture is None:
+        raise BadFileError(path, "is not a JPEG or PNG that can be read", REDO)
+    return np.asarray(picture, np.uint8)
+
+
+def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+    """Turn a mask of {0, 1} or {0, 255} into uint8 {0, 1}.
+
+    Raises:
+        BadFileError: Not two-dimensional, or other values.
+    """
+    if raw.ndim != 2:
+        raise BadFileError(path, f"mask has shape {raw.shape}, not (H, W)", REDO)
+    values = np.unique(raw)
+    strange = [v for v in values.tolist() if v not in (0, 1, 255)]
+    if strange:
+        shown = ", ".join(f"{v:g}" for v in strange[:3])
+        raise BadFileError(path, f"mask holds {shown}; only 0, 1 and 255 are allowed", REDO)
+    return np.asarray(raw > 0, np.uint8)
+
+
+def same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
+    """Refuse an image and a mask that differ in height or width.
+
+    Raises:
+        BadFileError: They do.
+    """
+    if image.shape[:2] != mask.shape[:2]:
+        assert sample.mask is not None
+        raise BadFileError(
+            sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}", REDO
+        )

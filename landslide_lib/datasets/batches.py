@@ -1,0 +1,134 @@
+"""Whole batches by index, on the device where they fit: no per-sample Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.split import Indices
+
+Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> Tensor:
+    """Return the mean of each band over some images, (C, 1, 1) float32.
+
+    The report divides each band by its mean (slide I-D); the mean is that of the training
+    images only. A band whose mean is nearly 0 is divided by 1.
+    """
+    columns = band_indices(packed, bands)
+    total = np.zeros(len(columns))
+    for chunk in np.array_split(indices, max(1, len(indices) // 256)):
+        total += packed.images[chunk][:, columns].astype(np.float64).mean((2, 3)).sum(0)
+    mean = total / len(indices)
+    mean[np.abs(mean) < 1e-6] = 1.0
+    return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+
+
+def band_indices(packed: Packed, bands: Sequence[str]) -> list[int]:
+    """Return the positions of bands by name; () stands for all of them.
+
+    Raises:
+        ValueError: The dataset has no such band.
+    """
+    missing = [name for name in bands if name not in packed.bands]
+    if missing:
+        raise ValueError(
+            f"bands: {packed.name} has no {', '.join(missing)}; it has {', '.join(packed.bands)}"
+        )
+    return [packed.bands.index(name) for name in (bands or packed.bands)]
+
+
+class Batches:
+    """Batches of a part of a packed dataset, in an order that seed and epoch decide.
+
+    Args:
+        packed: The dataset.
+        indices: Which images.
+        batch: Images a batch; a training epoch drops the images that do not fill one.
+        means: (C, 1, 1), from `band_means`.
+        bands: By name, () for all.
+        device: Where batches are made; the images are moved there once if at most half of
+            its free memory is taken by them.
+        seed: None keeps the order and every image (validation, test); a number shuffles.
+        augment: Applied to a batch on the device: (images, masks, generator) to the same.
+        rank: Of this process among `world`, which share the batches of an epoch.
+        world: How many processes train together.
+
+    Yields:
+        Images (B, C, S, S) float32 in channels_last, masks (B, 1, S, S) float32 in {0, 1}.
+    """
+
+    def __init__(
+        self,
+        packed: Packed,
+        indices: Indices,
+        batch: int,
+        means: Tensor,
+        *,
+        bands: Sequence[str] = (),
+        device: torch.device | str = "cpu",
+        seed: int | None = None,
+        augment: Augment | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.batch, self.seed, self.augment = batch, seed, augment
+        self.rank, self.world, self.epoch = rank, world, 0
+        self.device = torch.device(device)
+        self.means = means.to(self.device)
+        self.columns = band_indices(packed, bands)
+        self.packed, self.indices = packed, indices
+        self.resident: tuple[Tensor, Tensor] | None = None
+        size = packed.images[0].nbytes * len(indices)
+        if size < _free(self.device) / 2:
+            images = np.ascontiguousarray(packed.images[indices][:, self.columns])
+            masks = torch.from_numpy(np.ascontiguousarray(packed.masks[indices]))
+            self.resident = torch.from_numpy(images).to(self.device), masks.to(self.device)
+
+    def __len__(self) -> int:
+        """Batches of this process in an epoch."""
+        images = len(self.indices)
+        if self.seed is None:
+            return -(-images // self.batch)
+        return max(1, images // (self.batch * self.world))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Decide the order and the augmentation of the next pass."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = np.arange(len(self.indices))
+        generator = torch.Generator()
+        if self.seed is not None:
+            # Of seed and epoch alone: a resumed run sees what the whole run would have seen.
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099 + self.rank)
+            order = order[self.rank :: self.world]
+        for step in range(len(self)):
+            images, masks = self._gather(order[step * self.batch : (step + 1) * self.batch])
+            images = images.float().div_(self.means)
+            masks = masks[:, None].float()
+            if self.augment is not None:
+                images, masks = self.augment(images, masks, generator)
+            yield images.contiguous(memory_format=torch.channels_last), masks
+
+    def _gather(self, places: Indices) -> tuple[Tensor, Tensor]:
+        if self.resident is not None:
+            chosen = torch.from_numpy(places).to(self.device)
+            return self.resident[0][chosen], self.resident[1][chosen]
+        rows = np.sort(self.indices[places])
+        images = torch.from_numpy(self.packed.images[rows][:, self.columns])
+        masks = torch.from_numpy(self.packed.masks[rows])
+        return images.to(self.device), masks.to(self.device)
+
+
+def _free(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    # The arrays are memory-mapped; a copy of up to 4 GB in memory costs little on any laptop.
+    return 8e9

@@ -1,0 +1,108 @@
+"""The Bijie landslide dataset: RGB of TripleSat with masks (Ji et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+
+from landslide_lib.datasets.base import (
+    BadFileError,
+    DatasetNotFoundError,
+    Sample,
+    as_mask,
+    read_picture,
+    same_size,
+)
+from landslide_lib.datasets.files import hash_files
+
+#: Where the publisher serves it; Ji et al. give no checksum, so none is invented here.
+ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
+
+
+class Bijie:
+    """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
+
+    Reads the original (PNG at native size, with a DEM that is left alone) and reduced JPEG
+    copies of the same layout: `landslide/{image,mask}` and `non-landslide/image`, in
+    `bijie/` or `Bijie-landslide-dataset/`. An image of `non-landslide` has an empty mask.
+
+    Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
+    """
+
+    name = "bijie"
+    bands: tuple[str, ...] = ("R", "G", "B")
+    scale = "digital number / 255"
+    about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
+    remedy = "landslide data download bijie"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List landslides first, then the rest, each in the order of its file names.
+
+        Scenes are not published: each image is a group of its own.
+        """
+        home = next(
+            (root / name for name in (self.name, "Bijie-landslide-dataset")
+             if (root / name / "landslide").is_dir()),
+            None,
+        )  # fmt: skip
+        if home is None:
+            raise DatasetNotFoundError(
+                f"bijie: no {root / self.name / 'landslide'}. Set LANDSLIDE_DATA to the folder "
+                f"that holds bijie/, or get it with `{self.remedy}`"
+            )
+        masks = {path.stem: path for path in pictures(home / "landslide" / "mask")}
+        found = []
+        for image in pictures(home / "landslide" / "image"):
+            # A missing mask is named by the file that ought to be there, when it is read.
+            mask = masks.get(image.stem, home / "landslide" / "mask" / f"{image.stem}.png")
+            found.append(Sample(image.stem, image.stem, image, mask))
+        for image in pictures(home / "non-landslide" / "image"):
+            found.append(Sample(f"non/{image.stem}", f"non/{image.stem}", image))
+        if not found:
+            raise DatasetNotFoundError(f"bijie: {home} holds no image. Get it with `{self.remedy}`")
+        return found
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read RGB in 0..1 and the mask."""
+        assert sample.image is not None
+        image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+        if sample.mask is None:
+            return unit(image), np.zeros(image.shape[:2], np.uint8)
+        if not sample.mask.is_file():
+            raise BadFileError(
+                sample.mask, "mask is missing", "Fetch it again, or leave the image out with"
+                " --skip-bad",
+            )  # fmt: skip
+        mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
+        same_size(image, mask, sample)
+        return unit(image), mask
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash names and bytes of all files."""
+        return hash_files(samples)
+
+    def download(self, root: Path, address: str = ADDRESS) -> Path:
+        """Fetch and unpack the publisher's archive (about 1.2 GB)."""
+        pooch.retrieve(
+            address, known_hash=None, path=root, fname="Bijie-landslide-dataset.zip",
+            processor=pooch.Unzip(extract_dir="."), progressbar=False,
+        )  # fmt: skip
+        return root / "Bijie-landslide-dataset"
+
+
+def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale digital numbers of 8 bits to 0..1."""
+    return np.asarray(picture, np.float32) / np.float32(255)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the JPEG and PNG files of a folder in the order of their names."""
+    kinds = {".jpg", ".jpeg", ".png"}
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in kinds)

@@ -1,0 +1,157 @@
+"""Landslide4Sense: 128x128 patches of Sentinel-2 with slope and DEM (Ghorbanzadeh et al. 2022)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.bands import L4S
+from landslide_lib.datasets.base import (
+    REDO,
+    BadFileError,
+    DatasetNotFoundError,
+    Sample,
+    as_mask,
+    same_size,
+)
+from landslide_lib.datasets.files import hash_files
+
+#: Said to carry the masks of all three parts; no checksum of it is known.
+REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
+SIZE = 128
+#: Publisher's folder, mirror's folder, our name of the part.
+PARTS = (
+    ("TrainData", "train", "train"),
+    ("ValidData", "validation", "valid"),
+    ("TestData", "test", "test"),
+)
+#: Consecutive patches that count as one scene until the scenes are known. Patch n and n + 1
+#: are neighbours, n and n + 41 too (rows of 41), so a block of some rows keeps most of them
+#: together; the book measures what is left.
+BLOCK = 164
+
+
+class Landslide4Sense:
+    """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
+
+    Reads both layouts met in the wild: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and
+    `images/train/image_N.h5, annotations/train/mask_N.h5`. HDF5 keys `img` and `mask`. A part
+    whose folder of masks is missing has no truth: its images are read with an empty mask and
+    never trained or tested on.
+
+    Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
+    """
+
+    name = "landslide4sense"
+    bands: tuple[str, ...] = L4S
+    scale = "rescaled, about 1 per band"
+    about = "Landslide4Sense, 12 Sentinel-2 bands, slope, DEM (Ghorbanzadeh et al. 2022)"
+    remedy = "landslide data download landslide4sense"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the patches of all parts in the order of their numbers.
+
+        Consecutive numbers are neighbours in a scene; a block of them is a group.
+        """
+        home = root / self.name
+        found: list[Sample] = []
+        for original, mirror, part in PARTS:
+            for images, masks in (
+                (home / original / "img", home / original / "mask"),
+                (home / "images" / mirror, home / "annotations" / mirror),
+            ):
+                found += _part(images, masks, part)
+        if not found:
+            raise DatasetNotFoundError(
+                f"landslide4sense: no image_N.h5 below {home}. Set LANDSLIDE_DATA to the folder "
+                f"that holds landslide4sense/, or get it with `{self.remedy}`"
+            )
+        return found
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read 14 bands and the mask."""
+        assert sample.image is not None
+        shape = (SIZE, SIZE, len(self.bands))
+        image = read_array(sample.image, "img", shape)
+        if sample.mask is None:
+            return image.astype(np.float32), np.zeros((SIZE, SIZE), np.uint8)
+        mask = as_mask(read_array(sample.mask, "mask", (SIZE, SIZE)), sample.mask)
+        same_size(image, mask, sample)
+        return image.astype(np.float32), mask
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash names and bytes of all files."""
+        return hash_files(samples)
+
+    def download(
+        self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None
+    ) -> Path:
+        """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped."""
+        from huggingface_hub import snapshot_download
+
+        folder = snapshot_download(
+            repository, repo_type="dataset", local_dir=root / self.name, endpoint=endpoint,
+            allow_patterns=["images/*", "annotations/*"],
+        )  # fmt: skip
+        return Path(folder)
+
+
+def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Read one array of an HDF5 file.
+
+    Args:
+        path: The file.
+        key: Of the array in it.
+        shape: That it must have.
+
+    Returns:
+        The array, of numbers, all finite.
+
+    Raises:
+        BadFileError: Missing, truncated, wrong key, wrong shape, no numbers, NaN or infinite.
+    """
+    if not path.is_file():
+        raise BadFileError(path, "is missing", REDO)
+    try:
+        with h5py.File(path, "r") as file:
+            if key not in file:
+                keys = ", ".join(file) or "none"
+                raise BadFileError(path, f"has no key {key!r}; it has: {keys}", REDO)
+            node = file[key]
+            if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub":
+                kind = node.dtype if isinstance(node, h5py.Dataset) else "a group"
+                raise BadFileError(path, f"{key} holds {kind}, no numbers", REDO)
+            if node.shape != shape:
+                raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}", REDO)
+            array = node[()]
+    except OSError as error:
+        raise BadFileError(path, f"is truncated or no HDF5 file ({error})", REDO) from None
+    if not np.isfinite(array).all():
+        raise BadFileError(path, f"{key} holds NaN or infinite values", REDO)
+    return np.asarray(array, np.float64)
+
+
+def _part(images: Path, masks: Path, part: str) -> list[Sample]:
+    if not images.is_dir():
+        return []
+    numbered = []
+    for path in images.iterdir():
+        match = re.fullmatch(r"image_(\d+)\.h5", path.name)
+        if match:
+            numbered.append((int(match[1]), path))
+    truth = masks.is_dir()
+    return [
+        Sample(
+            id=f"{part}/{number}",
+            group=f"{part}/{(number - 1) // BLOCK}",
+            image=path,
+            mask=masks / f"mask_{number}.h5" if truth else None,
+            part=part if truth else f"{part}, no masks",
+        )
+        for number, path in sorted(numbered)
+    ]

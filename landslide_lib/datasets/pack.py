@@ -1,0 +1,269 @@
+"""A dataset as memory-mapped arrays of one image size: made once, then read by index."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from landslide_lib import parts
+from landslide_lib.datasets.base import BadFileError, Dataset, Sample
+from landslide_lib.datasets.files import cache_root, data_root, listing
+
+#: Of the layout of the packed files and of how an image is resized.
+REVISION = parts.REVISIONS.get("pack", 1)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A packed dataset.
+
+    Attributes:
+        name: The dataset's.
+        images: (N, bands, S, S) float16, memory-mapped.
+        masks: (N, S, S) uint8 in {0, 1}, memory-mapped.
+        bands: Their names.
+        ids: Of the N images.
+        groups: The scene of each.
+        parts: The publisher's part of each: `train`, `valid` or `test`.
+        regions: Where each scene lies; "" if that is not known.
+        fingerprint: Of the source files and the exclusions.
+        excluded: Files that `skip_bad` left out, each with what is wrong with it.
+    """
+
+    name: str
+    images: NDArray[np.float16]
+    masks: NDArray[np.uint8]
+    bands: tuple[str, ...]
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    parts: tuple[str, ...]
+    regions: tuple[str, ...]
+    fingerprint: str
+    excluded: tuple[dict[str, str], ...]
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """(N,) whether an image holds a landslide pixel."""
+        return np.asarray(self.masks.any(axis=(1, 2)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def load(
+    dataset: Dataset,
+    image_size: int,
+    *,
+    root: Path | None = None,
+    cache: Path | None = None,
+    skip_bad: bool = False,
+) -> Packed:
+    """Return a dataset packed at an image size, packing it on first use.
+
+    Images are resized to a square (area averaging when they shrink), so the aspect of an
+    oblong image changes; a pixel of the small mask is landslide where at least half of
+    the area that it covers is. Metrics are those of the resized masks.
+
+    Args:
+        dataset: What to load.
+        image_size: S, in pixels.
+        root: The data root; by default `LANDSLIDE_DATA`.
+        cache: Where packed arrays are kept; by default `LANDSLIDE_CACHE`.
+        skip_bad: Leave unusable files out and list them, where otherwise the first one ends
+            the packing.
+
+    Returns:
+        The packed dataset, memory-mapped.
+
+    Raises:
+        DatasetNotFoundError: It is not there.
+        BadFileError: A file cannot be used, and `skip_bad` is not set.
+    """
+    samples = dataset.samples(root or data_root())
+    cache = cache or cache_root()
+    cache.mkdir(parents=True, exist_ok=True)
+    kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{REVISION}{'s' * skip_bad}"
+    folder = cache / kind
+    with FileLock(cache / f"{kind}.lock"):
+        if not folder.is_dir():
+            _pack(dataset, samples, image_size, folder, skip_bad)
+    return _open(dataset.name, folder)
+
+
+def _open(name: str, folder: Path) -> Packed:
+    about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+    return Packed(
+        name=name,
+        images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
+        masks=np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False),
+        bands=tuple(about["bands"]),
+        ids=tuple(about["ids"]),
+        groups=tuple(about["groups"]),
+        parts=tuple(about["parts"]),
+        regions=tuple(about["regions"]),
+        fingerprint=about["fingerprint"],
+        excluded=tuple(about["excluded"]),
+    )
+
+
+def _pack(
+    dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool
+) -> None:
+    """Write into a folder beside the final one and rename it: complete or not there."""
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        shape = (len(samples), len(dataset.bands), size, size)
+        images = np.lib.format.open_memmap(scratch / "all.npy", "w+", np.float16, shape)
+        masks = np.zeros((len(samples), size, size), np.uint8)
+        kept: list[Sample] = []
+        excluded: list[dict[str, str]] = []
+        bar = tqdm(total=len(samples), desc=f"packing {dataset.name}", disable=None, leave=False)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for sample, result in zip(
+                samples, pool.map(lambda s: _read(dataset, s, size), samples), strict=True
+            ):
+                bar.update()
+                if isinstance(result, BadFileError):
+                    if not skip_bad:
+                        raise result
+                    path = result.path
+                    where = f"{path.parent.name}/{path.name}"
+                    excluded.append({"file": where, "problem": result.problem})
+                    continue
+                images[len(kept)], masks[len(kept)] = result
+                kept.append(sample)
+        bar.close()
+        if not kept:
+            raise BadFileError(folder, f"no usable image in {dataset.name}", dataset.remedy)
+        images.flush()
+        if excluded:
+            np.save(scratch / "images.npy", images[: len(kept)])
+            (scratch / "all.npy").unlink()
+        else:
+            (scratch / "all.npy").rename(scratch / "images.npy")
+        np.save(scratch / "masks.npy", masks[: len(kept)])
+        about = {
+            "bands": dataset.bands,
+            "ids": [sample.id for sample in kept],
+            "groups": [sample.group for sample in kept],
+            "parts": [sample.part for sample in kept],
+            "regions": [sample.region for sample in kept],
+            "fingerprint": dataset.fingerprint(kept),
+            "excluded": excluded,
+        }
+        (scratch / "about.json").write_text(json.dumps(about))
+        scratch.rename(folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def _read(
+    dataset: Dataset, sample: Sample, size: int
+) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
+    try:
+        image, mask = dataset.read(sample)
+    except BadFileError as error:
+        return error
+    return resize(image, mask, size)
+
+
+def resize(
+    image: NDArray[np.float32], mask: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+    """Resize (H, W, C) and (H, W) to (C, size, size) float16 and (size, size) uint8."""
+    if image.shape[:2] != (size, size):
+        smaller = image.shape[0] * image.shape[1] > size * size
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        # Band by band: OpenCV resizes four channels at most by area.
+        bands = [cv2.resize(image[..., c], (size, size), interpolation=how)
+                 for c in range(image.shape[2])]  # fmt: skip
+        image = np.stack(bands, axis=-1)
+        share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=how)
+        mask = (share >= 0.5).astype(np.uint8)
+    return image.transpose(2, 0, 1).astype(np.float16), mask
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that `verify` found unusable."""
+
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` found of a dataset: counts, shapes, ranges, and each bad file."""
+
+    name: str
+    images: int
+    with_landslide: int
+    landslide_share: float
+    sizes: tuple[str, ...]
+    bands: dict[str, dict[str, float]]
+    bad: tuple[Problem, ...]
+
+    def asdict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
+    """Read every file of a dataset and say what is there and what is wrong.
+
+    Args:
+        dataset: What to verify.
+        root: The data root; by default `LANDSLIDE_DATA`.
+
+    Returns:
+        The verdict; `bad` is empty where every file can be used.
+
+    Raises:
+        DatasetNotFoundError: It is not there.
+    """
+    bad, sizes, stats = [], set(), []
+    positive = pixels = landslide = images = 0
+    samples = dataset.samples(root or data_root())
+    for sample in tqdm(samples, desc=f"verifying {dataset.name}", disable=None, leave=False):
+        try:
+            image, mask = dataset.read(sample)
+        except BadFileError as error:
+            bad.append(Problem(str(error.path), error.problem))
+            continue
+        images += 1
+        sizes.add(image.shape[:2])
+        positive += bool(mask.any())
+        pixels += mask.size
+        landslide += int(mask.sum())
+        flat = image.reshape(-1, image.shape[2]).astype(np.float64)
+        stats.append((flat.min(0), flat.max(0), flat.sum(0), (flat**2).sum(0), len(flat)))
+    bands = {}
+    if stats:
+        low, high, total, square, count = (np.array(column) for column in zip(*stats, strict=True))
+        mean = total.sum(0) / count.sum()
+        std = np.sqrt(np.maximum(square.sum(0) / count.sum() - mean**2, 0))
+        for i, name in enumerate(dataset.bands):
+            bands[name] = {
+                "min": float(low.min(0)[i]), "max": float(high.max(0)[i]),
+                "mean": float(mean[i]), "std": float(std[i]),
+            }  # fmt: skip
+    ordered = sorted(sizes)
+    shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
+    return Verdict(
+        dataset.name, images, positive, landslide / pixels if pixels else 0.0,
+        tuple(shown), bands, tuple(bad),
+    )  # fmt: skip

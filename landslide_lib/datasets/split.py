@@ -1,0 +1,61 @@
+"""Train, validation and test images of a packed dataset."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold, StratifiedGroupKFold
+
+from landslide_lib.datasets.pack import Packed
+from landslide_lib.parts import Split
+
+Indices = NDArray[np.int64]
+
+
+def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
+    """Split a packed dataset.
+
+    Args:
+        packed: The dataset; only the publisher's `train` part is split, because the others
+            belong to another domain (Landslide4Sense) or have no masks.
+        how: Method, fold and seed. `blocked` and `random` balance images with and without
+            a landslide over the folds.
+        subset: Images drawn before the split; None for all.
+
+    Returns:
+        Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene
+        and under `region` no region is in two of them, and their shares are rounded
+        accordingly.
+
+    Raises:
+        ValueError: Fewer images, or scenes, than the split needs.
+    """
+    pool = np.flatnonzero(np.array(packed.parts) == "train")
+    if subset is not None and subset < len(pool):
+        chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
+        pool = np.sort(chosen)
+    names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
+    groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
+    count = int(groups.max()) + 1
+    if count <= how.folds:
+        raise ValueError(
+            f"split.method = {how.method!r}: {packed.name} has {count} groups of images for it, "
+            f"{how.folds} folds need more; choose another method or fewer folds"
+        )
+    inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
+    labels = packed.positive[pool]
+    rest, test = _fold(labels, groups, how, how.folds, how.fold)
+    train, valid = _fold(labels[rest], groups[rest], how, inner_folds, 0)
+    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
+
+
+def _fold(
+    labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int
+) -> tuple[Indices, Indices]:
+    splitter: KFold | StratifiedGroupKFold
+    if how.method == "contiguous":
+        splitter = KFold(folds)
+    else:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=how.seed)
+    rest, test = list(splitter.split(labels, labels, groups))[fold]
+    return np.sort(rest), np.sort(test)

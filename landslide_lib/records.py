@@ -1,0 +1,295 @@
+"""The record of a run and its store: append-only, atomic, safe between processes. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from landslide_lib.recipe import Recipe, profile_of
+
+#: Published records, in the repository; found from the code, not from the working directory.
+PUBLISHED = Path(__file__).parent.parent / "data" / "results"
+
+
+def runs_root() -> Path:
+    """Return the folder of local runs: `LANDSLIDE_RUNS`, by default `runs`."""
+    return Path(os.environ.get("LANDSLIDE_RUNS", "runs"))
+
+
+class Epoch(BaseModel):
+    """One line of a history: means over the epoch, pooled F1 on the validation images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_loss: float
+    valid_loss: float
+    valid_f1: float | None
+    seconds: float
+
+
+class Outcome(BaseModel):
+    """What a model did on one part (`valid` or `test`).
+
+    Attributes:
+        threshold: A pixel is called landslide where its probability is above it.
+        metrics: `{convention: {score: value}}`, see `landslide_lib.scores`.
+        counts: tp, fp, fn, tn of each image, in the order of `images`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float
+    metrics: dict[str, dict[str, float | None]]
+
+
+class Record(BaseModel):
+    """All that is kept of one run.
+
+    Attributes:
+        recipe: What was run; `hash` identifies it.
+        seed: Of initialisation, order and augmentation.
+        fingerprint: Of the dataset's files.
+        revisions: Of the components used.
+        skip_bad: Whether unusable files were left out; they are in `excluded`.
+        images: How many images each part had.
+        test: Scores on the test images at threshold 0.5.
+        test_tuned: The same at the threshold that was best on the validation images.
+        valid: Scores on the validation images at 0.5.
+        test_ids: Of the test images.
+        test_groups: The scene of each.
+        test_counts: tp, fp, fn, tn of each at threshold 0.5.
+        histogram: Landslide and background pixels of the test images by probability, 100 bins
+            each: bin k holds p in (k/100, (k+1)/100].
+        parameters: Trainable parameters of the network.
+        seconds_per_epoch: Median over epochs, validation included.
+        samples_per_second: Training images over `seconds_per_epoch`.
+        peak_memory_mb: Of the process, or of the GPU if there is one.
+        energy_wh: Of the whole machine's CPU package or GPU; None where none is measured.
+        device, threads, versions, commit, dirty: What it ran on.
+        started, finished: UTC, ISO 8601; a resumed run keeps its first start.
+        resumed: How many times it was taken up from a checkpoint.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    hash: str
+    seed: int
+    fingerprint: str
+    revisions: dict[str, int]
+    excluded: list[dict[str, str]]
+    images: dict[str, int]
+    test: Outcome
+    test_tuned: Outcome
+    valid: Outcome
+    test_ids: list[str]
+    test_groups: list[str]
+    test_counts: list[list[int]]
+    histogram: list[list[int]]
+    history: list[Epoch]
+    parameters: int
+    seconds_per_epoch: float
+    samples_per_second: float
+    peak_memory_mb: float
+    energy_wh: float | None
+    device: str
+    threads: int
+    versions: dict[str, str]
+    commit: str
+    dirty: bool
+    started: str
+    finished: str
+    resumed: int
+
+    @property
+    def name(self) -> str:
+        """The file name, without its ending: dataset, recipe, data, seed and time."""
+        stamp = self.finished.translate(str.maketrans("", "", "-:+.")).replace("0000", "")
+        return f"{self.recipe.dataset}-{self.hash}-{self.fingerprint[:8]}-s{self.seed}-{stamp}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether a component that the run used has been changed since."""
+        now = self.recipe.components
+        # A component that came after the record, or went, had revision 1 while it was there.
+        return self.hash != self.recipe.hash or any(
+            self.revisions.get(name, 1) != now.get(name, 1) for name in {*self.revisions, *now}
+        )
+
+    def to_json(self) -> str:
+        """Return readable JSON: a line a field, a line an epoch, a line ten images."""
+        lines = []
+        for key, value in self.model_dump(mode="json").items():
+            if key == "history":
+                inner = ",\n  ".join(json.dumps(item) for item in value)
+                lines.append(f'"{key}": [\n  {inner}\n ]')
+            else:
+                lines.append(f'"{key}": {json.dumps(value, separators=(",", ":"))}')
+        return "{\n " + ",\n ".join(lines) + "\n}\n"
+
+
+class RecordError(ValueError):
+    """A record that cannot be read, or may not be published."""
+
+
+class Store:
+    """Folders of records. The first one is written to, all are searched.
+
+    Args:
+        home: The folder that new records go to; made when needed.
+        more: Folders that are searched too, such as `data/results`.
+    """
+
+    def __init__(self, home: Path | None = None, more: Sequence[Path] = (PUBLISHED,)) -> None:
+        self.home = home or runs_root() / "records"
+        self.folders = (self.home, *more)
+        self._read: dict[Path, Record] = {}
+
+    def all(self) -> list[Record]:
+        """Return every record that is not stale, the oldest first, each once.
+
+        Raises:
+            RecordError: A file is not a record.
+        """
+        found: dict[str, Record] = {}
+        for path in self.paths():
+            if path.stem not in found:
+                found[path.stem] = self._load(path)
+        records = [record for record in found.values() if not record.stale]
+        return sorted(records, key=lambda record: record.finished)
+
+    def paths(self) -> list[Path]:
+        """Return the files of all records."""
+        return [path for folder in self.folders for path in sorted(folder.glob("*.json"))]
+
+    def find(
+        self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None
+    ) -> list[Record]:
+        """Return the newest record of each seed of a recipe, in the order of the seeds.
+
+        Args:
+            recipe: What was run.
+            seed: One seed, or None for all.
+            fingerprint: Of the data at hand; None takes the data of the newest record, for
+                a reader who has none.
+        """
+        mine = [
+            record
+            for record in self.all()
+            if record.hash == recipe.hash
+            and (seed is None or record.seed == seed)
+            and (fingerprint is None or record.fingerprint == fingerprint)
+        ]
+        newest = mine[-1].fingerprint if mine else None
+        by_seed = {record.seed: record for record in mine if record.fingerprint == newest}
+        return [by_seed[key] for key in sorted(by_seed)]
+
+    def path(self, record: Record) -> Path:
+        """Return the file of a record: the published one if there is one."""
+        found = [path for path in self.paths() if path.stem == record.name]
+        return found[-1] if found else self.home / f"{record.name}.json"
+
+    def add(self, record: Record) -> Path:
+        """Write a record. It is there whole or not at all, and none is ever overwritten.
+
+        Raises:
+            FileExistsError: A record of this name is there.
+        """
+        return write_once(self.home / f"{record.name}.json", record.to_json())
+
+    @contextlib.contextmanager
+    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> Iterator[None]:
+        """Hold the one right to run a recipe; another process waits for it.
+
+        The operating system takes the lock back from a process that is killed.
+        """
+        folder = self.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock"):
+            yield
+
+    def _load(self, path: Path) -> Record:
+        if path not in self._read:
+            self._read[path] = read(path)
+        return self._read[path]
+
+
+def read(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        RecordError: It is not one; the message names the file and the field.
+    """
+    try:
+        return Record.model_validate_json(path.read_text())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(key) for key in first["loc"])
+        raise RecordError(
+            f"{path}: not a record ({where}: {first['msg']}). Move it away, or restore it"
+        ) from None
+
+
+def write_once(path: Path, text: str) -> Path:
+    """Write a new file, whole or not at all, and never over another.
+
+    Raises:
+        FileExistsError: It is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)
+        os.link(scratch, path)  # unlike a rename, refuses to replace
+    finally:
+        Path(scratch).unlink()
+    return path
+
+
+def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
+    """Copy a record to the published ones.
+
+    Args:
+        record: To publish.
+        source: Its file.
+        folder: Where to.
+
+    Returns:
+        The published file; one that is there already is left as it is.
+
+    Raises:
+        RecordError: A smoke record, one of a dirty tree, or a stale one.
+    """
+    why = None
+    if profile_of(record.recipe) == "smoke":
+        why = "it is of the smoke profile, which is for tests"
+    elif record.dirty:
+        why = "the tree had uncommitted changes; commit them and run it again"
+    elif record.stale:
+        why = "a component it used has been changed since; run it again"
+    if why:
+        raise RecordError(f"{source.name} is not published: {why}")
+    target = folder / source.name
+    if not target.exists():
+        write_once(target, source.read_text())
+    return target
+
+
+def budget(recipe: Recipe) -> dict[str, Any]:
+    """Return the budget of a recipe, as it is printed beside a number."""
+    return {
+        "profile": profile_of(recipe), "epochs": recipe.epochs, "image_size": recipe.image_size,
+        "width": recipe.width, "batch": recipe.batch, "subset": recipe.subset,
+    }  # fmt: skip

@@ -1,0 +1,176 @@
+"""The reported tables, and *reported* beside *ours*. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+FOLDER = Path(__file__).parent.parent / "data" / "reports"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Row(_Strict):
+    """A row of a reported table.
+
+    Attributes:
+        id: Unique in its table.
+        label: As printed.
+        kind: `run` has a `change`, a partial recipe, once its parts exist; `derived` is
+            computed from the records of the rows in `source` (`from` in the file); `quoted`
+            is someone else's result.
+        reported: Cells as printed, by column.
+        uncertain: Columns whose cell is a reading of a garbled print.
+        ours: The report has no such row.
+    """
+
+    id: str
+    label: str
+    kind: Literal["run", "derived", "quoted"]
+    change: dict[str, Any] | None = None
+    source: tuple[str, ...] = ()
+    reported: dict[str, float | int | str | None] = {}
+    uncertain: tuple[str, ...] = ()
+    ours: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_is_source(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "from" in given:
+            given = dict(given)
+            given["source"] = given.pop("from")
+        return given
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> Row:
+        if self.kind != "run" and self.change is not None:
+            raise ValueError(f"row {self.id}: only a row of kind run has a change")
+        strange = set(self.uncertain) - set(self.reported)
+        if strange:
+            raise ValueError(f"row {self.id}: uncertain names {sorted(strange)}, not reported")
+        return self
+
+
+class Table(_Strict):
+    """A reported table: `raunet/losses`.
+
+    Attributes:
+        name: `report/table`.
+        metrics: The columns that are scores.
+        extra: Columns that are printed and not compared.
+        reference: The row that others are compared with by the paired bootstrap.
+        base: The recipe that all rows start from.
+        notes: What a reader has to know, such as a reading.
+    """
+
+    name: str
+    title: str
+    where: str
+    metrics: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+    reference: str | None = None
+    base: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    rows: tuple[Row, ...]
+
+    @model_validator(mode="after")
+    def _rows_are_sound(self) -> Table:
+        ids = [row.id for row in self.rows]
+        twice = {name for name in ids if ids.count(name) > 1}
+        if twice:
+            raise ValueError(f"{self.name}: two rows are called {sorted(twice)}")
+        columns = {*self.metrics, *self.extra}
+        for row in self.rows:
+            if not columns >= set(row.reported):
+                raise ValueError(f"{self.name}, row {row.id}: reports a column that is not listed")
+            if not set(ids) >= set(row.source):
+                raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
+        return self
+
+    @property
+    def runnable(self) -> list[Row]:
+        """The rows that have a recipe."""
+        return [row for row in self.rows if row.change is not None]
+
+    def row(self, name: str) -> Row:
+        """Return a row by id.
+
+        Raises:
+            ValueError: There is none; the message names those there are.
+        """
+        for row in self.rows:
+            if row.id == name:
+                return row
+        ids = ", ".join(row.id for row in self.rows)
+        raise ValueError(f"{self.name} has no row {name!r}; its rows: {ids}")
+
+
+class Report(_Strict):
+    """One of the five sources."""
+
+    report: str
+    title: str
+    authors: str
+    venue: str
+    cite: str
+    data: str
+    notes: tuple[str, ...] = ()
+    base: dict[str, Any] = {}
+    tables: dict[str, Table]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_tables(cls, given: Any) -> Any:
+        """Give each table its full name, and the report's base under its own."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("tables"), Mapping):
+            return given
+        from landslide_lib.recipe import merge
+
+        tables = {
+            name: {
+                **table,
+                "name": f"{given.get('report')}/{name}",
+                "base": merge(given.get("base", {}), table.get("base", {})),
+            }
+            for name, table in given["tables"].items()
+        }
+        return {**given, "tables": tables}
+
+
+@cache
+def reports(folder: Path = FOLDER) -> dict[str, Report]:
+    """Read every report.
+
+    Raises:
+        ValueError: A file is not a report; the message names it and the place in it.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            report = Report.model_validate(yaml.safe_load(path.read_text()))
+        except (ValidationError, yaml.YAMLError) as error:
+            raise ValueError(f"{path}: {error}") from None
+        found[report.report] = report
+    return found
+
+
+def table(name: str, folder: Path = FOLDER) -> Table:
+    """Return a table by its full name.
+
+    Raises:
+        ValueError: There is none; the message names those there are.
+
+    >>> table("raunet/losses").row("focal").label
+    'Focal'
+    """
+    known = {t.name: t for report in reports(folder).values() for t in report.tables.values()}
+    if name not in known:
+        raise ValueError(f"table {name!r}: unknown; allowed: {', '.join(known)}")
+    return known[name]

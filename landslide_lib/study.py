@@ -1,0 +1,219 @@
+"""Recipe to record, and a table to its records. What has been run is not run again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from landslide_lib import machine, scores
+from landslide_lib.recipe import Recipe, profile, recipe
+from landslide_lib.records import Epoch, Outcome, Record, Store
+from landslide_lib.reports import Row, Table
+
+
+def resolve(
+    table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None
+) -> Recipe:
+    """Return the recipe of a row: the table's base, the row's change, dataset, budget.
+
+    Args:
+        table: Of a report.
+        row: Of the table, of kind `run`.
+        dataset: In place of the report's own.
+        profile_name: A budget; None is `full`.
+
+    Raises:
+        RecipeError: The row's change or the profile cannot be.
+        ValueError: The row has no recipe.
+    """
+    if row.change is None:
+        raise ValueError(
+            f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
+        )
+    swap = {"dataset": dataset} if dataset else {}
+    return recipe(table.base, row.change, swap, profile(profile_name or "full"))
+
+
+def run(
+    wanted: Recipe,
+    seed: int,
+    *,
+    store: Store | None = None,
+    rerun: bool = False,
+    device: str = "auto",
+    data_root: Path | None = None,
+    skip_bad: bool = False,
+) -> Record:
+    """Return the record of a recipe and a seed, training only if there is none.
+
+    A run that was killed goes on from its last checkpoint. A second process that asks for
+    the same run waits for the first one's record.
+
+    Args:
+        wanted: The recipe.
+        seed: Of initialisation, order and augmentation.
+        store: Of records; by default the local runs and the published ones.
+        rerun: Train again; the old record stays.
+        device: `auto`, `cpu`, `cuda`.
+        data_root: In place of `LANDSLIDE_DATA`.
+        skip_bad: Leave unusable files out, listed in the record.
+
+    Returns:
+        The record.
+
+    Raises:
+        DatasetNotFoundError: The data is not here and no record is either.
+        BadFileError: A file cannot be used.
+    """
+    from landslide_lib import datasets
+
+    store = store or Store()
+    dataset = datasets.get(wanted.dataset)
+    try:
+        packed = datasets.load(dataset, wanted.image_size, root=data_root, skip_bad=skip_bad)
+    except datasets.DatasetNotFoundError:
+        # A reader without the data still has the published records.
+        found = store.find(wanted, seed)
+        if found and not rerun:
+            return found[0]
+        raise
+    found = store.find(wanted, seed, packed.fingerprint)
+    if found and not rerun:
+        return found[0]
+    with store.lock(wanted, seed, packed.fingerprint):
+        found = store.find(wanted, seed, packed.fingerprint)
+        if found and not rerun:
+            return found[0]
+        name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
+        work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
+        record = _train(wanted, packed, seed, work, device)
+        store.add(record)
+        shutil.rmtree(work, ignore_errors=True)
+        return record
+
+
+def run_table(
+    table: Table,
+    *,
+    rows: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    dataset: str | None = None,
+    profile_name: str | None = None,
+    store: Store | None = None,
+    **options: Any,
+) -> Iterator[tuple[Row, int, Record]]:
+    """Run the rows of a table in one process, seed by seed, the data loaded once.
+
+    Args:
+        table: Of a report.
+        rows: Ids; () for every row of kind `run`.
+        seeds: To run.
+        dataset: In place of the report's own.
+        profile_name: A budget.
+        store: Of records.
+        **options: Of `run`.
+
+    Yields:
+        Row, seed and record, as they come.
+
+    Raises:
+        ValueError: The table has no such row, or a row has nothing to run.
+    """
+    store = store or Store()
+    chosen = [table.row(name) for name in rows] or table.runnable
+    # All recipes first: a bad one is refused before anything trains.
+    recipes = [resolve(table, row, dataset=dataset, profile_name=profile_name) for row in chosen]
+    for seed in seeds:
+        for row, wanted in zip(chosen, recipes, strict=True):
+            yield row, seed, run(wanted, seed, store=store, **options)
+
+
+def _code(wanted: Recipe) -> str:
+    """Identify the revisions of the components, so that no stale checkpoint is resumed."""
+    return "-".join(str(revision) for revision in wanted.components.values())
+
+
+def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str) -> Record:
+    """Train, evaluate and describe one run."""
+    import torch
+
+    from landslide_lib.tasks import engine, segmentation
+
+    on = engine.device(device_name)
+    work.mkdir(parents=True, exist_ok=True)
+    started = _first_start(work / "started")
+    cuda = (on.index or 0) if on.type == "cuda" else None
+    if cuda is not None:
+        torch.cuda.reset_peak_memory_stats(on)
+    joule = machine.energy_joule(cuda)
+    trained = segmentation.train(wanted, packed, seed, work, on)
+    after = machine.energy_joule(cuda)
+    valid = trained.count("valid")
+    tuned = scores.best_threshold(*valid.histogram().numpy())
+    test = trained.count("test", 0.5, tuned)
+    module = trained.module
+    history = [Epoch(**line) for line in module.history]
+    seconds = median(line.seconds for line in history)
+    peak = machine.peak_memory_mb()
+    if cuda is not None:
+        peak = torch.cuda.max_memory_allocated(on) / 1024**2
+    commit, dirty = machine.commit()
+    where = module.parts["test"].tolist()
+    return Record(
+        recipe=wanted,
+        hash=wanted.hash,
+        seed=seed,
+        fingerprint=packed.fingerprint,
+        revisions=wanted.components,
+        excluded=list(packed.excluded),
+        images={part: len(indices) for part, indices in module.parts.items()},
+        test=_outcome(test.images(0), 0.5),
+        test_tuned=_outcome(test.images(1), tuned),
+        valid=_outcome(valid.images(), 0.5),
+        test_ids=[packed.ids[i] for i in where],
+        test_groups=[packed.groups[i] for i in where],
+        test_counts=test.images(0).tolist(),
+        # 100 bins are enough for a curve, and keep a published record small.
+        histogram=test.histogram().view(2, 100, -1).sum(2).tolist(),
+        history=history,
+        parameters=sum(p.numel() for p in module.network.parameters() if p.requires_grad),
+        seconds_per_epoch=round(seconds, 4),
+        samples_per_second=round(len(module.parts["train"]) / seconds, 1),
+        peak_memory_mb=round(peak, 1),
+        energy_wh=_watt_hours(joule, after),
+        device=engine.describe(on, machine.processor()),
+        threads=engine.threads(),
+        versions=machine.versions(),
+        commit=commit,
+        dirty=dirty,
+        started=started,
+        finished=_now(),
+        resumed=int(trained.resumed),
+    )
+
+
+def _watt_hours(before: float | None, after: float | None) -> float | None:
+    """Return what was used between two readings; a counter that wrapped says nothing."""
+    if before is None or after is None or after < before:
+        return None
+    return round((after - before) / 3600, 3)
+
+
+def _outcome(counts: Any, threshold: float) -> Outcome:
+    return Outcome(threshold=threshold, metrics=scores.scores(counts))
+
+
+def _first_start(note: Path) -> str:
+    """Return when the run was first started, noting it on the first call."""
+    if not note.exists():
+        note.write_text(_now())
+    return note.read_text()
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat()

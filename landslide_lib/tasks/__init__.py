@@ -1,0 +1,1 @@
+"""Tasks: how each trains and is evaluated."""

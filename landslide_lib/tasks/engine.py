@@ -1,0 +1,134 @@
+"""How every task trains: a Lightning Trainer, checkpoints, and what a run costs.
+
+Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP
+over nodes come with it, and a table runs in one process, so it is imported once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+
+from landslide_lib.recipe import Recipe
+
+#: A run is checkpointed about this many times.
+CHECKPOINTS = 10
+
+
+def device(name: str = "auto") -> torch.device:
+    """Return the device to train on: `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        ValueError: There is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    made = torch.device(name)
+    if made.type == "cuda" and (made.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; "
+            "use auto or cpu"
+        )
+    return made
+
+
+def describe(made: torch.device, cpu: str) -> str:
+    """Return a device's name as records print it."""
+    return torch.cuda.get_device_name(made) if made.type == "cuda" else cpu
+
+
+def fit(
+    module: lightning.LightningModule,
+    recipe: Recipe,
+    seed: int,
+    work: Path,
+    on: torch.device,
+    callbacks: Sequence[Callback] = (),
+) -> bool:
+    """Train a module; take it up from the last checkpoint in `work` if there is one.
+
+    Args:
+        module: With its own dataloaders.
+        recipe: Epochs and precision are read off it.
+        seed: Already used to initialise the module; seeds what is drawn while training.
+        work: A folder of this run alone, for its checkpoints.
+        on: The device.
+        callbacks: More of Lightning's.
+
+    Returns:
+        Whether it was taken up from a checkpoint.
+    """
+    lightning.seed_everything(seed, workers=False, verbose=False)
+    keeper = ModelCheckpoint(
+        work, filename="last", save_top_k=1, every_n_epochs=max(1, recipe.epochs // CHECKPOINTS),
+        enable_version_counter=False,
+    )  # fmt: skip
+    last = work / "last.ckpt"
+    resumed = last.is_file()
+    with quiet():
+        trainer = lightning.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator="gpu" if on.type == "cuda" else "cpu",
+            devices=[on.index or 0] if on.type == "cuda" else 1,
+            precision=recipe.precision,
+            deterministic="warn",
+            logger=False,
+            callbacks=[keeper, *callbacks, *_bar()],
+            enable_progress_bar=bool(_bar()),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=work,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
+    return resumed
+
+
+def _bar() -> list[Callback]:
+    """Return a progress bar on a terminal, nothing in a log."""
+    return [TQDMProgressBar(leave=False)] if sys.stderr.isatty() else []
+
+
+class quiet(warnings.catch_warnings):  # noqa: N801, a context manager named as one reads it
+    """Silence what Lightning says of things that are so on purpose."""
+
+    def __enter__(self) -> Any:
+        """Filter."""
+        entered = super().__enter__()
+        for words in (".*num_workers.*", ".*does not have many workers.*", ".*deterministic.*",
+                      ".*Checkpoint directory.*", ".*tensorboard.*", ".*isinstance.*LeafSpec.*",
+                      ".*`len` of.*", ".*srun.*", ".*lr_scheduler.step.*"):  # fmt: skip
+            warnings.filterwarnings("ignore", message=words)
+        for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return entered
+
+
+def threads(count: int | None = None) -> int:
+    """Set, if given, and return the number of CPU threads torch computes with."""
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of tensors; code in it is never run.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        pickle.UnpicklingError: It holds more than tensors and plain values.
+    """
+    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
+
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

@@ -1,0 +1,522 @@
+"""Every loss against its definition, computed another way, and against its limits."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
+import torch
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landslide_lib.losses import LOSSES, FocalLoss, IoULoss, TverskyLoss, combine
+
+Array = NDArray[np.float64]
+NAMES = sorted(LOSSES)
+SHAPE = (2, 1, 5, 6)
+
+
+# --- Definitions, in plain loops over pixels ---------------------------------------------------
+
+
+def pixels(logits: Array, target: Array) -> list[tuple[float, float]]:
+    """List (probability of landslide, label) of every pixel."""
+    return [
+        (1 / (1 + math.exp(-z)), y)
+        for z, y in zip(logits.ravel().tolist(), target.ravel().tolist(), strict=True)
+    ]
+
+
+def entropy(z: float, y: float) -> float:
+    """Softmax cross entropy of one pixel with the two logits 0 and z."""
+    return -math.log((math.exp(z) if y else 1.0) / (1.0 + math.exp(z)))
+
+
+def ce(logits: Array, target: Array) -> float:
+    return float(np.mean([entropy(z, y) for z, y in zip(logits.flat, target.flat, strict=True)]))
+
+
+def focal(logits: Array, target: Array, alpha: float = 0.25, gamma: float = 2.0) -> float:
+    total = 0.0
+    for p, y in pixels(logits, target):
+        p_t, alpha_t = (p, alpha) if y else (1 - p, 1 - alpha)
+        total -= alpha_t * (1 - p_t) ** gamma * math.log(p_t)
+    return total / target.size
+
+
+def log_cosh(logits: Array, target: Array) -> float:
+    return float(np.mean([math.log(math.cosh(p - y)) for p, y in pixels(logits, target)]))
+
+
+def tversky(
+    logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0
+) -> float:
+    tp = sum(p * y for p, y in pixels(logits, target))
+    fn = sum((1 - p) * y for p, y in pixels(logits, target))
+    fp = sum(p * (1 - y) for p, y in pixels(logits, target))
+    return -math.log((tp + smooth) / (tp + alpha * fn + beta * fp + smooth))
+
+
+def iou(logits: Array, target: Array, smooth: float = 1.0) -> float:
+    intersection = sum(p * y for p, y in pixels(logits, target))
+    union = sum(p + y - p * y for p, y in pixels(logits, target))
+    return -math.log((intersection + smooth) / (union + smooth))
+
+
+def jaccard_loss(wrong: set[int], truth: set[int]) -> float:
+    """1 - IoU of the hard prediction that is wrong on just these pixels; 0 where both are empty."""
+    predicted = truth ^ wrong
+    union = predicted | truth
+    return 1 - len(predicted & truth) / len(union) if union else 0.0
+
+
+def lovasz_in_order(errors: Array, truth: set[int], order: tuple[int, ...]) -> float:
+    """Sum the errors, each times what its pixel adds to the Jaccard loss of those before it."""
+    total, wrong = 0.0, set[int]()
+    for i in order:
+        total += errors[i] * (jaccard_loss(wrong | {i}, truth) - jaccard_loss(wrong, truth))
+        wrong |= {i}
+    return float(total)
+
+
+def lovasz(logits: Array, target: Array) -> float:
+    errors = np.maximum(0, 1 - (2 * target - 1) * logits).ravel()
+    truth = set(np.flatnonzero(target).tolist())
+    order = sorted(range(errors.size), key=lambda i: -errors[i])
+    return lovasz_in_order(errors, truth, tuple(order))
+
+
+def chessboard(a: tuple[int, int], b: tuple[int, int]) -> int:
+    return max(abs(a[0] - b[0]), abs(a[1] - b[1]))
+
+
+def weighted(weights: list[Array], logits: Array, target: Array) -> float:
+    w = np.concatenate([x.ravel() for x in weights])
+    losses = [entropy(z, y) for z, y in zip(logits.flat, target.flat, strict=True)]
+    return float((w * losses).sum() / w.sum())
+
+
+def boundary(logits: Array, target: Array, weight: float = 5.0, sigma: float = 2.0) -> float:
+    maps = []
+    for (mask,) in target:
+        where = list(np.ndindex(mask.shape))
+        edge = [
+            a for a in where if any(chessboard(a, b) == 1 and mask[a] != mask[b] for b in where)
+        ]
+        w = np.ones(mask.shape)
+        for a in where:
+            d = min((chessboard(a, b) for b in edge), default=math.inf)
+            if d <= math.ceil(3 * sigma):
+                w[a] += weight * math.exp(-(d**2) / (2 * sigma**2))
+        maps.append(w)
+    return weighted(maps, logits, target)
+
+
+def center(logits: Array, target: Array, weight: float = 5.0) -> float:
+    maps = []
+    for (mask,) in target:
+        where = list(np.ndindex(mask.shape))
+        background = [a for a in where if not mask[a]]
+        cap = max(mask.shape) // 2
+        depth = {a: min([cap, *(chessboard(a, b) for b in background)]) for a in where if mask[a]}
+        w = np.ones(mask.shape)
+        for start in depth:
+            region, todo = {start}, [start]
+            while todo:
+                a = todo.pop()
+                new = {b for b in depth if chessboard(a, b) == 1} - region
+                region |= new
+                todo += new
+            w[start] += weight * depth[start] / max(depth[a] for a in region)
+        maps.append(w)
+    return weighted(maps, logits, target)
+
+
+REFERENCES: dict[str, Callable[..., float]] = {
+    "ce": ce,
+    "focal": focal,
+    "log_cosh": log_cosh,
+    "iou": iou,
+    "tversky": tversky,
+    "lovasz": lovasz,
+    "boundary": boundary,
+    "center": center,
+}
+OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
+    "focal": {"alpha": 0.6, "gamma": 1.0},
+    "iou": {"smooth": 3.0},
+    "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1},
+    "boundary": {"weight": 2.0, "sigma": 0.5},
+    "center": {"weight": 1.5},
+}
+
+
+# --- Inputs -------------------------------------------------------------------------------------
+
+
+def one_pixel(shape: tuple[int, ...] = SHAPE) -> Tensor:
+    target = torch.zeros(shape)
+    target[0, 0, 2, 3] = 1
+    return target
+
+
+def random_target(seed: int = 0, share: float = 0.3) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(SHAPE, generator=generator) < share).float()
+
+
+def random_logits(seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return (2 * torch.randn(SHAPE, generator=generator)).to(dtype)
+
+
+TARGETS: dict[str, Tensor] = {
+    "all background": torch.zeros(SHAPE),
+    "all landslide": torch.ones(SHAPE),
+    "one pixel": one_pixel(),
+    "one image empty": torch.cat([torch.zeros(SHAPE)[:1], random_target()[:1]]),
+    "random": random_target(),
+}
+
+# float64, and a few units from 0, so that rounding decides nothing.
+some_logits = arrays(np.float64, SHAPE, elements=st.floats(-4, 4))
+some_target = arrays(np.float64, SHAPE, elements=st.sampled_from([0.0, 1.0]))
+few = settings(max_examples=20, deadline=None)
+
+
+@pytest.fixture(params=NAMES, scope="module")
+def name(request: pytest.FixtureRequest) -> str:
+    """Each loss of the registry in turn: what follows holds for the whole family."""
+    return str(request.param)
+
+
+# --- The whole family ---------------------------------------------------------------------------
+
+
+def test_every_loss_has_a_reference() -> None:
+    assert set(REFERENCES) == set(LOSSES)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_value_is_the_definition(name: str, kind: str) -> None:
+    for arguments in ({}, OTHER_ARGUMENTS.get(name, {})):
+        logits, target = random_logits(), TARGETS[kind]
+        expected = REFERENCES[name](logits.numpy(), target.double().numpy(), **arguments)
+        loss = LOSSES[name](**arguments)
+        assert loss(logits, target).item() == pytest.approx(expected, rel=1e-6)
+        assert loss(logits.float(), target).item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_gradient_is_that_of_the_value(name: str, kind: str) -> None:
+    logits = random_logits(seed=1)[..., :4, :4].requires_grad_()
+    assert torch.autograd.gradcheck(LOSSES[name](), (logits, TARGETS[kind][..., :4, :4]))
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_value_and_gradient_are_finite(name: str, kind: str, dtype: torch.dtype) -> None:
+    target = TARGETS[kind]
+    right = 100 * target - 50
+    for values in (torch.zeros(SHAPE), right, -right, right.abs(), -right.abs()):
+        logits = values.to(dtype).requires_grad_()
+        loss = LOSSES[name]()(logits, target)
+        loss.backward()
+        assert loss.shape == () and loss.dtype == torch.float32
+        assert loss.isfinite() and loss >= 0
+        assert logits.grad is not None and logits.grad.dtype == dtype
+        assert logits.grad.isfinite().all()
+
+
+def test_perfect_prediction_costs_nothing(name: str) -> None:
+    for target in TARGETS.values():
+        assert LOSSES[name]()(100 * target - 50, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_false_alarms_are_pushed_down_where_there_is_no_landslide(name: str) -> None:
+    logits = random_logits().requires_grad_()
+    LOSSES[name]()(logits, torch.zeros(SHAPE)).backward()
+    assert logits.grad is not None
+    assert (logits.grad >= 0).all()
+    assert logits.grad.flatten()[logits.argmax()] > 0
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float32, torch.float64]
+)
+def test_target_of_any_type(name: str, dtype: torch.dtype) -> None:
+    logits, target = random_logits(), random_target()
+    loss = LOSSES[name]()
+    assert loss(logits, target.to(dtype)) == loss(logits, target)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_widened_first(name: str, dtype: torch.dtype) -> None:
+    logits, target = random_logits(dtype=dtype), random_target()
+    loss = LOSSES[name]()
+    assert loss(logits, target) == loss(logits.float(), target)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(logits, target) == loss(logits.float(), target)
+
+
+def test_double_stays_double(name: str) -> None:
+    assert LOSSES[name]()(random_logits(), random_target()).dtype == torch.float64
+
+
+def test_waits_for_no_value(name: str) -> None:
+    # The meta device has shapes and no values: what asks for one (.item(), if tensor:) fails.
+    logits = torch.zeros(SHAPE, device="meta", requires_grad=True)
+    LOSSES[name]()(logits, torch.zeros(SHAPE, device="meta")).backward()
+    assert logits.grad is not None
+
+
+def test_strided_logits(name: str) -> None:
+    wide = torch.cat([random_logits(), random_logits(seed=1)], dim=3)
+    target = random_target()
+    loss = LOSSES[name]()
+    assert loss(wide[..., ::2], target) == loss(wide[..., ::2].contiguous(), target)
+
+
+def test_holds_no_state(name: str) -> None:
+    assert not LOSSES[name]().state_dict()
+
+
+def test_input_is_left_alone(name: str) -> None:
+    logits, target = random_logits(), random_target().double()
+    before = logits.clone(), target.clone()
+    LOSSES[name]()(logits, target)
+    assert torch.equal(logits, before[0]) and torch.equal(target, before[1])
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((2, 1, 4, 4), (2, 4, 4)),
+        ((2, 1, 4, 4), (1, 1, 4, 4)),
+        ((2, 4, 4), (2, 4, 4)),
+        ((2, 2, 4, 4), (2, 2, 4, 4)),
+    ],
+)
+def test_refuses_shapes(name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match=r"logits \(2, .* are refused: .*\(B, 1, H, W\)"):
+        LOSSES[name]()(torch.zeros(shapes[0]), torch.zeros(shapes[1]))
+
+
+def test_arguments_are_keywords(name: str) -> None:
+    with pytest.raises(TypeError):
+        LOSSES[name](0.5)
+
+
+@few
+@given(logits=some_logits, target=some_target)
+def test_never_negative(name: str, logits: Array, target: Array) -> None:
+    assert LOSSES[name]()(torch.from_numpy(logits), torch.from_numpy(target)) >= 0
+
+
+@few
+@given(logits=some_logits, target=some_target, step=st.floats(0.01, 2))
+def test_better_prediction_costs_less(name: str, logits: Array, target: Array, step: float) -> None:
+    worse, truth = torch.from_numpy(logits), torch.from_numpy(target)
+    better = worse + step * (2 * truth - 1)
+    loss = LOSSES[name]()
+    if name == "lovasz" and loss(worse, truth) == 0:
+        assert loss(better, truth) == 0  # a hinge: right with a margin is as good as it gets
+    else:
+        assert loss(better, truth) < loss(worse, truth)
+
+
+@few
+@given(logits=some_logits, target=some_target)
+def test_order_of_the_batch_is_of_no_account(name: str, logits: Array, target: Array) -> None:
+    x, y = torch.from_numpy(logits), torch.from_numpy(target)
+    loss = LOSSES[name]()
+    torch.testing.assert_close(loss(x.flip(0), y.flip(0)), loss(x, y))
+
+
+@few
+@given(logits=some_logits, target=some_target, turns=st.integers(1, 3), mirror=st.booleans())
+def test_orientation_is_of_no_account(
+    name: str, logits: Array, target: Array, turns: int, mirror: bool
+) -> None:
+    x, y = torch.from_numpy(logits), torch.from_numpy(target)
+    loss = LOSSES[name]()
+    expected = loss(x, y)
+    if mirror:
+        x, y = x.flip(3), y.flip(3)
+    turned = loss(x.rot90(turns, (2, 3)), y.rot90(turns, (2, 3)))
+    torch.testing.assert_close(turned, expected)
+
+
+# --- Each loss ----------------------------------------------------------------------------------
+
+
+def test_focal_without_its_factors_is_half_the_cross_entropy() -> None:
+    x, y = random_logits(), random_target()
+    torch.testing.assert_close(FocalLoss(alpha=0.5, gamma=0.0)(x, y), LOSSES["ce"]()(x, y) / 2)
+
+
+@pytest.mark.parametrize("name", ["boundary", "center"])
+def test_without_extra_weight_is_cross_entropy(name: str) -> None:
+    x, y = random_logits(), random_target()
+    torch.testing.assert_close(LOSSES[name](weight=0.0)(x, y), LOSSES["ce"]()(x, y))
+
+
+def test_log_cosh_of_tiny_errors_is_half_their_square() -> None:
+    # log(cosh(e)) as written is 0 in float32 for e < 3e-4.
+    x, y = torch.full(SHAPE, -10.0), torch.zeros(SHAPE)
+    assert LOSSES["log_cosh"]()(x, y).item() == pytest.approx(math.exp(-20) / 2, rel=1e-3)
+
+
+@few
+@given(logits=some_logits, target=some_target)
+def test_tversky_with_equal_weights_of_one_is_iou(logits: Array, target: Array) -> None:
+    x, y = torch.from_numpy(logits), torch.from_numpy(target)
+    assert TverskyLoss(alpha=1.0, beta=1.0)(x, y) == IoULoss()(x, y)
+
+
+@few
+@given(target=some_target, weights=st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)))
+def test_tversky_alpha_is_on_the_missed_pixels(target: Array, weights: tuple[float, float]) -> None:
+    beta, alpha = sorted(weights)
+    y = torch.from_numpy(target)
+    y[0, 0, 0, :3] = torch.tensor([1.0, 1.0, 0.0])
+    missed, false_alarm = 100 * y - 50, 100 * y - 50
+    missed[0, 0, 0, 0], false_alarm[0, 0, 0, 2] = -50, 50
+    # One hit less in the numerator as well, so a miss costs more at alpha = beta too.
+    loss = TverskyLoss(alpha=alpha, beta=beta)
+    assert loss(missed, y) > loss(false_alarm, y)
+
+
+def test_tversky_counts() -> None:
+    # 3 hits, 1 miss, 2 false alarms.
+    y = torch.tensor([[[[1, 1, 1, 1, 0, 0, 0, 0]]]])
+    x = torch.tensor([[[[50.0, 50, 50, -50, 50, 50, -50, -50]]]])
+    loss = TverskyLoss(alpha=0.7, beta=0.3, smooth=1e-6)(x, y)
+    assert loss.item() == pytest.approx(-math.log(3 / (3 + 0.7 * 1 + 0.3 * 2)), rel=1e-5)
+
+
+def test_lovasz_is_the_greatest_sum_over_all_orders() -> None:
+    # The extension of a submodular set function is the maximum over the orders of its pixels, by
+    # which the sorted order is the right one.
+    x, y = random_logits()[:1, :, :2, :3], random_target(seed=3, share=0.5)[:1, :, :2, :3]
+    errors = torch.relu(1 - (2 * y - 1) * x).flatten().numpy()
+    truth = set(y.flatten().nonzero().flatten().tolist())
+    assert 0 < len(truth) < 6
+    greatest = max(
+        lovasz_in_order(errors, truth, order) for order in itertools.permutations(range(6))
+    )
+    assert LOSSES["lovasz"]()(x, y).item() == pytest.approx(greatest)
+
+
+@pytest.mark.parametrize("wrong", list(itertools.product([0, 1], repeat=4)))
+def test_lovasz_extends_the_jaccard_loss(wrong: tuple[int, ...]) -> None:
+    # At hinge errors of exactly 0 and 1 (margins of 1 and 0) it is 1 - IoU itself.
+    y = torch.tensor([1.0, 1.0, 0.0, 0.0]).reshape(1, 1, 2, 2)
+    x = (2 * y - 1) * (1 - torch.tensor(wrong).reshape(1, 1, 2, 2))
+    expected = jaccard_loss({i for i in range(4) if wrong[i]}, {0, 1})
+    assert LOSSES["lovasz"]()(x, y).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("focal", smp.losses.FocalLoss("binary", alpha=0.25, gamma=2.0)),
+        ("iou", smp.losses.JaccardLoss("binary", log_loss=True, smooth=1.0)),
+        # Its alpha is on the false positives.
+        ("tversky", smp.losses.TverskyLoss("binary", None, True, smooth=1.0, alpha=0.3, beta=0.7)),
+        ("lovasz", smp.losses.LovaszLoss("binary", per_image=False)),
+    ],
+)
+def test_agrees_with_segmentation_models(ours: str, theirs: nn.Module) -> None:
+    x, y = random_logits(dtype=torch.float32), random_target()
+    torch.testing.assert_close(LOSSES[ours]()(x, y), theirs(x, y))
+
+
+# --- Combinations -------------------------------------------------------------------------------
+
+
+@few
+@given(alpha=st.floats(0, 1))
+def test_combination_is_the_weighted_sum(alpha: float) -> None:
+    x, y = random_logits(), random_target()
+    both = combine([(alpha, FocalLoss()), (1 - alpha, IoULoss())])
+    expected = alpha * FocalLoss()(x, y) + (1 - alpha) * IoULoss()(x, y)
+    torch.testing.assert_close(both(x, y), expected)
+
+
+def test_combination_at_its_ends_is_the_single_loss() -> None:
+    x, y = random_logits(), random_target()
+    assert combine([(1.0, FocalLoss()), (0.0, IoULoss())])(x, y) == FocalLoss()(x, y)
+    assert combine([(0.0, FocalLoss()), (1.0, IoULoss())])(x, y) == IoULoss()(x, y)
+
+
+def test_combination_of_all_losses() -> None:
+    x, y = random_logits()[..., :3, :3].requires_grad_(), random_target()[..., :3, :3]
+    total = combine([(i + 1.0, LOSSES[name]()) for i, name in enumerate(NAMES)])
+    expected = sum((i + 1) * LOSSES[name]()(x, y) for i, name in enumerate(NAMES))
+    torch.testing.assert_close(total(x, y), expected)
+    assert torch.autograd.gradcheck(total, (x, y))
+
+
+def test_term_of_weight_0_is_not_computed() -> None:
+    class Refuses(nn.Module):
+        def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+            raise AssertionError("computed")
+
+    x, y = random_logits(), random_target()
+    assert combine([(0.0, Refuses()), (2.0, IoULoss())])(x, y) == 2 * IoULoss()(x, y)
+
+
+def test_combination_shows_its_weights() -> None:
+    assert "weights=[0.3, 0.7]" in repr(combine([(0.3, FocalLoss()), (0.7, IoULoss())]))
+
+
+# --- Bad arguments ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        ("focal", "alpha", -0.1),
+        ("focal", "alpha", 1.1),
+        ("focal", "gamma", -1.0),
+        ("focal", "gamma", 0.5),
+        ("focal", "gamma", math.inf),
+        ("iou", "smooth", 0.0),
+        ("tversky", "alpha", -1.0),
+        ("tversky", "beta", math.nan),
+        ("tversky", "smooth", -1.0),
+        ("boundary", "weight", -1.0),
+        ("boundary", "sigma", 0.0),
+        ("boundary", "sigma", "2"),
+        ("center", "weight", math.inf),
+        ("center", "weight", None),
+    ],
+)
+def test_refuses_argument(name: str, argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{argument}={value!r} is refused: allowed are .*\["):
+        LOSSES[name](**{argument: value})
+
+
+def test_refuses_a_tversky_index_without_errors() -> None:
+    with pytest.raises(ValueError, match="alpha=0 and beta=0 are refused"):
+        TverskyLoss(alpha=0.0, beta=0.0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([], r"weights \[\] are refused"),
+        ([0.0, 0.0], r"weights \[0.0, 0.0\] are refused"),
+        ([1.0, -0.5], r"terms\[1\] weight=-0.5 is refused"),
+        ([math.nan], r"terms\[0\] weight=nan is refused"),
+    ],
+)
+def test_refuses_combination(weights: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        combine([(weight, IoULoss()) for weight in weights])
