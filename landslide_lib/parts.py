@@ -16,7 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 REVISIONS: dict[str, int] = {}
 
 
-def knob(default: Any, *, origin: Any = None, **constraints: Any) -> Any:
+#: Stands for "the default has never changed"; None is a default that a field may have had.
+_SAME: Any = object()
+
+
+def knob(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
     """Declare a field of a recipe with a default.
 
     Args:
@@ -29,8 +33,15 @@ def knob(default: Any, *, origin: Any = None, **constraints: Any) -> Any:
     Returns:
         A pydantic field.
     """
-    extra = {"origin": default if origin is None else origin}
+    extra = {"origin": _named(default if origin is _SAME else origin)}
     return Field(default, json_schema_extra=extra, **constraints)
+
+
+def _named(value: Any) -> Any:
+    """Return plain values, of a part only what it names: its own knobs have their origins."""
+    if isinstance(value, Part):
+        return value.model_dump(exclude_unset=True)
+    return [_named(item) for item in value] if isinstance(value, tuple) else value
 
 
 class Part(BaseModel):

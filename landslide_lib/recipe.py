@@ -103,11 +103,11 @@ def essence(part: Part) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for name, field in type(part).model_fields.items():
-        value = getattr(part, name)
+        value = _plain(getattr(part, name))
         extra = field.json_schema_extra
         if isinstance(extra, dict) and value == extra["origin"]:
             continue
-        kept[name] = _plain(value)
+        kept[name] = value
     return kept
 
 
@@ -200,14 +200,18 @@ def profile_of(made: Recipe) -> str | None:
 def _explain(error: ErrorDetails, given: Any) -> str:
     """Say of one pydantic error which key, which value, and what is allowed."""
     tags = {tag for model in _terms() for tag in get_args(model.model_fields["name"].annotation)}
-    # pydantic puts the tag of a union into the path; a reader's file has no such key.
-    path = [key for key in error["loc"] if key not in tags]
+    path = list(error["loc"])
+    if len(path) > 2 and isinstance(path[1], int):
+        # pydantic puts the tag of a union behind the index; a reader's file has no such key.
+        del path[2]
     where = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path).lstrip(".")
     if error["type"] == "extra_forbidden":
         allowed = ", ".join(sorted(_fields_at(error["loc"][:-1])))
         return f"{where} = {error['input']!r}: unknown key; allowed: {allowed}"
     if error["type"] == "missing":
         return f"{where}: missing; {error['msg'].lower()}"
+    if error["type"] == "union_tag_not_found":
+        return f"{where} = {error['input']!r}: name is missing; allowed: {', '.join(sorted(tags))}"
     if error["type"] == "union_tag_invalid":
         wrong = error["input"].get("name") if isinstance(error["input"], dict) else None
         return f"{where}.name = {wrong!r}: unknown; allowed: {', '.join(sorted(tags))}"

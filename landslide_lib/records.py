@@ -229,12 +229,12 @@ def read(path: Path) -> Record:
         RecordError: It is not one; the message names the file and the field.
     """
     try:
-        return Record.model_validate_json(path.read_text())
+        return Record.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(key) for key in first["loc"])
+        where = "".join(f"{key}: " for key in first["loc"])
         raise RecordError(
-            f"{path}: not a record ({where}: {first['msg']}). Move it away, or restore it"
+            f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it"
         ) from None
 
 
@@ -258,16 +258,8 @@ def write_once(path: Path, text: str) -> Path:
     return path
 
 
-def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
-    """Copy a record to the published ones.
-
-    Args:
-        record: To publish.
-        source: Its file.
-        folder: Where to.
-
-    Returns:
-        The published file; one that is there already is left as it is.
+def check_publishable(record: Record) -> None:
+    """Refuse what may not be published.
 
     Raises:
         RecordError: A smoke record, one of a dirty tree, or a stale one.
@@ -280,7 +272,24 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
     elif record.stale:
         why = "a component it used has been changed since; run it again"
     if why:
-        raise RecordError(f"{source.name} is not published: {why}")
+        raise RecordError(f"{record.name} is not published: {why}")
+
+
+def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
+    """Copy a record to the published ones.
+
+    Args:
+        record: To publish.
+        source: Its file.
+        folder: Where to.
+
+    Returns:
+        The published file; one that is there already is left as it is.
+
+    Raises:
+        RecordError: See `check_publishable`.
+    """
+    check_publishable(record)
     target = folder / source.name
     if not target.exists():
         write_once(target, source.read_text())

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from landslide_lib.recipe import Recipe, merge, profile, recipe
+
 FOLDER = Path(__file__).parent.parent / "data" / "reports"
 
 
@@ -29,6 +31,7 @@ class Row(_Strict):
         reported: Cells as printed, by column.
         uncertain: Columns whose cell is a reading of a garbled print.
         ours: The report has no such row.
+        only: The datasets that the row makes sense on; () is any.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Row(_Strict):
     reported: dict[str, float | int | str | None] = {}
     uncertain: tuple[str, ...] = ()
     ours: bool = False
+    only: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -58,12 +62,36 @@ class Row(_Strict):
         return self
 
 
+class Fact(_Strict):
+    """A number that a report states outside its tables."""
+
+    label: str
+    value: float | int
+    unit: str = ""
+    where: str
+
+
+class Column(_Strict):
+    """A column of scores.
+
+    Attributes:
+        label: As printed.
+        convention: Under which of ours it is set: `pooled`, `two_class` or `per_image`.
+        score: `f1`, `iou`, `precision` or `recall`.
+    """
+
+    label: str
+    convention: Literal["pooled", "two_class", "per_image"]
+    score: Literal["f1", "iou", "precision", "recall"]
+
+
 class Table(_Strict):
     """A reported table: `raunet/losses`.
 
     Attributes:
         name: `report/table`.
-        metrics: The columns that are scores.
+        metrics: The columns that are scores, in order.
+        columns: What each of them is; the report's, unless the table has its own.
         extra: Columns that are printed and not compared.
         reference: The row that others are compared with by the paired bootstrap.
         base: The recipe that all rows start from.
@@ -74,6 +102,7 @@ class Table(_Strict):
     title: str
     where: str
     metrics: tuple[str, ...]
+    columns: dict[str, Column]
     extra: tuple[str, ...] = ()
     reference: str | None = None
     base: dict[str, Any] = {}
@@ -86,6 +115,9 @@ class Table(_Strict):
         twice = {name for name in ids if ids.count(name) > 1}
         if twice:
             raise ValueError(f"{self.name}: two rows are called {sorted(twice)}")
+        unknown = set(self.metrics) - set(self.columns)
+        if unknown:
+            raise ValueError(f"{self.name}: nothing says what {sorted(unknown)} is")
         columns = {*self.metrics, *self.extra}
         for row in self.rows:
             if not columns >= set(row.reported):
@@ -94,10 +126,12 @@ class Table(_Strict):
                 raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
         return self
 
-    @property
-    def runnable(self) -> list[Row]:
-        """The rows that have a recipe."""
-        return [row for row in self.rows if row.change is not None]
+    def runnable(self, dataset: str | None = None) -> list[Row]:
+        """Return the rows that have a recipe for a dataset, by default the report's own."""
+        on = dataset or self.base.get("dataset")
+        return [
+            row for row in self.rows if row.change is not None and (not row.only or on in row.only)
+        ]
 
     def row(self, name: str) -> Row:
         """Return a row by id.
@@ -123,6 +157,8 @@ class Report(_Strict):
     data: str
     notes: tuple[str, ...] = ()
     base: dict[str, Any] = {}
+    columns: dict[str, Column] = {}
+    facts: dict[str, Fact] = {}
     tables: dict[str, Table]
 
     @model_validator(mode="before")
@@ -131,12 +167,11 @@ class Report(_Strict):
         """Give each table its full name, and the report's base under its own."""
         if not isinstance(given, Mapping) or not isinstance(given.get("tables"), Mapping):
             return given
-        from landslide_lib.recipe import merge
-
         tables = {
             name: {
                 **table,
                 "name": f"{given.get('report')}/{name}",
+                "columns": {**given.get("columns", {}), **table.get("columns", {})},
                 "base": merge(given.get("base", {}), table.get("base", {})),
             }
             for name, table in given["tables"].items()
@@ -174,3 +209,30 @@ def table(name: str, folder: Path = FOLDER) -> Table:
     if name not in known:
         raise ValueError(f"table {name!r}: unknown; allowed: {', '.join(known)}")
     return known[name]
+
+
+def resolve(
+    table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None
+) -> Recipe:
+    """Return the recipe of a row: the table's base, the row's change, dataset, budget.
+
+    Args:
+        table: Of a report.
+        row: Of the table, of kind `run`.
+        dataset: In place of the report's own.
+        profile_name: A budget; None is `full`.
+
+    Raises:
+        RecipeError: The row's change or the profile cannot be.
+        ValueError: The row has no recipe.
+
+    >>> losses = table("raunet/losses")
+    >>> resolve(losses, losses.row("focal"), profile_name="cpu").loss[0].gamma
+    2.0
+    """
+    if row.change is None:
+        raise ValueError(
+            f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
+        )
+    swap = {"dataset": dataset} if dataset else {}
+    return recipe(table.base, row.change, swap, profile(profile_name or "full"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -10,33 +11,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tqdm import tqdm
+
 from landslide_lib import machine, scores
-from landslide_lib.recipe import Recipe, profile, recipe
+from landslide_lib.recipe import Recipe
 from landslide_lib.records import Epoch, Outcome, Record, Store
-from landslide_lib.reports import Row, Table
+from landslide_lib.reports import Row, Table, resolve
 
 
-def resolve(
-    table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None
-) -> Recipe:
-    """Return the recipe of a row: the table's base, the row's change, dataset, budget.
-
-    Args:
-        table: Of a report.
-        row: Of the table, of kind `run`.
-        dataset: In place of the report's own.
-        profile_name: A budget; None is `full`.
-
-    Raises:
-        RecipeError: The row's change or the profile cannot be.
-        ValueError: The row has no recipe.
-    """
-    if row.change is None:
-        raise ValueError(
-            f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
-        )
-    swap = {"dataset": dataset} if dataset else {}
-    return recipe(table.base, row.change, swap, profile(profile_name or "full"))
+class NotRunError(RuntimeError):
+    """There is no record, and `LANDSLIDE_TRAIN=no` forbids to make one."""
 
 
 def run(
@@ -69,10 +53,16 @@ def run(
     Raises:
         DatasetNotFoundError: The data is not here and no record is either.
         BadFileError: A file cannot be used.
+        NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
     """
+    store = store or Store()
+    if os.environ.get("LANDSLIDE_TRAIN") == "no":
+        found = store.find(wanted, seed)
+        if not found:
+            raise NotRunError(f"{wanted.dataset} {wanted.hash} seed {seed} has not been run")
+        return found[0]
     from landslide_lib import datasets
 
-    store = store or Store()
     dataset = datasets.get(wanted.dataset)
     try:
         packed = datasets.load(dataset, wanted.image_size, root=data_root, skip_bad=skip_bad)
@@ -111,7 +101,7 @@ def run_table(
 
     Args:
         table: Of a report.
-        rows: Ids; () for every row of kind `run`.
+        rows: Ids; () for every row of kind `run` that the dataset fits.
         seeds: To run.
         dataset: In place of the report's own.
         profile_name: A budget.
@@ -125,12 +115,32 @@ def run_table(
         ValueError: The table has no such row, or a row has nothing to run.
     """
     store = store or Store()
-    chosen = [table.row(name) for name in rows] or table.runnable
+    chosen = [table.row(name) for name in rows] or table.runnable(dataset)
     # All recipes first: a bad one is refused before anything trains.
     recipes = [resolve(table, row, dataset=dataset, profile_name=profile_name) for row in chosen]
     for seed in seeds:
         for row, wanted in zip(chosen, recipes, strict=True):
             yield row, seed, run(wanted, seed, store=store, **options)
+
+
+def ensure(table: Table, **options: Any) -> None:
+    """Run what is missing of a table, with a progress bar; a chapter's one call.
+
+    Args:
+        table: Of a report.
+        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not
+            there stays an em dash.
+    """
+    if os.environ.get("LANDSLIDE_TRAIN") == "no":
+        return
+    rows, seeds = (
+        options.get("rows") or table.runnable(options.get("dataset")),
+        options.get("seeds", (0,)),
+    )
+    bar = tqdm(total=len(rows) * len(seeds), desc=table.name, disable=None, leave=False)
+    with bar:
+        for _ in run_table(table, **options):
+            bar.update()
 
 
 def _code(wanted: Recipe) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from landslide_lib.datasets.base import BadFileError, Dataset, DatasetNotFoundError, Sample
+from landslide_lib.datasets.base import (
+    BadFileError,
+    Dataset,
+    DatasetNotFoundError,
+    DownloadError,
+    Sample,
+)
 from landslide_lib.datasets.bijie import Bijie
 from landslide_lib.datasets.files import cache_root, data_root
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
@@ -16,8 +22,8 @@ DATASETS: dict[str, Dataset] = {
 }
 
 __all__ = [
-    "DATASETS", "BadFileError", "Dataset", "DatasetNotFoundError", "Packed", "Sample", "Verdict",
-    "cache_root", "data_root", "get", "load", "verify",
+    "DATASETS", "BadFileError", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed",
+    "Sample", "Verdict", "cache_root", "data_root", "get", "load", "verify",
 ]  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 class DatasetNotFoundError(FileNotFoundError):
     """The files of a dataset are not there; the message says how to get them."""
+
+
+class DownloadError(OSError):
+    """A dataset could not be fetched; the message says why and what to do."""
 
 
 class BadFileError(ValueError):
@@ -35,6 +39,8 @@ class Sample:
         mask: The file of its mask; None where no mask file belongs to it.
         part: `train`, `valid` or `test` where the publisher splits the dataset.
         region: Where the scene lies, if that is known.
+        problem: What is wrong with its files, where their names alone tell; it is refused
+            when it is read, like a file that is wrong inside.
     """
 
     id: str
@@ -43,6 +49,7 @@ class Sample:
     mask: Path | None = None
     part: str = "train"
     region: str = ""
+    problem: str = ""
     files: tuple[Path, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +79,6 @@ class Dataset(Protocol):
 
         Raises:
             DatasetNotFoundError: Nothing of the dataset is there.
-            BadFileError: Two files that belong together do not stand together.
         """
         ...
 
@@ -89,11 +95,47 @@ class Dataset(Protocol):
         ...
 
     def download(self, root: Path) -> Path:
-        """Fetch the dataset below the data root and return its folder."""
+        """Fetch the dataset below the data root and return its folder.
+
+        What was fetched before is not fetched again.
+
+        Raises:
+            DownloadError: It could not be fetched whole; nothing of it is left in its folder.
+        """
         ...
 
 
-REDO = "Fetch the file again, or leave it out with --skip-bad"
+REDO = "Replace the file, or leave it out with --skip-bad"
+
+
+def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
+    """Give each sample whose id an earlier one has a problem that says so."""
+    first: dict[str, Sample] = {}
+    marked = []
+    for sample in samples:
+        twin = first.setdefault(sample.id, sample)
+        if twin is not sample:
+            sample = replace(sample, problem=f"has the id {sample.id!r} of {twin.files[0]} too")
+        marked.append(sample)
+    return marked
+
+
+def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Read a sample that can be packed: `Dataset.read` and what holds for every dataset.
+
+    Raises:
+        BadFileError: It cannot be read, or a value is NaN or does not fit into float16.
+    """
+    if sample.problem:
+        raise BadFileError(sample.files[0], sample.problem, REDO)
+    image, mask = dataset.read(sample)
+    low, high = float(image.min()), float(image.max())
+    limit = float(np.finfo(np.float16).max)
+    if not (low >= -limit and high <= limit):
+        path = sample.image or Path(sample.id)
+        problem = f"holds values from {low:g} to {high:g}; packed are numbers within ±{limit:g}"
+        raise BadFileError(path, problem, REDO)
+    return image, mask
 
 
 def read_picture(path: Path, flags: int) -> NDArray[np.uint8]:
@@ -107,7 +149,7 @@ def read_picture(path: Path, flags: int) -> NDArray[np.uint8]:
         (H, W, 3) or (H, W) uint8.
 
     Raises:
-        BadFileError: Missing, empty, truncated or not a picture.
+        BadFileError: Missing, empty, truncated, not a picture, or not of 8 bits.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -118,7 +160,13 @@ def read_picture(path: Path, flags: int) -> NDArray[np.uint8]:
     end = ends.get(data[:2].tobytes())
     if end is not None and end not in data[-64:].tobytes():
         raise BadFileError(path, "is truncated", REDO)
-    picture = cv2.imdecode(data, flags) if len(data) else None
+    if data[:2].tobytes() == b"\x89P" and data[24] == 16:
+        # OpenCV keeps the upper 8 bits: a mask of 0 and 1 would become one of 0.
+        raise BadFileError(path, "is a PNG of 16 bits, not of 8", REDO)
+    try:
+        picture = cv2.imdecode(data, flags) if len(data) else None
+    except cv2.error:
+        picture = None
     if picture is None:
         raise BadFileError(path, "is not a JPEG or PNG that can be read", REDO)
     return np.asarray(picture, np.uint8)
@@ -128,7 +176,7 @@ def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     """Turn a mask of {0, 1} or {0, 255} into uint8 {0, 1}.
 
     Raises:
-        BadFileError: Not two-dimensional, or other values.
+        BadFileError: Not two-dimensional, other values, or 1 and 255 side by side.
     """
     if raw.ndim != 2:
         raise BadFileError(path, f"mask has shape {raw.shape}, not (H, W)", REDO)
@@ -137,6 +185,9 @@ def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     if strange:
         shown = ", ".join(f"{v:g}" for v in strange[:3])
         raise BadFileError(path, f"mask holds {shown}; only 0, 1 and 255 are allowed", REDO)
+    if 1 in values and 255 in values:
+        problem = "mask holds both 1 and 255, so that it is not clear which one is landslide"
+        raise BadFileError(path, problem, REDO)
     return np.asarray(raw > 0, np.uint8)
 
 

@@ -59,6 +59,9 @@ class Batches:
         rank: Of this process among `world`, which share the batches of an epoch.
         world: How many processes train together.
 
+    Raises:
+        ValueError: There is no such band, or there are fewer images to train on than processes.
+
     Yields:
         Images (B, C, S, S) float32 in channels_last, masks (B, 1, S, S) float32 in {0, 1}.
     """
@@ -83,6 +86,8 @@ class Batches:
         self.means = means.to(self.device)
         self.columns = band_indices(packed, bands)
         self.packed, self.indices = packed, indices
+        if seed is not None and len(indices) < world:
+            raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
         self.resident: tuple[Tensor, Tensor] | None = None
         size = packed.images[0].nbytes * len(indices)
         if size < _free(self.device) / 2:
@@ -121,7 +126,7 @@ class Batches:
         if self.resident is not None:
             chosen = torch.from_numpy(places).to(self.device)
             return self.resident[0][chosen], self.resident[1][chosen]
-        rows = np.sort(self.indices[places])
+        rows = self.indices[places]
         images = torch.from_numpy(self.packed.images[rows][:, self.columns])
         masks = torch.from_numpy(self.packed.masks[rows])
         return images.to(self.device), masks.to(self.device)

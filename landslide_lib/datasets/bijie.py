@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import zipfile
+import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,14 +16,17 @@ import pooch
 from numpy.typing import NDArray
 
 from landslide_lib.datasets.base import (
+    REDO,
     BadFileError,
     DatasetNotFoundError,
+    DownloadError,
     Sample,
     as_mask,
+    mark_twins,
     read_picture,
     same_size,
 )
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import deliver, hash_files
 
 #: Where the publisher serves it; Ji et al. give no checksum, so none is invented here.
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
@@ -43,7 +51,8 @@ class Bijie:
     def samples(self, root: Path) -> Sequence[Sample]:
         """List landslides first, then the rest, each in the order of its file names.
 
-        Scenes are not published: each image is a group of its own.
+        Scenes are not published: each image is a group of its own. A mask without its image
+        is listed behind the landslides, with the image that ought to be there.
         """
         home = next(
             (root / name for name in (self.name, "Bijie-landslide-dataset")
@@ -55,17 +64,27 @@ class Bijie:
                 f"bijie: no {root / self.name / 'landslide'}. Set LANDSLIDE_DATA to the folder "
                 f"that holds bijie/, or get it with `{self.remedy}`"
             )
-        masks = {path.stem: path for path in pictures(home / "landslide" / "mask")}
+        masks = defaultdict(list)
+        for path in pictures(home / "landslide" / "mask"):
+            masks[path.stem].append(path)
         found = []
-        for image in pictures(home / "landslide" / "image"):
+        images = pictures(home / "landslide" / "image")
+        for image in images:
             # A missing mask is named by the file that ought to be there, when it is read.
-            mask = masks.get(image.stem, home / "landslide" / "mask" / f"{image.stem}.png")
-            found.append(Sample(image.stem, image.stem, image, mask))
+            mask = masks.get(image.stem, [home / "landslide" / "mask" / f"{image.stem}.png"])
+            problem = f"has {len(mask)} masks: {', '.join(m.name for m in mask)}"
+            found.append(
+                Sample(image.stem, image.stem, image, mask[0],
+                       problem=problem if len(mask) > 1 else "")
+            )  # fmt: skip
+        for stem in sorted(masks.keys() - {image.stem for image in images}):
+            image = home / "landslide" / "image" / masks[stem][0].name
+            found.append(Sample(stem, stem, image, masks[stem][0]))
         for image in pictures(home / "non-landslide" / "image"):
             found.append(Sample(f"non/{image.stem}", f"non/{image.stem}", image))
         if not found:
             raise DatasetNotFoundError(f"bijie: {home} holds no image. Get it with `{self.remedy}`")
-        return found
+        return mark_twins(found)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and the mask."""
@@ -74,10 +93,7 @@ class Bijie:
         if sample.mask is None:
             return unit(image), np.zeros(image.shape[:2], np.uint8)
         if not sample.mask.is_file():
-            raise BadFileError(
-                sample.mask, "mask is missing", "Fetch it again, or leave the image out with"
-                " --skip-bad",
-            )  # fmt: skip
+            raise BadFileError(sample.mask, "mask is missing", REDO)
         mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
         same_size(image, mask, sample)
         return unit(image), mask
@@ -87,12 +103,46 @@ class Bijie:
         return hash_files(samples)
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:
-        """Fetch and unpack the publisher's archive (about 1.2 GB)."""
-        pooch.retrieve(
-            address, known_hash=None, path=root, fname="Bijie-landslide-dataset.zip",
-            processor=pooch.Unzip(extract_dir="."), progressbar=False,
-        )  # fmt: skip
-        return root / "Bijie-landslide-dataset"
+        """Fetch and unpack the publisher's archive (about 1.2 GB) to `bijie/`.
+
+        Whatever its top folder is called, the folder that holds `landslide/image` is taken.
+
+        Raises:
+            DownloadError: The server, or the archive, is not what it should be.
+        """
+
+        def fetch(work: Path) -> tuple[Path, dict[str, str]]:
+            try:
+                archive = pooch.retrieve(
+                    address, known_hash=None, path=work, fname="archive.zip",
+                    progressbar=sys.stderr.isatty(),
+                )  # fmt: skip
+            except OSError as error:
+                raise DownloadError(
+                    f"bijie: {address} cannot be fetched ({error}). {again}"
+                ) from error
+            checksum = pooch.file_hash(archive)
+            unpacked = work / "unpacked"
+            shutil.rmtree(unpacked, ignore_errors=True)
+            try:
+                # Checks the sum of each file, and writes below this folder whatever the
+                # names in the archive say.
+                pooch.Unzip(extract_dir=unpacked.name)(archive, "download", None)
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                Path(archive).unlink()
+                raise DownloadError(
+                    f"bijie: what {address} sent is truncated or no zip archive ({error}). {again}"
+                ) from error
+            for folder in sorted(unpacked.rglob("landslide/image")):
+                if pictures(folder):
+                    return folder.parent.parent, {"address": address, "sha256": checksum}
+            Path(archive).unlink()
+            raise DownloadError(
+                f"bijie: the archive of {address} has no image in a landslide/image/. {again}"
+            )
+
+        again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
+        return deliver(root / self.name, fetch)
 
 
 def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -101,8 +151,12 @@ def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Return the JPEG and PNG files of a folder in the order of their names."""
+    """Return the JPEG and PNG files of a folder, but hidden ones, in the order of their names."""
     kinds = {".jpg", ".jpeg", ".png"}
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in kinds)
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in kinds and not path.name.startswith(".")
+    )

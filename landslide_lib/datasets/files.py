@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from landslide_lib.datasets.base import Sample
+from filelock import FileLock
+
+from landslide_lib.datasets.base import DownloadError, Sample
+
+#: Written into a downloaded dataset's folder: where it came from.
+SOURCE = "SOURCE.json"
 
 
 def data_root() -> Path:
@@ -47,3 +54,40 @@ def listing(samples: Iterable[Sample]) -> str:
             size, time = (stat.st_size, stat.st_mtime_ns) if stat else (-1, 0)
             digest.update(f"{path.resolve()}\0{size}\0{time}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) -> Path:
+    """Have a dataset put together in a hidden folder and move it in place whole.
+
+    A download that breaks off, or is killed, leaves the hidden folder and no `home`; the next
+    attempt goes on with it. A second process waits for the first.
+
+    Args:
+        home: The dataset's folder, to be.
+        fetch: Given the hidden folder, returns the folder in it that is to become `home`, and
+            where it came from, to be written into `SOURCE.json`.
+
+    Returns:
+        `home`. If it was downloaded before, `fetch` is not called: move the folder away to
+        fetch it anew.
+
+    Raises:
+        DownloadError: `home` holds something that was not downloaded, and is left alone.
+    """
+    if (home / SOURCE).is_file():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    work = home.with_name(f".{home.name}.download")
+    with FileLock(home.with_name(f".{home.name}.lock")):
+        if (home / SOURCE).is_file():
+            return home
+        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+            raise DownloadError(f"{home} is there already. Move it away to download {home.name}")
+        work.mkdir(exist_ok=True)
+        folder, source = fetch(work)
+        (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n")
+        if home.is_dir():
+            home.rmdir()
+        folder.rename(home)
+        shutil.rmtree(work, ignore_errors=True)
+    return home

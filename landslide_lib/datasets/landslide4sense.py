@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,14 +16,18 @@ from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
     DatasetNotFoundError,
+    DownloadError,
     Sample,
     as_mask,
+    mark_twins,
     same_size,
 )
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import deliver, hash_files
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
+#: What is wanted of it.
+FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
 SIZE = 128
 #: Publisher's folder, mirror's folder, our name of the part.
 PARTS = (
@@ -42,7 +47,8 @@ class Landslide4Sense:
     Reads both layouts met in the wild: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and
     `images/train/image_N.h5, annotations/train/mask_N.h5`. HDF5 keys `img` and `mask`. A part
     whose folder of masks is missing has no truth: its images are read with an empty mask and
-    never trained or tested on.
+    never trained or tested on. The other way round, a mask whose image is missing is listed
+    with the image that ought to be there.
 
     Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
     """
@@ -71,7 +77,7 @@ class Landslide4Sense:
                 f"landslide4sense: no image_N.h5 below {home}. Set LANDSLIDE_DATA to the folder "
                 f"that holds landslide4sense/, or get it with `{self.remedy}`"
             )
-        return found
+        return mark_twins(found)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read 14 bands and the mask."""
@@ -91,14 +97,42 @@ class Landslide4Sense:
     def download(
         self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None
     ) -> Path:
-        """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped."""
-        from huggingface_hub import snapshot_download
+        """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped.
 
-        folder = snapshot_download(
-            repository, repo_type="dataset", local_dir=root / self.name, endpoint=endpoint,
-            allow_patterns=["images/*", "annotations/*"],
-        )  # fmt: skip
-        return Path(folder)
+        Raises:
+            DownloadError: The hub cannot be reached, or files are missing.
+        """
+        from huggingface_hub import HfApi, snapshot_download
+
+        def fetch(work: Path) -> tuple[Path, dict[str, str]]:
+            folder = work / "files"
+            try:
+                about = HfApi(endpoint=endpoint).dataset_info(repository)
+                wanted = [
+                    file.rfilename
+                    for file in about.siblings or ()
+                    if FILE.fullmatch(file.rfilename)
+                ]
+                snapshot_download(
+                    repository, repo_type="dataset", revision=about.sha, local_dir=folder,
+                    endpoint=endpoint, allow_patterns=["images/*.h5", "annotations/*.h5"],
+                )  # fmt: skip
+            except Exception as error:  # the client raises its HTTP library's, which it changes
+                raise DownloadError(
+                    f"landslide4sense: {repository} cannot be fetched ({error}). {again}"
+                ) from error
+            # Without a connection snapshot_download returns what an earlier call got.
+            missing = [name for name in wanted if not (folder / name).is_file()]
+            if missing or not wanted:
+                problem = f"misses {len(missing)} of {len(wanted)} files, such as {missing[:1]}"
+                if not wanted:
+                    problem = "has no images/train/image_1.h5 or the like"
+                raise DownloadError(f"landslide4sense: {repository} {problem}. {again}")
+            shutil.rmtree(folder / ".cache", ignore_errors=True)
+            return folder, {"repository": repository, "revision": str(about.sha)}
+
+        again = "Try again: what has arrived is not fetched twice"
+        return deliver(root / self.name, fetch)
 
 
 def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -113,7 +147,8 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
         The array, of numbers, all finite.
 
     Raises:
-        BadFileError: Missing, truncated, wrong key, wrong shape, no numbers, NaN or infinite.
+        BadFileError: Missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or
+            infinite.
     """
     if not path.is_file():
         raise BadFileError(path, "is missing", REDO)
@@ -129,7 +164,9 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
             if node.shape != shape:
                 raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}", REDO)
             array = node[()]
-    except OSError as error:
+    except BadFileError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise BadFileError(path, f"is truncated or no HDF5 file ({error})", REDO) from None
     if not np.isfinite(array).all():
         raise BadFileError(path, f"{key} holds NaN or infinite values", REDO)
@@ -139,12 +176,11 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
 def _part(images: Path, masks: Path, part: str) -> list[Sample]:
     if not images.is_dir():
         return []
-    numbered = []
-    for path in images.iterdir():
-        match = re.fullmatch(r"image_(\d+)\.h5", path.name)
-        if match:
-            numbered.append((int(match[1]), path))
+    numbered = _numbered(images, "image")
     truth = masks.is_dir()
+    if truth:
+        orphans = {n for n, _ in _numbered(masks, "mask")} - {n for n, _ in numbered}
+        numbered += [(number, images / f"image_{number}.h5") for number in orphans]
     return [
         Sample(
             id=f"{part}/{number}",
@@ -155,3 +191,12 @@ def _part(images: Path, masks: Path, part: str) -> list[Sample]:
         )
         for number, path in sorted(numbered)
     ]
+
+
+def _numbered(folder: Path, stem: str) -> list[tuple[int, Path]]:
+    found = []
+    for path in folder.iterdir():
+        match = re.fullmatch(rf"{stem}_(\d+)\.h5", path.name)
+        if match:
+            found.append((int(match[1]), path))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landslide_lib import parts
-from landslide_lib.datasets.base import BadFileError, Dataset, Sample
+from landslide_lib.datasets.base import BadFileError, Dataset, Sample, read_sample
 from landslide_lib.datasets.files import cache_root, data_root, listing
 
 #: Of the layout of the packed files and of how an image is resized.
@@ -90,25 +90,35 @@ def load(
 
     Raises:
         DatasetNotFoundError: It is not there.
-        BadFileError: A file cannot be used, and `skip_bad` is not set.
+        BadFileError: A file cannot be used and `skip_bad` is not set, no file can be used, or
+            the packed copy is damaged.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
     cache.mkdir(parents=True, exist_ok=True)
     kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{REVISION}{'s' * skip_bad}"
     folder = cache / kind
-    with FileLock(cache / f"{kind}.lock"):
-        if not folder.is_dir():
-            _pack(dataset, samples, image_size, folder, skip_bad)
-    return _open(dataset.name, folder)
+    if not folder.is_dir():
+        with FileLock(cache / f"{kind}.lock"):
+            if not folder.is_dir():
+                _pack(dataset, samples, image_size, folder, skip_bad)
+    try:
+        return _open(dataset.name, folder)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        remedy = "Remove the folder; it is made anew on the next use"
+        raise BadFileError(folder, f"the packed copy is damaged ({error})", remedy) from error
 
 
 def _open(name: str, folder: Path) -> Packed:
     about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
+    if not len(images) == len(masks) == len(about["ids"]):
+        raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(about['ids'])} names")
     return Packed(
         name=name,
-        images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
-        masks=np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False),
+        images=images,
+        masks=masks,
         bands=tuple(about["bands"]),
         ids=tuple(about["ids"]),
         groups=tuple(about["groups"]),
@@ -122,32 +132,42 @@ def _open(name: str, folder: Path) -> Packed:
 def _pack(
     dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool
 ) -> None:
-    """Write into a folder beside the final one and rename it: complete or not there."""
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """Write into a folder beside the final one and rename it: complete or not there.
+
+    The caller holds the lock, so a folder that is there already was left by a killed process.
+    """
+    scratch = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     try:
         shape = (len(samples), len(dataset.bands), size, size)
         images = np.lib.format.open_memmap(scratch / "all.npy", "w+", np.float16, shape)
         masks = np.zeros((len(samples), size, size), np.uint8)
         kept: list[Sample] = []
         excluded: list[dict[str, str]] = []
-        bar = tqdm(total=len(samples), desc=f"packing {dataset.name}", disable=None, leave=False)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for sample, result in zip(
-                samples, pool.map(lambda s: _read(dataset, s, size), samples), strict=True
-            ):
-                bar.update()
+        bad: BadFileError | None = None
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            results = pool.map(lambda s: _read(dataset, s, size), samples)
+            title = f"packing {dataset.name}"
+            bar = tqdm(results, title, total=len(samples), disable=None, leave=False)
+            for sample, result in zip(samples, bar, strict=True):
                 if isinstance(result, BadFileError):
                     if not skip_bad:
                         raise result
+                    bad = bad or result
                     path = result.path
                     where = f"{path.parent.name}/{path.name}"
                     excluded.append({"file": where, "problem": result.problem})
                     continue
                 images[len(kept)], masks[len(kept)] = result
                 kept.append(sample)
-        bar.close()
-        if not kept:
-            raise BadFileError(folder, f"no usable image in {dataset.name}", dataset.remedy)
+        finally:
+            # On the first bad file the rest is not read.
+            pool.shutdown(cancel_futures=True)
+        if bad and not kept:
+            problem = f"{bad.problem}; none of the {len(samples)} images can be used"
+            raise BadFileError(bad.path, problem, f"Get the dataset again: {dataset.remedy}")
         images.flush()
         if excluded:
             np.save(scratch / "images.npy", images[: len(kept)])
@@ -175,7 +195,7 @@ def _read(
     dataset: Dataset, sample: Sample, size: int
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
     try:
-        image, mask = dataset.read(sample)
+        image, mask = read_sample(dataset, sample)
     except BadFileError as error:
         return error
     return resize(image, mask, size)
@@ -207,7 +227,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `verify` found of a dataset: counts, shapes, ranges, and each bad file."""
+    """What `verify` found of a dataset.
+
+    Attributes:
+        name: The dataset's.
+        images: How many can be used.
+        with_landslide: How many of them hold a landslide pixel.
+        landslide_share: Of the pixels of the images whose truth is known.
+        sizes: Heights and widths, all of up to three, else the smallest and the largest.
+        bands: Minimum, maximum, mean and standard deviation of each.
+        bad: Each file that cannot be used, and why.
+        parts: How many usable images each part has, such as `train` or `test, no masks`.
+    """
 
     name: str
     images: int
@@ -216,6 +247,7 @@ class Verdict:
     sizes: tuple[str, ...]
     bands: dict[str, dict[str, float]]
     bad: tuple[Problem, ...]
+    parts: dict[str, int]
 
     def asdict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -236,18 +268,20 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         DatasetNotFoundError: It is not there.
     """
     bad, sizes, stats = [], set(), []
-    positive = pixels = landslide = images = 0
+    counts: Counter[str] = Counter()
+    positive = pixels = landslide = 0
     samples = dataset.samples(root or data_root())
     for sample in tqdm(samples, desc=f"verifying {dataset.name}", disable=None, leave=False):
         try:
-            image, mask = dataset.read(sample)
+            image, mask = read_sample(dataset, sample)
         except BadFileError as error:
             bad.append(Problem(str(error.path), error.problem))
             continue
-        images += 1
+        counts[sample.part] += 1
         sizes.add(image.shape[:2])
         positive += bool(mask.any())
-        pixels += mask.size
+        if not sample.part.endswith("no masks"):
+            pixels += mask.size
         landslide += int(mask.sum())
         flat = image.reshape(-1, image.shape[2]).astype(np.float64)
         stats.append((flat.min(0), flat.max(0), flat.sum(0), (flat**2).sum(0), len(flat)))
@@ -264,6 +298,6 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
     ordered = sorted(sizes)
     shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
     return Verdict(
-        dataset.name, images, positive, landslide / pixels if pixels else 0.0,
-        tuple(shown), bands, tuple(bad),
+        dataset.name, counts.total(), positive, landslide / pixels if pixels else 0.0,
+        tuple(shown), bands, tuple(bad), dict(counts),
     )  # fmt: skip

@@ -46,13 +46,13 @@ class Region:
 
 
 _TABLE = """
-monsoon_escarpment   500 0.70  6 0.70 1.00 0.03 0.12 0.90  85 32 0.75 1.5 1.0 0.25 60 120
-humid_mountains      900 0.95  9 0.85 0.90 0.02 0.04 0.35 120 45 0.85 0.7 0.8 0.10 52 135
-terraced_foothills   700 0.65  5 0.45 0.60 0.05 0.32 0.75  70 27 0.70 1.3 0.6 0.10 48 150
-dry_highlands       1900 0.80  8 0.25 0.30 0.09 0.08 0.55  70 36 0.65 0.5 1.6 0.05 42 155
-volcanic_hills       150 0.50  4 0.75 0.80 0.02 0.18 0.25 180 27 0.90 1.1 0.5 0.15 45 160
-alpine_valleys      1500 1.05 12 0.50 0.70 0.10 0.06 0.15  65 54 0.70 0.5 1.4 0.15 38 165
-logged_coast          80 0.60  5 0.60 0.75 0.06 0.10 0.60  55 27 0.60 1.7 0.4 0.20 33 170
+monsoon_escarpment   500 0.70  6 0.70 1.00 0.03 0.12 0.90 115 38 0.75 1.5 1.0 0.25 60 120
+humid_mountains      900 0.95  9 0.85 0.90 0.02 0.04 0.35 165 54 0.85 0.7 0.8 0.10 52 135
+terraced_foothills   700 0.65  5 0.45 0.60 0.05 0.32 0.75  95 32 0.70 1.3 0.6 0.10 48 150
+dry_highlands       1900 0.80  8 0.25 0.30 0.09 0.08 0.55  95 43 0.65 0.5 1.6 0.05 42 155
+volcanic_hills       150 0.50  4 0.75 0.80 0.02 0.18 0.25 250 32 0.90 1.1 0.5 0.15 45 160
+alpine_valleys      1500 1.05 12 0.50 0.70 0.10 0.06 0.15  90 65 0.70 0.5 1.4 0.15 38 165
+logged_coast          80 0.60  5 0.60 0.75 0.06 0.10 0.60  75 32 0.60 1.7 0.4 0.20 33 170
 """
 REGIONS: dict[str, Region] = {
     name: Region(*map(float, values)) for name, *values in map(str.split, _TABLE.split("\n")[1:-1])
@@ -76,7 +76,7 @@ NOISE = 0.0018  # standard deviation of the sensor's noise, reflectance
 # What one unit of each band stands for: reflectance for B1..B12, degrees for the slope, metres for
 # the DEM. One set for the whole simulator, fitted so that the means over all regions are L4S's.
 UNITS = np.array(
-    [0.122, 0.103, 0.093, 0.066, 0.09, 0.178, 0.214, 0.222, 0.06, 0.0012, 0.146, 0.08, 22.8, 712]
+    [0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 0.0012, 0.145, 0.081, 22.7, 776]
 )
 
 
@@ -98,6 +98,7 @@ def simulate_scene(
     Raises:
         ValueError: the region is unknown, the seed negative (said by numpy) or the size no
             multiple of 128.
+
     """
     if region not in REGIONS:
         raise ValueError(f"region {region!r} is unknown; allowed: {', '.join(sorted(REGIONS))}")
@@ -240,7 +241,7 @@ def _landslides(
     start, area = _sources(rng, place, slope)
     length = np.maximum(2 * area**0.54, 1)
     # The larger, the farther it runs on gentle ground (Scheidegger 1973).
-    stop = 0.6 * place.steepness * np.maximum(area / 50, 1) ** -0.16
+    stop = 0.7 * place.steepness * np.maximum(area / 50, 1) ** -0.16
     path = _runout(rng, start, length, gradient, stop)
     a, b = 4 * place.freshness, 4 * (1 - place.freshness)
     fresh = 0.15 + 0.85 * rng.beta(a, b, len(area))
@@ -273,7 +274,7 @@ def _sources(rng: Rng, place: Region, slope: Field) -> tuple[Field, Field]:
     """
     size = slope.shape[0]
     steep = _blur(slope, 3)
-    ready = np.clip((steep - np.quantile(steep[::4, ::4], 0.75)) / 6, 0, 1)
+    ready = np.clip((steep - np.quantile(steep[::4, ::4], 0.85)) / 4, 0, 1)
     count = rng.poisson(place.events * size * size / 1e6)
     members = np.minimum(rng.geometric(0.105, count), 50)
     middle = np.repeat(rng.uniform(0, size, (count, 2)), members, axis=0)
@@ -373,8 +374,8 @@ def _sensor(rng: Rng, place: Region, ground: Field, dem: Field, gradient: Field)
     # Water vapour thins out with height: B9 sees the ground a little, B10 only from high up.
     toa[..., 8] *= np.exp(-1.5 * np.exp(-dem / 2500))
     toa[..., 9] *= 0.012 * np.exp(-3.5 * np.exp(-dem / 2500))
-    veil = place.cirrus * np.exp(_fractal(rng, size, 3, 300, 4) + rng.normal(0, 1.5))
-    toa[..., 9] += 0.001 + np.minimum(0.0009 * veil, 0.05)
+    veil = place.cirrus * np.exp(1.3 * _fractal(rng, size, 3, 300, 4) + rng.normal(0, 0.9))
+    toa[..., 9] += 0.001 + np.minimum(0.0014 * veil, 0.05)
     toa += SPECTRA["air"] * place.haze**0.22 * np.exp(-dem[..., None] / 10_000).astype(np.float32)
     if rng.random() < place.cloud:
         cover = _top(_fractal(rng, size, 3.8, 90, 2), rng.uniform(0.0005, 0.008), 1.2)

@@ -31,31 +31,40 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
         ValueError: Fewer images, or scenes, than the split needs.
     """
     pool = np.flatnonzero(np.array(packed.parts) == "train")
+    if not len(pool):
+        there = ", ".join(sorted(set(packed.parts)))
+        raise ValueError(f"{packed.name} has no image with a mask to train on, only: {there}")
     if subset is not None and subset < len(pool):
         chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
         pool = np.sort(chosen)
     names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
     count = int(groups.max()) + 1
+    few = ValueError(
+        f"split.method = {how.method!r}: {packed.name} has {count} groups of images for it, "
+        f"{how.folds} folds need more; choose another method or fewer folds"
+    )
     if count <= how.folds:
-        raise ValueError(
-            f"split.method = {how.method!r}: {packed.name} has {count} groups of images for it, "
-            f"{how.folds} folds need more; choose another method or fewer folds"
-        )
+        raise few
     inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
     labels = packed.positive[pool]
-    rest, test = _fold(labels, groups, how, how.folds, how.fold)
-    train, valid = _fold(labels[rest], groups[rest], how, inner_folds, 0)
+    try:
+        rest, test = _fold(labels, groups, how, how.folds, how.fold)
+        train, valid = _fold(labels[rest], groups[rest], how, inner_folds, 0)
+    except ValueError as error:
+        # Balancing can give one fold most groups, and needs images of both kinds.
+        raise few from error
+    if not (len(train) and len(valid) and len(test)):
+        raise few
     return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
 
 
 def _fold(
     labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int
 ) -> tuple[Indices, Indices]:
-    splitter: KFold | StratifiedGroupKFold
     if how.method == "contiguous":
-        splitter = KFold(folds)
+        rest, test = list(KFold(folds).split(labels))[fold]
     else:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=how.seed)
-    rest, test = list(splitter.split(labels, labels, groups))[fold]
+        rest, test = list(splitter.split(labels, labels, groups))[fold]
     return np.sort(rest), np.sort(test)

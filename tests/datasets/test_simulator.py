@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from landslide_lib.datasets.simulator import REGIONS, UNITS, simulate_scene
 
-# Band means of B1..B14 over 14 genuine Landslide4Sense patches, as /data/README.md of the project's
-# shared material lists them; the shares are those that DESIGN.md states for the training set.
+# Band means of B1..B14 over 14 genuine Landslide4Sense patches, listed in the README of the
+# data the study was built on; the shares are those of its design document for the training set.
 GENUINE_MEAN = dict(
     zip(
         [f"B{i}" for i in range(1, 15)],
@@ -20,7 +20,7 @@ GENUINE_MEAN = dict(
 )
 GENUINE_TILE_SHARE = 0.587
 GENUINE_PIXEL_SHARE = 0.0231
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 @cache
@@ -93,7 +93,7 @@ def test_band_means_are_near_the_genuine_ones() -> None:
     """Every band's mean over all regions is within a factor 1.5 of L4S's."""
     images, _, _ = scenes()
     for index, (band, genuine) in enumerate(GENUINE_MEAN.items()):
-        ratio = float(images[..., index].mean()) / genuine
+        ratio = float(images[..., index].mean(dtype=np.float64)) / genuine
         assert 1 / 1.5 < ratio < 1.5, (band, ratio)
 
 

@@ -1,0 +1,40 @@
+# make study: the whole study in the quick profile, then the book. make test: the tests.
+# Both need Python 3.11 or newer, make and the package index, and set up .venv themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CORES ?= all
+export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
+
+.PHONY: study test book lint generate clean
+
+study: $(READY)
+	@$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --nolock --rerun-incomplete --quiet progress
+	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
+
+test: $(READY)
+	@$(BIN)/python -m pytest -q
+
+book: $(READY)
+	@LANDSLIDE_TRAIN=no $(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
+	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/generate.py --check
+
+generate: $(READY)
+	@$(BIN)/python tools/generate.py
+
+clean:
+	rm -rf _build .snakemake
+
+# uv comes from the package index into the environment itself, and installs what uv.lock says.
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit("The study needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
+	@$(BIN)/uv sync --frozen --quiet
+	@touch $@

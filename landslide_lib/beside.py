@@ -1,0 +1,176 @@
+"""*Reported* beside *ours*: a table's rows with what its records say. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from landslide_lib import scores
+from landslide_lib.recipe import PROFILES
+from landslide_lib.records import Record, Store, budget
+from landslide_lib.reports import Table, resolve
+
+
+def known_runs(table: Table, store: Store) -> list[tuple[str, str, int]]:
+    """Return what has been run of a table: dataset, profile, number of records.
+
+    Smoke runs are left out. The pair with the most rows, and then seeds, comes first.
+    """
+    hashes = {record.hash for record in store.all()}
+    found = []
+    for dataset in sorted({record.recipe.dataset for record in store.all()}):
+        for name in PROFILES:
+            wanted = [resolve(table, row, dataset=dataset, profile_name=name)
+                      for row in table.runnable(dataset)]  # fmt: skip
+            rows = [recipe for recipe in wanted if recipe.hash in hashes]
+            if rows and name != "smoke":
+                found.append((dataset, name, len(rows), sum(len(store.find(r)) for r in rows)))
+    found.sort(key=lambda run: run[2:], reverse=True)
+    return [(dataset, name, records) for dataset, name, _, records in found]
+
+
+def beside(
+    table: Table,
+    store: Store,
+    *,
+    dataset: str | None = None,
+    profile_name: str | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Set each row of a table beside our records of it.
+
+    Args:
+        table: Of a report.
+        store: Of records.
+        dataset: None takes the one with the most records.
+        profile_name: The budget; None takes the one with the most records.
+        seeds: Only these; None takes all there are.
+
+    Returns:
+        A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `ours`. `ours` is None
+        where nothing was run, else `dataset`, `budget`, `seeds`, `parameters`, `floor` (F1
+        of calling all landslide), `images`, `metrics` and `tuned` (`{convention: {score:
+        {mean, low, high, values}}}` at threshold 0.5 and at the one best on validation
+        images; `low` and `high` are the 95 % interval over seeds, None for one seed),
+        `thresholds`, `versus` (the paired bootstrap against the table's reference row, or
+        None), `seconds_per_epoch`, `device` and `records` (file names).
+    """
+    if dataset is None or profile_name is None:
+        runs = [run for run in known_runs(table, store)
+                if dataset in (None, run[0]) and profile_name in (None, run[1])]  # fmt: skip
+        if runs:
+            dataset, profile_name, _ = runs[0]
+    found = {
+        row.id: [
+            record
+            for record in store.find(
+                resolve(table, row, dataset=dataset, profile_name=profile_name)
+            )
+            if seeds is None or record.seed in seeds
+        ]
+        for row in table.runnable(dataset)
+    }
+    base = found.get(table.reference or "", [])
+    return [
+        {
+            "id": row.id,
+            "label": row.label,
+            "kind": row.kind,
+            "reported": row.reported,
+            "uncertain": list(row.uncertain),
+            "added": row.ours,
+            "ours": _ours(found[row.id], base) if found.get(row.id) else None,
+        }
+        for row in table.rows
+        # A row of ours that means nothing on this dataset is no gap in the table.
+        if not (row.ours and row.only and row.id not in found)
+    ]
+
+
+def _ours(records: Sequence[Record], base: Sequence[Record]) -> dict[str, Any]:
+    first = records[0]
+    return {
+        "dataset": first.recipe.dataset,
+        "budget": budget(first.recipe),
+        "seeds": [record.seed for record in records],
+        "parameters": first.parameters,
+        "images": first.images,
+        "floor": scores.floor(first.test_counts),
+        "metrics": _over_seeds([record.test.metrics for record in records]),
+        "tuned": _over_seeds([record.test_tuned.metrics for record in records]),
+        "thresholds": [record.test_tuned.threshold for record in records],
+        "versus": _versus(records, base),
+        "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
+        "device": first.device,
+        "records": [record.name for record in records],
+    }
+
+
+def _over_seeds(metrics: Sequence[dict[str, dict[str, float | None]]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {}
+    for convention in scores.CONVENTIONS:
+        summary[convention] = {}
+        for score in scores.SCORES:
+            values = [one[convention][score] for one in metrics]
+            defined = [value for value in values if value is not None]
+            # A seed without a value (no landslide predicted) makes no mean of the others.
+            whole = len(defined) == len(values)
+            reach = scores.interval(defined) if whole else None
+            summary[convention][score] = {
+                "mean": float(np.mean(defined)) if whole else None,
+                "low": reach[0] if reach else None,
+                "high": reach[1] if reach else None,
+                "values": values,
+            }
+    return summary
+
+
+def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, float] | None:
+    """Compare with the reference row over the same seeds and test images."""
+    mine, other = ({record.seed: record for record in side} for side in (records, base))
+    common = sorted(set(mine) & set(other))
+    if not common or records[0].hash == base[0].hash:
+        return None
+    if mine[common[0]].test_ids != other[common[0]].test_ids:
+        return None
+    return scores.paired_bootstrap(
+        [mine[seed].test_counts for seed in common],
+        [other[seed].test_counts for seed in common],
+        mine[common[0]].test_groups,
+    )
+
+
+def agreement(
+    table: Table, rows: Sequence[dict[str, Any]], column: str = "f1"
+) -> dict[str, float] | None:
+    """Return Kendall's tau between the report's order of the rows and ours.
+
+    Args:
+        table: Of a report.
+        rows: From `beside`.
+        column: Of the table; ours is taken under the column's convention.
+
+    Returns:
+        See `scores.kendall`; None for fewer than five rows that were run.
+    """
+    what = table.columns[column]
+    run = [
+        row for row in rows if row["ours"] and row["kind"] == "run" and column in row["reported"]
+    ]
+    values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
+    if any(value is None for row in values for value in row):
+        return None
+    return scores.kendall([row["reported"][column] for row in run], values)
+
+
+def ranked(rows: Sequence[dict[str, Any]], *, tuned: bool = False) -> list[dict[str, Any]]:
+    """Return the rows that were run, the best landslide F1 first."""
+    where = "tuned" if tuned else "metrics"
+
+    def f1(row: dict[str, Any]) -> float:
+        value = row["ours"][where]["pooled"]["f1"]["mean"]
+        return float(value or 0.0)
+
+    return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)

@@ -1,0 +1,169 @@
+"""Chapters through Papermill, with parameters that are checked before anything runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landslide_lib.records import runs_root
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+
+
+def chapters(folder: Path = FOLDER) -> list[Path]:
+    """Return the notebooks in the order of their numbers."""
+    return sorted(folder.glob("[0-9]*.ipynb"))
+
+
+def chapter(name: str, folder: Path = FOLDER) -> Path:
+    """Return the notebook of a chapter.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    path = folder / f"{name}.ipynb"
+    if path not in chapters(folder):
+        known = ", ".join(path.stem for path in chapters(folder))
+        raise ValueError(f"chapter {name!r}: unknown; allowed: {known}")
+    return path
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    """Return the names and defaults of a notebook's parameters cell.
+
+    Raises:
+        ValueError: It has no parameters cell, or a value in it is no literal.
+    """
+    cells = json.loads(path.read_text())["cells"]
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", ())]
+    if len(tagged) != 1:
+        raise ValueError(f"{path}: {len(tagged)} cells are tagged parameters; it needs one")
+    found = {}
+    for node in ast.parse("".join(tagged[0]["source"])).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def pairs(words: Sequence[str]) -> dict[str, list[str]]:
+    """Read `-p name value …` off a command line: a name takes all values up to the next option.
+
+    Raises:
+        ValueError: A name without a value.
+
+    >>> pairs(["run", "11_losses", "-p", "seeds", "0", "1", "--profile", "quick"])
+    {'seeds': ['0', '1']}
+    """
+    found: dict[str, list[str]] = {}
+    for place, word in enumerate(words):
+        if word != "-p":
+            continue
+        rest = []
+        for follower in words[place + 1 :]:
+            if follower == "-p" or follower.startswith("--"):
+                break
+            rest.append(follower)
+        if len(rest) < 2:
+            raise ValueError(f"-p {' '.join(rest)}: needs a name and a value")
+        found[rest[0]] = rest[1:]
+    return found
+
+
+def convert(given: Mapping[str, Sequence[str]], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the words of a command line into values of the types that a chapter declares.
+
+    Papermill alone only warns of an unknown name, and makes 7 of `007` and a float of `1e3`.
+
+    Args:
+        given: Words by name.
+        defaults: From `parameters`; a default's type is the type demanded. A list takes the
+            type of its members, or of whole numbers for an empty one called `seeds`.
+
+    Raises:
+        ValueError: An unknown name, or a word that is not of the type; the message names
+            the parameters that exist.
+
+    >>> convert({"seeds": ["0", "1"]}, {"seeds": [0]})
+    {'seeds': [0, 1]}
+    """
+    known = ", ".join(f"{name} ({_type(value)})" for name, value in defaults.items())
+    values: dict[str, Any] = {}
+    for name, words in given.items():
+        if name not in defaults:
+            raise ValueError(f"parameter {name!r}: unknown; this chapter has: {known}")
+        default = defaults[name]
+        try:
+            if isinstance(default, list):
+                member = default[0] if default else ""
+                values[name] = [_one(word, member) for word in words]
+            elif len(words) > 1:
+                raise ValueError
+            else:
+                values[name] = _one(words[0], default)
+        except ValueError:
+            raise ValueError(
+                f"parameter {name} = {' '.join(words)!r}: not of type {_type(default)}; "
+                f"this chapter has: {known}"
+            ) from None
+    return values
+
+
+def _one(word: str, like: Any) -> Any:
+    """Convert one word to the type of a default; `None` as a default takes text."""
+    if isinstance(like, bool):
+        if word.lower() not in {"true", "false"}:
+            raise ValueError
+        return word.lower() == "true"
+    if isinstance(like, int | float):
+        number = type(like)(word)
+        if isinstance(like, int) and str(number) != word:
+            raise ValueError  # 007 and 1_000 are more likely a slip than a number
+        return number
+    return word
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, list):
+        return f"list of {_type(value[0]) if value else 'text'}"
+    return {"str": "text", "NoneType": "text", "int": "whole number", "float": "number",
+            "bool": "true or false"}[type(value).__name__]  # fmt: skip
+
+
+def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = FOLDER) -> Path:
+    """Execute a chapter with Papermill.
+
+    Args:
+        name: Of the chapter.
+        given: Words of the command line, by parameter.
+        folder: Of the notebooks.
+
+    Returns:
+        The executed notebook in `runs/chapters`; it takes the place of an older one only
+        when every cell has run.
+
+    Raises:
+        ValueError: Unknown chapter or parameter, or a wrong type; nothing has been run then.
+        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as
+            `NAME.failed.ipynb`.
+    """
+    path = chapter(name, folder)
+    values = convert(given, parameters(path))
+    import papermill
+
+    target = runs_root() / "chapters" / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failed = target.with_suffix(".failed.ipynb")
+    # The kernel starts in the notebook's folder; what is relative to here must stay so.
+    for variable, default in (("LANDSLIDE_DATA", "data/cache"), ("LANDSLIDE_RUNS", "runs"),
+                              ("LANDSLIDE_CACHE", "data/cache/packed")):  # fmt: skip
+        os.environ[variable] = str(Path(os.environ.get(variable, default)).resolve())
+    papermill.execute_notebook(
+        path, failed, parameters=values, cwd=path.parent, progress_bar=False,
+        kernel_name="python3", request_save_on_cell_execute=True,
+    )  # fmt: skip
+    failed.replace(target)
+    return target

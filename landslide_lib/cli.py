@@ -1,0 +1,275 @@
+"""The command line: `landslide …`. torch is imported only by the commands that train."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landslide_lib import beside, chapters, recipe, records, render, reports
+from landslide_lib.recipe import PROFILES, RecipeError
+from landslide_lib.records import RecordError, Store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Re-run five reports on landslide detection, row by row.",
+)
+data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
+app.add_typer(data, name="data")
+
+TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help=f"The budget: {', '.join(PROFILES)}.")
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True)
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out, listed.")]
+
+
+def plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors a user can mend into one line and exit status 2."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (RecipeError, RecordError, ValueError, FileNotFoundError) as error:
+            typer.secho(f"landslide: {error}", err=True, fg="red")
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.secho("landslide: stopped; the same command goes on from here", err=True)
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
+@app.command("list")
+@plainly
+def list_() -> None:
+    """Show reports, tables, rows, chapters and datasets, each with what has been run."""
+    from landslide_lib.datasets import DATASETS, DatasetNotFoundError, data_root
+
+    store = Store()
+    for report in reports.reports().values():
+        typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
+        for table in report.tables.values():
+            runs = beside.known_runs(table, store)
+            shown = ", ".join(f"{d} {p} {n} records" for d, p, n in runs) or "not run yet"
+            typer.echo(f"  {table.name}: {table.title} [{shown}]")
+            for row in table.rows:
+                done = [
+                    f"{d} {p} x{len(found)}"
+                    for d, p, _ in runs
+                    if row.change is not None
+                    and (found := store.find(
+                        reports.resolve(table, row, dataset=d, profile_name=p)
+                    ))
+                ]  # fmt: skip
+                typer.echo(f"    {row.id:<20} {row.kind:<8} {', '.join(done) or '-'}")
+    typer.secho("chapters", bold=True)
+    for path in chapters.chapters():
+        executed = records.runs_root() / "chapters" / path.name
+        typer.echo(f"  {path.stem:<20} {'run: ' + str(executed) if executed.is_file() else '-'}")
+    typer.secho(f"datasets (LANDSLIDE_DATA is {data_root()})", bold=True)
+    for name, dataset in DATASETS.items():
+        try:
+            state = f"{len(dataset.samples(data_root()))} images"
+        except (DatasetNotFoundError, ValueError):
+            state = f"not here; {dataset.remedy}"
+        typer.echo(f"  {name:<20} {dataset.about} [{state}]")
+
+
+@app.command()
+@plainly
+def train(
+    table: TableName,
+    row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="May be repeated; 0 by default.")] = None,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Train again; the old stays.")] = False,
+    skip_bad: SkipBad = False,
+    data_root: DataRoot = None,
+) -> None:
+    """Train a row, or a whole table in one process; print the path of each record.
+
+    What has been run is not run again, and a run that was killed goes on.
+    """
+    from landslide_lib import study
+
+    chosen, seeds = reports.table(table), tuple(seed or (0,))
+    names = tuple(row or ())
+    for name in names:
+        chosen.row(name)
+    if threads is not None:
+        from landslide_lib.tasks import engine
+
+        engine.threads(threads)
+    store = Store()
+    done = study.run_table(
+        chosen, rows=names, seeds=seeds, dataset=dataset, profile_name=profile, store=store,
+        device=device, rerun=rerun, skip_bad=skip_bad, data_root=data_root,
+    )  # fmt: skip
+    for _, _, record in done:
+        typer.echo(store.path(record))
+
+
+@app.command("table")
+@plainly
+def table_(
+    table: TableName,
+    dataset: DatasetName = None,
+    profile: ProfileName = None,
+    format: Annotated[str, typer.Option(help="md, csv, json or html.")] = "md",
+) -> None:
+    """Print a table, reported beside ours; by default our run with the most records."""
+    if format not in render.FORMATS:
+        raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
+    chosen = reports.table(table)
+    rows = beside.beside(chosen, Store(), dataset=dataset, profile_name=profile)
+    typer.echo(render.FORMATS[format](chosen, rows), nl=False)
+
+
+@app.command()
+@plainly
+def publish(
+    table: TableName,
+    dataset: DatasetName = None,
+    profile: ProfileName = None,
+) -> None:
+    """Copy the local records of a table to data/results.
+
+    A record of the smoke profile, of a dirty tree or of an older component is refused; then
+    nothing is published.
+    """
+    store, chosen = Store(), reports.table(table)
+    wanted = {
+        reports.resolve(chosen, row, dataset=d, profile_name=p).hash
+        for d in ([dataset] if dataset else sorted({r.recipe.dataset for r in store.all()}))
+        for p in ([profile] if profile else list(PROFILES))
+        for row in chosen.runnable(d)
+    }
+    found = [record for record in store.all() if record.hash in wanted]
+    if not found:
+        raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
+    for record in found:
+        records.check_publishable(record)
+    for record in found:
+        typer.echo(records.publish(record, store.path(record)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@plainly
+def run(
+    context: typer.Context,
+    chapter: Annotated[str, typer.Argument(help="Such as 11_losses.")],
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME VALUE ...", help="A parameter and its value(s)."),
+    ] = None,
+    dataset: DatasetName = None,
+    profile: ProfileName = None,
+) -> None:
+    """Run a chapter through Papermill; the executed notebook goes to runs/chapters.
+
+    `-p NAME VALUE` sets a parameter of the chapter, `-p seeds 0 1 2` a list. A name the chapter
+    does not have, or a value of another type, is refused before anything runs.
+    """
+    given = chapters.pairs(sys.argv[1:])
+    for name, value in (("dataset", dataset), ("profile", profile)):
+        if value is not None:
+            given[name] = [value]
+    typer.echo(chapters.run(chapter, given))
+
+
+@data.command("verify")
+@plainly
+def verify(
+    name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")],
+    data_root: DataRoot = None,
+) -> None:
+    """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
+    from landslide_lib import datasets
+
+    verdict = datasets.verify(datasets.get(name), data_root)
+    typer.echo(
+        f"{name}: {verdict.images} images ({', '.join(verdict.sizes)}), {verdict.with_landslide} "
+        f"with landslide, {verdict.landslide_share:.2%} of the pixels"
+    )
+    for band, facts in verdict.bands.items():
+        shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
+        typer.echo(f"  {band:<6} {shown}")
+    for problem in verdict.bad:
+        typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
+    if verdict.bad:
+        typer.echo(f"{len(verdict.bad)} unusable files; fetch them again, or use --skip-bad")
+        raise typer.Exit(1)
+
+
+@data.command("download")
+@plainly
+def download(
+    name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None
+) -> None:
+    """Fetch a dataset below LANDSLIDE_DATA."""
+    from landslide_lib import datasets
+
+    typer.echo(datasets.get(name).download(data_root or datasets.data_root()))
+
+
+ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16)]
+
+
+@data.command("make")
+@plainly
+def make(
+    name: Annotated[str, typer.Argument(help="Of a dataset.")],
+    image_size: ImageSize = 128,
+    profile: Annotated[str | None, typer.Option(help="Take the size from a profile.")] = None,
+    skip_bad: SkipBad = False,
+    data_root: DataRoot = None,
+) -> None:
+    """Pack a dataset into memory-mapped arrays, as its first use would."""
+    from landslide_lib import datasets
+
+    size = recipe.profile(profile)["image_size"] if profile else image_size
+    packed = datasets.load(datasets.get(name), size, root=data_root, skip_bad=skip_bad)
+    typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
+    for gone in packed.excluded:
+        typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
+
+
+@data.command("describe")
+@plainly
+def describe(
+    name: Annotated[str, typer.Argument(help="Of a dataset.")],
+    image_size: ImageSize = 128,
+    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
+    skip_bad: SkipBad = False,
+    data_root: DataRoot = None,
+) -> None:
+    """Print the statistics of a dataset as JSON: bands, imbalance, areas."""
+    import json
+
+    from landslide_lib import datasets
+    from landslide_lib.datasets import statistics
+
+    packed = datasets.load(datasets.get(name), image_size, root=data_root, skip_bad=skip_bad)
+    facts = statistics.describe(packed)
+    typer.echo(json.dumps(facts, indent=1))
+    if publish:
+        typer.echo(statistics.publish(facts), err=True)
+
+
+if __name__ == "__main__":
+    app()

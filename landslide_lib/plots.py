@@ -1,0 +1,163 @@
+"""Figures of the book. Opaque, so that a dark theme leaves them readable. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from landslide_lib import scores
+from landslide_lib.records import Record
+from landslide_lib.reports import Table
+
+Rows = Sequence[Mapping[str, Any]]
+
+#: Okabe and Ito's colours: told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933",
+           "#882255", "#44AA99", "#661100")  # fmt: skip
+
+
+def style() -> None:
+    """Set the look of all figures; a chapter calls it once."""
+    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
+    plt.rcParams.update({
+        "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110,
+        "savefig.dpi": 160, "axes.titlesize": "medium", "axes.titleweight": "bold",
+    })  # fmt: skip
+
+
+def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Figure:
+    """Draw the reported column beside our landslide F1, row by row.
+
+    Left, what the report printed, in its own convention. Right, ours: open circles at
+    threshold 0.5, filled ones at the threshold that was best on the validation images, each
+    with its 95 % interval over seeds; the dashed line is the F1 of calling all landslide.
+    """
+    run = [row for row in rows if row["ours"]]
+    figure, (left, right) = plt.subplots(
+        1, 2, sharey=True, figsize=(9, 1.5 + 0.42 * len(run)), width_ratios=(1, 1.7),
+        layout="constrained",
+    )  # fmt: skip
+    places = np.arange(len(run))[::-1]
+    printed = [row["reported"].get(column, np.nan) for row in run]
+    left.plot(printed, places, "s", color="black")
+    left.set(title=f"reported {table.columns[column].label}", yticks=places,
+             yticklabels=[row["label"] for row in run])  # fmt: skip
+    for where, marker, name in (("metrics", "o", "threshold 0.5"),
+                                ("tuned", "o", "threshold of validation")):  # fmt: skip
+        filled = where == "tuned"
+        for place, row in zip(places, run, strict=True):
+            value = row["ours"][where]["pooled"]["f1"]
+            height = place + (0.14 if filled else -0.14)
+            if value["mean"] is None:
+                continue
+            if value["low"] is not None:
+                right.plot([value["low"], value["high"]], [height] * 2, color=COLOURS[filled])
+            right.plot(value["mean"], height, marker, color=COLOURS[filled],
+                       markerfacecolor=COLOURS[filled] if filled else "white",
+                       label=name if place == places[0] else None)  # fmt: skip
+    if run:
+        right.axvline(run[0]["ours"]["floor"], ls="--", color="gray", label="all called landslide")
+        right.set(title=f"ours, landslide F1 ({run[0]['ours']['dataset']})", xlim=(0, 1))
+        figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
+    return figure
+
+
+def threshold_curves(named: Mapping[str, Sequence[Record]]) -> Figure:
+    """Draw landslide F1 over the threshold, the mean over the seeds of each row."""
+    figure, axes = plt.subplots(figsize=(8, 4.2))
+    lines = ("-", "--", ":")
+    for place, (name, records) in enumerate(named.items()):
+        curves = [scores.sweep(*record.histogram) for record in records]
+        f1 = np.nanmean([curve["f1"] for curve in curves], axis=0)
+        axes.plot(curves[0]["threshold"], f1, lines[place % 3],
+                  color=COLOURS[place % len(COLOURS)], label=name)  # fmt: skip
+    axes.axvline(0.5, color="gray", lw=0.8)
+    axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images",
+             xlim=(0, 1), ylim=(0, 1))  # fmt: skip
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def learning_curves(named: Mapping[str, Sequence[Record]]) -> Figure:
+    """Draw training loss and validation F1 over the epochs, a line a seed."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    for place, (name, records) in enumerate(named.items()):
+        for number, record in enumerate(records):
+            epochs = np.arange(1, len(record.history) + 1)
+            how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8,
+                   "label": name if number == 0 else None}  # fmt: skip
+            left.plot(epochs, [line.train_loss for line in record.history], **how)
+            right.plot(epochs, [line.valid_f1 or 0 for line in record.history], **how)
+    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    right.set(xlabel="epoch", ylabel="landslide F1, validation", ylim=(0, 1))
+    if len(named) > 1:
+        right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def maps(named: Mapping[str, NDArray[Any]], *, colour_bar: bool = False) -> Figure:
+    """Draw (H, W) maps or (H, W, 3) pictures side by side."""
+    figure, axes = plt.subplots(1, len(named), figsize=(2.6 * len(named), 2.9), squeeze=False)
+    for place, (name, array) in zip(axes[0], named.items(), strict=True):
+        shown = place.imshow(array, cmap="viridis", interpolation="nearest")
+        place.set_title(name, fontsize="small")
+        place.set_axis_off()
+        if colour_bar and array.ndim == 2:
+            figure.colorbar(shown, ax=place, fraction=0.046)
+    figure.tight_layout()
+    return figure
+
+
+def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32]:
+    """Return a picture (H, W, 3) in 0..1 of (C, H, W), stretched to its 2 % and 98 % quantiles."""
+    names = ("B4", "B3", "B2") if "B4" in bands else ("R", "G", "B")
+    picture = np.stack([np.asarray(image[list(bands).index(n)], np.float32) for n in names], -1)
+    low, high = np.quantile(picture, [0.02, 0.98])
+    stretched = (picture - low) / max(float(high - low), 1e-6)
+    return np.asarray(stretched.clip(0, 1), np.float32)
+
+
+def patches(sets: Mapping[str, Sequence[tuple[NDArray[Any], NDArray[Any] | None]]]) -> Figure:
+    """Draw rows of pictures, a set a row, with the outline of the landslides.
+
+    Args:
+        sets: By name, pictures (H, W, 3) with masks (H, W), None where there is no truth.
+    """
+    columns = max(len(pictures) for pictures in sets.values())
+    figure, axes = plt.subplots(len(sets), columns, squeeze=False,
+                                figsize=(1.5 * columns, 1.75 * len(sets)))  # fmt: skip
+    for line in axes:
+        for place in line:
+            place.set_axis_off()
+    for line, (name, pictures) in zip(axes, sets.items(), strict=True):
+        line[0].text(0, 1.06, name, transform=line[0].transAxes, fontsize="small", va="bottom")
+        for place, (picture, mask) in zip(line, pictures, strict=False):
+            place.imshow(picture)
+            if mask is not None and mask.any():
+                place.contour(mask, levels=[0.5], colors="#D55E00", linewidths=1.2)
+    figure.tight_layout()
+    return figure
+
+
+def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Draw the mean of each band with its standard deviation, a colour a dataset."""
+    figure, axes = plt.subplots(figsize=(9, 3.4))
+    for number, (name, bands) in enumerate(sets.items()):
+        places = np.arange(len(bands)) + 0.18 * (number - (len(sets) - 1) / 2)
+        mean = np.array([facts["mean"] for facts in bands.values()])
+        std = np.array([facts["std"] for facts in bands.values()])
+        axes.errorbar(places, mean, std, fmt="o", ms=4, capsize=2, label=name,
+                      color=COLOURS[number])  # fmt: skip
+        axes.set_xticks(range(len(bands)), bands)
+    axes.set_ylabel("mean ± std, as the files are scaled")
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    return figure

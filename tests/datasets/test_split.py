@@ -1,0 +1,174 @@
+"""Splits: disjoint, whole scenes on one side, the same every time."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landslide_lib.datasets import Packed
+from landslide_lib.datasets.split import split
+from landslide_lib.parts import Split
+
+
+def packed(positive, groups=None, regions=None, parts=None) -> Packed:
+    """A dataset of images of 2 pixels, with a landslide or not."""
+    count = len(positive)
+    masks = np.zeros((count, 1, 2), np.uint8)
+    masks[:, 0, 0] = positive
+    names = tuple(f"i{i}" for i in range(count))
+    return Packed(
+        "made", np.zeros((count, 1, 1, 2), np.float16), masks, ("B",), names,
+        tuple(groups or names), tuple(parts or ["train"] * count),
+        tuple(regions or [""] * count), "0" * 16, (),
+    )  # fmt: skip
+
+
+def scenes(count=40, size=5, seed=0) -> Packed:
+    """Scenes of some neighbouring images, in four regions, a third with a landslide."""
+    draw = np.random.default_rng(seed)
+    return packed(
+        draw.random(count * size) < 1 / 3,
+        [f"scene{i // size}" for i in range(count * size)],
+        [f"region{i // size % 4}" for i in range(count * size)],
+    )
+
+
+METHODS = ["blocked", "region", "random", "contiguous"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    positive=st.lists(st.booleans(), min_size=1, max_size=60),
+    scene=st.integers(1, 6),
+    method=st.sampled_from(METHODS),
+    folds=st.integers(2, 6),
+    validation=st.sampled_from([0.05, 0.1, 0.3, 0.5]),
+    subset=st.none() | st.integers(2, 60),
+    data=st.data(),
+)
+def test_a_split_is_whole_and_disjoint_or_refused(
+    positive, scene, method, folds, validation, subset, data
+):
+    count = len(positive)
+    made = packed(
+        positive,
+        [f"s{i // scene}" for i in range(count)],
+        [f"r{i // scene % 5}" for i in range(count)],
+    )
+    fold = data.draw(st.integers(0, folds - 1))
+    how = Split(method=method, folds=folds, fold=fold, validation=validation)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, of classes with few members
+        try:
+            parts = split(made, how, subset)
+        except ValueError as error:
+            assert str(error).startswith(f"split.method = {method!r}: made has ")  # noqa: PT017
+            return
+    assert list(parts) == ["train", "valid", "test"]
+    together = np.concatenate(list(parts.values()))
+    assert len(set(together.tolist())) == len(together) == min(subset or count, count)
+    assert all(len(part) and (np.diff(part) > 0).all() for part in parts.values())
+    names = {"blocked": made.groups, "region": made.regions}.get(method)
+    if names:
+        sides = [{names[i] for i in part} for part in parts.values()]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+@pytest.mark.parametrize("method", ["blocked", "random", "contiguous"])
+def test_every_image_is_tested_once_over_the_folds(method):
+    made = scenes()
+    tests = [split(made, Split(method=method, fold=fold))["test"] for fold in range(5)]
+    assert sorted(np.concatenate(tests)) == list(range(len(made)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_split_comes_again_and_another_seed_gives_another(method):
+    made = scenes()
+    how = Split(method=method, folds=3)
+    first, again = split(made, how), split(made, how)
+    for part in first:
+        np.testing.assert_array_equal(first[part], again[part])
+    other = split(made, how.model_copy(update={"seed": 1}))
+    changed = any(not np.array_equal(first[part], other[part]) for part in first)
+    assert changed == (method != "contiguous") or method == "region"
+
+
+@pytest.mark.parametrize("method", ["blocked", "random"])
+def test_shares_are_those_asked_for_and_landslides_are_spread_evenly(method):
+    made = packed(np.arange(1000) % 10 == 0)
+    parts = split(made, Split(method=method, folds=5, validation=0.1))
+    assert {name: len(part) for name, part in parts.items()} == pytest.approx(
+        {"train": 720, "valid": 80, "test": 200}, abs=3
+    )
+    for part in parts.values():
+        assert made.positive[part].mean() == pytest.approx(0.1, abs=0.015)
+
+
+def test_contiguous_tests_on_a_run_of_neighbours():
+    parts = split(packed([0, 1] * 50), Split(method="contiguous", folds=5, fold=2))
+    assert parts["test"].tolist() == list(range(40, 60))
+    assert (np.diff(parts["valid"]) == 1).all()
+
+
+def test_random_puts_scenes_on_both_sides_which_blocked_is_there_to_prevent():
+    made = scenes()
+    parts = split(made, Split(method="random"))
+    assert {made.groups[i] for i in parts["train"]} & {made.groups[i] for i in parts["test"]}
+
+
+def test_only_the_publishers_training_part_is_split():
+    made = packed([0, 1] * 50, parts=["train"] * 60 + ["valid"] * 20 + ["test, no masks"] * 20)
+    assert np.concatenate(list(split(made, Split()).values())).max() == 59
+
+
+def test_a_subset_is_drawn_before_the_split_and_is_the_same_every_time():
+    made = scenes()
+    first = np.concatenate(list(split(made, Split(), 60).values()))
+    again = np.concatenate(list(split(made, Split(), 60).values()))
+    assert len(first) == 60
+    np.testing.assert_array_equal(first, again)
+    other = np.concatenate(list(split(made, Split(seed=1), 60).values()))
+    assert set(first) != set(other)
+
+
+def test_a_subset_larger_than_the_dataset_is_the_dataset():
+    made = scenes()
+    assert sum(map(len, split(made, Split(), 10_000).values())) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("made", "method"),
+    [
+        (packed([0, 1] * 2), "random"),
+        (packed([0, 1] * 20, ["one"] * 40), "blocked"),
+        (packed([0, 1] * 20), "region"),
+        (packed([0, 1] * 20, regions=["a", "b", "c", "d"] * 10), "region"),
+    ],
+)
+def test_too_few_groups_are_refused_with_how_many_there_are(made, method):
+    with pytest.raises(ValueError, match=f"'{method}': made has . groups.* fewer folds"):
+        split(made, Split(method=method, folds=5))
+
+
+def test_a_dataset_without_masks_is_refused_with_what_it_has():
+    with pytest.raises(ValueError, match="made has no image with a mask .*: test, no masks"):
+        split(packed([0] * 9, parts=["test, no masks"] * 9), Split())
+
+
+def test_no_warning_is_raised_by_an_ordinary_split():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method in METHODS:
+            split(scenes(), Split(method=method, folds=3))
+
+
+def test_the_real_bijie_split_is_balanced(real, tmp_path):
+    """/work/shared/data/README.md: 770 of 2,773 images have a landslide."""
+    if not (real / "bijie").is_dir():
+        pytest.skip(f"no bijie/ below {real}")
+    parts = split(packed([1] * 770 + [0] * 2003), Split())
+    made = packed([1] * 770 + [0] * 2003)
+    for part in parts.values():
+        assert made.positive[part].mean() == pytest.approx(770 / 2773, abs=0.01)

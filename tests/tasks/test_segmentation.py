@@ -1,0 +1,386 @@
+"""Training learns, repeats itself bit for bit, and goes on where it was killed."""
+
+import json
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landslide_lib import augment, scores, study
+from landslide_lib.datasets import Packed
+from landslide_lib.losses import LOSSES
+from landslide_lib.models import MODELS
+from landslide_lib.parts import LossTerm, Optimizer
+from landslide_lib.recipe import Recipe, essence, profile, recipe
+from landslide_lib.records import Store
+from landslide_lib.tasks import engine
+from landslide_lib.tasks.segmentation import (
+    OPTIMIZERS,
+    Run,
+    Segmentation,
+    learning_rate,
+    loss_of,
+    train,
+)
+
+CPU = torch.device("cpu")
+TINY = {"dataset": "squares", "image_size": 16, "width": 4, "batch": 8, "epochs": 3,
+        "optimizer": {"lr": 0.01}, "augmentation": ["rotation"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.module.network.state_dict()
+
+
+def same(one: Run, other: Run) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def told(run: Run) -> list[dict]:
+    """Return the history without the clock."""
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.module.history]
+
+
+# --- learning ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learned(packed, tmp_path_factory) -> Run:
+    wanted = recipe(TINY, {"epochs": 12})
+    return train(wanted, packed, 0, tmp_path_factory.mktemp("learned"), CPU)
+
+
+def test_the_loss_falls_and_the_f1_is_far_above_calling_everything_landslide(learned):
+    losses = [line["train_loss"] for line in learned.module.history]
+    assert losses[-1] < 0.5 * losses[0]
+    counts = learned.count("test").images().numpy()
+    found = scores.scores(counts)["pooled"]["f1"]
+    assert found > max(0.7, scores.floor(counts))
+
+
+def test_the_history_has_a_line_an_epoch_with_the_f1_of_the_validation_images(learned):
+    history = learned.module.history
+    assert len(history) == learned.module.recipe.epochs
+    last = scores.scores(learned.count("valid").images().numpy())["pooled"]["f1"]
+    # While training it is computed in bfloat16.
+    assert history[-1]["valid_f1"] == pytest.approx(last, abs=0.05)
+    assert all(line["seconds"] > 0 for line in history)
+
+
+def test_evaluating_twice_gives_the_same_and_counts_every_image_once(learned, packed):
+    first, second = learned.count("test", 0.5, 0.25), learned.count("test", 0.5, 0.25)
+    assert torch.equal(first.images(1), second.images(1))
+    assert torch.equal(first.histogram(), second.histogram())
+    where = learned.module.parts["test"]
+    assert len(first.images()) == len(where)
+    positive = first.images()[:, [0, 2]].sum(1).numpy()
+    np.testing.assert_array_equal(positive, packed.masks[where].sum((1, 2)))
+
+
+def test_a_threshold_chosen_by_the_histogram_gives_the_f1_that_the_sweep_promised(learned):
+    valid = learned.count("valid").histogram().numpy()
+    best = scores.best_threshold(*valid)
+    counts = learned.count("valid", best).images().numpy()
+    curve = scores.sweep(*valid)
+    assert scores.scores(counts)["pooled"]["f1"] == pytest.approx(np.nanmax(curve["f1"]))
+
+
+# --- every part that a recipe can name ---------------------------------------------------
+
+
+def test_the_library_builds_whatever_a_recipe_can_name():
+    def choices(annotation) -> set[str]:
+        return set(get_args(annotation))
+
+    terms = get_args(get_args(LossTerm)[0])
+    named = {name for term in terms for name in choices(term.model_fields["name"].annotation)}
+    fields = Recipe.model_fields
+    assert named == set(LOSSES)
+    assert choices(fields["model"].annotation) == set(MODELS)
+    assert choices(Optimizer.model_fields["name"].annotation) == set(OPTIMIZERS)
+    assert choices(get_args(fields["augmentation"].annotation)[0]) == set(augment.AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_step_with_every_loss_moves_the_network(packed, name):
+    module = Segmentation(recipe(TINY, {"loss": [{"name": name}]}), packed, 0, CPU)
+    before = [p.clone() for p in module.parameters()]
+    optimizer = OPTIMIZERS["adam"](module.parameters(), lr=1e-3, fused=True)
+    module._losses = []
+    loss = module.training_step(next(iter(module.batches("train"))), 0)
+    assert loss.ndim == 0
+    assert loss.isfinite()
+    loss.backward()
+    optimizer.step()
+    after = list(module.parameters())
+    assert all(p.isfinite().all() for p in after)
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_loss_is_the_weighted_sum_that_the_recipe_names():
+    terms = [{"name": "focal", "gamma": 3.0, "factor": 0.25}, {"name": "iou", "factor": 2.0}]
+    loss = loss_of(recipe(TINY, {"loss": terms}))
+    assert [type(term) for term in loss.losses] == [type(LOSSES[t["name"]]()) for t in terms]
+    logits = torch.linspace(-3, 3, 64).view(1, 1, 8, 8)
+    target = (torch.arange(64).view(1, 1, 8, 8) % 3 == 0).float()
+    by_hand = 0.25 * LOSSES["focal"](gamma=3.0)(logits, target) + 2 * LOSSES["iou"]()(logits, target)
+    torch.testing.assert_close(loss(logits, target), by_hand)
+
+
+def test_the_network_sees_the_bands_that_the_recipe_names(packed):
+    module = Segmentation(recipe(TINY, {"bands": ["B", "R"]}), packed, 0, CPU)
+    images, _ = next(iter(module.batches("valid")))
+    first = packed.images[module.parts["valid"][0]].astype(np.float32)[[2, 0]]
+    np.testing.assert_allclose(images[0].numpy(), first / module.means.numpy(), rtol=1e-6)
+    with pytest.raises(ValueError, match="squares has no NIR; it has R, G, B"):
+        Segmentation(recipe(TINY, {"bands": ["NIR"]}), packed, 0, CPU)
+
+
+def test_only_training_batches_are_augmented_and_shuffled(packed):
+    module = Segmentation(recipe(TINY), packed, 0, CPU)
+    for part in ("valid", "test"):
+        masks = torch.cat([masks for _, masks in module.batches(part)])[:, 0]
+        np.testing.assert_array_equal(masks.numpy(), packed.masks[module.parts[part]])
+
+
+# --- the learning rate -------------------------------------------------------------------
+
+steps_and_warmup = st.tuples(st.integers(1, 500), st.floats(0, 0.99))
+
+
+@given(steps_and_warmup)
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(drawn):
+    steps, warmup = drawn
+    how = Optimizer(warmup=warmup)
+    rates = [learning_rate(step, steps, how) for step in range(steps + 1)]
+    warm = round(warmup * steps)
+    assert all(0 < rate <= 1 for rate in rates[:-1])
+    assert all(a < b for a, b in zip(rates[:warm], rates[1:warm], strict=False))
+    assert all(a > b for a, b in zip(rates[warm:], rates[warm + 1 :], strict=False))
+    if warm < steps:
+        assert max(rates) == rates[warm] == 1
+        assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+@given(steps_and_warmup)
+def test_a_constant_learning_rate_is_constant(drawn):
+    steps, warmup = drawn
+    how = Optimizer(warmup=warmup, schedule="constant")
+    assert {learning_rate(step, steps, how) for step in range(steps + 1)} == {1.0}
+
+
+# --- repeating and resuming --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(packed, tmp_path_factory) -> Run:
+    """A run of three epochs that nothing interrupts."""
+    return train(recipe(TINY), packed, 0, tmp_path_factory.mktemp("whole"), CPU)
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit(whole, packed, tmp_path):
+    torch.manual_seed(99)  # what was drawn before does not matter
+    np.random.seed(99)
+    again = train(recipe(TINY), packed, 0, tmp_path, CPU)
+    assert same(whole, again)
+    assert told(whole) == told(again)
+    assert torch.equal(whole.count("test").images(), again.count("test").images())
+    assert torch.equal(whole.count("test").histogram(), again.count("test").histogram())
+
+
+def test_another_seed_is_another_run_on_the_same_split(whole, packed, tmp_path):
+    other = train(recipe(TINY), packed, 1, tmp_path, CPU)
+    assert not same(whole, other)
+    for part, places in whole.module.parts.items():
+        np.testing.assert_array_equal(places, other.module.parts[part])
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(
+    whole, packed, tmp_path, monkeypatch, epoch
+):
+    start = Segmentation.on_train_epoch_start
+
+    def interrupted(self):
+        if self.current_epoch == epoch:
+            raise ConnectionError("the machine is gone")
+        start(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmentation, "on_train_epoch_start", interrupted)
+        with pytest.raises(ConnectionError):
+            train(recipe(TINY), packed, 0, tmp_path, CPU)
+    resumed = train(recipe(TINY), packed, 0, tmp_path, CPU)
+    assert resumed.resumed
+    assert not whole.resumed
+    assert same(whole, resumed)
+    assert told(whole) == told(resumed)
+
+
+def test_a_run_that_ended_before_its_record_was_written_is_not_trained_again(
+    whole, packed, tmp_path, monkeypatch
+):
+    train(recipe(TINY), packed, 0, tmp_path, CPU)
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Segmentation, "training_step", refuse)
+    again = train(recipe(TINY), packed, 0, tmp_path, CPU)
+    assert again.resumed
+    assert same(whole, again)
+    assert told(whole) == told(again)
+
+
+def test_a_checkpoint_is_read_without_running_code(whole, tmp_path, packed):
+    train(recipe(TINY), packed, 0, tmp_path, CPU)
+    [path] = tmp_path.glob("*.ckpt")
+    kept = engine.read_weights(path)
+    assert kept["recipe"] == essence(recipe(TINY))
+    assert [line["train_loss"] for line in kept["history"]] == [
+        line["train_loss"] for line in told(whole)
+    ]
+    for name, value in weights(whole).items():
+        assert torch.equal(kept["state_dict"][f"network.{name}"], value)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.getenv, ("HOME",)
+
+
+def test_a_checkpoint_with_code_in_it_is_refused(tmp_path):
+    torch.save({"state_dict": {}, "evil": Evil()}, tmp_path / "last.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        engine.read_weights(tmp_path / "last.ckpt")
+
+
+# --- what goes wrong ---------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
+    images = packed.images.copy()
+    images[:, 0, 0, 0] = np.nan
+    wanted = recipe(TINY, {"epochs": 1})
+    with pytest.raises(FloatingPointError) as caught:
+        train(wanted, replace(packed, images=images), 3, tmp_path, CPU)
+    assert str(caught.value) == f"{wanted.hash} seed 3: the training loss is not finite"
+
+
+def test_too_few_images_for_the_split_are_refused_before_training(packed):
+    few: Packed = replace(packed, parts=("train",) * 4 + ("test",) * (len(packed) - 4))
+    with pytest.raises(ValueError, match="split.method = 'blocked': squares has 4 groups"):
+        Segmentation(recipe(TINY), few, 0, CPU)
+
+
+def test_a_device_that_is_not_here_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match="use auto or cpu"):
+        engine.device(f"cuda:{torch.cuda.device_count()}")
+    assert engine.device("cpu") == CPU
+
+
+# --- a whole run, from the files to the record -------------------------------------------
+
+SMOKE = recipe({"dataset": "bijie"}, profile("smoke"), {"epochs": 3})
+
+#: A process that kills itself, as a cluster would, when the third epoch begins.
+KILLED = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from landslide_lib import study
+from landslide_lib.recipe import Recipe
+from landslide_lib.tasks.segmentation import Segmentation
+
+def kill(self, start=Segmentation.on_train_epoch_start):
+    if self.current_epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    start(self)
+
+Segmentation.on_train_epoch_start = kill
+study.run(Recipe.model_validate_json(sys.argv[1]), 0, device="cpu")
+"""
+
+
+def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(
+    bijie, tmp_path, monkeypatch
+):
+    command = [sys.executable, "-c", KILLED, SMOKE.model_dump_json()]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, check=False)
+    assert done.returncode == -signal.SIGKILL
+    here = Path(os.environ["LANDSLIDE_RUNS"])
+    assert [path.name for path in here.glob("unfinished/*/*.ckpt")] == ["last.ckpt"]
+
+    resumed = study.run(SMOKE, 0, device="cpu")
+    assert resumed.resumed == 1
+    assert list(here.glob("unfinished/*")) == []
+
+    whole = study.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "other" / "records", more=()))
+    assert whole.resumed == 0
+    for field in ("recipe", "hash", "fingerprint", "images", "test", "test_tuned", "valid",
+                  "test_ids", "test_counts", "histogram", "parameters"):  # fmt: skip
+        assert getattr(resumed, field) == getattr(whole, field), field
+    assert [line.train_loss for line in resumed.history] == [
+        line.train_loss for line in whole.history
+    ]
+    assert resumed.started < whole.started
+
+
+def test_what_has_been_run_is_not_run_again_unless_one_asks(bijie, monkeypatch):
+    wanted = recipe({"dataset": "bijie"}, profile("smoke"))
+    store = Store(more=())
+    first = study.run(wanted, 0, device="cpu", store=store)
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "_train", None)
+        assert study.run(wanted, 0, device="cpu", store=store) == first
+    again = study.run(wanted, 0, device="cpu", store=store, rerun=True)
+    assert again.name != first.name
+    assert again.test == first.test
+    assert again.test_counts == first.test_counts
+    assert len(store.all()) == 2
+
+
+def test_a_record_tells_what_was_run_and_on_what(bijie):
+    wanted = recipe({"dataset": "bijie"}, profile("smoke"))
+    made = study.run(wanted, 5, device="cpu")
+    assert (made.recipe, made.hash, made.seed) == (wanted, wanted.hash, 5)
+    assert sum(made.images.values()) == wanted.subset
+    assert made.images["test"] == len(made.test_ids) == len(made.test_counts)
+    pixels = made.images["test"] * wanted.image_size**2
+    assert np.sum(made.test_counts) == np.sum(made.histogram) == pixels
+    assert made.test.metrics == scores.scores(made.test_counts)
+    assert len(made.history) == wanted.epochs
+    assert made.seconds_per_epoch > 0
+    assert math.isfinite(made.peak_memory_mb)
+    assert not made.stale
+    assert json.loads(made.to_json())["threads"] == torch.get_num_threads()
+
+
+def test_a_reader_without_the_data_has_the_records(bijie, monkeypatch, tmp_path):
+    wanted = recipe({"dataset": "bijie"}, profile("smoke"))
+    made = study.run(wanted, 0, device="cpu")
+    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
+    assert study.run(wanted, 0, device="cpu") == made
+    with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
+        study.run(wanted, 1, device="cpu")

@@ -1,0 +1,431 @@
+"""A recipe is refused with a message one can act on, and its hash outlives the code."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from landslide_lib import parts
+from landslide_lib.parts import Part, knob
+from landslide_lib.recipe import (
+    PROFILES,
+    Recipe,
+    RecipeError,
+    essence,
+    merge,
+    profile,
+    profile_of,
+    recipe,
+)
+
+BASE = {"dataset": "bijie"}
+LOSSES = {term.model_fields["name"].annotation.__args__[0]: term
+          for term in get_args(get_args(parts.LossTerm)[0])}  # fmt: skip
+
+# --- what is refused, and what the message says ------------------------------------------
+
+NAMES = ", ".join(sorted(LOSSES))
+REFUSED = [
+    # change, and what the message has to name: the key, the value, what is allowed
+    ({"epoch": 5}, "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Recipe.model_fields))),
+    ({"focal": {"gamma": 2}}, "focal = {'gamma': 2}: unknown key; allowed: augmentation, bands"),
+    ({"dataset": 5}, "dataset = 5: input should be a valid string"),
+    ({"task": "regression"}, "task = 'regression': input should be"),
+    ({"model": "unett"}, "model = 'unett': input should be"),
+    ({"epochs": 0}, "epochs = 0: input should be greater than or equal to 1"),
+    ({"epochs": "5"}, "epochs = '5': input should be a valid integer"),
+    ({"epochs": 5.0}, "epochs = 5.0: input should be a valid integer"),
+    ({"epochs": True}, "epochs = True: input should be a valid integer"),
+    ({"batch": 10**30}, f"batch = {10**30}: input should be less than or equal to"),
+    ({"width": None}, "width = None: input should be a valid integer"),
+    ({"image_size": 100}, "image_size = 100: input should be a multiple of 16"),
+    ({"image_size": 2048}, "image_size = 2048: input should be less than or equal to 1024"),
+    ({"subset": 3}, "subset = 3: input should be greater than or equal to 20"),
+    ({"precision": 16}, "precision = 16: input should be '32-true' or 'bf16-mixed'"),
+    ({"bands": "R"}, "bands = 'R': input should be a valid array"),
+    ({"bands": ["R", 3]}, "bands[1] = 3: input should be a valid string"),
+    ({"bands": ["R", "G", "R"]}, "bands names R twice"),
+    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation' or"),
+    ({"augmentation": ["cutmix"] * 2}, "augmentation names cutmix twice"),
+    ({"split": "random"}, "split = 'random': input should be an object"),
+    ({"split": {"fol": 1}}, "split.fol = 1: unknown key; allowed: fold, folds, method, seed"),
+    ({"split": {"method": "stratified"}}, "split.method = 'stratified': input should be 'blocked'"),
+    ({"split": {"folds": 1}}, "split.folds = 1: input should be greater than or equal to 2"),
+    ({"split": {"fold": 7}}, "fold 7 of 5: folds count from 0"),
+    ({"split": {"validation": 0}}, "split.validation = 0: input should be greater than 0"),
+    ({"optimizer": {"name": "sgd"}}, "optimizer.name = 'sgd': input should be 'adam'"),
+    ({"optimizer": {"lr": 0}}, "optimizer.lr = 0: input should be greater than 0"),
+    ({"optimizer": {"lr": "1e-3"}}, "optimizer.lr = '1e-3': input should be a valid number"),
+    ({"optimizer": {"lr": float("nan")}}, "optimizer.lr = nan: input should be a finite number"),
+    ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: input should be a finite number"),
+    ({"optimizer": {"momentum": 0.9}}, "optimizer.momentum = 0.9: unknown key; allowed: lr, name"),
+    ({"loss": []}, "loss is empty; name at least one term"),
+    ({"loss": "focal"}, "loss = 'focal': input should be a valid array"),
+    ({"loss": ["focal"]}, "loss[0] = 'focal': input should be an object"),
+    ({"loss": [{"name": "focul"}]}, f"loss[0].name = 'focul': unknown; allowed: {NAMES}"),
+    ({"loss": [{"gamma": 2}]}, f"loss[0] = {{'gamma': 2}}: name is missing; allowed: {NAMES}"),
+    ({"loss": [{"name": "ce"}, {"name": "ce"}]}, "loss names ce twice"),
+    ({"loss": [{"name": "ce", "gamma": 2}]}, "loss[0].gamma = 2: unknown key; allowed: factor"),
+    (
+        {"loss": [{"name": "ce"}, {"name": "focal", "gama": 2}]},
+        "loss[1].gama = 2: unknown key; allowed: alpha, factor, gamma, name",
+    ),
+    ({"loss": [{"name": "focal", "center": 1}]}, "loss[0].center = 1: unknown key; allowed: alpha"),
+    ({"loss": [{"name": "focal", "alpha": 3}]}, "loss[0].alpha = 3: input should be less than or"),
+    ({"loss": [{"name": "ce", "factor": 0}]}, "loss[0].factor = 0: input should be greater than 0"),
+    ({"subset": {1, 2}}, "not a recipe"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), REFUSED, ids=[str(c)[:50] for c, _ in REFUSED])
+def test_a_bad_recipe_is_refused_with_key_value_and_what_is_allowed(change, says):
+    with pytest.raises(RecipeError) as caught:
+        recipe(BASE, change)
+    assert says in str(caught.value)
+
+
+def test_a_recipe_without_a_dataset_says_so():
+    with pytest.raises(RecipeError, match="dataset: missing"):
+        recipe({"epochs": 3})
+
+
+def test_every_mistake_is_told_at_once():
+    with pytest.raises(RecipeError) as caught:
+        recipe({"epochs": 0, "split": {"fol": 1}})
+    told = str(caught.value).splitlines()
+    assert [line.split(" ")[0].rstrip(":") for line in told] == ["dataset", "split.fol", "epochs"]
+
+
+def test_an_unknown_profile_is_refused_with_the_names_of_all():
+    with pytest.raises(RecipeError, match="profile = 'fast': unknown; allowed: smoke, quick"):
+        profile("fast")
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*LOSSES, "name", "folds", "lr", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(key=st.sampled_from([*Recipe.model_fields, *LOSSES, "typo"]), value=plain)
+def test_whatever_a_file_holds_it_is_a_recipe_or_a_message_that_names_the_key(key, value):
+    try:
+        made = recipe(BASE, {key: value})
+    except RecipeError as error:
+        assert key in str(error)
+    else:
+        assert key in Recipe.model_fields
+        assert recipe(made.model_dump(mode="json")) == made
+
+
+def test_a_recipe_cannot_be_changed():
+    made = recipe(BASE)
+    with pytest.raises(ValidationError, match="frozen"):
+        made.epochs = 3
+    with pytest.raises(ValidationError, match="frozen"):
+        made.split.fold = 3
+
+
+def test_a_later_layer_wins_and_leaves_its_layers_alone():
+    base = {**BASE, "split": {"folds": 4, "fold": 3}, "augmentation": ["cutmix"]}
+    change = {"split": {"fold": 1}, "augmentation": ["rotation"]}
+    before = json.dumps([base, change])
+    made = recipe(base, change)
+    assert (made.split.folds, made.split.fold) == (4, 1)
+    assert made.augmentation == ("rotation",)
+    assert json.dumps([base, change]) == before
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_recipe_knows_its_profile_until_one_number_of_the_budget_differs(name):
+    made = recipe(BASE, profile(name))
+    assert profile_of(made) == name
+    assert profile_of(recipe(BASE, profile(name), {"batch": made.batch + 1})) is None
+
+
+def test_a_profile_that_one_took_can_be_edited_without_harm():
+    profile("quick")["epochs"] = 1000
+    assert profile("quick") == PROFILES["quick"]
+
+
+# --- the hash ----------------------------------------------------------------------------
+
+#: The default that each field had when it came into the study. A published record's hash
+#: leaves out a field that is at its origin, so nothing here may ever change.
+ORIGINS: dict[str, Any] = {
+    "Recipe.task": "segmentation",
+    "Recipe.bands": [],
+    "Recipe.split": {},
+    "Recipe.subset": None,
+    "Recipe.image_size": 128,
+    "Recipe.model": "unet",
+    "Recipe.width": 64,
+    "Recipe.loss": [{"name": "ce"}],
+    "Recipe.optimizer": {},
+    "Recipe.augmentation": ["rotation", "cutmix"],
+    "Recipe.epochs": 50,
+    "Recipe.batch": 32,
+    "Recipe.precision": "bf16-mixed",
+    "Split.method": "blocked",
+    "Split.folds": 5,
+    "Split.fold": 0,
+    "Split.validation": 0.1,
+    "Split.seed": 0,
+    "Optimizer.name": "adam",
+    "Optimizer.lr": 1e-3,
+    "Optimizer.weight_decay": 0.0,
+    "Optimizer.schedule": "warmup_cosine",
+    "Optimizer.warmup": 0.1,
+    "CrossEntropy.factor": 1.0,
+    "Focal.factor": 1.0,
+    "Focal.alpha": 0.25,
+    "Focal.gamma": 2.0,
+    "LogCosh.factor": 1.0,
+    "IoU.factor": 1.0,
+    "Tversky.factor": 1.0,
+    "Tversky.alpha": 0.7,
+    "Tversky.beta": 0.3,
+    "Lovasz.factor": 1.0,
+    "Boundary.factor": 1.0,
+    "Boundary.weight": 5.0,
+    "Boundary.sigma": 2.0,
+    "Center.factor": 1.0,
+    "Center.weight": 5.0,
+}
+
+
+def parts_in(annotation: Any) -> set[type[Part]]:
+    """Return the parts that a type is made of, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        inner = (field.annotation for field in annotation.model_fields.values())
+        return {annotation}.union(*map(parts_in, inner))
+    return set().union(*map(parts_in, get_args(annotation)))
+
+
+def complaints(top: type[Part], origins: dict[str, Any]) -> list[str]:
+    """Say of each field that would change the hash of published records what to do."""
+    told, seen = [], set()
+    for part in parts_in(top):
+        for name, field in part.model_fields.items():
+            if field.is_required():
+                continue
+            key, extra = f"{part.__name__}.{name}", field.json_schema_extra
+            seen.add(key)
+            if not isinstance(extra, dict):
+                told.append(f"{key} has a default without `knob`: declare it as knob(...)")
+            elif key not in origins:
+                told.append(f"{key} is new: add {extra['origin']!r} to ORIGINS, once and for all")
+            elif extra["origin"] != origins[key]:
+                told.append(
+                    f"the default of {key} was {origins[key]!r} when it came into the study: "
+                    f"write knob({field.default!r}, origin={origins[key]!r}), or every "
+                    "published record that relies on it passes for one of the new default"
+                )
+    told += [f"{key} is gone, and with it the records that name it" for key in origins.keys() - seen]
+    return sorted(told)
+
+
+def test_no_field_has_lost_the_default_it_came_with():
+    told = complaints(Recipe, ORIGINS)
+    assert not told, "\n".join(told)
+
+
+def test_the_guard_of_the_defaults_tells_what_to_do():
+    class Changed(Part):
+        lr: float = knob(0.5)
+        kept: float = knob(0.5, origin=0.1)
+        new: int = knob(1)
+        bare: int = 3
+
+    origins = {"Changed.lr": 0.1, "Changed.kept": 0.1, "Changed.gone": 1}
+    told = "\n".join(complaints(Changed, origins))
+    assert "write knob(0.5, origin=0.1)" in told
+    assert "Changed.new is new: add 1 to ORIGINS" in told
+    assert "Changed.bare has a default without `knob`" in told
+    assert "Changed.gone is gone" in told
+    assert "Changed.kept" not in told
+
+
+@pytest.mark.parametrize(
+    ("change", "pinned"),
+    [
+        ({}, "f4eaae203fe723d5"),
+        (
+            {"loss": [{"name": "focal", "factor": 0.5}, {"name": "iou", "factor": 0.5}]},
+            "45766dfcfce11a94",
+        ),
+    ],
+)
+def test_published_hashes_are_what_they_were(change, pinned):
+    """These two are in the names of published records."""
+    assert recipe(BASE, change, profile("cpu")).hash == pinned
+
+
+def read_as(model: type[Recipe], **fields: Any) -> Recipe:
+    return model.model_validate_json(json.dumps({**BASE, **fields}))
+
+
+def test_a_new_field_with_a_default_leaves_every_hash():
+    class Longer(Recipe):
+        dropout: float = knob(0.0, ge=0, lt=1)
+
+    assert read_as(Longer, epochs=3).hash == recipe(BASE, {"epochs": 3}).hash
+    assert read_as(Longer, dropout=0.1).hash != recipe(BASE).hash
+
+
+def test_a_changed_default_is_a_new_recipe_and_the_old_value_keeps_the_old_hash():
+    first = Recipe.model_fields["epochs"].default
+
+    class Later(Recipe):
+        epochs: int = knob(first + 30, origin=first)
+
+    assert read_as(Later).hash != recipe(BASE).hash
+    assert read_as(Later).hash == recipe(BASE, {"epochs": first + 30}).hash
+    assert read_as(Later, epochs=first).hash == recipe(BASE).hash
+
+
+def test_a_default_that_was_none_can_change_too():
+    class Later(Recipe):
+        subset: int | None = knob(400, origin=None)
+
+    assert read_as(Later).hash == recipe(BASE, {"subset": 400}).hash
+    assert read_as(Later, subset=None).hash == recipe(BASE).hash
+
+
+def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
+    first = parts.Split.model_fields["folds"].default
+
+    class LaterSplit(parts.Split):
+        folds: int = knob(2 * first, origin=first)
+
+    class Later(Recipe):
+        split: LaterSplit = knob(LaterSplit())
+
+    assert read_as(Later).hash == recipe(BASE, {"split": {"folds": 2 * first}}).hash
+    assert read_as(Later, split={"folds": first}).hash == recipe(BASE).hash
+
+
+def test_a_changed_default_inside_the_default_loss_is_a_new_recipe_too():
+    class LaterEntropy(parts.CrossEntropy):
+        factor: float = knob(2.0, origin=1.0)
+
+    class Later(Recipe):
+        loss: tuple[LaterEntropy, ...] = knob((LaterEntropy(name="ce"),))
+
+    assert read_as(Later).hash == recipe(BASE, {"loss": [{"name": "ce", "factor": 2.0}]}).hash
+    assert read_as(Later, loss=[{"name": "ce", "factor": 1.0}]).hash == recipe(BASE).hash
+
+
+def some(model: type[Part], **strategies: st.SearchStrategy) -> st.SearchStrategy:
+    assert strategies.keys() <= model.model_fields.keys()
+    return st.fixed_dictionaries({}, optional=strategies)
+
+
+share = st.floats(0.05, 0.5)
+changes = some(
+    Recipe,
+    bands=st.lists(st.sampled_from("RGB"), unique=True),
+    subset=st.none() | st.integers(20, 30),
+    width=st.sampled_from([16, 64]),
+    epochs=st.sampled_from([1, 50]),
+    split=some(parts.Split, folds=st.integers(4, 6), fold=st.integers(0, 3), validation=share),
+    optimizer=some(
+        parts.Optimizer,
+        lr=st.sampled_from([1, 1.0, 1e-3, 0.001]),
+        schedule=st.sampled_from(["constant", "warmup_cosine"]),
+    ),
+    augmentation=st.lists(st.sampled_from(["rotation", "cutmix"]), unique=True),
+    loss=st.lists(
+        st.fixed_dictionaries(
+            {"name": st.sampled_from(sorted(LOSSES))},
+            optional={"factor": st.sampled_from([0.5, 1, 1.0])},
+        ),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda term: term["name"],
+    ),
+)
+
+
+def turned(value: Any) -> Any:
+    """Return the same with the keys of every dict the other way round."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    return [turned(item) for item in value] if isinstance(value, list) else value
+
+
+@given(changes)
+def test_neither_the_order_of_keys_nor_spelling_a_default_out_changes_a_hash(change):
+    made = recipe(BASE, change)
+    assert recipe(turned({**BASE, **change})).hash == made.hash
+    spelled = recipe(made.model_dump(mode="json"))
+    assert spelled == made
+    assert spelled.hash == made.hash
+    assert recipe(essence(made)) == made
+
+
+@given(changes, changes)
+def test_two_recipes_share_a_hash_only_if_they_are_the_same(one, other):
+    first, second = recipe(BASE, one), recipe(BASE, other)
+    assert (first.hash == second.hash) == (first == second)
+
+
+@given(changes, changes, changes)
+def test_laying_changes_over_one_another_can_be_done_in_any_grouping(one, two, three):
+    assert merge(merge(one, two), three) == merge(one, merge(two, three))
+
+
+def test_the_order_of_bands_is_part_of_a_recipe():
+    assert recipe(BASE, {"bands": ["R", "G"]}).hash != recipe(BASE, {"bands": ["G", "R"]}).hash
+
+
+# --- components --------------------------------------------------------------------------
+
+
+def test_a_recipe_names_each_component_that_it_uses():
+    made = recipe(
+        BASE,
+        {
+            "split": {"method": "random"},
+            "optimizer": {"schedule": "constant"},
+            "augmentation": ["cutmix"],
+            "loss": [{"name": "iou"}, {"name": "center"}],
+        },
+    )
+    used = {"dataset/bijie", "model/unet", "split/random", "schedule/constant", "pack",
+            "augmentation/cutmix", "loss/iou", "loss/center", "task/segmentation"}  # fmt: skip
+    assert used <= made.components.keys()
+    assert not {"augmentation/rotation", "loss/ce", "split/blocked"} & made.components.keys()
+
+
+def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
+    """A name in REVISIONS with a typing error would raise nothing."""
+    from landslide_lib.datasets import DATASETS
+
+    def choices(part: type[Part], field: str) -> tuple[str, ...]:
+        return get_args(part.model_fields[field].annotation)
+
+    some_of_all = [{"dataset": name} for name in DATASETS]
+    some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
+    some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
+    some_of_all += [
+        {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
+    ]
+    known = set().union(*(recipe(BASE, change).components for change in some_of_all))
+    assert parts.REVISIONS.keys() <= known
+
+
+def test_refusing_a_recipe_needs_no_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, landslide_lib.records, landslide_lib.scores; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
