@@ -133,6 +133,16 @@ def _type(value: Any) -> str:
             "bool": "true or false"}[type(value).__name__]  # fmt: skip
 
 
+def executed(name: str) -> Path:
+    """Return where the executed notebook of a chapter stands once it has been run."""
+    return runs_root() / "chapters" / f"{name}.ipynb"
+
+
+def failed(name: str) -> Path:
+    """Return where a notebook is kept that ended at a cell that failed."""
+    return executed(name).with_suffix(".failed.ipynb")
+
+
 def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = FOLDER) -> Path:
     """Execute a chapter with Papermill.
 
@@ -154,16 +164,15 @@ def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = FOLDER) ->
     values = convert(given, parameters(path))
     import papermill
 
-    target = runs_root() / "chapters" / path.name
+    target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    failed = target.with_suffix(".failed.ipynb")
     # The kernel starts in the notebook's folder; what is relative to here must stay so.
     for variable, default in (("LANDSLIDE_DATA", "data/cache"), ("LANDSLIDE_RUNS", "runs"),
                               ("LANDSLIDE_CACHE", "data/cache/packed")):  # fmt: skip
         os.environ[variable] = str(Path(os.environ.get(variable, default)).resolve())
     papermill.execute_notebook(
-        path, failed, parameters=values, cwd=path.parent, progress_bar=False,
+        path, unfinished, parameters=values, cwd=path.parent, progress_bar=False,
         kernel_name="python3", request_save_on_cell_execute=True,
     )  # fmt: skip
-    failed.replace(target)
+    unfinished.replace(target)
     return target

@@ -76,8 +76,8 @@ def list_() -> None:
                 typer.echo(f"    {row.id:<20} {row.kind:<8} {', '.join(done) or '-'}")
     typer.secho("chapters", bold=True)
     for path in chapters.chapters():
-        executed = records.runs_root() / "chapters" / path.name
-        typer.echo(f"  {path.stem:<20} {'run: ' + str(executed) if executed.is_file() else '-'}")
+        made = chapters.executed(path.stem)
+        typer.echo(f"  {path.stem:<20} {made if made.is_file() else '-'}")
     typer.secho(f"datasets (LANDSLIDE_DATA is {data_root()})", bold=True)
     for name, dataset in DATASETS.items():
         try:
@@ -189,7 +189,15 @@ def run(
     for name, value in (("dataset", dataset), ("profile", profile)):
         if value is not None:
             given[name] = [value]
-    typer.echo(chapters.run(chapter, given))
+    from papermill import PapermillExecutionError
+
+    try:
+        typer.echo(chapters.run(chapter, given))
+    except PapermillExecutionError as error:
+        kept = chapters.failed(chapter)
+        typer.secho(f"landslide: {chapter}: {error.ename}: {error.evalue}", err=True, fg="red")
+        typer.echo(f"the notebook up to the cell that failed: {kept}", err=True)
+        raise typer.Exit(1) from None
 
 
 @data.command("verify")

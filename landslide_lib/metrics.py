@@ -40,7 +40,7 @@ class Counter:
         self._images.append(torch.stack([_count(p > t, y) for t in self.thresholds]))
         # In float32 like the comparison above, so that both agree on every pixel.
         edges = (torch.arange(1, BINS, dtype=torch.float64) / BINS).float().to(p.device)
-        bins = torch.bucketize(p, edges)  # p in (k/BINS, (k+1)/BINS] falls into bin k
+        bins = torch.bucketize(p, edges)  # p in (k/BINS, (k+1)/BINS] falls into bin k, 0 into bin 0
         joint = torch.bincount((bins + BINS * y).flatten(), minlength=2 * BINS)
         self._histogram = joint if self._histogram is None else self._histogram + joint
 

@@ -41,7 +41,6 @@ class Outcome(BaseModel):
     Attributes:
         threshold: A pixel is called landslide where its probability is above it.
         metrics: `{convention: {score: value}}`, see `landslide_lib.scores`.
-        counts: tp, fp, fn, tn of each image, in the order of `images`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +57,7 @@ class Record(BaseModel):
         seed: Of initialisation, order and augmentation.
         fingerprint: Of the dataset's files.
         revisions: Of the components used.
-        skip_bad: Whether unusable files were left out; they are in `excluded`.
+        excluded: Unusable files that were left out, each with what is wrong with it.
         images: How many images each part had.
         test: Scores on the test images at threshold 0.5.
         test_tuned: The same at the threshold that was best on the validation images.

@@ -89,7 +89,8 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
     """Return the pooled scores at every threshold, from two histograms of probability.
 
     Args:
-        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K].
+        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K];
+            those at exactly 0 are in the first bin too, so at threshold 0 all are called.
         background: (K,) the same of the background pixels.
 
     Returns:

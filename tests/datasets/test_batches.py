@@ -73,7 +73,6 @@ def test_seed_and_epoch_decide_the_order_and_nothing_else_does(where):
     first = Batches(PACKED, EVERY, 5, ONES, seed=3)
     straight = [order(first, epoch) for epoch in range(3)]
     torch.manual_seed(99)
-    np.random.seed(99)
     resumed = Batches(PACKED, EVERY, 5, ONES, seed=3)
     assert order(resumed, 2) == straight[2]
     assert straight[0] != straight[1] != straight[2]
@@ -132,7 +131,7 @@ def test_processes_draw_their_own_augmentation():
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
-# --- Bands -----------------------------------------------------------------------------------------
+# --- Bands ----------------------------------------------------------------------------------------
 
 
 def test_means_are_those_of_the_chosen_images_alone():
@@ -167,7 +166,9 @@ def test_bands_are_chosen_by_name_in_the_order_asked_for(where):
     images, _ = next(iter(made))
     np.testing.assert_array_equal(images, PACKED.images[:4][:, [2, 0]].astype(np.float32))
     np.testing.assert_allclose(
-        band_means(PACKED, EVERY, ("slope",)).item(), PACKED.images[:, 2].mean(dtype=np.float64), 1e-6
+        band_means(PACKED, EVERY, ("slope",)).item(),
+        PACKED.images[:, 2].mean(dtype=np.float64),
+        1e-6,
     )
 
 
@@ -177,7 +178,7 @@ def test_an_unknown_band_is_refused_with_those_there_are():
     assert band_indices(PACKED, ()) == [0, 1, 2]
 
 
-# --- Augmentation ------------------------------------------------------------------------------------
+# --- Augmentation ---------------------------------------------------------------------------------
 
 
 def pairs(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

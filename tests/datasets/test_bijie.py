@@ -84,7 +84,7 @@ def test_hidden_files_of_a_mac_are_no_images(tiny_bijie):
 def test_a_missing_mask_is_named_by_the_file_that_ought_to_be_there(tiny_bijie):
     landslide(tiny_bijie, "mask").unlink()
     sample = BIJIE.samples(tiny_bijie)[1]
-    with pytest.raises(BadFileError, match="mask is missing.*--skip-bad") as error:
+    with pytest.raises(BadFileError, match=r"mask is missing.*--skip-bad") as error:
         BIJIE.read(sample)
     assert error.value.path == landslide(tiny_bijie, "mask")
 
@@ -124,7 +124,7 @@ def test_a_png_with_a_flipped_byte_is_refused(tmp_path, make, offset):
     data = bytearray(path.read_bytes())
     data[offset] ^= 0xFF
     path.write_bytes(bytes(data))
-    with pytest.raises(BadFileError, match="flipped.png"):
+    with pytest.raises(BadFileError, match=r"flipped\.png"):
         read_picture(path, cv2.IMREAD_COLOR_RGB)
 
 
@@ -171,7 +171,7 @@ def test_a_mask_with_other_values_is_refused(values, problem):
 
 @pytest.mark.parametrize("shape", [(16,), (4, 4, 1), (4, 4, 3)])
 def test_a_mask_of_another_shape_is_refused(shape):
-    with pytest.raises(BadFileError, match="m.png"):
+    with pytest.raises(BadFileError, match=r"m\.png"):
         as_mask(np.zeros(shape), Path("m.png"))
 
 
@@ -213,7 +213,9 @@ def test_the_real_images_are_those_that_the_readme_counts(real):
     rest = 0
     for sample in found:
         if sample.mask is None:
-            rest += int(np.prod(cv2.imread(str(sample.image), cv2.IMREAD_REDUCED_GRAYSCALE_8).shape))
+            rest += int(
+                np.prod(cv2.imread(str(sample.image), cv2.IMREAD_REDUCED_GRAYSCALE_8).shape)
+            )
     # Reduced by 8 when read: an estimate of the size, good to a percent.
     share = landslide_pixels / (pixels + 64 * rest)
     floor = 2 * share / (share + 1)

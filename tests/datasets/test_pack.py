@@ -35,7 +35,7 @@ def area(plane: np.ndarray, size: int) -> np.ndarray:
     return rows @ plane.astype(np.float64) @ columns.T
 
 
-# --- How an image is resized --------------------------------------------------------------------
+# --- How an image is resized ----------------------------------------------------------------------
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,7 +79,7 @@ def test_a_larger_image_keeps_its_range_and_a_mask_of_0_and_1():
     assert large_mask.mean() == pytest.approx(mask.mean(), abs=0.03)
 
 
-# --- What is packed ------------------------------------------------------------------------------
+# --- What is packed -------------------------------------------------------------------------------
 
 
 def test_packed_are_all_images_in_their_order_with_all_that_is_known_of_them(tiny_bijie, cache):
@@ -165,7 +165,7 @@ def test_a_progress_bar_is_not_written_into_a_log(tiny_bijie, cache, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-# --- Whole or not there --------------------------------------------------------------------------
+# --- Whole or not there ---------------------------------------------------------------------------
 
 
 def test_a_packing_that_fails_leaves_nothing_behind(tiny_bijie, cache):
@@ -241,7 +241,7 @@ def test_a_damaged_packed_copy_is_refused_with_the_remedy(tiny_bijie, cache, nam
     (folder / name).write_bytes({"cut": data[: len(data) // 2]}.get(how, b""))
     if how == "gone":
         (folder / name).unlink()
-    with pytest.raises(BadFileError, match="damaged.*Remove the folder") as error:
+    with pytest.raises(BadFileError, match=r"damaged.*Remove the folder") as error:
         load(BIJIE, SIZE, root=tiny_bijie, cache=cache)
     assert error.value.path == folder
 
@@ -254,7 +254,7 @@ def test_a_pickle_is_not_unpickled(tiny_bijie, cache):
         load(BIJIE, SIZE, root=tiny_bijie, cache=cache)
 
 
-# --- Files that are wrong --------------------------------------------------------------------------
+# --- Files that are wrong -------------------------------------------------------------------------
 
 
 def spoil(root: Path) -> list[dict[str, str]]:
@@ -310,7 +310,7 @@ def test_a_mended_file_is_taken_in_again(tiny_bijie, cache):
 def test_nothing_usable_is_an_error_with_skip_bad_too(tiny_bijie, cache):
     for sample in BIJIE.samples(tiny_bijie):
         sample.image.write_bytes(b"")
-    with pytest.raises(BadFileError, match="none of the 8 images.*data download") as error:
+    with pytest.raises(BadFileError, match=r"none of the 8 images.*data download") as error:
         load(BIJIE, SIZE, root=tiny_bijie, cache=cache, skip_bad=True)
     assert error.value.path.name == "ls_0.png"
 

@@ -153,7 +153,7 @@ def test_too_few_groups_are_refused_with_how_many_there_are(made, method):
 
 
 def test_a_dataset_without_masks_is_refused_with_what_it_has():
-    with pytest.raises(ValueError, match="made has no image with a mask .*: test, no masks"):
+    with pytest.raises(ValueError, match=r"made has no image with a mask .*: test, no masks"):
         split(packed([0] * 9, parts=["test, no masks"] * 9), Split())
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -143,7 +144,8 @@ def test_the_loss_is_the_weighted_sum_that_the_recipe_names():
     assert [type(term) for term in loss.losses] == [type(LOSSES[t["name"]]()) for t in terms]
     logits = torch.linspace(-3, 3, 64).view(1, 1, 8, 8)
     target = (torch.arange(64).view(1, 1, 8, 8) % 3 == 0).float()
-    by_hand = 0.25 * LOSSES["focal"](gamma=3.0)(logits, target) + 2 * LOSSES["iou"]()(logits, target)
+    focal, iou = LOSSES["focal"](gamma=3.0), LOSSES["iou"]()
+    by_hand = 0.25 * focal(logits, target) + 2.0 * iou(logits, target)
     torch.testing.assert_close(loss(logits, target), by_hand)
 
 
@@ -175,8 +177,8 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(drawn):
     rates = [learning_rate(step, steps, how) for step in range(steps + 1)]
     warm = round(warmup * steps)
     assert all(0 < rate <= 1 for rate in rates[:-1])
-    assert all(a < b for a, b in zip(rates[:warm], rates[1:warm], strict=False))
-    assert all(a > b for a, b in zip(rates[warm:], rates[warm + 1 :], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:warm]))
+    assert all(a > b for a, b in pairwise(rates[warm:]))
     if warm < steps:
         assert max(rates) == rates[warm] == 1
         assert rates[-1] == pytest.approx(0, abs=1e-12)
@@ -200,7 +202,7 @@ def whole(packed, tmp_path_factory) -> Run:
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(whole, packed, tmp_path):
     torch.manual_seed(99)  # what was drawn before does not matter
-    np.random.seed(99)
+    np.random.seed(99)  # noqa: NPY002
     again = train(recipe(TINY), packed, 0, tmp_path, CPU)
     assert same(whole, again)
     assert told(whole) == told(again)
@@ -289,7 +291,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
 
 def test_too_few_images_for_the_split_are_refused_before_training(packed):
     few: Packed = replace(packed, parts=("train",) * 4 + ("test",) * (len(packed) - 4))
-    with pytest.raises(ValueError, match="split.method = 'blocked': squares has 4 groups"):
+    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 groups"):
         Segmentation(recipe(TINY), few, 0, CPU)
 
 

@@ -1,0 +1,144 @@
+"""*Reported* beside *ours*, from records that are made up so that the answer is known."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+from landslide_lib import beside, render, reports, scores
+from landslide_lib.recipe import essence
+from landslide_lib.records import Store
+
+TABLE = reports.table("raunet/losses")
+COUNTS = {
+    "ce": [[30, 10, 10, 50], [0, 5, 0, 95]],
+    "focal": [[35, 5, 5, 55], [0, 0, 0, 100]],
+}
+
+
+@pytest.fixture
+def store(tmp_path, record):
+    """Two rows in the cpu profile, cross entropy with three seeds, focal with two."""
+    made = Store(tmp_path / "records", more=())
+    for row, seeds in (("ce", (0, 1, 2)), ("focal", (0, 1))):
+        wanted = reports.resolve(TABLE, TABLE.row(row), dataset="bijie", profile_name="cpu")
+        for seed in seeds:
+            counts = [[tp + seed, fp, fn, tn - seed] for tp, fp, fn, tn in COUNTS[row]]
+            made.add(record(essence(wanted), counts, seed=seed))
+    return made
+
+
+def test_the_mean_over_seeds_is_that_of_the_records(store):
+    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
+    f1 = [scores.scores(record.test_counts)["pooled"]["f1"] for record in store.all()
+          if record.recipe.loss[0].name == "ce"]  # fmt: skip
+    ours = rows["ce"]["ours"]["metrics"]["pooled"]["f1"]
+    assert ours["mean"] == pytest.approx(np.mean(f1))
+    assert ours["values"] == f1
+    assert (ours["low"] + ours["high"]) / 2 == pytest.approx(ours["mean"])
+    assert rows["ce"]["ours"]["seeds"] == [0, 1, 2]
+
+
+def test_a_row_that_was_not_run_has_nothing_of_ours_and_an_em_dash(store):
+    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
+    assert rows["lovasz"]["ours"] is None
+    assert render.cells(TABLE, rows["lovasz"])[-1] == "—"
+    assert "0.6461" in render.cells(TABLE, rows["lovasz"])
+
+
+def test_the_budget_and_the_floor_stand_beside_the_numbers(store):
+    caption = render.caption(TABLE, beside.beside(TABLE, store))
+    for words in ("bijie", "cpu profile", "64 px", "width 16", "2 to 3 seeds", "95 % interval"):
+        assert words in caption
+
+
+def test_one_seed_is_called_one_seed_and_has_no_interval(store):
+    rows = beside.beside(TABLE, store, seeds=[0])
+    assert "one seed, so no interval" in render.caption(TABLE, rows)
+    assert "±" not in render.markdown(TABLE, rows).split("Ours:")[0]
+
+
+def test_the_bootstrap_compares_the_same_seeds_of_both_rows(store):
+    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
+    assert rows["ce"]["ours"]["versus"] is None
+    versus = rows["focal"]["ours"]["versus"]
+    pooled = [np.sum([np.array(COUNTS[row]) + np.array([s, 0, 0, -s]) for s in (0, 1)], 0)
+              for row in ("focal", "ce")]  # fmt: skip
+    f1 = [scores.scores(counts)["pooled"]["f1"] for counts in pooled]
+    assert versus["difference"] == pytest.approx(f1[0] - f1[1])
+    assert versus["low"] <= versus["difference"] <= versus["high"]
+
+
+def test_known_runs_are_found_and_smoke_is_left_out(store, record):
+    assert beside.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
+    smoke = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="smoke")
+    store.add(record(essence(smoke), seed=7))
+    assert beside.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
+
+
+def test_no_agreement_is_computed_from_fewer_than_five_rows(store):
+    assert beside.agreement(TABLE, beside.beside(TABLE, store)) is None
+
+
+def test_the_order_of_all_rows_agrees_with_itself_and_not_with_its_reverse(tmp_path, record):
+    for sign, expected in ((1, 1.0), (-1, -1.0)):
+        made = Store(tmp_path / str(sign), more=())
+        rows = sorted(TABLE.rows, key=lambda row: sign * row.reported["f1"])
+        for place, row in enumerate(rows):
+            wanted = reports.resolve(TABLE, row, dataset="bijie", profile_name="cpu")
+            for seed in (0, 1):
+                counts = [[100 + 50 * place + seed, 50, 50, 1000]]
+                made.add(record(essence(wanted), counts, seed=seed))
+        tau = beside.agreement(TABLE, beside.beside(TABLE, made))
+        assert tau["tau"] == pytest.approx(expected)
+        assert tau["low"] <= tau["tau"] <= tau["high"]
+
+
+def test_json_has_the_fields_a_program_relies_on(store):
+    rows = json.loads(render.as_json(TABLE, beside.beside(TABLE, store)))
+    for row in rows:
+        assert {"id", "label", "kind", "reported", "uncertain", "ours"} <= set(row)
+    ours = rows[0]["ours"]
+    assert {"metrics", "seeds", "budget", "parameters"} <= set(ours)
+    assert {"mean", "low", "high"} <= set(ours["metrics"]["two_class"]["iou"])
+
+
+def test_csv_has_a_line_a_row_and_a_number_a_cell(store):
+    rows = beside.beside(TABLE, store)
+    lines = list(csv.DictReader(io.StringIO(render.as_csv(TABLE, rows))))
+    assert [line["id"] for line in lines] == [row.id for row in TABLE.rows]
+    assert (
+        float(lines[0]["ours_landslide_f1"]) == rows[0]["ours"]["metrics"]["pooled"]["f1"]["mean"]
+    )
+    assert float(lines[0]["reported_f1"]) == TABLE.rows[0].reported["f1"]
+    assert lines[5]["ours_f1"] == ""
+
+
+def test_markdown_and_html_say_the_same(store):
+    rows = beside.beside(TABLE, store)
+    text, page = render.markdown(TABLE, rows), render.html(TABLE, rows)
+    for row in rows:
+        for cell in render.cells(TABLE, row)[:-1]:
+            assert cell in text
+            assert cell.replace("'", "&#x27;") in page
+    columns = text.splitlines()[2].count("|")
+    assert all(line.count("|") == columns for line in text.splitlines() if line.startswith("|"))
+
+
+def test_every_seed_of_a_row_names_its_record(store):
+    page = render.html(TABLE, beside.beside(TABLE, store))
+    assert set(re.findall(r"record (bijie-[\w-]+)", page)) == {path.stem for path in store.paths()}
+
+
+def test_a_score_that_is_undefined_in_one_seed_makes_no_mean_of_the_others(tmp_path, record):
+    store = Store(tmp_path, more=())
+    wanted = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="cpu")
+    for seed, counts in enumerate(([[5, 5, 5, 5]], [[0, 0, 10, 10]])):
+        store.add(record(essence(wanted), counts, seed=seed))
+    ours = beside.beside(TABLE, store)[0]["ours"]["metrics"]["pooled"]
+    assert ours["precision"]["mean"] is None
+    assert render.text_of(ours["precision"]) == "—"
+    assert ours["recall"]["mean"] == pytest.approx(0.25)

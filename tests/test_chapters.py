@@ -1,0 +1,128 @@
+"""Chapters: their parameters are checked, they are in step, they run alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from landslide_lib import chapters
+
+HOME = Path(__file__).parent.parent
+NAMES = [path.stem for path in chapters.chapters()]
+DEFAULTS = {"profile": "cpu", "seeds": [0], "rows": [], "rerun": False, "rate": 0.5, "count": 3}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_chapter_has_the_parameters_of_the_design(name):
+    found = chapters.parameters(chapters.chapter(name))
+    wanted = {"profile", "dataset", "seeds", "rows", "device", "data_root", "rerun"}
+    assert wanted <= set(found)
+    assert found["rerun"] is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_chapter_stands_in_the_table_of_contents_with_its_ending(name):
+    assert f"file: notebooks/{name}.ipynb" in (HOME / "_toc.yml").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chapter_holds_no_class_and_no_output(name):
+    book = nbformat.read(chapters.chapter(name), as_version=4)
+    nbformat.validate(book)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            assert "class " not in cell.source
+            assert not cell.outputs
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_code_cell_fetches_the_study_and_leaves_torch_alone(name):
+    book = nbformat.read(chapters.chapter(name), as_version=4)
+    first = next(cell for cell in book.cells if cell.cell_type == "code").source
+    address = yaml.safe_load((HOME / "_config.yml").read_text())["repository"]["url"]
+    assert address in first
+    assert "torch" not in first.split("\n", 1)[1]
+    assert "==" not in (HOME / "requirements.txt").read_text()
+
+
+def test_the_public_address_is_written_in_one_place_and_where_it_is_generated():
+    address = yaml.safe_load((HOME / "_config.yml").read_text())["repository"]["url"]
+    files = subprocess.run(["git", "grep", "-l", address.split("/")[-2] + "/"], cwd=HOME,
+                           capture_output=True, text=True).stdout.split()  # fmt: skip
+    generated = {f"notebooks/{name}.ipynb" for name in NAMES}
+    assert set(files) - generated <= {"_config.yml"}
+
+
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ({"profile": ["quick"]}, {"profile": "quick"}),
+        ({"seeds": ["0", "1", "2"]}, {"seeds": [0, 1, 2]}),
+        ({"seeds": ["3"]}, {"seeds": [3]}),
+        ({"rows": ["ce", "focal"]}, {"rows": ["ce", "focal"]}),
+        ({"rerun": ["true"]}, {"rerun": True}),
+        ({"rate": ["1e3"]}, {"rate": 1000.0}),
+        ({"profile": ["007"]}, {"profile": "007"}),
+    ],
+)
+def test_words_take_the_type_of_the_default(given, values):
+    assert chapters.convert(given, DEFAULTS) == values
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sedes": ["0"]}, {"seeds": ["a"]}, {"seeds": ["007"]}, {"count": ["1e3"]},
+        {"count": ["2.0"]}, {"rerun": ["yes"]}, {"rate": ["fast"]}, {"profile": ["a", "b"]},
+    ],
+)  # fmt: skip
+def test_an_unknown_name_or_a_wrong_type_is_refused_naming_what_there_is(given):
+    with pytest.raises(ValueError, match=r"this chapter has: profile \(text\), seeds \(list"):
+        chapters.convert(given, DEFAULTS)
+
+
+def test_a_notebook_without_a_parameters_cell_is_refused(tmp_path):
+    path = tmp_path / "12_none.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "source": []}]}))
+    with pytest.raises(ValueError, match="tagged parameters"):
+        chapters.parameters(path)
+
+
+def test_generated_files_are_in_step_and_a_changed_one_is_noticed(tmp_path):
+    check = [sys.executable, str(HOME / "tools" / "generate.py"), "--check"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chapter_runs_in_smoke_and_keeps_what_it_shows(name, bijie, tmp_path, monkeypatch):
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path / "runs"))
+    given = {"profile": ["smoke"], "dataset": ["bijie"], "seeds": ["0"],
+             "device": ["cpu"], "data_root": [str(bijie)]}  # fmt: skip
+    target = chapters.run(name, given)
+    assert target == tmp_path / "runs" / "chapters" / f"{name}.ipynb"
+    book = nbformat.read(target, as_version=4)
+    shown = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert not [out for out in shown if out.output_type == "error"]
+    tables = [out.data["text/html"] for out in shown if "text/html" in out.get("data", {})]
+    assert "smoke profile" in tables[0]
+    assert any("image/png" in out.get("data", {}) for out in shown)
+    again = len(list((tmp_path / "runs" / "records").glob("*.json")))
+    chapters.run(name, given)
+    assert len(list((tmp_path / "runs" / "records").glob("*.json"))) == again
+
+
+def test_a_chapter_that_fails_leaves_no_notebook_that_passes_for_whole(tmp_path, monkeypatch):
+    import papermill
+
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path))
+    given = {"profile": ["smoke"], "dataset": ["synthetic"], "rows": ["unheard-of"]}
+    with pytest.raises(papermill.PapermillExecutionError, match="unheard-of"):
+        chapters.run("10_baseline", given)
+    assert not (tmp_path / "chapters" / "10_baseline.ipynb").exists()
+    assert (tmp_path / "chapters" / "10_baseline.failed.ipynb").exists()

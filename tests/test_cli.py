@@ -1,0 +1,106 @@
+"""The command line as a user types it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from landslide_lib import cli, records
+from landslide_lib.records import Store
+
+run = CliRunner().invoke
+
+
+def landslide(*words):
+    """Type a command; return exit status and all it printed."""
+    done = run(cli.app, list(words))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["table"], ["publish"], ["run"], ["list"],
+                                     ["data"], ["data", "verify"], ["data", "download"],
+                                     ["data", "make"], ["data", "describe"]])  # fmt: skip
+def test_every_command_explains_itself(command):
+    status, text = landslide(*command, "--help")
+    assert status == 0
+    assert "Usage" in text
+
+
+def test_list_names_reports_tables_rows_chapters_and_datasets(bijie):
+    status, text = landslide("list")
+    assert status == 0
+    for words in ("raunet/losses", "log-cosh", "11_losses", "synthetic", "landslide4sense"):
+        assert words in text
+
+
+def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
+    words = ["train", "raunet/losses", "--row", "focal", "--seed", "0", "--dataset", "bijie",
+             "--profile", "smoke", "--device", "cpu"]  # fmt: skip
+    status, text = landslide(*words)
+    assert status == 0
+    record = records.read(Store().paths()[0])
+    assert text.strip().endswith(f"{record.name}.json")
+    assert record.recipe.loss[0].name == "focal"
+    assert landslide(*words) == (status, text)
+    # Published it cannot be: it is a smoke record.
+    status, text = landslide("publish", "raunet/losses")
+    assert status == 2
+    assert "smoke" in text
+    status, text = landslide("table", "raunet/losses", "--dataset", "bijie", "--profile", "smoke",
+                             "--format", "json")  # fmt: skip
+    rows = {row["id"]: row for row in json.loads(text)}
+    assert rows["focal"]["ours"]["seeds"] == [0]
+    assert rows["ce"]["ours"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "raunet/losses", "--row", "fokal"], "its rows: ce, focal"),
+        (["train", "raunet/loses"], "raunet/losses"),
+        (["train", "raunet/losses", "--dataset", "bijjie"], "synthetic, bijie"),
+        (["train", "raunet/losses", "--profile", "huge"], "smoke, quick, cpu, full"),
+        (["train", "raunet/losses", "--dataset", "bijie", "--device", "tpu"], "tpu"),
+        (["table", "raunet/losses", "--format", "xls"], "md, csv, json"),
+        (["run", "99_none"], "10_baseline"),
+        (["data", "verify", "nothing"], "synthetic, bijie"),
+    ],
+)
+def test_a_slip_ends_with_one_line_that_says_what_is_allowed(words, said, bijie):
+    status, text = landslide(*words)
+    assert status == 2
+    assert said in " ".join(text.split())
+    assert "Traceback" not in text
+
+
+def test_data_that_is_not_there_is_named_with_the_command_that_gets_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path))
+    status, text = landslide("data", "verify", "bijie")
+    assert status == 2
+    assert "landslide data download bijie" in " ".join(text.split())
+
+
+def test_verify_counts_and_a_bad_file_is_named(bijie, tmp_path):
+    status, text = landslide("data", "verify", "bijie")
+    assert status == 0
+    assert "48 images" in text
+    import shutil
+
+    copy = tmp_path / "bijie"
+    shutil.copytree(bijie / "bijie", copy)
+    bad = sorted((copy / "landslide" / "mask").iterdir())[0]
+    bad.write_bytes(bad.read_bytes()[:40])
+    status, text = landslide("data", "verify", "bijie", "--data-root", str(tmp_path))
+    assert status == 1
+    assert bad.name in text
+
+
+def test_describe_is_json_of_what_is_there(bijie):
+    status, text = landslide("data", "describe", "bijie", "--image-size", "32")
+    facts = json.loads(text)
+    assert status == 0
+    assert facts["images"] == 48
+    assert 0 < facts["landslide"] < facts["positive"] <= 1
+    assert set(facts["bands"]) == {"R", "G", "B"}

@@ -1,0 +1,116 @@
+"""The transcribed reports: every row can become a recipe, and what is wrong in a file is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from landslide_lib import reports
+from landslide_lib.recipe import PROFILES, RecipeError
+
+ALL = [table for report in reports.reports().values() for table in report.tables.values()]
+SHARED = Path(__file__).parent.parent.parent / "shared" / "reports"
+
+
+@pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
+def test_every_row_of_kind_run_that_has_a_change_is_a_recipe_in_every_profile(table):
+    for row in table.rows:
+        if row.change is None:
+            continue
+        for name in PROFILES:
+            made = reports.resolve(table, row, profile_name=name)
+            assert made.epochs == PROFILES[name]["epochs"]
+
+
+@pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
+def test_the_reference_row_of_a_table_is_one_of_its_rows(table):
+    assert table.reference is None or table.row(table.reference).kind == "run"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the source text is not part of the repository")
+@pytest.mark.parametrize("name", ["raunet/baseline", "raunet/losses", "raunet/losses-combined"])
+def test_every_printed_score_stands_in_the_source_text(name):
+    text = (SHARED / "raunet-ablation.md").read_text()
+    for row in reports.table(name).rows:
+        for column in reports.table(name).metrics:
+            if column in row.reported:
+                assert f"{row.reported[column]:.4f}" in text
+
+
+def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():
+    single, combined = reports.table("raunet/losses"), reports.table("raunet/losses-combined")
+    for name in ("iou", "focal"):
+        one, other = (
+            reports.resolve(t, t.row(name), profile_name="cpu") for t in (single, combined)
+        )
+        assert one.hash == other.hash
+    hashes = {reports.resolve(single, row).hash for row in single.runnable()}
+    assert len(hashes) == len(single.runnable())
+
+
+def test_cross_entropy_is_the_baseline():
+    losses, base = reports.table("raunet/losses"), reports.table("raunet/baseline")
+    assert (
+        reports.resolve(losses, losses.row("ce")).hash
+        == reports.resolve(base, base.row("unet")).hash
+    )
+
+
+def test_a_row_of_ours_for_one_dataset_is_not_run_on_another():
+    table = reports.table("raunet/baseline")
+    assert "regions" in [row.id for row in table.runnable("synthetic")]
+    assert "regions" not in [row.id for row in table.runnable("bijie")]
+
+
+def test_an_unknown_table_or_row_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="raunet/losses"):
+        reports.table("raunet/loses")
+    with pytest.raises(ValueError, match="log-cosh"):
+        reports.table("raunet/losses").row("logcosh")
+    table = reports.table("raunet/losses")
+    with pytest.raises(RecipeError, match="smoke, quick, cpu, full"):
+        reports.resolve(table, table.rows[0], profile_name="huge")
+
+
+def write(folder, change):
+    """A report of one table with a change to it."""
+    table = {
+        "title": "T", "where": "p. 1", "metrics": ["f1"],
+        "rows": [{"id": "a", "label": "A", "kind": "run", "change": {}, "reported": {"f1": 0.5}},
+                 {"id": "b", "label": "B", "kind": "quoted", "reported": {"f1": 0.6}}],
+    }  # fmt: skip
+    change(table)
+    report = {
+        "report": "r", "title": "R", "authors": "X", "venue": "V", "cite": "x", "data": "d",
+        "columns": {"f1": {"label": "F1", "convention": "pooled", "score": "f1"}},
+        "tables": {"t": table},
+    }  # fmt: skip
+    (folder / "r.yaml").write_text(yaml.safe_dump(report))
+    return reports.reports(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t["rows"].append(t["rows"][0]), "two rows are called"),
+        (lambda t: t["rows"][1].update(change={}), "only a row of kind run has a change"),
+        (lambda t: t["rows"][0]["reported"].update(auc=0.4), "a column that is not listed"),
+        (lambda t: t["rows"][0].update(uncertain=["iou"]), "not reported"),
+        (lambda t: t["rows"][0].update(kind="guess"), "kind"),
+        (lambda t: t["rows"][1].update({"kind": "derived", "from": ["c"]}), "not here"),
+        (lambda t: t.update(metrics=["f2"]), "nothing says what"),
+        (lambda t: t.update(colour="red"), "colour"),
+    ],
+)
+def test_what_is_wrong_in_a_transcription_is_named_with_its_file(tmp_path, change, words):
+    with pytest.raises(ValueError, match=words) as error:
+        write(tmp_path, change)
+    assert "r.yaml" in str(error.value)
+
+
+def test_a_sound_transcription_is_read_with_full_names(tmp_path):
+    table = write(tmp_path, lambda t: None)["r"].tables["t"]
+    assert table.name == "r/t"
+    assert [row.id for row in table.runnable()] == ["a"]
+    with pytest.raises(ValueError, match="quoted"):
+        reports.resolve(table, table.row("b"))
