@@ -13,7 +13,7 @@ study: $(READY)
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 book: $(READY)
 	@LANDSLIDE_TRAIN=no $(BIN)/jupyter-book build . --warningiserror --keep-going --quiet

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from landslide_lib import beside, chapters, recipe, records, render, reports
-from landslide_lib.recipe import PROFILES, RecipeError
+from landslide_lib.recipe import PROFILES
 from landslide_lib.records import RecordError, Store
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (RecipeError, RecordError, ValueError, FileNotFoundError) as error:
+        except (ValueError, FileNotFoundError, FloatingPointError) as error:
             typer.secho(f"landslide: {error}", err=True, fg="red")
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
@@ -210,9 +210,10 @@ def verify(
     from landslide_lib import datasets
 
     verdict = datasets.verify(datasets.get(name), data_root)
+    parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
     typer.echo(
-        f"{name}: {verdict.images} images ({', '.join(verdict.sizes)}), {verdict.with_landslide} "
-        f"with landslide, {verdict.landslide_share:.2%} of the pixels"
+        f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
+        f"truth {verdict.with_landslide} with a landslide, {verdict.landslide_share:.2%} of pixels"
     )
     for band, facts in verdict.bands.items():
         shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())

@@ -111,7 +111,7 @@ class Record(BaseModel):
     @property
     def name(self) -> str:
         """The file name, without its ending: dataset, recipe, data, seed and time."""
-        stamp = self.finished.translate(str.maketrans("", "", "-:+.")).replace("0000", "")
+        stamp = self.finished.translate(str.maketrans("", "", "-:+.")).removesuffix("0000")
         return f"{self.recipe.dataset}-{self.hash}-{self.fingerprint[:8]}-s{self.seed}-{stamp}"
 
     @property
@@ -251,10 +251,22 @@ def write_once(path: Path, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         Path(scratch).chmod(0o644)
-        os.link(scratch, path)  # unlike a rename, refuses to replace
+        _place(Path(scratch), path)
     finally:
-        Path(scratch).unlink()
+        Path(scratch).unlink(missing_ok=True)
     return path
+
+
+def _place(scratch: Path, path: Path) -> None:
+    try:
+        os.link(scratch, path)  # unlike a rename, refuses to replace
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here (a mounted Google Drive has none): nearly as safe, names are unique.
+        if path.exists():
+            raise FileExistsError(path) from None
+        scratch.rename(path)
 
 
 def check_publishable(record: Record) -> None:

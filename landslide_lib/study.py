@@ -156,7 +156,7 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
 
     on = engine.device(device_name)
     work.mkdir(parents=True, exist_ok=True)
-    started = _first_start(work / "started")
+    starts = _starts(work / "starts")
     cuda = (on.index or 0) if on.type == "cuda" else None
     if cuda is not None:
         torch.cuda.reset_peak_memory_stats(on)
@@ -201,9 +201,9 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
         versions=machine.versions(),
         commit=commit,
         dirty=dirty,
-        started=started,
+        started=starts[0],
         finished=_now(),
-        resumed=int(trained.resumed),
+        resumed=len(starts) - 1 if trained.resumed else 0,
     )
 
 
@@ -218,11 +218,11 @@ def _outcome(counts: Any, threshold: float) -> Outcome:
     return Outcome(threshold=threshold, metrics=scores.scores(counts))
 
 
-def _first_start(note: Path) -> str:
-    """Return when the run was first started, noting it on the first call."""
-    if not note.exists():
-        note.write_text(_now())
-    return note.read_text()
+def _starts(note: Path) -> list[str]:
+    """Note another start of a run and return all of them, the first one first."""
+    with note.open("a") as file:
+        file.write(f"{_now()}\n")
+    return note.read_text().split()
 
 
 def _now() -> str:

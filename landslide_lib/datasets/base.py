@@ -16,8 +16,8 @@ class DatasetNotFoundError(FileNotFoundError):
     """The files of a dataset are not there; the message says how to get them."""
 
 
-class DownloadError(OSError):
-    """A dataset could not be fetched; the message says why and what to do."""
+class DownloadError(DatasetNotFoundError):
+    """A dataset could not be fetched, so it is not there; the message says why and what to do."""
 
 
 class BadFileError(ValueError):

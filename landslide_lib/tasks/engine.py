@@ -32,7 +32,12 @@ def device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    made = torch.device(name)
+    try:
+        made = torch.device(name)
+    except RuntimeError:
+        made = torch.device("meta")
+    if made.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     if made.type == "cuda" and (made.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; "

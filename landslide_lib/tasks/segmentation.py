@@ -145,8 +145,15 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
         """Write a line of the history: the only place where an epoch waits for the device."""
         tp, fp, fn, _ = self._counter.images().sum(0).tolist()
         f1 = float(class_scores(tp, fp, fn)["f1"])
+        train_loss = float(torch.stack(self._losses).mean())
+        if not math.isfinite(train_loss):
+            # Before the checkpoint of this epoch is written: the last one is still sound.
+            raise FloatingPointError(
+                f"recipe {self.recipe.hash}, seed {self.seed}: the training loss is {train_loss} "
+                f"in epoch {self.current_epoch}; lower optimizer.lr, or use precision 32-true"
+            )
         self.history.append({
-            "train_loss": float(torch.stack(self._losses).mean()),
+            "train_loss": train_loss,
             "valid_loss": float(torch.stack(self._valid).mean()),
             "valid_f1": f1 if math.isfinite(f1) else None,
             "seconds": time.perf_counter() - self._clock,
@@ -192,8 +199,6 @@ def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.devic
     """
     module = Segmentation(recipe, packed, seed, on)
     resumed = engine.fit(module, recipe, seed, work, on)
-    if not all(math.isfinite(line["train_loss"]) for line in module.history):
-        raise FloatingPointError(f"{recipe.hash} seed {seed}: the training loss is not finite")
     module.to(on)
     return Run(module, resumed)
 

@@ -208,7 +208,7 @@ def test_an_archive_that_is_wrong_leaves_nothing_and_is_fetched_anew(
 def test_a_server_that_is_gone_or_has_no_such_file_is_named(server, root):
     with pytest.raises(DownloadError, match=r"/none\.zip cannot be fetched \(404"):
         BIJIE.download(root, server.address + "/none.zip")
-    with pytest.raises(DownloadError, match="cannot be fetched"):
+    with pytest.raises(DatasetNotFoundError, match="cannot be fetched"):
         BIJIE.download(root, "http://127.0.0.1:9/bijie.zip")
     nothing_there(root)
 
@@ -221,6 +221,7 @@ def test_an_unpacking_that_was_killed_is_done_again_without_a_new_download(
     half = work / "unpacked" / "landslide" / "image" / "ls_3.png"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
+    half.with_name("of_an_older_archive.png").write_bytes(b"old")
     (work / "archive.zip").write_bytes(data)
     nothing_there(root)
     BIJIE.download(root, server.address + "/bijie.zip")

@@ -227,9 +227,12 @@ def test_value_and_gradient_are_finite(name: str, kind: str, dtype: torch.dtype)
         logits = values.to(dtype).requires_grad_()
         loss = LOSSES[name]()(logits, target)
         loss.backward()
-        assert loss.shape == () and loss.dtype == torch.float32
-        assert loss.isfinite() and loss >= 0
-        assert logits.grad is not None and logits.grad.dtype == dtype
+        assert loss.shape == ()
+        assert loss.dtype == torch.float32
+        assert loss.isfinite()
+        assert loss >= 0
+        assert logits.grad is not None
+        assert logits.grad.dtype == dtype
         assert logits.grad.isfinite().all()
 
 
@@ -290,7 +293,8 @@ def test_input_is_left_alone(name: str) -> None:
     logits, target = random_logits(), random_target().double()
     before = logits.clone(), target.clone()
     LOSSES[name]()(logits, target)
-    assert torch.equal(logits, before[0]) and torch.equal(target, before[1])
+    assert torch.equal(logits, before[0])
+    assert torch.equal(target, before[1])
 
 
 @pytest.mark.parametrize(

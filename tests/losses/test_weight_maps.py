@@ -139,7 +139,8 @@ def test_every_region_has_a_center(name: str) -> None:
     for mask, weights in zip(MASKS[name][:, 0].numpy(), ours[:, 0].numpy(), strict=True):
         labels, count = ndimage.label(mask, EIGHT)
         np.testing.assert_array_equal(ndimage.maximum(weights, labels, range(1, count + 1)), 6)
-        assert (weights[~mask] == 1).all() and (weights[mask] > 1).all()
+        assert (weights[~mask] == 1).all()
+        assert (weights[mask] > 1).all()
 
 
 def test_center_limits() -> None:
@@ -172,7 +173,8 @@ def test_winding_region_is_measured_by_what_is_near() -> None:
         center_weights(y, weight=5.0)[0, 0].numpy(),
         exact_center(y[0, 0].bool().numpy(), 5.0),
     )
-    assert (ours >= exact - 1e-6).all() and (ours <= 6).all()
+    assert (ours >= exact - 1e-6).all()
+    assert (ours <= 6).all()
     assert ours[0, 0] > exact[0, 0]  # too far
     np.testing.assert_allclose(ours[12:], exact[12:], rtol=1e-6)
 
@@ -195,7 +197,8 @@ def test_weights_have_no_gradient_and_take_any_type(dtype: torch.dtype) -> None:
         for give in (partial(boundary_weights, sigma=2.0), center_weights):
             weights = give(target, weight=5.0)
             assert torch.equal(weights, give(y, weight=5.0))
-            assert weights.dtype == torch.float32 and not weights.requires_grad
+            assert weights.dtype == torch.float32
+            assert not weights.requires_grad
 
 
 def test_images_of_a_batch_are_apart() -> None:

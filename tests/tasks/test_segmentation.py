@@ -67,7 +67,7 @@ def told(run: Run) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def learned(packed, tmp_path_factory) -> Run:
-    wanted = recipe(TINY, {"epochs": 12})
+    wanted = recipe(TINY, {"epochs": 20, "width": 8})  # F1 is 0.98 and more for six seeds
     return train(wanted, packed, 0, tmp_path_factory.mktemp("learned"), CPU)
 
 
@@ -76,7 +76,7 @@ def test_the_loss_falls_and_the_f1_is_far_above_calling_everything_landslide(lea
     assert losses[-1] < 0.5 * losses[0]
     counts = learned.count("test").images().numpy()
     found = scores.scores(counts)["pooled"]["f1"]
-    assert found > max(0.7, scores.floor(counts))
+    assert found > 0.8 > 2 * scores.floor(counts)
 
 
 def test_the_history_has_a_line_an_epoch_with_the_f1_of_the_validation_images(learned):
@@ -286,7 +286,9 @@ def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
     wanted = recipe(TINY, {"epochs": 1})
     with pytest.raises(FloatingPointError) as caught:
         train(wanted, replace(packed, images=images), 3, tmp_path, CPU)
-    assert str(caught.value) == f"{wanted.hash} seed 3: the training loss is not finite"
+    for words in (wanted.hash, "seed 3", "training loss is nan", "epoch 0", "optimizer.lr"):
+        assert words in str(caught.value)
+    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 def test_too_few_images_for_the_split_are_refused_before_training(packed):
