@@ -96,7 +96,8 @@ def load(
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
     cache.mkdir(parents=True, exist_ok=True)
-    kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{REVISION}{'s' * skip_bad}"
+    made = f"{REVISION}.{parts.REVISIONS.get(f'dataset/{dataset.name}', 1)}"
+    kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{made}{'s' * skip_bad}"
     folder = cache / kind
     if not folder.is_dir():
         with FileLock(cache / f"{kind}.lock"):
