@@ -84,7 +84,8 @@ def list_() -> None:
             state = f"{len(dataset.samples(data_root()))} images"
         except (DatasetNotFoundError, ValueError):
             state = f"not here; {dataset.remedy}"
-        typer.echo(f"  {name:<20} {dataset.about} [{state}]")
+        count = sum(record.recipe.dataset == name for record in store.all())
+        typer.echo(f"  {name:<20} {dataset.about} [{state}; {count} records]")
 
 
 @app.command()

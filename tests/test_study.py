@@ -1,0 +1,61 @@
+"""What has been run is not run again, and what may not be run is not."""
+
+import pytest
+
+from landslide_lib import reports, study
+from landslide_lib.recipe import essence, profile, recipe
+from landslide_lib.records import Store
+
+SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fail if anything is trained."""
+
+    def train(*_):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(study, "_train", train)
+
+
+def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(
+    bijie, tmp_path, record, untrained
+):
+    store = Store(tmp_path / "runs", more=())
+    store.add(record(essence(SMOKE), fingerprint="of another copy"))
+    with pytest.raises(AssertionError, match="trained"):
+        study.run(SMOKE, 0, store=store)
+
+
+def test_while_the_book_is_built_nothing_is_trained(
+    bijie, tmp_path, record, untrained, monkeypatch
+):
+    monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
+    store = Store(tmp_path / "runs", more=())
+    with pytest.raises(study.NotRunError, match="has not been run"):
+        study.run(SMOKE, 0, store=store)
+    table = reports.table("raunet/losses")
+    study.ensure(table, seeds=(0,), dataset="bijie", profile_name="smoke", store=store)
+    store.add(record(essence(SMOKE), fingerprint="of another copy"))
+    assert study.run(SMOKE, 0, store=store).fingerprint == "of another copy"
+
+
+def test_a_bad_recipe_is_refused_before_the_first_row_trains(bijie, tmp_path, untrained):
+    table = reports.table("raunet/losses")
+    with pytest.raises(ValueError, match="profile = 'huge'"):
+        list(study.run_table(table, dataset="bijie", profile_name="huge"))
+    with pytest.raises(ValueError, match="has no row 'x'"):
+        list(study.run_table(table, rows=("ce", "x"), dataset="bijie", profile_name="smoke"))
+
+
+def test_rerun_trains_again_and_keeps_the_old_record(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    first = study.run(SMOKE, 0, store=store, device="cpu")
+    again = study.run(SMOKE, 0, store=store, device="cpu", rerun=True)
+    assert len(store.paths()) == 2
+    assert first.test_counts == again.test_counts
+    assert first.history[0].train_loss == again.history[0].train_loss
+    assert store.find(SMOKE)[0].finished == again.finished
+    assert not list((tmp_path / "runs" / "unfinished").iterdir())
+    assert first.images["train"] + first.images["valid"] + first.images["test"] == SMOKE.subset
