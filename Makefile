@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CORES ?= all
+# A notebook's kernel runs in notebooks/: what is relative to here must stay so.
+$(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $($(name)),$(eval export $(name) := $(abspath $($(name))))))
 export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
 
 .PHONY: study test book lint generate clean
@@ -15,8 +17,9 @@ study: $(READY)
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
+# From published records alone: local runs are not looked at.
 book: $(READY)
-	@LANDSLIDE_TRAIN=no $(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
 
 lint: $(READY)
@@ -35,6 +38,6 @@ clean:
 # uv comes from the package index into the environment itself, and installs what uv.lock says.
 $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit("The study needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
-	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }; $(BIN)/python -m pip install --quiet uv; }
 	@$(BIN)/uv sync --frozen --quiet
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,46 @@ def known_runs(table: Table, store: Store) -> list[tuple[str, str, int]]:
                 found.append((dataset, name, len(rows), sum(len(store.find(r)) for r in rows)))
     found.sort(key=lambda run: run[2:], reverse=True)
     return [(dataset, name, records) for dataset, name, _, records in found]
+
+
+def records_of(
+    table: Table,
+    store: Store,
+    *,
+    dataset: str | None = None,
+    profile_name: str | None = None,
+    seeds: Sequence[int] | None = None,
+) -> dict[str, list[Record]]:
+    """Return the records of each row, all made on one copy of the data.
+
+    Args:
+        table: Of a report.
+        store: Of records.
+        dataset: In place of the report's own.
+        profile_name: The budget; None is `full`.
+        seeds: Only these; None takes all there are.
+
+    Returns:
+        By row id, in the order of the seeds, empty where nothing was run. Where rows were
+        run on several copies of the data, the one with the most runs counts: rows of two
+        copies cannot be compared.
+    """
+    wanted = {
+        row.id: resolve(table, row, dataset=dataset, profile_name=profile_name)
+        for row in table.runnable(dataset)
+    }
+    hashes = {made.hash for made in wanted.values()}
+    copies = Counter(
+        record.fingerprint
+        for record in store.all()
+        if record.hash in hashes and (seeds is None or record.seed in seeds)
+    )
+    data = copies.most_common(1)[0][0] if copies else None
+    return {
+        name: [record for record in store.find(made, fingerprint=data)
+               if seeds is None or record.seed in seeds]
+        for name, made in wanted.items()
+    }  # fmt: skip
 
 
 def beside(
@@ -62,16 +103,7 @@ def beside(
                 if dataset in (None, run[0]) and profile_name in (None, run[1])]  # fmt: skip
         if runs:
             dataset, profile_name, _ = runs[0]
-    found = {
-        row.id: [
-            record
-            for record in store.find(
-                resolve(table, row, dataset=dataset, profile_name=profile_name)
-            )
-            if seeds is None or record.seed in seeds
-        ]
-        for row in table.runnable(dataset)
-    }
+    found = records_of(table, store, dataset=dataset, profile_name=profile_name, seeds=seeds)
     base = found.get(table.reference or "", [])
     return [
         {

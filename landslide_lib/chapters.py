@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landslide_lib.records import runs_root
-
-FOLDER = Path(__file__).parent.parent / "notebooks"
+from landslide_lib.paths import NOTEBOOKS, cache_root, data_root, runs_root
 
 
-def chapters(folder: Path = FOLDER) -> list[Path]:
+def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
     """Return the notebooks in the order of their numbers."""
     return sorted(folder.glob("[0-9]*.ipynb"))
 
 
-def chapter(name: str, folder: Path = FOLDER) -> Path:
+def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
     """Return the notebook of a chapter.
 
     Raises:
@@ -49,28 +47,40 @@ def parameters(path: Path) -> dict[str, Any]:
     return found
 
 
-def pairs(words: Sequence[str]) -> dict[str, list[str]]:
-    """Read `-p name value …` off a command line: a name takes all values up to the next option.
+def take_pairs(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Take `-p name value …` out of a command line: a name has all values up to the next option.
+
+    Returns:
+        The values by name, and the words that are left.
 
     Raises:
-        ValueError: A name without a value.
+        ValueError: A name without a value, or named twice.
 
-    >>> pairs(["run", "11_losses", "-p", "seeds", "0", "1", "--profile", "quick"])
-    {'seeds': ['0', '1']}
+    >>> take_pairs(["11_losses", "-p", "seeds", "0", "1", "--profile", "quick"])
+    ({'seeds': ['0', '1']}, ['11_losses', '--profile', 'quick'])
     """
     found: dict[str, list[str]] = {}
-    for place, word in enumerate(words):
-        if word != "-p":
-            continue
-        rest = []
-        for follower in words[place + 1 :]:
-            if follower == "-p" or follower.startswith("--"):
-                break
-            rest.append(follower)
-        if len(rest) < 2:
-            raise ValueError(f"-p {' '.join(rest)}: needs a name and a value")
-        found[rest[0]] = rest[1:]
-    return found
+    rest: list[str] = []
+    taking: list[str] | None = None
+    for word in words:
+        if word == "-p":
+            taking = []
+        elif word.startswith("--"):
+            taking = None
+            rest.append(word)
+        elif taking is None:
+            rest.append(word)
+        elif not taking:
+            if word in found:
+                raise ValueError(f"-p {word}: given twice")
+            taking.append(word)
+            found[word] = []
+        else:
+            found[taking[0]].append(word)
+    empty = [name for name, values in found.items() if not values]
+    if empty or taking == []:
+        raise ValueError(f"-p {' '.join(empty)}: needs a name and a value")
+    return found, rest
 
 
 def convert(given: Mapping[str, Sequence[str]], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +153,7 @@ def failed(name: str) -> Path:
     return executed(name).with_suffix(".failed.ipynb")
 
 
-def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = FOLDER) -> Path:
+def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = NOTEBOOKS) -> Path:
     """Execute a chapter with Papermill.
 
     Args:
@@ -167,9 +177,9 @@ def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = FOLDER) ->
     target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     # The kernel starts in the notebook's folder; what is relative to here must stay so.
-    for variable, default in (("LANDSLIDE_DATA", "data/cache"), ("LANDSLIDE_RUNS", "runs"),
-                              ("LANDSLIDE_CACHE", "data/cache/packed")):  # fmt: skip
-        os.environ[variable] = str(Path(os.environ.get(variable, default)).resolve())
+    roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(),
+             "LANDSLIDE_CACHE": cache_root()}  # fmt: skip
+    os.environ.update({variable: str(folder) for variable, folder in roots.items()})
     papermill.execute_notebook(
         path, unfinished, parameters=values, cwd=path.parent, progress_bar=False,
         kernel_name="python3", request_save_on_cell_execute=True,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from landslide_lib import beside, chapters, recipe, records, render, reports
+from landslide_lib import beside, chapters, paths, recipe, records, render, reports
 from landslide_lib.recipe import PROFILES
 from landslide_lib.records import RecordError, Store
 
@@ -35,13 +36,18 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files 
 
 
 def plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors a user can mend into one line and exit status 2."""
+    """Turn the errors a user can mend into one line and exit status 2.
+
+    With `LANDSLIDE_TRACEBACK=1` they are shown whole, for whoever works on the code.
+    """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ValueError, FileNotFoundError, FloatingPointError) as error:
+        except (ValueError, OSError, FloatingPointError) as error:
+            if os.environ.get("LANDSLIDE_TRACEBACK"):
+                raise
             typer.secho(f"landslide: {error}", err=True, fg="red")
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
@@ -55,7 +61,7 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
 @plainly
 def list_() -> None:
     """Show reports, tables, rows, chapters and datasets, each with what has been run."""
-    from landslide_lib.datasets import DATASETS, DatasetNotFoundError, data_root
+    from landslide_lib.datasets import DATASETS, DatasetNotFoundError
 
     store = Store()
     for report in reports.reports().values():
@@ -78,10 +84,10 @@ def list_() -> None:
     for path in chapters.chapters():
         made = chapters.executed(path.stem)
         typer.echo(f"  {path.stem:<20} {made if made.is_file() else '-'}")
-    typer.secho(f"datasets (LANDSLIDE_DATA is {data_root()})", bold=True)
+    typer.secho(f"datasets (LANDSLIDE_DATA is {paths.data_root()})", bold=True)
     for name, dataset in DATASETS.items():
         try:
-            state = f"{len(dataset.samples(data_root()))} images"
+            state = f"{len(dataset.samples(paths.data_root()))} images"
         except (DatasetNotFoundError, ValueError):
             state = f"not here; {dataset.remedy}"
         count = sum(record.recipe.dataset == name for record in store.all())
@@ -93,7 +99,9 @@ def list_() -> None:
 def train(
     table: TableName,
     row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="May be repeated; 0 by default.")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0)
+    ] = None,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -137,6 +145,8 @@ def table_(
     if format not in render.FORMATS:
         raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
     chosen = reports.table(table)
+    if dataset is not None:
+        recipe.recipe({"dataset": dataset})
     rows = beside.beside(chosen, Store(), dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 
@@ -150,46 +160,60 @@ def publish(
 ) -> None:
     """Copy the local records of a table to data/results.
 
-    A record of the smoke profile, of a dirty tree or of an older component is refused; then
-    nothing is published.
+    Of each row and seed the newest record counts. Where one is of the smoke profile, or of a tree
+    with uncommitted changes, nothing is published.
     """
     store, chosen = Store(), reports.table(table)
-    wanted = {
-        reports.resolve(chosen, row, dataset=d, profile_name=p).hash
+    found = {
+        record.name: record
         for d in ([dataset] if dataset else sorted({r.recipe.dataset for r in store.all()}))
-        for p in ([profile] if profile else list(PROFILES))
+        for p in ([profile] if profile else [name for name in PROFILES if name != "smoke"])
         for row in chosen.runnable(d)
+        for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     }
-    found = [record for record in store.all() if record.hash in wanted]
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
-    for record in found:
+    for record in found.values():
         records.check_publishable(record)
-    for record in found:
+    for record in found.values():
         typer.echo(records.publish(record, store.path(record)))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+class _Run(TyperCommand):
+    """`-p NAME VALUE …` takes any number of values, which click's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the pairs out; what is left is parsed as strictly as ever."""
+        try:
+            ctx.meta["parameters"], rest = chapters.take_pairs(args)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        return super().parse_args(ctx, rest)
+
+
+@app.command(cls=_Run, options_metavar="[-p NAME VALUE ...] [OPTIONS]")
 @plainly
 def run(
     context: typer.Context,
     chapter: Annotated[str, typer.Argument(help="Such as 11_losses.")],
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME VALUE ...", help="A parameter and its value(s)."),
-    ] = None,
     dataset: DatasetName = None,
     profile: ProfileName = None,
 ) -> None:
     """Run a chapter through Papermill; the executed notebook goes to runs/chapters.
 
-    `-p NAME VALUE` sets a parameter of the chapter, `-p seeds 0 1 2` a list. A name the chapter
-    does not have, or a value of another type, is refused before anything runs.
+    `-p NAME VALUE`, after the chapter's name, sets a parameter of it, `-p seeds 0 1 2` a list. A
+    name that the chapter does not have, or a value of another type, is refused before anything
+    runs.
     """
-    given = chapters.pairs(sys.argv[1:])
+    from landslide_lib import datasets
+
+    given = dict(context.meta["parameters"])
     for name, value in (("dataset", dataset), ("profile", profile)):
         if value is not None:
             given[name] = [value]
+    for name, check in (("dataset", datasets.get), ("profile", recipe.profile)):
+        if len(given.get(name, [])) == 1:
+            check(given[name][0])
     from papermill import PapermillExecutionError
 
     try:
@@ -234,7 +258,7 @@ def download(
     """Fetch a dataset below LANDSLIDE_DATA."""
     from landslide_lib import datasets
 
-    typer.echo(datasets.get(name).download(data_root or datasets.data_root()))
+    typer.echo(datasets.get(name).download(data_root or paths.data_root()))
 
 
 ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16)]

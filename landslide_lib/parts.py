@@ -65,7 +65,13 @@ class Focal(_Term):
 
     name: Literal["focal"]
     alpha: float = knob(0.25, ge=0, le=1, description="weight of the landslide class")
-    gamma: float = knob(2.0, ge=0, le=10, description="how much easy pixels are discounted")
+    gamma: float = knob(2.0, ge=0, le=100, description="how much easy pixels are discounted")
+
+    @model_validator(mode="after")
+    def _gradient_is_finite(self) -> Focal:
+        if 0 < self.gamma < 1:
+            raise ValueError("gamma is 0 or at least 1: between, the gradient has no bound")
+        return self
 
 
 class LogCosh(_Term):
@@ -78,6 +84,7 @@ class IoU(_Term):
     """Minus the logarithm of the soft intersection over union of the batch."""
 
     name: Literal["iou"]
+    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
 
 
 class Tversky(_Term):
@@ -86,6 +93,7 @@ class Tversky(_Term):
     name: Literal["tversky"]
     alpha: float = knob(0.7, gt=0, le=10, description="weight of false negatives")
     beta: float = knob(0.3, gt=0, le=10, description="weight of false positives")
+    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
 
 
 class Lovasz(_Term):
@@ -99,7 +107,7 @@ class Boundary(_Term):
 
     name: Literal["boundary"]
     weight: float = knob(5.0, ge=0, le=100, description="extra weight on the boundary itself")
-    sigma: float = knob(2.0, gt=0, le=20, description="how far it reaches, in pixels")
+    sigma: float = knob(2.0, ge=0.1, le=32, description="how far it reaches, in pixels")
 
 
 class Center(_Term):

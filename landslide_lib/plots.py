@@ -62,7 +62,8 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Figure:
                        markerfacecolor=COLOURS[filled] if filled else "white",
                        label=name if place == places[0] else None)  # fmt: skip
     if run:
-        right.axvline(run[0]["ours"]["floor"], ls="--", color="gray", label="all called landslide")
+        floors = [row["ours"]["floor"] for row in run]
+        right.plot(floors, places, "|--", color="gray", label="all called landslide")
         right.set(title=f"ours, landslide F1 ({run[0]['ours']['dataset']})", xlim=(0, 1))
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
     return figure

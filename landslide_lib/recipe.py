@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from landslide_lib import parts
@@ -31,7 +31,7 @@ class RecipeError(ValueError):
 class Recipe(Part):
     """A frozen description of one run. The seed stands beside it, not in it."""
 
-    dataset: str = Field(description="a name of landslide_lib.datasets.DATASETS")
+    dataset: Literal["synthetic", "bijie", "landslide4sense"]
     task: Literal["segmentation"] = knob("segmentation")
     bands: tuple[str, ...] = knob((), description="by name and in order; () is all of them")
     split: Split = knob(Split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -13,15 +14,11 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from landslide_lib.paths import PUBLISHED, runs_root
 from landslide_lib.recipe import Recipe, profile_of
 
-#: Published records, in the repository; found from the code, not from the working directory.
-PUBLISHED = Path(__file__).parent.parent / "data" / "results"
-
-
-def runs_root() -> Path:
-    """Return the folder of local runs: `LANDSLIDE_RUNS`, by default `runs`."""
-    return Path(os.environ.get("LANDSLIDE_RUNS", "runs"))
+#: What a file system without hard links answers, such as a mounted Google Drive.
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Epoch(BaseModel):
@@ -70,11 +67,13 @@ class Record(BaseModel):
         parameters: Trainable parameters of the network.
         seconds_per_epoch: Median over epochs, validation included.
         samples_per_second: Training images over `seconds_per_epoch`.
-        peak_memory_mb: Of the process, or of the GPU if there is one.
-        energy_wh: Of the whole machine's CPU package or GPU; None where none is measured.
+        peak_memory_mb: Of the process so far (it may have run other rows before), or of this
+            run's GPU.
+        energy_wh: Of the whole CPU package or GPU while this process trained; None where
+            nothing is measured.
         device, threads, versions, commit, dirty: What it ran on.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
-        resumed: How many times it was taken up from a checkpoint.
+        resumed: How many starts came before the one that ended it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -260,10 +259,10 @@ def write_once(path: Path, text: str) -> Path:
 def _place(scratch: Path, path: Path) -> None:
     try:
         os.link(scratch, path)  # unlike a rename, refuses to replace
-    except FileExistsError:
-        raise
-    except OSError:
-        # No hard links here (a mounted Google Drive has none): nearly as safe, names are unique.
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # Nearly as safe: names of records are unique.
         if path.exists():
             raise FileExistsError(path) from None
         scratch.rename(path)
@@ -279,7 +278,7 @@ def check_publishable(record: Record) -> None:
     if profile_of(record.recipe) == "smoke":
         why = "it is of the smoke profile, which is for tests"
     elif record.dirty:
-        why = "the tree had uncommitted changes; commit them and run it again"
+        why = "the tree had uncommitted changes; commit them and run it again with --rerun"
     elif record.stale:
         why = "a component it used has been changed since; run it again"
     if why:

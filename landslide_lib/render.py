@@ -8,20 +8,16 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.recipe import PROFILES
-from landslide_lib.records import PUBLISHED
 from landslide_lib.reports import Table
 
 DASH = "—"
 Rows = Sequence[dict[str, Any]]
-
-#: The one place where the study's public address is written.
-CONFIG = Path(__file__).parent.parent / "_config.yml"
 
 #: The columns of ours that follow the report's own: heading, where in `ours`, which score.
 LANDSLIDE = (
@@ -65,12 +61,14 @@ def caption(table: Table, rows: Rows) -> str:
     else:
         count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         spread = f"{count} seeds, mean ± 95 % interval over seeds"
+    floors = sorted({f"{ours['floor']:.3f}" for ours in run})
+    floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by row,"
     size = f"{budget['subset']} images" if budget["subset"] else "all images"
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({size}, "
         f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "
         f"batch {budget['batch']}), {spread}. "
-        f"Calling every pixel landslide scores {first['floor']:.3f} landslide F1."
+        f"Calling every pixel landslide scores {floor} landslide F1."
     )
 
 
@@ -124,7 +122,10 @@ def markdown(table: Table, rows: Rows) -> str:
 
 @cache
 def repository() -> str:
-    """Return the repository's public address, "" where the code lies outside a checkout."""
+    """Return the repository's public address, which stands in `_config.yml` alone.
+
+    It is "" where the code lies outside a checkout.
+    """
     if not CONFIG.is_file():
         return ""
     address: str = yaml.safe_load(CONFIG.read_text())["repository"]["url"]

@@ -10,9 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
-
-FOLDER = Path(__file__).parent.parent / "data" / "reports"
 
 
 class _Strict(BaseModel):
@@ -180,7 +179,7 @@ class Report(_Strict):
 
 
 @cache
-def reports(folder: Path = FOLDER) -> dict[str, Report]:
+def reports(folder: Path = REPORTS) -> dict[str, Report]:
     """Read every report.
 
     Raises:
@@ -196,7 +195,7 @@ def reports(folder: Path = FOLDER) -> dict[str, Report]:
     return found
 
 
-def table(name: str, folder: Path = FOLDER) -> Table:
+def table(name: str, folder: Path = REPORTS) -> Table:
     """Return a table by its full name.
 
     Raises:
@@ -214,7 +213,9 @@ def table(name: str, folder: Path = FOLDER) -> Table:
 def resolve(
     table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None
 ) -> Recipe:
-    """Return the recipe of a row: the table's base, the row's change, dataset, budget.
+    """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
+
+    A row that changes a field of the budget, such as the width, keeps its change.
 
     Args:
         table: Of a report.
@@ -235,4 +236,4 @@ def resolve(
             f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
         )
     swap = {"dataset": dataset} if dataset else {}
-    return recipe(table.base, row.change, swap, profile(profile_name or "full"))
+    return recipe(table.base, profile(profile_name or "full"), row.change, swap)

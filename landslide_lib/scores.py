@@ -111,7 +111,8 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
     0.75
     """
     curve = sweep(landslide, background)
-    f1 = np.nan_to_num(curve["f1"])
+    # At 0 the sweep calls every pixel landslide, also one of probability 0; that is no choice.
+    f1 = np.nan_to_num(curve["f1"]) * (curve["threshold"] > 0)
     return float(curve["threshold"][int(f1.argmax())]) if f1.max() > 0 else 0.5
 
 
@@ -141,8 +142,9 @@ def paired_bootstrap(
     """Compare the pooled F1 of two rows over the same test images.
 
     Whole blocks (scenes) are drawn with replacement, the same ones for both rows, because
-    the tiles of a scene are neighbours and no independent evidence. The counts of a row's
-    seeds are summed image by image first, so the interval is over images, not over seeds.
+    the tiles of a scene are neighbours and no independent evidence; and of each row its
+    seeds, so that the interval is over test images and training runs. With few seeds it is
+    still too narrow.
 
     Args:
         ours: Per-image counts (N, 4), one a seed.
@@ -153,32 +155,33 @@ def paired_bootstrap(
         seed: Of the draws.
 
     Returns:
-        `difference` (ours minus base), `low`, `high`, and `share` of the draws in which
-        ours is better.
+        `difference` (ours minus base, each the F1 of the counts summed over its seeds),
+        `low`, `high`, and `share` of the draws in which ours is better.
 
     Raises:
         ValueError: The two rows were not tested on the same number of images.
     """
-    tables = [np.sum([np.asarray(c, np.int64) for c in rows], axis=0) for rows in (ours, base)]
-    if tables[0].shape != tables[1].shape or len(blocks) != len(tables[0]):
-        raise ValueError(
-            f"paired bootstrap: {len(tables[0])} and {len(tables[1])} images, {len(blocks)} "
-            "blocks; both rows need the same test images"
-        )
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
-    sums = np.zeros((2, len(names), 4), np.int64)
-    for row, table in enumerate(tables):
-        np.add.at(sums[row], place, table)
-    drawn = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), draws
-    )
-    f1 = [_f1(drawn @ sums[row]) for row in (0, 1)]
-    whole = [_f1(sums[row].sum(0)) for row in (0, 1)]
-    differences = f1[0] - f1[1]
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
+    f1, whole = [], []
+    for rows in (ours, base):
+        tables = np.stack([np.asarray(counts, np.int64) for counts in rows])
+        if tables.shape[1] != len(place):
+            raise ValueError(
+                f"paired bootstrap: a row has {tables.shape[1]} test images, {len(place)} are "
+                "told apart by scene; both rows need the same test images"
+            )
+        sums = np.zeros((len(names), len(tables), 4), np.int64)
+        np.add.at(sums, place, tables.transpose(1, 0, 2))
+        by_seed = np.tensordot(drawn, sums, axes=1)  # (draws, seeds, 4)
+        times = generator.multinomial(len(tables), np.full(len(tables), 1 / len(tables)), draws)
+        f1.append(_f1((by_seed * times[..., None]).sum(1)))
+        whole.append(_f1(tables.sum((0, 1))))
+    low, high = np.quantile(f1[0] - f1[1], [(1 - level) / 2, (1 + level) / 2])
     return {
         "difference": float(whole[0] - whole[1]), "low": float(low), "high": float(high),
-        "share": float((differences > 0).mean()),
+        "share": float((f1[0] > f1[1]).mean()),
     }  # fmt: skip
 
 
@@ -195,20 +198,21 @@ def kendall(
     Args:
         reported: One number a row.
         ours: The seeds of each row, in the same order.
-        draws: Bootstrap samples: in each, a row's seeds are drawn with replacement.
+        draws: Samples of the row means.
         seed: Of the draws.
 
     Returns:
-        `tau` of the row means with `low` and `high`, the 95 % percentile interval over
-        seeds; None for fewer than five rows or where a row has one seed only.
+        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's
+        mean is drawn from Student's t around it (a bootstrap of three seeds would be far
+        too narrow); None for fewer than five rows or where a row has one seed only.
     """
     if len(reported) < 5 or any(len(row) < 2 for row in ours):
         return None
-    generator = np.random.default_rng(seed)
-    taus = []
-    for _ in range(draws):
-        means = [np.mean(generator.choice(np.asarray(row), len(row))) for row in ours]
-        taus.append(stats.kendalltau(reported, means).statistic)
+    means = np.array([np.mean(row) for row in ours])
+    errors = np.array([stats.sem(row) for row in ours])
+    freedom = np.array([len(row) - 1 for row in ours])
+    drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
+    taus = [stats.kendalltau(reported, one).statistic for one in drawn]
     low, high = np.nanquantile(taus, [0.025, 0.975])
-    tau = stats.kendalltau(reported, [np.mean(row) for row in ours]).statistic
+    tau = stats.kendalltau(reported, means).statistic
     return {"tau": float(tau), "low": float(low), "high": float(high)}

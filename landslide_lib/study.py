@@ -61,6 +61,7 @@ def run(
         if not found:
             raise NotRunError(f"{wanted.dataset} {wanted.hash} seed {seed} has not been run")
         return found[0]
+    machine.commit()  # now, not after the training: the tree may change meanwhile
     from landslide_lib import datasets
 
     dataset = datasets.get(wanted.dataset)

@@ -142,3 +142,11 @@ def test_a_score_that_is_undefined_in_one_seed_makes_no_mean_of_the_others(tmp_p
     assert ours["precision"]["mean"] is None
     assert render.text_of(ours["precision"]) == "—"
     assert ours["recall"]["mean"] == pytest.approx(0.25)
+
+
+def test_rows_of_two_copies_of_the_data_are_not_set_in_one_table(store, record):
+    wanted = reports.resolve(TABLE, TABLE.row("focal"), dataset="bijie", profile_name="cpu")
+    store.add(record(essence(wanted), fingerprint="of another copy"))
+    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
+    assert rows["focal"]["ours"]["seeds"] == [0, 1]
+    assert beside.beside(TABLE, store, seeds=[1])[1]["ours"]["seeds"] == [1]

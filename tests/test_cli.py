@@ -45,9 +45,9 @@ def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
     assert record.recipe.loss[0].name == "focal"
     assert landslide(*words) == (status, text)
     # Published it cannot be: it is a smoke record.
-    status, text = landslide("publish", "raunet/losses")
+    status, text = landslide("publish", "raunet/losses", "--profile", "smoke")
     assert status == 2
-    assert "smoke" in text
+    assert "smoke profile" in text
     status, text = landslide("table", "raunet/losses", "--dataset", "bijie", "--profile", "smoke",
                              "--format", "json")  # fmt: skip
     rows = {row["id"]: row for row in json.loads(text)}
@@ -60,7 +60,7 @@ def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
     [
         (["train", "raunet/losses", "--row", "fokal"], "its rows: ce, focal"),
         (["train", "raunet/loses"], "raunet/losses"),
-        (["train", "raunet/losses", "--dataset", "bijjie"], "synthetic, bijie"),
+        (["train", "raunet/losses", "--dataset", "bijjie"], "'synthetic', 'bijie'"),
         (["train", "raunet/losses", "--profile", "huge"], "smoke, quick, cpu, full"),
         (["train", "raunet/losses", "--dataset", "bijie", "--device", "tpu"], "tpu"),
         (["table", "raunet/losses", "--format", "xls"], "md, csv, json"),
@@ -104,3 +104,57 @@ def test_describe_is_json_of_what_is_there(bijie):
     assert facts["images"] == 48
     assert 0 < facts["landslide"] < facts["positive"] <= 1
     assert set(facts["bands"]) == {"R", "G", "B"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "11_losses", "--profil", "quick"],
+        ["run", "11_losses", "stray"],
+        ["run", "-p", "seeds", "0", "11_losses"],
+        ["run", "11_losses", "-p", "sedes", "0"],
+        ["run", "11_losses", "-p", "seeds", "x"],
+        ["run", "11_losses", "-p", "seeds"],
+        ["run", "11_losses", "--dataset", "bijjie"],
+        ["run", "11_losses", "-p", "profile", "huge"],
+    ],
+)
+def test_a_chapter_is_not_run_with_words_that_it_does_not_know(words, monkeypatch):
+    import papermill
+
+    def never(*_, **__):
+        raise AssertionError("ran")
+
+    monkeypatch.setattr(papermill, "execute_notebook", never)
+    status, text = landslide(*words)
+    assert status == 2
+    assert "Traceback" not in text
+
+
+def test_a_table_of_data_that_does_not_exist_is_no_table_of_dashes():
+    status, text = landslide("table", "raunet/losses", "--dataset", "nonsense")
+    assert status == 2
+    assert "synthetic" in text
+
+
+def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record, monkeypatch):
+    from landslide_lib import reports
+    from landslide_lib.recipe import essence
+
+    published = tmp_path / "published"
+    monkeypatch.setattr(records.publish, "__defaults__", (published,))
+    table = reports.table("raunet/losses")
+    recipes = {
+        name: essence(reports.resolve(table, table.row("ce"), dataset="bijie", profile_name=name))
+        for name in ("cpu", "smoke")
+    }
+    store = Store()
+    store.add(record(recipes["smoke"]))
+    store.add(record(recipes["cpu"], dirty=True, finished="2026-11-20T10:00:00.1+00:00"))
+    status, text = landslide("publish", "raunet/losses")
+    assert status == 2
+    assert "--rerun" in text
+    store.add(record(recipes["cpu"], finished="2026-11-20T11:00:00.1+00:00"))
+    status, text = landslide("publish", "raunet/losses")
+    assert status == 0
+    assert len(list(published.iterdir())) == 1

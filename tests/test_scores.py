@@ -322,7 +322,7 @@ def test_rows_that_were_tested_on_other_images_are_refused():
     better, base, blocks = scenes(np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match="both rows need the same test images"):
         paired_bootstrap([better], [base[:-1]], blocks)
-    with pytest.raises(ValueError, match="19 blocks"):
+    with pytest.raises(ValueError, match="20 test images, 19"):
         paired_bootstrap([better], [base], blocks[:-1])
 
 
@@ -341,9 +341,9 @@ def test_tau_is_scipys_of_the_means_over_seeds():
 
 def test_the_same_order_with_seeds_that_agree_is_certain_and_one_that_they_leave_open_is_not():
     order = list(range(6))
-    sure = kendall(order, [[10 * i, 10 * i + 1] for i in order], draws=50)
+    sure = kendall(order, [[10**4 * i, 10**4 * i + 1] for i in order], draws=50)
     assert sure == pytest.approx({"tau": 1, "low": 1, "high": 1})
-    reverse = kendall(order, [[-10 * i, 1 - 10 * i] for i in order], draws=50)
+    reverse = kendall(order, [[-(10**4) * i, 1 - 10**4 * i] for i in order], draws=50)
     assert reverse == pytest.approx({"tau": -1, "low": -1, "high": -1})
     unsure = kendall(order, [[i, i + 5, i - 5] for i in order], draws=200)
     assert unsure["tau"] == pytest.approx(1)
@@ -361,3 +361,27 @@ def test_the_names_of_scores_and_conventions_are_those_that_come_back():
     found = scores([[1, 1, 1, 1]])
     assert tuple(found) == ours.CONVENTIONS
     assert all(tuple(scored) == ours.SCORES for scored in found.values())
+
+
+def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
+    generator = np.random.default_rng(0)
+    better, base, blocks = scenes(generator, 40)
+    shift = np.zeros_like(np.asarray(base))
+    shift[:, 0] += 30
+    agree = paired_bootstrap([better, better], [base, base], blocks)
+    disagree = paired_bootstrap([better, np.asarray(better) + shift], [base, base], blocks)
+    assert disagree["high"] - disagree["low"] > agree["high"] - agree["low"]
+
+
+def test_the_interval_of_tau_covers_as_often_as_it_says():
+    """Three seeds a row; how often does the interval hold the tau of the true means?"""
+    generator = np.random.default_rng(1)
+    reported = list(range(8))
+    held = 0
+    for _ in range(100):
+        truth = generator.normal(0, 1, 8)
+        seeds = truth[:, None] + generator.normal(0, 0.3, (8, 3))
+        interval = kendall(reported, seeds.tolist(), draws=200)
+        wanted = stats.kendalltau(reported, truth).statistic
+        held += interval["low"] <= wanted <= interval["high"]
+    assert held >= 90

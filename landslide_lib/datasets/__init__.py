@@ -10,10 +10,10 @@ from landslide_lib.datasets.base import (
     Sample,
 )
 from landslide_lib.datasets.bijie import Bijie
-from landslide_lib.datasets.files import cache_root, data_root
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.datasets.pack import Packed, Verdict, load, verify
 from landslide_lib.datasets.synthetic import Synthetic
+from landslide_lib.paths import cache_root, data_root
 
 DATASETS: dict[str, Dataset] = {
     "synthetic": Synthetic(),

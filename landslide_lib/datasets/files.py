@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,19 +14,6 @@ from landslide_lib.datasets.base import DownloadError, Sample
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
-
-
-def data_root() -> Path:
-    """Return the folder that `LANDSLIDE_DATA` names, by default `data/cache`."""
-    return Path(os.environ.get("LANDSLIDE_DATA", "data/cache"))
-
-
-def cache_root() -> Path:
-    """Return the folder of packed arrays: `LANDSLIDE_CACHE`, by default `data/cache/packed`.
-
-    It is apart from the data root because imagery often lies on a read-only disk.
-    """
-    return Path(os.environ.get("LANDSLIDE_CACHE", "data/cache/packed"))
 
 
 def hash_files(samples: Iterable[Sample]) -> str:

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from landslide_lib import parts
 from landslide_lib.datasets.base import BadFileError, Dataset, Sample, read_sample
-from landslide_lib.datasets.files import cache_root, data_root, listing
+from landslide_lib.datasets.files import listing
+from landslide_lib.paths import cache_root, data_root
 
 #: Of the layout of the packed files and of how an image is resized.
 REVISION = parts.REVISIONS.get("pack", 1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.records import PUBLISHED, write_once
+from landslide_lib.paths import PUBLISHED
+from landslide_lib.records import write_once
 
 FOLDER = PUBLISHED / "statistics"
 
@@ -21,8 +23,9 @@ def describe(packed: Packed) -> dict[str, Any]:
         packed: The dataset.
 
     Returns:
-        `dataset`, `fingerprint`, `image_size`, `images`, `bands` (`{name: {mean, std, min,
-        max}}` over all pixels) and, over the images with truth, `labelled` (their number),
+        `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name:
+        {mean, std, min, max}}` over all pixels) and, over the images with truth, `labelled`
+        (their number),
         `positive` (the share with a landslide), `landslide` (the share of the pixels),
         `smallest` and `largest` (landslide share of one image that has any); None where
         no image has truth.
@@ -38,6 +41,7 @@ def describe(packed: Packed) -> dict[str, Any]:
     some = shares[shares > 0]
     return {
         "dataset": packed.name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "fingerprint": packed.fingerprint,
         "image_size": int(packed.images.shape[-1]),
         "images": len(packed),
@@ -57,6 +61,6 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
 
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
-    """Return the published statistics by dataset, the newest file of each."""
-    paths = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return {facts["dataset"]: facts for facts in (json.loads(p.read_text()) for p in paths)}
+    """Return the published statistics by dataset, of each those that were made last."""
+    found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    return {facts["dataset"]: facts for facts in sorted(found, key=lambda facts: facts["made"])}

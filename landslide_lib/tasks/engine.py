@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import sys
 import warnings
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def fit(
         enable_version_counter=False,
     )  # fmt: skip
     last = work / "last.ckpt"
-    resumed = last.is_file()
+    resumed = _readable(last)
     with quiet():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs,
@@ -96,6 +97,21 @@ def fit(
         )
         trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
     return resumed
+
+
+def _readable(last: Path) -> bool:
+    """Return whether there is a checkpoint to go on from; set a broken one aside."""
+    if not last.is_file():
+        return False
+    try:
+        read_weights(last)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        aside = last.with_suffix(".broken")
+        last.replace(aside)
+        print(f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts "
+              "afresh", file=sys.stderr)  # fmt: skip
+        return False
+    return True
 
 
 def _bar() -> list[Callback]:

@@ -1,0 +1,40 @@
+"""Where things lie: one place, so that a chapter, a job and a shell find the same records."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+#: The checkout that this code is in; its `data/` and `notebooks/` are found from here.
+HOME = Path(__file__).parent.parent
+REPORTS = HOME / "data" / "reports"
+PUBLISHED = HOME / "data" / "results"
+NOTEBOOKS = HOME / "notebooks"
+CONFIG = HOME / "_config.yml"
+
+
+def _folder(variable: str, default: str) -> Path:
+    """Return what a variable names, from the working directory; a default is from the checkout.
+
+    A kernel's working directory is its notebook's, a shell's is anywhere.
+    """
+    named = os.environ.get(variable)
+    return Path(named).absolute() if named else HOME / default
+
+
+def data_root() -> Path:
+    """Return the folder of the datasets: `LANDSLIDE_DATA`, by default `data/cache`."""
+    return _folder("LANDSLIDE_DATA", "data/cache")
+
+
+def cache_root() -> Path:
+    """Return the folder of packed arrays: `LANDSLIDE_CACHE`, by default `data/cache/packed`.
+
+    It is apart from the data root because imagery often lies on a read-only disk.
+    """
+    return _folder("LANDSLIDE_CACHE", "data/cache/packed")
+
+
+def runs_root() -> Path:
+    """Return the folder of local runs: `LANDSLIDE_RUNS`, by default `runs`."""
+    return _folder("LANDSLIDE_RUNS", "runs")
