@@ -126,25 +126,24 @@ def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
-def patches(sets: Mapping[str, Sequence[tuple[NDArray[Any], NDArray[Any] | None]]]) -> Figure:
-    """Draw rows of pictures, a set a row, with the outline of the landslides.
+def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]]) -> Figure:
+    """Draw lines of pictures, each under its name, with the outline of the landslides.
 
     Args:
-        sets: By name, pictures (H, W, 3) with masks (H, W), None where there is no truth.
+        lines: Of pictures by name, (H, W, 3) in 0..1 with a mask (H, W), None where there is
+            no truth.
     """
-    columns = max(len(pictures) for pictures in sets.values())
-    figure, axes = plt.subplots(len(sets), columns, squeeze=False,
-                                figsize=(1.5 * columns, 1.75 * len(sets)))  # fmt: skip
-    for line in axes:
-        for place in line:
-            place.set_axis_off()
-    for line, (name, pictures) in zip(axes, sets.items(), strict=True):
-        line[0].text(0, 1.06, name, transform=line[0].transAxes, fontsize="small", va="bottom")
-        for place, (picture, mask) in zip(line, pictures, strict=False):
+    columns = max(len(pictures) for pictures in lines)
+    figure, axes = plt.subplots(len(lines), columns, squeeze=False, layout="constrained",
+                                figsize=(1.45 * columns, 1.75 * len(lines)))  # fmt: skip
+    for place in axes.flat:
+        place.set_axis_off()
+    for line, pictures in zip(axes, lines, strict=True):
+        for place, (name, (picture, mask)) in zip(line, pictures.items(), strict=False):
+            place.set_title(name, fontsize=7, fontweight="normal")
             place.imshow(picture)
             if mask is not None and mask.any():
                 place.contour(mask, levels=[0.5], colors="#D55E00", linewidths=1.2)
-    figure.tight_layout()
     return figure
 
 
