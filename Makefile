@@ -19,7 +19,7 @@ test: $(READY)
 
 # From published records alone: local runs are not looked at.
 book: $(READY)
-	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --all --warningiserror --keep-going --quiet
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
 
 lint: $(READY)

@@ -36,7 +36,7 @@ from landslide_lib.tasks.segmentation import (
 )
 
 CPU = torch.device("cpu")
-TINY = {"dataset": "squares", "image_size": 16, "width": 4, "batch": 8, "epochs": 3,
+TINY = {"dataset": "bijie", "image_size": 16, "width": 4, "batch": 8, "epochs": 3,
         "optimizer": {"lr": 0.01}, "augmentation": ["rotation"]}  # fmt: skip
 
 
