@@ -14,10 +14,11 @@ from landslide_lib.records import Record, Store, budget
 from landslide_lib.reports import Table, resolve
 
 
-def known_runs(table: Table, store: Store) -> list[tuple[str, str, int]]:
+def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
     """Return what has been run of a table: dataset, profile, number of records.
 
-    Smoke runs are left out. The pair with the most rows, and then seeds, comes first.
+    Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes
+    first.
     """
     hashes = {record.hash for record in store.all()}
     found = []
@@ -26,7 +27,7 @@ def known_runs(table: Table, store: Store) -> list[tuple[str, str, int]]:
             wanted = [resolve(table, row, dataset=dataset, profile_name=name)
                       for row in table.runnable(dataset)]  # fmt: skip
             rows = [recipe for recipe in wanted if recipe.hash in hashes]
-            if rows and name != "smoke":
+            if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(len(store.find(r)) for r in rows)))
     found.sort(key=lambda run: run[2:], reverse=True)
     return [(dataset, name, records) for dataset, name, _, records in found]
@@ -99,7 +100,7 @@ def beside(
         None), `seconds_per_epoch`, `device` and `records` (file names).
     """
     if dataset is None or profile_name is None:
-        runs = [run for run in known_runs(table, store)
+        runs = [run for run in known_runs(table, store, smoke=profile_name == "smoke")
                 if dataset in (None, run[0]) and profile_name in (None, run[1])]  # fmt: skip
         if runs:
             dataset, profile_name, _ = runs[0]

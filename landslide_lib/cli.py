@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -49,6 +50,9 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
             if os.environ.get("LANDSLIDE_TRACEBACK"):
                 raise
             typer.secho(f"landslide: {error}", err=True, fg="red")
+            if isinstance(error, OSError) and error.errno is not None:
+                typer.echo(f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is "
+                           f"{paths.cache_root()}: both must be writable", err=True)  # fmt: skip
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.secho("landslide: stopped; the same command goes on from here", err=True)
@@ -79,7 +83,8 @@ def list_() -> None:
                         reports.resolve(table, row, dataset=d, profile_name=p)
                     ))
                 ]  # fmt: skip
-                typer.echo(f"    {row.id:<20} {row.kind:<8} {', '.join(done) or '-'}")
+                kind = "" if row.kind == "run" else f" ({row.kind})"
+                typer.echo(f"    {row.id + kind:<30} {', '.join(done) or '-'}")
     typer.secho("chapters", bold=True)
     for path in chapters.chapters():
         made = chapters.executed(path.stem)
@@ -100,7 +105,7 @@ def train(
     table: TableName,
     row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0)
+        list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0, max=2**32 - 1)
     ] = None,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
@@ -116,6 +121,8 @@ def train(
     """
     from landslide_lib import study
 
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     chosen, seeds = reports.table(table), tuple(seed or (0,))
     names = tuple(row or ())
     for name in names:
@@ -131,6 +138,9 @@ def train(
     )  # fmt: skip
     for _, _, record in done:
         typer.echo(store.path(record))
+        if record.excluded:
+            gone = ", ".join(one["file"] for one in record.excluded)
+            typer.secho(f"{len(record.excluded)} files left out: {gone}", err=True, fg="yellow")
 
 
 @app.command("table")
@@ -160,8 +170,8 @@ def publish(
 ) -> None:
     """Copy the local records of a table to data/results.
 
-    Of each row and seed the newest record counts. Where one is of the smoke profile, or of a tree
-    with uncommitted changes, nothing is published.
+    Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes
+    nothing is published; smoke records are passed over, and refused where the profile is named.
     """
     store, chosen = Store(), reports.table(table)
     found = {
@@ -175,8 +185,11 @@ def publish(
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():
         records.check_publishable(record)
-    for record in found.values():
+    new = [record for record in found.values() if not records.is_published(record)]
+    for record in new:
         typer.echo(records.publish(record, store.path(record)))
+    if not new:
+        typer.echo(f"{table}: nothing new; {len(found)} records are published already", err=True)
 
 
 class _Run(TyperCommand):
@@ -191,7 +204,7 @@ class _Run(TyperCommand):
         return super().parse_args(ctx, rest)
 
 
-@app.command(cls=_Run, options_metavar="[-p NAME VALUE ...] [OPTIONS]")
+@app.command(cls=_Run)
 @plainly
 def run(
     context: typer.Context,

@@ -6,12 +6,13 @@ import contextlib
 import errno
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from landslide_lib.paths import PUBLISHED, runs_root
@@ -205,14 +206,22 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> Iterator[None]:
-        """Hold the one right to run a recipe; another process waits for it.
+        """Hold the one right to run a recipe; another process waits for it, and says so.
 
         The operating system takes the lock back from a process that is killed.
         """
         folder = self.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock"):
+        lock = FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("waiting for another process that trains this row", file=sys.stderr)
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def _load(self, path: Path) -> Record:
         if path not in self._read:
@@ -283,6 +292,11 @@ def check_publishable(record: Record) -> None:
         why = "a component it used has been changed since; run it again"
     if why:
         raise RecordError(f"{record.name} is not published: {why}")
+
+
+def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
+    """Return whether a record is among the published ones."""
+    return (folder / f"{record.name}.json").is_file()
 
 
 def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -82,7 +84,12 @@ def run(
             return found[0]
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
-        record = _train(wanted, packed, seed, work, device)
+        try:
+            record = _train(wanted, packed, seed, work, device)
+        except ValueError:
+            if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
+                shutil.rmtree(work, ignore_errors=True)
+            raise
         store.add(record)
         shutil.rmtree(work, ignore_errors=True)
         return record
@@ -146,7 +153,7 @@ def ensure(table: Table, **options: Any) -> None:
 
 def _code(wanted: Recipe) -> str:
     """Identify the revisions of the components, so that no stale checkpoint is resumed."""
-    return "-".join(str(revision) for revision in wanted.components.values())
+    return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
 
 
 def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str) -> Record:
@@ -173,7 +180,6 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
     peak = machine.peak_memory_mb()
     if cuda is not None:
         peak = torch.cuda.max_memory_allocated(on) / 1024**2
-    commit, dirty = machine.commit()
     where = module.parts["test"].tolist()
     return Record(
         recipe=wanted,
@@ -200,9 +206,10 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
         device=engine.describe(on, machine.processor()),
         threads=engine.threads(),
         versions=machine.versions(),
-        commit=commit,
-        dirty=dirty,
-        started=starts[0],
+        commit=starts[-1].commit,
+        # A run that was taken up by other code than it was begun with is of no one commit.
+        dirty=any(s.dirty for s in starts) or len({s.commit for s in starts}) > 1,
+        started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if trained.resumed else 0,
     )
@@ -219,11 +226,17 @@ def _outcome(counts: Any, threshold: float) -> Outcome:
     return Outcome(threshold=threshold, metrics=scores.scores(counts))
 
 
-def _starts(note: Path) -> list[str]:
-    """Note another start of a run and return all of them, the first one first."""
+class _Start(NamedTuple):
+    time: str
+    commit: str
+    dirty: bool
+
+
+def _starts(note: Path) -> list[_Start]:
+    """Note another start of a run, and of which code; return all of them, the first one first."""
     with note.open("a") as file:
-        file.write(f"{_now()}\n")
-    return note.read_text().split()
+        file.write(json.dumps(_Start(_now(), *machine.commit())) + "\n")
+    return [_Start(*json.loads(line)) for line in note.read_text().splitlines()]
 
 
 def _now() -> str:

@@ -33,7 +33,10 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
     pool = np.flatnonzero(np.array(packed.parts) == "train")
     if not len(pool):
         there = ", ".join(sorted(set(packed.parts)))
-        raise ValueError(f"{packed.name} has no image with a mask to train on, only: {there}")
+        raise ValueError(
+            f"{packed.name} has no image with a mask to train on, only: {there}. Get them with "
+            f"`landslide data download {packed.name}`, or name other data with --dataset"
+        )
     if subset is not None and subset < len(pool):
         chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
         pool = np.sort(chosen)

@@ -80,6 +80,9 @@ def fit(
     )  # fmt: skip
     last = work / "last.ckpt"
     resumed = _readable(last)
+    if resumed:
+        epoch = read_weights(last)["epoch"] + 1
+        print(f"going on after epoch {epoch} of {recipe.epochs}", file=sys.stderr)
     with quiet():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs,
