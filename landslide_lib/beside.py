@@ -20,15 +20,13 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes
     first.
     """
-    hashes = {record.hash for record in store.all()}
     found = []
     for dataset in sorted({record.recipe.dataset for record in store.all()}):
         for name in PROFILES:
-            wanted = [resolve(table, row, dataset=dataset, profile_name=name)
-                      for row in table.runnable(dataset)]  # fmt: skip
-            rows = [recipe for recipe in wanted if recipe.hash in hashes]
+            runs = records_of(table, store, dataset=dataset, profile_name=name)
+            rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
-                found.append((dataset, name, len(rows), sum(len(store.find(r)) for r in rows)))
+                found.append((dataset, name, len(rows), sum(map(len, rows))))
     found.sort(key=lambda run: run[2:], reverse=True)
     return [(dataset, name, records) for dataset, name, _, records in found]
 
