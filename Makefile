@@ -8,7 +8,7 @@ CORES ?= all
 $(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $($(name)),$(eval export $(name) := $(abspath $($(name))))))
 export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
 
-.PHONY: study test book lint generate clean
+.PHONY: study test book check-book pdf bench lint generate clean
 
 study: $(READY)
 	@$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --nolock --rerun-incomplete --quiet progress
@@ -21,6 +21,19 @@ test: $(READY)
 book: $(READY)
 	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --all --warningiserror --keep-going --quiet
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
+
+# The built book as its readers use it, in headless Chromium.
+check-book: $(READY)
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/book
+
+# The whole book as one file, printed by Chromium.
+pdf: $(READY)
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --builder singlehtml --all --warningiserror --keep-going --quiet
+	@$(BIN)/python tools/pdf.py _build/singlehtml _build/pdf/landslide-study.pdf
+
+# Ratios against what a user would otherwise pick, in the same run.
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -41,11 +41,11 @@ def text_of(value: dict[str, Any] | None) -> str:
     return f"{value['mean']:.3f} ± {value['mean'] - value['low']:.3f}"
 
 
-def reported_text(value: float | int | str | None, uncertain: bool) -> str:
+def reported_text(value: float | int | str | None, uncertain: bool, digits: int = 4) -> str:
     """Return a reported cell as printed; a reading carries a question mark."""
     if value is None:
         return DASH
-    shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+    shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
     return f"{shown} (?)" if uncertain else shown
 
 
@@ -78,7 +78,7 @@ def header(table: Table) -> list[str]:
     return [
         "row",
         *(f"reported {column.label}" for column in names),
-        *(f"reported {name.replace('_', ' ')}" for name in table.extra),
+        *(f"reported {label}" for label in table.extra.values()),
         *(f"ours {column.label} ({column.convention.replace('_', '-')})" for column in names),
         *(f"ours {name}" for name, *_ in LANDSLIDE),
         *(
@@ -94,9 +94,10 @@ def header(table: Table) -> list[str]:
 def cells(table: Table, row: dict[str, Any]) -> list[str]:
     """Return the cells of one row as text."""
     ours, unsure = row["ours"], row["uncertain"]
-    printed = [reported_text(row["reported"].get(name), name in unsure)
-               for name in (*table.metrics, *table.extra)]  # fmt: skip
     columns = [table.columns[name] for name in table.metrics]
+    printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
+               for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
+    printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
     mine = [text_of(ours and ours["metrics"][c.convention][c.score]) for c in columns]
     mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]
     if table.reference:

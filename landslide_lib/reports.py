@@ -75,13 +75,23 @@ class Column(_Strict):
 
     Attributes:
         label: As printed.
-        convention: Under which of ours it is set: `pooled`, `two_class` or `per_image`.
-        score: `f1`, `iou`, `precision` or `recall`.
+        convention: Under which of ours it is set: `pooled`, `two_class` and `per_image` count
+            pixels, `boxes` detections (COCO), `tiles` whole images.
+        score: Of ours; in `boxes` mean average precision, `map` or `map_50`.
+        unit: `%` where the report prints hundred times the score.
+        digits: Printed after the point.
     """
 
     label: str
-    convention: Literal["pooled", "two_class", "per_image"]
-    score: Literal["f1", "iou", "precision", "recall"]
+    convention: Literal["pooled", "two_class", "per_image", "boxes", "tiles"]
+    score: Literal["f1", "iou", "precision", "recall", "map", "map_50"]
+    unit: Literal["", "%"] = ""
+    digits: int = 4
+
+    @property
+    def scale(self) -> int:
+        """What a score in 0..1 is multiplied with to stand beside the printed one."""
+        return 100 if self.unit == "%" else 1
 
 
 class Table(_Strict):
@@ -91,7 +101,8 @@ class Table(_Strict):
         name: `report/table`.
         metrics: The columns that are scores, in order.
         columns: What each of them is; the report's, unless the table has its own.
-        extra: Columns that are printed and not compared.
+        extra: Columns that are printed and not compared: name and label.
+        task: What the report's networks do, which decides what ours are scored by.
         reference: The row that others are compared with by the paired bootstrap.
         base: The recipe that all rows start from.
         notes: What a reader has to know, such as a reading.
@@ -102,7 +113,8 @@ class Table(_Strict):
     where: str
     metrics: tuple[str, ...]
     columns: dict[str, Column]
-    extra: tuple[str, ...] = ()
+    extra: dict[str, str] = {}
+    task: Literal["segmentation", "detection", "classification"] = "segmentation"
     reference: str | None = None
     base: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
@@ -146,7 +158,20 @@ class Table(_Strict):
 
 
 class Report(_Strict):
-    """One of the five sources."""
+    """One of the five sources.
+
+    Attributes:
+        report: Its short name, the first half of its tables' names.
+        cite: Its key in the book's bibliography.
+        data: What it was run on.
+        task: What its networks do.
+        asked: Its question, in our words.
+        method: How it went about it, a sentence an item.
+        found: What it says it found, in its own terms; numbers stand in tables and facts.
+        notes: What its reader has to know.
+        base: The recipe that all tables start from.
+        facts: Numbers that stand outside its tables.
+    """
 
     report: str
     title: str
@@ -154,6 +179,10 @@ class Report(_Strict):
     venue: str
     cite: str
     data: str
+    task: Literal["segmentation", "detection", "classification"] = "segmentation"
+    asked: str
+    method: tuple[str, ...]
+    found: tuple[str, ...]
     notes: tuple[str, ...] = ()
     base: dict[str, Any] = {}
     columns: dict[str, Column] = {}
@@ -170,6 +199,7 @@ class Report(_Strict):
             name: {
                 **table,
                 "name": f"{given.get('report')}/{name}",
+                "task": given.get("task", "segmentation"),
                 "columns": {**given.get("columns", {}), **table.get("columns", {})},
                 "base": merge(given.get("base", {}), table.get("base", {})),
             }
