@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_lib import scores
+from landslide_lib import intervals, scores
 from landslide_lib.recipe import PROFILES
 from landslide_lib.records import Record, Store, budget
 from landslide_lib.reports import Table, resolve
@@ -90,9 +90,9 @@ def beside(
 
     Returns:
         A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `ours`. `ours` is None
-        where nothing was run, else `dataset`, `budget`, `seeds`, `parameters`, `floor` (F1
-        of calling all landslide), `images`, `metrics` and `tuned` (`{convention: {score:
-        {mean, low, high, values}}}` at threshold 0.5 and at the one best on validation
+        where nothing was run, else `run` (recipe and data), `dataset`, `budget`, `seeds`,
+        `parameters`, `floor` (F1 of calling all landslide), `images`, `metrics` and `tuned`
+        (`{convention: {score: {mean, low, high, values}}}` at threshold 0.5 and at the one best on validation
         images; `low` and `high` are the 95 % interval over seeds, None for one seed),
         `thresholds`, `versus` (the paired bootstrap against the table's reference row, or
         None), `seconds_per_epoch`, `device` and `records` (file names).
@@ -123,6 +123,7 @@ def beside(
 def _ours(records: Sequence[Record], base: Sequence[Record]) -> dict[str, Any]:
     first = records[0]
     return {
+        "run": first.run,
         "dataset": first.recipe.dataset,
         "budget": budget(first.recipe),
         "seeds": [record.seed for record in records],
@@ -148,7 +149,7 @@ def _over_seeds(metrics: Sequence[dict[str, dict[str, float | None]]]) -> dict[s
             defined = [value for value in values if value is not None]
             # A seed without a value (no landslide predicted) makes no mean of the others.
             whole = len(defined) == len(values)
-            reach = scores.interval(defined) if whole else None
+            reach = intervals.interval(defined) if whole else None
             summary[convention][score] = {
                 "mean": float(np.mean(defined)) if whole else None,
                 "low": reach[0] if reach else None,
@@ -167,7 +168,7 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
     first = mine[common[0]]
     if first.test_ids != other[common[0]].test_ids or len(set(first.test_groups)) < 2:
         return None  # other test images, or one scene alone, which leaves nothing to draw from
-    return scores.paired_bootstrap(
+    return intervals.paired_bootstrap(
         [mine[seed].test_counts for seed in common],
         [other[seed].test_counts for seed in common],
         first.test_groups,
@@ -185,7 +186,7 @@ def agreement(
         column: Of the table; ours is taken under the column's convention.
 
     Returns:
-        See `scores.kendall`; None for fewer than five rows that were run.
+        See `intervals.kendall`; None for fewer than five rows that were run.
     """
     what = table.columns[column]
     run = [
@@ -194,7 +195,7 @@ def agreement(
     values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
     if any(value is None for row in values for value in row):
         return None
-    return scores.kendall([row["reported"][column] for row in run], values)
+    return intervals.kendall([row["reported"][column] for row in run], values)
 
 
 def ranked(rows: Sequence[dict[str, Any]], *, tuned: bool = False) -> list[dict[str, Any]]:

@@ -30,6 +30,20 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
     return path
 
 
+def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
+    """Return the chapter that asks for a table, or None.
+
+    >>> showing("raunet/losses")
+    '11_losses'
+    """
+    asked = f'reports.table("{table}")'
+    for path in chapters(folder):
+        cells = json.loads(path.read_text())["cells"]
+        if any(asked in "".join(cell["source"]) for cell in cells):
+            return path.stem
+    return None
+
+
 def parameters(path: Path) -> dict[str, Any]:
     """Return the names and defaults of a notebook's parameters cell.
 

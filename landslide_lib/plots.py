@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from landslide_lib import scores
 from landslide_lib.records import Record
+from landslide_lib.render import csv_link
 from landslide_lib.reports import Table
 
 Rows = Sequence[Mapping[str, Any]]
@@ -31,7 +36,37 @@ def style() -> None:
     })  # fmt: skip
 
 
-def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Figure:
+class Picture:
+    """A figure with words for who cannot see it and, where it draws numbers, their CSV.
+
+    A notebook shows it where it is the last expression of a cell.
+
+    Args:
+        figure: Drawn whole; it is closed, so that nothing else shows it too.
+        alt: What it shows, without the numbers.
+        name: Of the CSV, without its ending.
+        data: The numbers drawn, in long form; None for a picture of imagery.
+    """
+
+    def __init__(
+        self, figure: Figure, *, alt: str, name: str, data: pd.DataFrame | None = None
+    ) -> None:
+        self.figure, self.alt, self.name, self.data = figure, alt, name, data
+        plt.close(figure)
+
+    def _repr_html_(self) -> str:
+        out = BytesIO()
+        self.figure.savefig(out, format="png", bbox_inches="tight")
+        image = b64encode(out.getvalue()).decode()
+        link = "" if self.data is None else csv_link(self.name, self.data.to_csv(index=False))
+        return (
+            f'<figure class="study-figure" id="figure-{self.name}">'
+            f'<img alt="{escape(self.alt)}" src="data:image/png;base64,{image}">'
+            f"<figcaption>{link}</figcaption></figure>"
+        )
+
+
+def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Picture:
     """Draw the reported column beside our landslide F1, row by row.
 
     Left, what the report printed, in its own convention. Right, ours: open circles at
@@ -48,17 +83,20 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Figure:
     left.plot(printed, places, "s", color="black")
     left.set(title=f"reported {table.columns[column].label}", yticks=places,
              yticklabels=[row["label"] for row in run])  # fmt: skip
-    for where, marker, name in (("metrics", "o", "threshold 0.5"),
-                                ("tuned", "o", "threshold of validation")):  # fmt: skip
+    lines = []
+    for where, name in (("metrics", "threshold 0.5"), ("tuned", "threshold of validation")):
         filled = where == "tuned"
         for place, row in zip(places, run, strict=True):
             value = row["ours"][where]["pooled"]["f1"]
+            lines.append({"row": row["label"], "reported": row["reported"].get(column),
+                          "at": name, "landslide_f1": value["mean"], "low": value["low"],
+                          "high": value["high"], "floor": row["ours"]["floor"]})  # fmt: skip
             height = place + (0.14 if filled else -0.14)
             if value["mean"] is None:
                 continue
             if value["low"] is not None:
                 right.plot([value["low"], value["high"]], [height] * 2, color=COLOURS[filled])
-            right.plot(value["mean"], height, marker, color=COLOURS[filled],
+            right.plot(value["mean"], height, "o", color=COLOURS[filled],
                        markerfacecolor=COLOURS[filled] if filled else "white",
                        label=name if place == places[0] else None)  # fmt: skip
     if run:
@@ -66,55 +104,79 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Figure:
         right.plot(floors, places, "|--", color="gray", label="all called landslide")
         right.set(title=f"ours, landslide F1 ({run[0]['ours']['dataset']})", xlim=(0, 1))
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
-    return figure
+    return Picture(
+        figure, name=f"{table.name.replace('/', '-')}-figure", data=pd.DataFrame(lines),
+        alt=f"{table.title}, row by row: left the reported {table.columns[column].label}, right "
+        "our landslide F1 at two thresholds with intervals over seeds and the floor.",
+    )  # fmt: skip
 
 
-def threshold_curves(named: Mapping[str, Sequence[Record]]) -> Figure:
+def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Picture:
     """Draw landslide F1 over the threshold, the mean over the seeds of each row."""
     figure, axes = plt.subplots(figsize=(8, 4.2))
-    lines = ("-", "--", ":")
-    for place, (name, records) in enumerate(named.items()):
+    styles = ("-", "--", ":")
+    columns = {}
+    for place, (label, records) in enumerate(named.items()):
         curves = [scores.sweep(*record.histogram) for record in records]
-        f1 = np.nanmean([curve["f1"] for curve in curves], axis=0)
-        axes.plot(curves[0]["threshold"], f1, lines[place % 3],
-                  color=COLOURS[place % len(COLOURS)], label=name)  # fmt: skip
+        columns["threshold"] = curves[0]["threshold"]
+        columns[label] = np.nanmean([curve["f1"] for curve in curves], axis=0)
+        axes.plot(columns["threshold"], columns[label], styles[place % 3],
+                  color=COLOURS[place % len(COLOURS)], label=label)  # fmt: skip
     axes.axvline(0.5, color="gray", lw=0.8)
     axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images",
              xlim=(0, 1), ylim=(0, 1))  # fmt: skip
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
-    return figure
+    return Picture(
+        figure, name=name, data=pd.DataFrame(columns).round(4),
+        alt="Landslide F1 on the test images over the threshold on the probability, a line a row.",
+    )  # fmt: skip
 
 
-def learning_curves(named: Mapping[str, Sequence[Record]]) -> Figure:
+def learning_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Picture:
     """Draw training loss and validation F1 over the epochs, a line a seed."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
-    for place, (name, records) in enumerate(named.items()):
+    lines = []
+    for place, (label, records) in enumerate(named.items()):
         for number, record in enumerate(records):
             epochs = np.arange(1, len(record.history) + 1)
             how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8,
-                   "label": name if number == 0 else None}  # fmt: skip
+                   "label": label if number == 0 else None}  # fmt: skip
             left.plot(epochs, [line.train_loss for line in record.history], **how)
             right.plot(epochs, [line.valid_f1 or 0 for line in record.history], **how)
+            lines += [{"row": label, "seed": record.seed, "epoch": epoch,
+                       "train_loss": line.train_loss, "valid_f1": line.valid_f1}
+                      for epoch, line in zip(epochs, record.history, strict=True)]  # fmt: skip
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.set(xlabel="epoch", ylabel="landslide F1, validation", ylim=(0, 1))
     if len(named) > 1:
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
-    return figure
+    return Picture(
+        figure, name=name, data=pd.DataFrame(lines),
+        alt="Left the training loss, right the landslide F1 of the validation images, over the "
+        "epochs, a line a seed.",
+    )  # fmt: skip
 
 
-def maps(named: Mapping[str, NDArray[Any]], *, colour_bar: bool = False) -> Figure:
+def maps(
+    named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: bool = False
+) -> Picture:
     """Draw (H, W) maps or (H, W, 3) pictures side by side."""
     figure, axes = plt.subplots(1, len(named), figsize=(2.6 * len(named), 2.9), squeeze=False)
-    for place, (name, array) in zip(axes[0], named.items(), strict=True):
+    for place, (label, array) in zip(axes[0], named.items(), strict=True):
         shown = place.imshow(array, cmap="viridis", interpolation="nearest")
-        place.set_title(name, fontsize="small")
+        place.set_title(label, fontsize="small")
         place.set_axis_off()
         if colour_bar and array.ndim == 2:
             figure.colorbar(shown, ax=place, fraction=0.046)
     figure.tight_layout()
-    return figure
+    flat = {label: array.ravel() for label, array in named.items() if array.ndim == 2}
+    data = None
+    if flat:
+        row, column = np.indices(next(iter(named.values())).shape).reshape(2, -1)
+        data = pd.DataFrame({"row": row, "column": column, **flat}).round(4)
+    return Picture(figure, alt=alt, name=name, data=data)
 
 
 def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32]:
@@ -126,12 +188,16 @@ def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
-def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]]) -> Figure:
+def patches(
+    lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]], *, name: str, alt: str
+) -> Picture:
     """Draw lines of pictures, each under its name, with the outline of the landslides.
 
     Args:
         lines: Of pictures by name, (H, W, 3) in 0..1 with a mask (H, W), None where there is
             no truth.
+        name: Of the figure.
+        alt: What the pictures show.
     """
     columns = max(len(pictures) for pictures in lines)
     figure, axes = plt.subplots(len(lines), columns, squeeze=False, layout="constrained",
@@ -139,15 +205,15 @@ def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None
     for place in axes.flat:
         place.set_axis_off()
     for line, pictures in zip(axes, lines, strict=True):
-        for place, (name, (picture, mask)) in zip(line, pictures.items(), strict=False):
-            place.set_title(name, fontsize=7, fontweight="normal")
+        for place, (label, (picture, mask)) in zip(line, pictures.items(), strict=False):
+            place.set_title(label, fontsize=7, fontweight="normal")
             place.imshow(picture)
             if mask is not None and mask.any():
                 place.contour(mask, levels=[0.5], colors="#D55E00", linewidths=1.2)
-    return figure
+    return Picture(figure, alt=alt, name=name)
 
 
-def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Picture:
     """Draw the mean of each band with its standard deviation, a colour a dataset."""
     figure, axes = plt.subplots(figsize=(9, 3.4))
     for number, (name, bands) in enumerate(sets.items()):
@@ -160,4 +226,9 @@ def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Fi
     axes.set_ylabel("mean ± std, as the files are scaled")
     axes.legend(frameon=False)
     figure.tight_layout()
-    return figure
+    data = [{"data": name, "band": band, **facts}
+            for name, bands in sets.items() for band, facts in bands.items()]  # fmt: skip
+    return Picture(
+        figure, name="bands", data=pd.DataFrame(data),
+        alt="Mean and standard deviation of each band, a colour a dataset.",
+    )  # fmt: skip

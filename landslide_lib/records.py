@@ -112,7 +112,12 @@ class Record(BaseModel):
     def name(self) -> str:
         """The file name, without its ending: dataset, recipe, data, seed and time."""
         stamp = self.finished.translate(str.maketrans("", "", "-:+.")).removesuffix("0000")
-        return f"{self.recipe.dataset}-{self.hash}-{self.fingerprint[:8]}-s{self.seed}-{stamp}"
+        return f"{self.recipe.dataset}-{self.run}-s{self.seed}-{stamp}"
+
+    @property
+    def run(self) -> str:
+        """Recipe and data: what the seeds of one row have in common."""
+        return f"{self.hash}-{self.fingerprint[:8]}"
 
     @property
     def stale(self) -> bool:

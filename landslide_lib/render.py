@@ -5,120 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+import os
+import re
+from base64 import b64encode
+from collections.abc import Callable
 from functools import cache
 from html import escape
 from typing import Any
 
+import pandas as pd
 import yaml
 
+from landslide_lib.cells import DASH, Rows, caption, cells, header, label
 from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.recipe import PROFILES
 from landslide_lib.reports import Table
 
-DASH = "—"
-Rows = Sequence[dict[str, Any]]
-
-#: The columns of ours that follow the report's own: heading, where in `ours`, which score.
-LANDSLIDE = (
-    ("landslide F1 at 0.5", "metrics", "pooled", "f1"),
-    ("landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
-)
-
-
-def text_of(value: dict[str, Any] | None) -> str:
-    """Return mean ± half the 95 % interval over seeds, or an em dash.
-
-    >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52, "values": [0.49, 0.51]})
-    '0.500 ± 0.020'
-    >>> text_of({"mean": 0.5, "low": None, "high": None, "values": [0.5]})
-    '0.500'
-    """
-    if value is None or value["mean"] is None:
-        return DASH
-    if value["low"] is None:
-        return f"{value['mean']:.3f}"
-    return f"{value['mean']:.3f} ± {value['mean'] - value['low']:.3f}"
-
-
-def reported_text(value: float | int | str | None, uncertain: bool, digits: int = 4) -> str:
-    """Return a reported cell as printed; a reading carries a question mark."""
-    if value is None:
-        return DASH
-    shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-    return f"{shown} (?)" if uncertain else shown
-
-
-def caption(table: Table, rows: Rows) -> str:
-    """Say in one line what `ours` is: data, budget, seeds, floor."""
-    run = [row["ours"] for row in rows if row["ours"]]
-    if not run:
-        return "Ours: not run yet."
-    first, seeds = run[0], sorted({len(ours["seeds"]) for ours in run})
-    budget = first["budget"]
-    if seeds == [1]:
-        spread = "one seed, so no interval"
-    else:
-        count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        spread = f"{count} seeds, mean ± 95 % interval over seeds"
-    floors = sorted({f"{ours['floor']:.3f}" for ours in run})
-    floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by row,"
-    size = f"{budget['subset']} images" if budget["subset"] else "all images"
-    return (
-        f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({size}, "
-        f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "
-        f"batch {budget['batch']}), {spread}. "
-        f"Calling every pixel landslide scores {floor} landslide F1."
-    )
-
-
-def header(table: Table) -> list[str]:
-    """Return the headings of a rendered table."""
-    names = [table.columns[name] for name in table.metrics]
-    return [
-        "row",
-        *(f"reported {column.label}" for column in names),
-        *(f"reported {label}" for label in table.extra.values()),
-        *(f"ours {column.label} ({column.convention.replace('_', '-')})" for column in names),
-        *(f"ours {name}" for name, *_ in LANDSLIDE),
-        *(
-            [f"F1 at 0.5 less that of {table.row(table.reference).label}"]
-            if table.reference
-            else []
-        ),
-        "parameters",
-        "seeds",
-    ]
-
-
-def cells(table: Table, row: dict[str, Any]) -> list[str]:
-    """Return the cells of one row as text."""
-    ours, unsure = row["ours"], row["uncertain"]
-    columns = [table.columns[name] for name in table.metrics]
-    printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
-               for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
-    printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
-    mine = [text_of(ours and ours["metrics"][c.convention][c.score]) for c in columns]
-    mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]
-    if table.reference:
-        mine.append(_difference(ours and ours["versus"]))
-    mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)
-    mine.append(str(len(ours["seeds"])) if ours else DASH)
-    label = row["label"] + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
-    return [label, *printed, *mine]
-
-
-def _difference(versus: dict[str, float] | None) -> str:
-    if versus is None:
-        return DASH
-    return f"{versus['difference']:+.3f} [{versus['low']:+.3f}, {versus['high']:+.3f}]"
-
 
 def markdown(table: Table, rows: Rows) -> str:
     """Return a Markdown table with its caption."""
-    lines = [header(table), ["---"] * len(header(table)), *(cells(table, row) for row in rows)]
+    names = ["row", *(f"{whose} {name}" for whose, name in header(table))]
+    lines = [names, ["---"] * len(names), *([label(row), *cells(table, row)] for row in rows)]
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"**{table.title}** ({table.name}, {table.where})\n\n{body}\n\n{caption(table, rows)}\n"
+    return f"**{table.title}** ({table.name}, {table.where})\n\n{body}\n\n{caption(rows)}\n"
 
 
 @cache
@@ -134,46 +43,124 @@ def repository() -> str:
 
 
 def html(table: Table, rows: Rows) -> str:
-    """Return an HTML table for the book; the seeds of a row link to their records."""
+    """Return an HTML table for the book.
+
+    Where the book is built, a cell of ours links to the runs it comes from; the seeds of a
+    row link to their records. A click on a heading sorts.
+    """
     names = header(table)
-    group = ["reported" if n.startswith("reported") else "ours" for n in names[1:]]
-    spans = [("reported", group.count("reported")), ("ours", group.count("ours"))]
-    top = "".join(f'<th colspan="{n}" class="{k}">{k}</th>' for k, n in spans if n)
-    short = [n.removeprefix("reported ").removeprefix("ours ") for n in names[1:]]
-    second = "".join(f'<th class="{k}">{escape(n)}</th>' for k, n in zip(group, short, strict=True))
+    spans = [(kind, sum(k == kind for k, _ in names)) for kind in ("reported", "ours")]
+    top = "".join(f'<th colspan="{n}" class="no-sort {k}">{k}</th>' for k, n in spans if n)
+    second = "".join(f'<th class="{kind}">{escape(name)}</th>' for kind, name in names)
     body = []
     for row in rows:
-        label, *values = cells(table, row)
-        values = [escape(value) for value in values]
-        if row["ours"]:
-            links = [_link(name, seed) for name, seed in
-                     zip(row["ours"]["records"], row["ours"]["seeds"], strict=True)]  # fmt: skip
-            values[-1] = " ".join(links)
-        data = "".join(f'<td class="{k}">{v}</td>' for k, v in zip(group, values, strict=True))
-        kind = f"{row['kind']} added" if row.get("added") else row["kind"]
-        body.append(f'<tr class="{kind}"><th>{escape(label)}</th>{data}</tr>')
+        texts = cells(table, row)
+        shown = [_cell(text, kind, row["ours"])
+                 for text, (kind, _) in zip(texts[:-1], names, strict=False)]  # fmt: skip
+        shown.append(f'<td class="ours" {_key(texts[-1])}>{_seeds(row["ours"]) or DASH}</td>')
+        kind = f"{row['kind']} added" if row["added"] else row["kind"]
+        body.append(f'<tr class="{kind}"><th>{escape(label(row))}</th>{"".join(shown)}</tr>')
+    name = "-".join([table.name.replace("/", "-"), *_which(rows)])
+    said = f"{escape(table.title)} ({escape(table.where)}). {escape(caption(rows))}"
     return (
-        f'<div class="study-table"><table><caption>{escape(caption(table, rows))}</caption>'
-        f'<thead><tr><th rowspan="2">row</th>{top}</tr><tr>{second}</tr></thead>'
+        f'<div class="study-table"><table class="sortable n-last" id="{name}"><caption>{said} '
+        f"{csv_link(name, as_csv(table, rows))}</caption>"
+        f'<thead><tr><th class="no-sort"></th>{top}</tr><tr><th>row</th>{second}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
-def _link(name: str, seed: int) -> str:
+def _which(rows: Rows) -> list[str]:
+    """Return dataset and profile of ours, which a table's anchor and its CSV are named after."""
+    ours = next((row["ours"] for row in rows if row["ours"]), None)
+    return [ours["dataset"], ours["budget"]["profile"] or "own"] if ours else []
+
+
+def _cell(text: str, kind: str, ours: dict[str, Any] | None) -> str:
+    shown = escape(text)
+    if kind == "ours" and ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
+        shown = f'<a href="{runs_page(ours["run"])}">{shown}</a>'
+    return f'<td class="{kind}" {_key(text)}>{shown}</td>'
+
+
+def runs_page(run: str) -> str:
+    """Return the address of a run's records in the book, from any of its pages."""
+    return f"../book/runs.html#{run}"
+
+
+def _key(text: str) -> str:
+    """Return what a cell is sorted by: the number it begins with, or its text; a dash is last."""
+    number = re.match(r"[^\d+-]{0,2}([+-]?\d*\.?\d+)", text)
+    return f'data-sort="{number[1] if number else "" if text == DASH else escape(text)}"'
+
+
+def _seeds(ours: dict[str, Any] | None) -> str:
+    if not ours:
+        return ""
+    pairs = zip(ours["records"], ours["seeds"], strict=True)
+    return " ".join(record_link(name, str(seed)) for name, seed in pairs)
+
+
+def record_link(name: str, text: str) -> str:
+    """Return a link to a published record; of a local one only its name, on hovering."""
     title = f"record {name}"
     if repository() and (PUBLISHED / f"{name}.json").is_file():
         address = f"{repository()}/blob/main/data/results/{name}.json"
-        return f'<a href="{escape(address)}" title="{escape(title)}">{seed}</a>'
-    return f'<span title="{escape(title)} (local)">{seed}</span>'
+        return f'<a href="{escape(address)}" title="{escape(title)}">{escape(text)}</a>'
+    return f'<span title="{escape(title)} (local)">{escape(text)}</span>'
+
+
+def csv_link(name: str, text: str) -> str:
+    """Return a link that saves a CSV; the data is in the link, so a saved page keeps it.
+
+    Args:
+        name: Of the file, without its ending.
+        text: CSV.
+    """
+    data = b64encode(text.encode()).decode()
+    return f'<a class="csv" download="{name}.csv" href="data:text/csv;base64,{data}">CSV</a>'
+
+
+def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = False) -> str:
+    """Return any data frame as a sortable HTML table with its CSV.
+
+    Args:
+        frame: The first column names the rows. Numbers are shown as they are: round before.
+        name: Of the CSV, and the table's anchor.
+        caption: A line below.
+        links: Cells hold HTML and are not escaped; the CSV then has their text alone.
+    """
+
+    def shown(value: Any) -> str:
+        text = DASH if value is None or value != value else str(value)
+        return text if links else escape(text)
+
+    def bare(value: Any) -> str:
+        return re.sub(r"<[^>]*>", "", "" if value is None or value != value else str(value))
+
+    head = "".join(f"<th>{escape(str(column))}</th>" for column in frame.columns)
+    body = []
+    for _, (first, *rest) in frame.iterrows():
+        data = "".join(f"<td {_key(bare(value) or DASH)}>{shown(value)}</td>" for value in rest)
+        body.append(f"<tr><th>{shown(first)}</th>{data}</tr>")
+    text = frame.map(bare).to_csv(index=False)
+    return (
+        f'<div class="study-table"><table class="sortable n-last" id="{name}">'
+        f"<caption>{escape(caption)} {csv_link(name, text)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
 
 
 def as_csv(table: Table, rows: Rows) -> str:
     """Return CSV: a line a row, a column a number."""
     out = io.StringIO()
-    wanted = [(name, "metrics", c.convention, c.score)
-              for name, c in ((n, table.columns[n]) for n in table.metrics)]  # fmt: skip
-    wanted += [("landslide_f1", "metrics", "pooled", "f1"),
-               ("landslide_f1_tuned", "tuned", "pooled", "f1")]  # fmt: skip
+    columns = [(name, table.columns[name]) for name in table.metrics]
+    wanted: list[tuple[str, str, str, str]] = [
+        (name, "metrics", column.convention, column.score) for name, column in columns
+    ]
+    if table.task == "segmentation":
+        wanted += [("landslide_f1", "metrics", "pooled", "f1"),
+                   ("landslide_f1_tuned", "tuned", "pooled", "f1")]  # fmt: skip
     fields = [
         "table",
         "id",

@@ -1,4 +1,4 @@
-"""Scores from counts, and what can be said of several of them. No torch.
+"""Scores from counts. No torch.
 
 Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from
 them, under one of three conventions that the five reports mix:
@@ -12,11 +12,8 @@ them, under one of three conventions that the five reports mix:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 CONVENTIONS = ("pooled", "two_class", "per_image")
 SCORES = ("f1", "iou", "precision", "recall")
@@ -114,105 +111,3 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
     # At 0 the sweep calls every pixel landslide, also one of probability 0; that is no choice.
     f1 = np.nan_to_num(curve["f1"]) * (curve["threshold"] > 0)
     return float(curve["threshold"][int(f1.argmax())]) if f1.max() > 0 else 0.5
-
-
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Return Student's t interval of the mean over seeds; None for fewer than two.
-
-    >>> low, high = interval([0.5, 0.6, 0.7])
-    >>> round(low, 3), round(high, 3)
-    (0.352, 0.848)
-    """
-    if len(values) < 2:
-        return None
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    reach = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
-    return mean - reach, mean + reach
-
-
-def paired_bootstrap(
-    ours: Sequence[ArrayLike],
-    base: Sequence[ArrayLike],
-    blocks: Sequence[str],
-    *,
-    draws: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Compare the pooled F1 of two rows over the same test images.
-
-    Whole blocks (scenes) are drawn with replacement, the same ones for both rows, because
-    the tiles of a scene are neighbours and no independent evidence; and of each row its
-    seeds, so that the interval is over test images and training runs. With few seeds it is
-    still too narrow.
-
-    Args:
-        ours: Per-image counts (N, 4), one a seed.
-        base: The same of the base row.
-        blocks: (N,) the scene of each image.
-        draws: Bootstrap samples.
-        level: Of the percentile interval.
-        seed: Of the draws.
-
-    Returns:
-        `difference` (ours minus base, each the F1 of the counts summed over its seeds),
-        `low`, `high`, and `share` of the draws in which ours is better.
-
-    Raises:
-        ValueError: The two rows were not tested on the same number of images.
-    """
-    names, place = np.unique(np.asarray(blocks), return_inverse=True)
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
-    f1, whole = [], []
-    for rows in (ours, base):
-        tables = np.stack([np.asarray(counts, np.int64) for counts in rows])
-        if tables.shape[1] != len(place):
-            raise ValueError(
-                f"paired bootstrap: a row has {tables.shape[1]} test images, {len(place)} are "
-                "told apart by scene; both rows need the same test images"
-            )
-        sums = np.zeros((len(names), len(tables), 4), np.int64)
-        np.add.at(sums, place, tables.transpose(1, 0, 2))
-        by_seed = np.tensordot(drawn, sums, axes=1)  # (draws, seeds, 4)
-        times = generator.multinomial(len(tables), np.full(len(tables), 1 / len(tables)), draws)
-        f1.append(_f1((by_seed * times[..., None]).sum(1)))
-        whole.append(_f1(tables.sum((0, 1))))
-    low, high = np.quantile(f1[0] - f1[1], [(1 - level) / 2, (1 + level) / 2])
-    return {
-        "difference": float(whole[0] - whole[1]), "low": float(low), "high": float(high),
-        "share": float((f1[0] > f1[1]).mean()),
-    }  # fmt: skip
-
-
-def _f1(counts: NDArray[np.int64]) -> Floats:
-    tp, fp, fn = counts[..., 0], counts[..., 1], counts[..., 2]
-    return np.nan_to_num(class_scores(tp, fp, fn)["f1"])
-
-
-def kendall(
-    reported: Sequence[float], ours: Sequence[Sequence[float]], *, draws: int = 2000, seed: int = 0
-) -> dict[str, float] | None:
-    """Return Kendall's tau-b between the reported order of rows and ours.
-
-    Args:
-        reported: One number a row.
-        ours: The seeds of each row, in the same order.
-        draws: Samples of the row means.
-        seed: Of the draws.
-
-    Returns:
-        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's
-        mean is drawn from Student's t around it (a bootstrap of three seeds would be far
-        too narrow); None for fewer than five rows or where a row has one seed only.
-    """
-    if len(reported) < 5 or any(len(row) < 2 for row in ours):
-        return None
-    means = np.array([np.mean(row) for row in ours])
-    errors = np.array([stats.sem(row) for row in ours])
-    freedom = np.array([len(row) - 1 for row in ours])
-    drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
-    taus = [stats.kendalltau(reported, one).statistic for one in drawn]
-    low, high = np.nanquantile(taus, [0.025, 0.975])
-    tau = stats.kendalltau(reported, means).statistic
-    return {"tau": float(tau), "low": float(low), "high": float(high)}

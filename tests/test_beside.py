@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from landslide_lib import beside, render, reports, scores
+from landslide_lib import beside, cells, render, reports, scores
 from landslide_lib.recipe import essence
 from landslide_lib.records import Store
 
@@ -45,19 +45,19 @@ def test_the_mean_over_seeds_is_that_of_the_records(store):
 def test_a_row_that_was_not_run_has_nothing_of_ours_and_an_em_dash(store):
     rows = {row["id"]: row for row in beside.beside(TABLE, store)}
     assert rows["lovasz"]["ours"] is None
-    assert render.cells(TABLE, rows["lovasz"])[-1] == "—"
-    assert "0.6461" in render.cells(TABLE, rows["lovasz"])
+    assert cells.cells(TABLE, rows["lovasz"])[-1] == "—"
+    assert "0.6461" in cells.cells(TABLE, rows["lovasz"])
 
 
 def test_the_budget_and_the_floor_stand_beside_the_numbers(store):
-    caption = render.caption(TABLE, beside.beside(TABLE, store))
+    caption = cells.caption(beside.beside(TABLE, store))
     for words in ("bijie", "cpu profile", "64 px", "width 16", "2 to 3 seeds", "95 % interval"):
         assert words in caption
 
 
 def test_one_seed_is_called_one_seed_and_has_no_interval(store):
     rows = beside.beside(TABLE, store, seeds=[0])
-    assert "one seed, so no interval" in render.caption(TABLE, rows)
+    assert "one seed, so no interval" in cells.caption(rows)
     assert "±" not in render.markdown(TABLE, rows).split("Ours:")[0]
 
 
@@ -121,7 +121,7 @@ def test_markdown_and_html_say_the_same(store):
     rows = beside.beside(TABLE, store)
     text, page = render.markdown(TABLE, rows), render.html(TABLE, rows)
     for row in rows:
-        for cell in render.cells(TABLE, row)[:-1]:
+        for cell in cells.cells(TABLE, row)[:-1]:
             assert cell in text
             assert cell.replace("'", "&#x27;") in page
     columns = text.splitlines()[2].count("|")
@@ -140,7 +140,7 @@ def test_a_score_that_is_undefined_in_one_seed_makes_no_mean_of_the_others(tmp_p
         store.add(record(essence(wanted), counts, seed=seed))
     ours = beside.beside(TABLE, store)[0]["ours"]["metrics"]["pooled"]
     assert ours["precision"]["mean"] is None
-    assert render.text_of(ours["precision"]) == "—"
+    assert cells.text_of(ours["precision"]) == "—"
     assert ours["recall"]["mean"] == pytest.approx(0.25)
 
 

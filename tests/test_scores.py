@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn and torchmetrics; intervals say what they claim."""
+"""Scores agree with scikit-learn and torchmetrics."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import torch
 import torchmetrics.classification as tm
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn import metrics as sk
 
 from landslide_lib import scores as ours
@@ -15,9 +14,6 @@ from landslide_lib.scores import (
     SCORES,
     best_threshold,
     floor,
-    interval,
-    kendall,
-    paired_bootstrap,
     scores,
     sweep,
 )
@@ -223,165 +219,7 @@ def test_where_nothing_can_be_found_the_threshold_is_one_half(landslide):
     assert best_threshold(landslide, np.ones_like(landslide)) == 0.5
 
 
-# --- intervals ---------------------------------------------------------------------------
-
-
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=9), st.sampled_from([0.8, 0.95]))
-def test_the_interval_over_seeds_is_students(values, level):
-    assume(np.std(values) > 1e-6)
-    expected = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
-    assert interval(values, level) == pytest.approx(expected, abs=1e-9)
-
-
-def test_one_seed_has_no_interval_and_equal_seeds_have_one_of_no_width():
-    assert interval([]) is None
-    assert interval([0.7]) is None
-    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
-
-
-def scenes(draw: np.random.Generator, count: int, tiles: int = 4) -> tuple[np.ndarray, ...]:
-    """Simulate two rows on scenes whose tiles are alike: a hard scene is hard for each tile.
-
-    Returns:
-        Counts of the better row and of the base (count * tiles, 4), and the scene of each.
-    """
-    size = draw.integers(20, 200, count).repeat(tiles)
-    skill = draw.beta(6, 3, count).repeat(tiles)
-    gain = draw.normal(0.05, 0.08, count).repeat(tiles)
-    rows = []
-    for share in (skill + gain, skill):
-        hit = draw.binomial(size, share.clip(0, 1))
-        rows.append(np.stack([hit, size - hit, size - hit, 400 - 2 * size + hit], 1))
-    return *rows, np.arange(count).repeat(tiles).astype(str)
-
-
-def pooled(counts: np.ndarray) -> float:
-    return scores(counts)["pooled"]["f1"]
-
-
-def test_a_row_does_not_differ_from_itself():
-    better, _, blocks = scenes(np.random.default_rng(0), 30)
-    found = paired_bootstrap([better], [better], blocks)
-    assert found == {"difference": 0, "low": 0, "high": 0, "share": 0}
-
-
-def test_the_difference_is_that_of_the_pooled_f1_of_all_seeds_together():
-    draw = np.random.default_rng(1)
-    (a, base, blocks), (b, _, _) = scenes(draw, 30), scenes(draw, 30)
-    found = paired_bootstrap([a, b], [base], blocks)
-    expected = pooled(np.concatenate([a, b])) - pooled(base)
-    assert found["difference"] == pytest.approx(expected, abs=1e-12)
-    assert found["low"] <= found["difference"] <= found["high"]
-
-
-def test_exchanging_the_rows_turns_the_interval_round():
-    better, base, blocks = scenes(np.random.default_rng(2), 30)
-    there = paired_bootstrap([better], [base], blocks)
-    back = paired_bootstrap([base], [better], blocks)
-    assert back["difference"] == -there["difference"]
-    assert (back["low"], back["high"]) == pytest.approx((-there["high"], -there["low"]), abs=1e-12)
-
-
-def test_the_same_seed_draws_the_same_and_the_names_of_scenes_do_not_matter():
-    better, base, blocks = scenes(np.random.default_rng(3), 30)
-    first = paired_bootstrap([better], [base], blocks, seed=4)
-    renamed = [f"{int(name):04}" for name in blocks]
-    order = np.argsort(renamed, kind="stable")
-    assert paired_bootstrap([better], [base], blocks, seed=4) == first
-    assert paired_bootstrap([better], [base], blocks, seed=5) != first
-    again = paired_bootstrap([better[order]], [base[order]], np.array(renamed)[order], seed=4)
-    assert again["difference"] == first["difference"]
-
-
-def test_pairing_leaves_out_what_is_hard_for_both_rows():
-    """Unpaired, the interval of the difference would be much wider."""
-    better, base, blocks = scenes(np.random.default_rng(6), 60)
-    paired = paired_bootstrap([better], [base], blocks)
-    other = np.random.default_rng(0).permutation(60)[:, None] * 4 + np.arange(4)
-    unpaired = paired_bootstrap([better], [base[other.ravel()]], blocks)
-    assert paired["high"] - paired["low"] < 0.8 * (unpaired["high"] - unpaired["low"])
-
-
-def test_the_interval_holds_the_truth_as_often_as_it_says_but_not_without_blocks():
-    """95 % of intervals are to hold the truth; 120 trials tell that from 85 %, not from 93 %."""
-    draw, trials = np.random.default_rng(7), 120
-    everything = scenes(draw, 200_000, tiles=1)
-    truth = pooled(everything[0]) - pooled(everything[1])
-    held = {"blocked": 0, "ignored": 0}
-    for trial in range(trials):
-        better, base, blocks = scenes(draw, 40)
-        for how, names in (("blocked", blocks), ("ignored", np.arange(len(blocks)).astype(str))):
-            found = paired_bootstrap([better], [base], names, draws=300, seed=trial)
-            held[how] += found["low"] <= truth <= found["high"]
-    low, high = stats.binom.interval(0.999, trials, 0.93)
-    assert low <= held["blocked"] <= high
-    assert held["ignored"] < low
-
-
-def test_rows_that_were_tested_on_other_images_are_refused():
-    better, base, blocks = scenes(np.random.default_rng(0), 5)
-    with pytest.raises(ValueError, match="both rows need the same test images"):
-        paired_bootstrap([better], [base[:-1]], blocks)
-    with pytest.raises(ValueError, match="20 test images, 19"):
-        paired_bootstrap([better], [base], blocks[:-1])
-
-
-# --- the order of rows -------------------------------------------------------------------
-
-REPORTED = [0.68, 0.683, 0.677, 0.682, 0.662, 0.646, 0.646]  # with a tie
-
-
-def test_tau_is_scipys_of_the_means_over_seeds():
-    draw = np.random.default_rng(0)
-    rows = draw.random((len(REPORTED), 3))
-    found = kendall(REPORTED, rows.tolist(), draws=50)
-    assert found["tau"] == pytest.approx(stats.kendalltau(REPORTED, rows.mean(1)).statistic)
-    assert -1 <= found["low"] <= found["tau"] <= found["high"] <= 1
-
-
-def test_the_same_order_with_seeds_that_agree_is_certain_and_one_that_they_leave_open_is_not():
-    order = list(range(6))
-    sure = kendall(order, [[10**4 * i, 10**4 * i + 1] for i in order], draws=50)
-    assert sure == pytest.approx({"tau": 1, "low": 1, "high": 1})
-    reverse = kendall(order, [[-(10**4) * i, 1 - 10**4 * i] for i in order], draws=50)
-    assert reverse == pytest.approx({"tau": -1, "low": -1, "high": -1})
-    unsure = kendall(order, [[i, i + 5, i - 5] for i in order], draws=200)
-    assert unsure["tau"] == pytest.approx(1)
-    assert unsure["low"] < 0.5
-
-
-def test_too_few_rows_or_one_seed_have_no_tau():
-    two = [[0.1, 0.2]]
-    assert kendall(REPORTED[:4], two * 4) is None
-    assert kendall(REPORTED[:5], two * 4 + [[0.3]]) is None
-    assert kendall(REPORTED[:5], [[0.1 * i, 0.2] for i in range(5)], draws=5) is not None
-
-
 def test_the_names_of_scores_and_conventions_are_those_that_come_back():
     found = scores([[1, 1, 1, 1]])
     assert tuple(found) == ours.CONVENTIONS
     assert all(tuple(scored) == ours.SCORES for scored in found.values())
-
-
-def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
-    generator = np.random.default_rng(0)
-    better, base, blocks = scenes(generator, 40)
-    shift = np.zeros_like(np.asarray(base))
-    shift[:, 0] += 30
-    agree = paired_bootstrap([better, better], [base, base], blocks)
-    disagree = paired_bootstrap([better, np.asarray(better) + shift], [base, base], blocks)
-    assert disagree["high"] - disagree["low"] > agree["high"] - agree["low"]
-
-
-def test_the_interval_of_tau_covers_as_often_as_it_says():
-    """Three seeds a row; how often does the interval hold the tau of the true means?"""
-    generator = np.random.default_rng(1)
-    reported = list(range(8))
-    held = 0
-    for _ in range(100):
-        truth = generator.normal(0, 1, 8)
-        seeds = truth[:, None] + generator.normal(0, 0.3, (8, 3))
-        interval = kendall(reported, seeds.tolist(), draws=200)
-        wanted = stats.kendalltau(reported, truth).statistic
-        held += interval["low"] <= wanted <= interval["high"]
-    assert held >= 90

@@ -1,0 +1,107 @@
+"""What stands in a table: headings, cells and caption as text. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from landslide_lib.reports import Table
+
+DASH = "—"
+Rows = Sequence[dict[str, Any]]
+
+#: The columns of ours that follow the report's own: heading, where in `ours`, which score.
+LANDSLIDE = (
+    ("landslide F1 at 0.5", "metrics", "pooled", "f1"),
+    ("landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
+)
+
+
+def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
+    """Return mean ± half the 95 % interval over seeds, or an em dash.
+
+    >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52, "values": [0.49, 0.51]})
+    '0.500 ± 0.020'
+    >>> text_of({"mean": 0.5, "low": None, "high": None, "values": [0.5]}, scale=100)
+    '50.0'
+    """
+    if value is None or value["mean"] is None:
+        return DASH
+    digits = 1 if scale == 100 else 3
+    mean = f"{scale * value['mean']:.{digits}f}"
+    if value["low"] is None:
+        return mean
+    return f"{mean} ± {scale * (value['mean'] - value['low']):.{digits}f}"
+
+
+def reported_text(value: float | int | str | None, uncertain: bool, digits: int = 4) -> str:
+    """Return a reported cell as printed; a reading carries a question mark."""
+    if value is None:
+        return DASH
+    shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    return f"{shown} (?)" if uncertain else shown
+
+
+def caption(rows: Rows) -> str:
+    """Say in one line what `ours` is: data, budget, seeds, floor."""
+    run = [row["ours"] for row in rows if row["ours"]]
+    if not run:
+        return "Ours: not run yet."
+    first, seeds = run[0], sorted({len(ours["seeds"]) for ours in run})
+    budget = first["budget"]
+    if seeds == [1]:
+        spread = "one seed, so no interval"
+    else:
+        count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        spread = f"{count} seeds, mean ± 95 % interval over seeds"
+    floors = sorted({f"{ours['floor']:.3f}" for ours in run})
+    floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by row,"
+    size = f"{budget['subset']} images" if budget["subset"] else "all images"
+    return (
+        f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({size}, "
+        f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "
+        f"batch {budget['batch']}), {spread}. "
+        f"Calling every pixel landslide scores {floor} landslide F1."
+    )
+
+
+def header(table: Table) -> list[tuple[str, str]]:
+    """Return the headings after the row's name: whose column it is, and its text."""
+    names = [table.columns[name] for name in table.metrics]
+    headings = [("reported", column.label) for column in names]
+    headings += [("reported", label) for label in table.extra.values()]
+    headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
+                 for column in names]  # fmt: skip
+    if table.task == "segmentation":
+        headings += [("ours", name) for name, *_ in LANDSLIDE]
+    if table.reference:
+        headings.append(("ours", f"F1 at 0.5 less that of {table.row(table.reference).label}"))
+    return [*headings, ("ours", "parameters"), ("ours", "seeds")]
+
+
+def label(row: dict[str, Any]) -> str:
+    """Return a row's name; one that nobody here runs says why."""
+    return str(row["label"]) + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
+
+
+def cells(table: Table, row: dict[str, Any]) -> list[str]:
+    """Return the cells of one row after its name, as text."""
+    ours, unsure = row["ours"], row["uncertain"]
+    columns = [table.columns[name] for name in table.metrics]
+    printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
+               for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
+    printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
+    mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
+    if table.task == "segmentation":
+        mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]
+    if table.reference:
+        mine.append(_difference(ours and ours["versus"]))
+    mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)
+    mine.append(str(len(ours["seeds"])) if ours else DASH)
+    return [*printed, *mine]
+
+
+def _difference(versus: dict[str, float] | None) -> str:
+    if versus is None:
+        return DASH
+    return f"{versus['difference']:+.3f} [{versus['low']:+.3f}, {versus['high']:+.3f}]"

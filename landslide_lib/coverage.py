@@ -1,0 +1,135 @@
+"""How often an interval holds the truth, measured where the truth is known. No torch.
+
+A 95 % interval is only worth its name if about 95 of 100 hold the truth. Each function here
+simulates a study many times, asks `landslide_lib.intervals` each time, and counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.intervals import interval, kendall, paired_bootstrap, tau
+from landslide_lib.scores import class_scores
+
+Counts = NDArray[np.int64]
+
+
+def of_interval(seeds: int, *, trials: int = 400, seed: int = 0) -> float:
+    """Return the share of `interval`s that hold the mean of normal scores.
+
+    Args:
+        seeds: Values an interval is made from.
+        trials: Simulated studies.
+        seed: Of the simulation.
+
+    >>> 0.9 < of_interval(3) < 0.99
+    True
+    """
+    draw = np.random.default_rng(seed)
+    held = 0
+    for values in draw.normal(0.7, 0.02, (trials, seeds)):
+        low, high = interval(list(values)) or (np.nan, np.nan)
+        held += low <= 0.7 <= high
+    return held / trials
+
+
+def study(
+    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float
+) -> tuple[Counts, Counts, list[str]]:
+    """Simulate two rows that are tested on the same tiles.
+
+    How much of a landslide is found depends on the scene, the same for both rows and a little
+    for each alone, on the tile, and on the training.
+
+    Args:
+        draw: Of all random numbers.
+        scenes: Test scenes.
+        tiles: Of each.
+        seeds: Of each row.
+        spread: Of the training, as a standard deviation on the scale of log odds.
+
+    Returns:
+        Counts (seeds, scenes * tiles, 4) of both rows, and the scene of each tile.
+    """
+    scene = np.arange(scenes).repeat(tiles)
+    size = draw.lognormal(5, 1, len(scene)) * np.exp(draw.normal(0, 0.5, scenes))[scene]
+    common = draw.normal(0, 0.8, scenes)[scene] + draw.normal(0, 0.5, len(scene))
+    rows = []
+    for skill in (1.3, 1.0):
+        own = draw.normal(0, 0.3, scenes)[scene]
+        odds = skill + common + own + draw.normal(0, spread, (seeds, 1))
+        found = 1 / (1 + np.exp(-(odds + draw.normal(0, 0.2, (seeds, len(scene))))))
+        tp = np.round(size * found)
+        fn, fp = np.round(size) - np.minimum(tp, np.round(size)), np.round(0.8 * size * (1 - found))
+        rows.append(np.stack([tp, fp, fn, np.full_like(tp, 10_000)], -1).astype(np.int64))
+    return rows[0], rows[1], [str(number) for number in scene]
+
+
+def of_bootstrap(
+    scenes: int,
+    seeds: int,
+    *,
+    tiles: int = 5,
+    spread: float = 0.2,
+    blocked: bool = True,
+    trials: int = 200,
+    seed: int = 0,
+) -> float:
+    """Return the share of `paired_bootstrap`s that hold the true difference of two rows.
+
+    The truth is the difference over very many scenes and trainings.
+
+    Args:
+        scenes: Test scenes of a study.
+        seeds: Of each row.
+        tiles: Of a scene.
+        spread: See `study`.
+        blocked: Tell the bootstrap which tiles are neighbours; else each stands for itself.
+        trials: Simulated studies.
+        seed: Of the simulation.
+    """
+    truth = _difference(spread)
+    draw = np.random.default_rng(seed)
+    held = 0
+    for trial in range(trials):
+        ours, base, names = study(draw, scenes, tiles, seeds, spread)
+        groups = names if blocked else [str(number) for number in range(len(names))]
+        found = paired_bootstrap(list(ours), list(base), groups, draws=400, seed=trial)
+        held += found["low"] <= truth <= found["high"]
+    return held / trials
+
+
+def _difference(spread: float) -> float:
+    draw = np.random.default_rng(1)
+    total = np.zeros((2, 4))
+    for _ in range(100):
+        ours, base, _ = study(draw, 1000, 1, 4, spread)
+        total += ours.sum((0, 1)), base.sum((0, 1))
+    better, worse = class_scores(total[:, 0], total[:, 1], total[:, 2])["f1"]
+    return float(better - worse)
+
+
+def of_kendall(
+    rows: int, seeds: int, *, noise: float = 0.3, trials: int = 200, seed: int = 0
+) -> float:
+    """Return the share of `kendall`'s intervals that hold the tau of the true row means.
+
+    Args:
+        rows: Of the table; their true means are normal with standard deviation 1.
+        seeds: Of each row.
+        noise: Standard deviation of a seed around its row's mean.
+        trials: Simulated tables.
+        seed: Of the simulation.
+    """
+    draw = np.random.default_rng(seed)
+    reported = list(range(rows))
+    held = 0
+    for trial in range(trials):
+        truth = draw.normal(0, 1, rows)
+        values = truth[:, None] + draw.normal(0, noise, (rows, seeds))
+        found = kendall(reported, values.tolist(), draws=400, seed=trial)
+        if found is None:
+            raise ValueError(f"{rows} rows with {seeds} seeds have no interval of tau")
+        held += found["low"] <= float(tau(reported, truth)) <= found["high"]
+    return held / trials

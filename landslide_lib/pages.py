@@ -1,0 +1,174 @@
+"""What the book's pages about the study itself show: reports, tables, runs. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import pandas as pd
+
+from landslide_lib import beside, chapters
+from landslide_lib import machine as here
+from landslide_lib.recipe import PROFILES, profile_of
+from landslide_lib.records import Record, Store
+from landslide_lib.render import html, plain, record_link
+from landslide_lib.reports import Report, reports, resolve
+from landslide_lib.reports import table as named
+
+
+def about(report: Report) -> str:
+    """Return what a report asked, how, what it says it found, and what to know, as Markdown."""
+    parts = [
+        f"{report.title}: {report.authors}. {report.venue}. {{cite:p}}`{report.cite}`",
+        f"**What was asked.** {report.asked}",
+        f"**On what.** {report.data}",
+        "**How.**\n\n" + _items(report.method),
+        "**What it says it found.**\n\n" + _items(report.found),
+    ]
+    if report.notes:
+        parts.append("**What its reader has to know.**\n\n" + _items(report.notes))
+    return "\n\n".join(parts)
+
+
+def facts(report: Report) -> str:
+    """Return the numbers that a report states outside its tables, as HTML."""
+    lines = [
+        {"what": fact.label, "as printed": f"{fact.value} {fact.unit}".strip(), "where": fact.where}
+        for fact in report.facts.values()
+    ]
+    return plain(pd.DataFrame(lines), name=f"{report.report}-facts",
+                 caption="What the report states outside its tables.")  # fmt: skip
+
+
+def table(name: str) -> str:
+    """Return a table beside the run of it with the most rows, its notes, and its chapter."""
+    chosen = named(name)
+    rows = beside.beside(chosen, Store())
+    shown = [html(chosen, rows)]
+    if chosen.notes:
+        shown.append("<ul>" + "".join(f"<li>{note}</li>" for note in chosen.notes) + "</ul>")
+    chapter = chapters.showing(name)
+    if chapter:
+        shown.append(f"<p>Its chapter: {_chapter(chapter)}.</p>")
+    return "\n".join(shown)
+
+
+def tables() -> str:
+    """Return an index of every table of every report, as HTML."""
+    store = Store()
+    lines = []
+    for report in reports().values():
+        for one in report.tables.values():
+            kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
+            anchor = one.name.replace("/", "-")
+            chapter = chapters.showing(one.name)
+            lines.append({
+                "table": f'<a href="{report.report}.html#{anchor}">{one.title}</a>',
+                "name": one.name,
+                "columns": ", ".join(one.columns[metric].label for metric in one.metrics),
+                "rows": sum(kinds.values()) - kinds["ours"],
+                "of them run": kinds["run"],
+                "derived": kinds["derived"],
+                "quoted": kinds["quoted"],
+                "published": ", ".join(f"{d} {p} ({n})"
+                                       for d, p, n in beside.known_runs(one, store)) or None,
+                "chapter": _chapter(chapter),
+            })  # fmt: skip
+    return plain(
+        pd.DataFrame(lines), name="tables", links=True,
+        caption="Every table of the reports. Rows of kind run can be run once their parts exist; "
+        "derived rows are computed from others, quoted rows are someone else's. Published: data, "
+        "profile and number of records.",
+    )  # fmt: skip
+
+
+def published() -> str:
+    """Return what is published of each table at which budget, on which machine, as HTML."""
+    store = Store()
+    lines = []
+    for report in reports().values():
+        for one in report.tables.values():
+            for dataset, profile, _ in beside.known_runs(one, store):
+                found = beside.records_of(one, store, dataset=dataset, profile_name=profile)
+                flat = [record for records in found.values() for record in records]
+                lines.append({
+                    "table": one.name,
+                    "data": dataset,
+                    "profile": profile,
+                    "rows": f"{sum(map(bool, found.values()))} of {len(one.runnable(dataset))}",
+                    "seeds": len({record.seed for record in flat}),
+                    "records": len(flat),
+                    "minutes": round(sum(map(_minutes, flat))),
+                    "device": ", ".join(sorted({record.device for record in flat})),
+                    "torch": ", ".join(sorted({record.versions["torch"] for record in flat})),
+                    "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
+                })  # fmt: skip
+    return plain(
+        pd.DataFrame(lines), name="published",
+        caption="What this book's numbers come from. Minutes are training, all records together.",
+    )  # fmt: skip
+
+
+def budgets() -> str:
+    """Return the profiles, as HTML."""
+    lines = [{"profile": name, **fields} for name, fields in PROFILES.items()]
+    return plain(pd.DataFrame(lines), name="profiles", caption="The named budgets.")
+
+
+def machine() -> str:
+    """Return what this book was built with, as HTML."""
+    commit, changed = here.commit()
+    facts = {"processor": here.processor(), "commit": commit[:7] + " (changed tree)" * changed,
+             **here.versions()}  # fmt: skip
+    frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
+    return plain(frame, name="machine", caption="What this book was built with.")
+
+
+def runs() -> str:
+    """Return every record with its origin, as HTML; an anchor a recipe and data."""
+    store = Store()
+    rows_of: dict[str, list[str]] = defaultdict(list)
+    for report in reports().values():
+        for one in report.tables.values():
+            for dataset, profile, _ in beside.known_runs(one, store):
+                for row in one.runnable(dataset):
+                    recipe = resolve(one, row, dataset=dataset, profile_name=profile)
+                    rows_of[recipe.hash].append(f"{one.name}, {row.label}")
+    lines, seen = [], set()
+    for record in sorted(store.all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
+        if not rows_of[record.hash] or record.stale:
+            continue
+        target = "" if record.run in seen else f' id="{record.run}"'
+        seen.add(record.run)
+        lines.append({
+            "row": f"<span{target}>{'; '.join(rows_of[record.hash])}</span>",
+            "data": record.recipe.dataset,
+            "profile": profile_of(record.recipe),
+            "seed": record.seed,
+            "landslide F1 at 0.5": _rounded(record.test.metrics["pooled"]["f1"]),
+            "at validation's threshold": _rounded(record.test_tuned.metrics["pooled"]["f1"]),
+            "threshold": record.test_tuned.threshold,
+            "test images": record.images["test"],
+            "device": f"{record.device}, {record.threads} thread(s)",
+            "minutes": round(_minutes(record), 1),
+            "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
+            "record": record_link(record.name, record.run),
+        })  # fmt: skip
+    return plain(pd.DataFrame(lines), name="runs", links=True,
+                 caption="Every record that a table of this book is made from.")  # fmt: skip
+
+
+def _items(lines: tuple[str, ...]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _chapter(name: str | None) -> str | None:
+    return f'<a href="../notebooks/{name}.html">{name}</a>' if name else None
+
+
+def _minutes(record: Record) -> float:
+    return record.seconds_per_epoch * len(record.history) / 60
+
+
+def _rounded(value: float | None) -> Any:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,216 @@
+"""Intervals agree with SciPy and say what they claim."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from landslide_lib import coverage
+from landslide_lib.intervals import interval, kendall, paired_bootstrap, tau
+from landslide_lib.scores import scores
+
+# --- intervals ---------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9), st.sampled_from([0.8, 0.95]))
+def test_the_interval_over_seeds_is_students(values, level):
+    assume(np.std(values) > 1e-6)
+    expected = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
+    assert interval(values, level) == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_seed_has_no_interval_and_equal_seeds_have_one_of_no_width():
+    assert interval([]) is None
+    assert interval([0.7]) is None
+    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+
+
+def scenes(draw: np.random.Generator, count: int, tiles: int = 4) -> tuple[np.ndarray, ...]:
+    """Simulate two rows on scenes whose tiles are alike: a hard scene is hard for each tile.
+
+    Returns:
+        Counts of the better row and of the base (count * tiles, 4), and the scene of each.
+    """
+    size = draw.integers(20, 200, count).repeat(tiles)
+    skill = draw.beta(6, 3, count).repeat(tiles)
+    gain = draw.normal(0.05, 0.08, count).repeat(tiles)
+    rows = []
+    for share in (skill + gain, skill):
+        hit = draw.binomial(size, share.clip(0, 1))
+        rows.append(np.stack([hit, size - hit, size - hit, 400 - 2 * size + hit], 1))
+    return *rows, np.arange(count).repeat(tiles).astype(str)
+
+
+def pooled(counts: np.ndarray) -> float:
+    return scores(counts)["pooled"]["f1"]
+
+
+def test_a_row_does_not_differ_from_itself():
+    better, _, blocks = scenes(np.random.default_rng(0), 30)
+    found = paired_bootstrap([better], [better], blocks)
+    assert found == {"difference": 0, "low": 0, "high": 0, "images": 0, "seeds": 0}
+
+
+def test_the_difference_is_that_of_the_pooled_f1_of_all_seeds_together():
+    draw = np.random.default_rng(1)
+    (a, base, blocks), (b, _, _) = scenes(draw, 30), scenes(draw, 30)
+    found = paired_bootstrap([a, b], [base], blocks)
+    expected = pooled(np.concatenate([a, b])) - pooled(base)
+    assert found["difference"] == pytest.approx(expected, abs=1e-12)
+    assert found["low"] <= found["difference"] <= found["high"]
+
+
+def test_exchanging_the_rows_turns_the_interval_round():
+    better, base, blocks = scenes(np.random.default_rng(2), 30)
+    there = paired_bootstrap([better], [base], blocks)
+    back = paired_bootstrap([base], [better], blocks)
+    assert back["difference"] == -there["difference"]
+    assert (back["low"], back["high"]) == pytest.approx((-there["high"], -there["low"]), abs=1e-12)
+
+
+def test_the_same_seed_draws_the_same_and_the_names_of_scenes_do_not_matter():
+    better, base, blocks = scenes(np.random.default_rng(3), 30)
+    first = paired_bootstrap([better], [base], blocks, seed=4)
+    renamed = [f"{int(name):04}" for name in blocks]
+    order = np.argsort(renamed, kind="stable")
+    assert paired_bootstrap([better], [base], blocks, seed=4) == first
+    assert paired_bootstrap([better], [base], blocks, seed=5) != first
+    again = paired_bootstrap([better[order]], [base[order]], np.array(renamed)[order], seed=4)
+    assert again["difference"] == first["difference"]
+
+
+def test_pairing_leaves_out_what_is_hard_for_both_rows():
+    """Unpaired, the interval of the difference would be much wider."""
+    better, base, blocks = scenes(np.random.default_rng(6), 60)
+    paired = paired_bootstrap([better], [base], blocks)
+    other = np.random.default_rng(0).permutation(60)[:, None] * 4 + np.arange(4)
+    unpaired = paired_bootstrap([better], [base[other.ravel()]], blocks)
+    assert paired["high"] - paired["low"] < 0.8 * (unpaired["high"] - unpaired["low"])
+
+
+def test_rows_that_were_tested_on_other_images_are_refused():
+    better, base, blocks = scenes(np.random.default_rng(0), 5)
+    with pytest.raises(ValueError, match="both rows need the same test images"):
+        paired_bootstrap([better], [base[:-1]], blocks)
+    with pytest.raises(ValueError, match="20 test images, 19"):
+        paired_bootstrap([better], [base], blocks[:-1])
+
+
+# --- the order of rows -------------------------------------------------------------------
+
+REPORTED = [0.68, 0.683, 0.677, 0.682, 0.662, 0.646, 0.646]  # with a tie
+
+
+def test_tau_is_scipys_of_the_means_over_seeds():
+    draw = np.random.default_rng(0)
+    rows = draw.random((len(REPORTED), 3))
+    found = kendall(REPORTED, rows.tolist(), draws=50)
+    assert found["tau"] == pytest.approx(stats.kendalltau(REPORTED, rows.mean(1)).statistic)
+    assert -1 <= found["low"] <= found["tau"] <= found["high"] <= 1
+
+
+def test_the_same_order_with_seeds_that_agree_is_certain_and_one_that_they_leave_open_is_not():
+    order = list(range(6))
+    sure = kendall(order, [[10**4 * i, 10**4 * i + 1] for i in order], draws=50)
+    assert sure == pytest.approx({"tau": 1, "low": 1, "high": 1})
+    reverse = kendall(order, [[-(10**4) * i, 1 - 10**4 * i] for i in order], draws=50)
+    assert reverse == pytest.approx({"tau": -1, "low": -1, "high": -1})
+    unsure = kendall(order, [[i, i + 5, i - 5] for i in order], draws=200)
+    assert unsure["tau"] == pytest.approx(1)
+    assert unsure["low"] < 0.5
+
+
+def test_too_few_rows_or_one_seed_have_no_tau():
+    two = [[0.1, 0.2]]
+    assert kendall(REPORTED[:4], two * 4) is None
+    assert kendall(REPORTED[:5], two * 4 + [[0.3]]) is None
+    assert kendall(REPORTED[:5], [[0.1 * i, 0.2] for i in range(5)], draws=5) is not None
+
+
+def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
+    generator = np.random.default_rng(0)
+    better, base, blocks = scenes(generator, 40)
+    shift = np.zeros_like(np.asarray(base))
+    shift[:, 0] += 30
+    agree = paired_bootstrap([better, better], [base, base], blocks)
+    disagree = paired_bootstrap([better, np.asarray(better) + shift], [base, base], blocks)
+    assert disagree["high"] - disagree["low"] > agree["high"] - agree["low"]
+
+
+def test_tiles_of_one_scene_leave_nothing_to_draw_from():
+    better, base, blocks = scenes(np.random.default_rng(0), 5)
+    with pytest.raises(ValueError, match="all test images are of one scene"):
+        paired_bootstrap([better], [base], ["here"] * len(blocks))
+
+
+def test_without_spread_over_images_the_interval_is_welchs_t_test_of_the_seeds():
+    """All tiles alike: what is left open is the training alone, and SciPy knows that case."""
+    draw = np.random.default_rng(5)
+    rows = []
+    for skill in (600, 500):
+        tp = draw.integers(skill, skill + 60, 4)
+        seeds = np.stack([tp, 1000 - tp, 1000 - tp, np.full(4, 9000)], 1)
+        rows.append([np.repeat(counts[None], 6, 0) for counts in seeds])
+    found = paired_bootstrap(rows[0], rows[1], list("abcdef"))
+    f1 = [[scores(counts)["pooled"]["f1"] for counts in row] for row in rows]
+    low, high = stats.ttest_ind(*f1, equal_var=False).confidence_interval(0.95)
+    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-3)
+    assert found["images"] == pytest.approx(0, abs=1e-12)
+
+
+def test_with_one_seed_the_interval_is_that_of_scipys_bootstrap_over_scenes():
+    better, base, blocks = scenes(np.random.default_rng(8), 80)
+    found = paired_bootstrap([better], [base], blocks, draws=4000)
+    sums = [np.add.reduceat(counts, np.arange(0, len(counts), 4)) for counts in (better, base)]
+
+    def difference(index, axis=-1):
+        a, b = (side[index.astype(int)].sum(-2) for side in sums)
+        return 2 * a[..., 0] / (2 * a[..., 0] + a[..., 1] + a[..., 2]) - 2 * b[..., 0] / (
+            2 * b[..., 0] + b[..., 1] + b[..., 2]
+        )
+
+    theirs = stats.bootstrap((np.arange(80),), difference, n_resamples=4000, vectorized=True,
+                             method="percentile", rng=np.random.default_rng(0))  # fmt: skip
+    assert found["images"] == pytest.approx(theirs.standard_error, rel=0.06)
+    reach = (theirs.confidence_interval.high - theirs.confidence_interval.low) / 2
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(reach, rel=0.1)
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=5, max_size=9).filter(lambda x: len(set(x)) > 1), st.data()
+)
+def test_tau_of_many_lines_is_scipys_of_each_ties_included(reported, data):
+    numbers = st.lists(st.integers(0, 6), min_size=len(reported), max_size=len(reported))
+    lines = data.draw(st.lists(numbers.filter(lambda x: len(set(x)) > 1), min_size=1, max_size=4))
+    expected = [stats.kendalltau(reported, line).statistic for line in lines]
+    assert tau(reported, lines) == pytest.approx(expected, abs=1e-12)
+
+
+# --- coverage: a band in which a true 95 % falls with probability 0.999 -------------------
+
+
+def holds(share: float, trials: int, level: float = 0.95) -> bool:
+    low, high = stats.binom.interval(0.999, trials, level)
+    return low <= share * trials <= high
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_over_seeds_covers_as_often_as_it_says(seeds):
+    assert holds(coverage.of_interval(seeds, trials=600), 600)
+
+
+@pytest.mark.parametrize(("scenes", "seeds"), [(10, 3), (40, 3), (40, 5)])
+def test_the_paired_bootstrap_covers_as_often_as_it_says(scenes, seeds):
+    assert holds(coverage.of_bootstrap(scenes, seeds, trials=150), 150)
+
+
+def test_a_bootstrap_that_ignores_scenes_covers_less_often():
+    calm = {"tiles": 10, "spread": 0.01, "trials": 150}
+    assert holds(coverage.of_bootstrap(20, 3, **calm), 150)
+    assert not holds(coverage.of_bootstrap(20, 3, blocked=False, **calm), 150)
+
+
+@pytest.mark.parametrize("rows", [5, 8])
+def test_the_interval_of_tau_covers_as_often_as_it_says(rows):
+    assert coverage.of_kendall(rows, 3, trials=150) > 0.9
