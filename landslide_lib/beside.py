@@ -89,13 +89,14 @@ def beside(
         seeds: Only these; None takes all there are.
 
     Returns:
-        A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `ours`. `ours` is None
-        where nothing was run, else `run` (recipe and data), `dataset`, `budget`, `seeds`,
-        `parameters`, `floor` (F1 of calling all landslide), `images`, `metrics` and `tuned`
-        (`{convention: {score: {mean, low, high, values}}}` at threshold 0.5 and at the one best on validation
-        images; `low` and `high` are the 95 % interval over seeds, None for one seed),
-        `thresholds`, `versus` (the paired bootstrap against the table's reference row, or
-        None), `seconds_per_epoch`, `device` and `records` (file names).
+        A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `added` (a row of ours)
+        and `ours`, which is None where nothing was run, else `run` (recipe and data),
+        `dataset`, `budget`, `seeds`, `parameters`, `floor` (F1 of calling all landslide),
+        `images`, `metrics` and `tuned` (`{convention: {score: {mean, low, high, values}}}` at
+        threshold 0.5 and at the one best on validation images; `low` and `high` are the 95 %
+        interval over seeds, None for one seed), `thresholds`, `versus` (the paired bootstrap
+        against the table's reference row, or None), `seconds_per_epoch`, `device` and
+        `records` (file names).
     """
     if dataset is None or profile_name is None:
         runs = [run for run in known_runs(table, store, smoke=profile_name == "smoke")
