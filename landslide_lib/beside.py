@@ -190,9 +190,9 @@ def agreement(
         See `intervals.kendall`; None for fewer than five rows that were run.
     """
     what = table.columns[column]
-    run = [
-        row for row in rows if row["ours"] and row["kind"] == "run" and column in row["reported"]
-    ]
+    # A cell such as `<0.0010` is printed, and no number to rank by.
+    run = [row for row in rows if row["ours"] and row["kind"] == "run"
+           and isinstance(row["reported"].get(column), float)]  # fmt: skip
     values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
     if any(value is None for row in values for value in row):
         return None

@@ -25,8 +25,8 @@ class Row(_Strict):
         id: Unique in its table.
         label: As printed.
         kind: `run` has a `change`, a partial recipe, once its parts exist; `derived` is
-            computed from the records of the rows in `source` (`from` in the file); `quoted`
-            is someone else's result.
+            computed from the records of the rows in `source` (`from` in the file: a row of
+            the table, or `table/row` of the report); `quoted` is someone else's result.
         reported: Cells as printed, by column.
         uncertain: Columns whose cell is a reading of a garbled print.
         ours: The report has no such row.
@@ -133,7 +133,7 @@ class Table(_Strict):
         for row in self.rows:
             if not columns >= set(row.reported):
                 raise ValueError(f"{self.name}, row {row.id}: reports a column that is not listed")
-            if not set(ids) >= set(row.source):
+            if not set(ids) >= {name for name in row.source if "/" not in name}:
                 raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
         return self
 
@@ -206,6 +206,15 @@ class Report(_Strict):
             for name, table in given["tables"].items()
         }
         return {**given, "tables": tables}
+
+    @model_validator(mode="after")
+    def _sources_are_here(self) -> Report:
+        known = {f"{name}/{row.id}" for name, table in self.tables.items() for row in table.rows}
+        for table in self.tables.values():
+            for row in table.rows:
+                if not known >= {name for name in row.source if "/" in name}:
+                    raise ValueError(f"{table.name}, row {row.id}: derived from a row not here")
+        return self
 
 
 @cache

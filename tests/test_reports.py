@@ -1,7 +1,5 @@
 """The transcribed reports: every row can become a recipe, and what is wrong in a file is named."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -9,7 +7,6 @@ from landslide_lib import reports
 from landslide_lib.recipe import PROFILES, RecipeError
 
 ALL = [table for report in reports.reports().values() for table in report.tables.values()]
-SHARED = Path(__file__).parent.parent.parent / "shared" / "reports"
 
 
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
@@ -27,16 +24,6 @@ def test_the_reference_row_of_a_table_is_one_of_its_rows(table):
     assert table.reference is None or table.row(table.reference).kind == "run"
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the source text is not part of the repository")
-@pytest.mark.parametrize("name", ["raunet/baseline", "raunet/losses", "raunet/losses-combined"])
-def test_every_printed_score_stands_in_the_source_text(name):
-    text = (SHARED / "raunet-ablation.md").read_text()
-    for row in reports.table(name).rows:
-        for column in reports.table(name).metrics:
-            if column in row.reported:
-                assert f"{row.reported[column]:.4f}" in text
-
-
 def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():
     single, combined = reports.table("raunet/losses"), reports.table("raunet/losses-combined")
     for name in ("iou", "focal"):
@@ -46,6 +33,12 @@ def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():
         assert one.hash == other.hash
     hashes = {reports.resolve(single, row).hash for row in single.runnable()}
     assert len(hashes) == len(single.runnable())
+
+
+def test_the_base_of_the_bands_is_the_sum_of_losses_that_was_chosen():
+    bands, combined = reports.table("raunet/bands"), reports.table("raunet/losses-combined")
+    one = reports.resolve(bands, bands.row("14"), profile_name="cpu")
+    assert one.hash == reports.resolve(combined, combined.row("focal-iou"), profile_name="cpu").hash
 
 
 def test_cross_entropy_is_the_baseline():
@@ -82,6 +75,7 @@ def write(folder, change):
     change(table)
     report = {
         "report": "r", "title": "R", "authors": "X", "venue": "V", "cite": "x", "data": "d",
+        "asked": "Why?", "method": ["So."], "found": ["That."],
         "columns": {"f1": {"label": "F1", "convention": "pooled", "score": "f1"}},
         "tables": {"t": table},
     }  # fmt: skip
@@ -98,6 +92,7 @@ def write(folder, change):
         (lambda t: t["rows"][0].update(uncertain=["iou"]), "not reported"),
         (lambda t: t["rows"][0].update(kind="guess"), "kind"),
         (lambda t: t["rows"][1].update({"kind": "derived", "from": ["c"]}), "not here"),
+        (lambda t: t["rows"][1].update({"kind": "derived", "from": ["u/a"]}), "not here"),
         (lambda t: t.update(metrics=["f2"]), "nothing says what"),
         (lambda t: t.update(colour="red"), "colour"),
     ],
@@ -114,3 +109,9 @@ def test_a_sound_transcription_is_read_with_full_names(tmp_path):
     assert [row.id for row in table.runnable()] == ["a"]
     with pytest.raises(ValueError, match="quoted"):
         reports.resolve(table, table.row("b"))
+
+
+def test_a_derived_row_may_name_a_row_of_another_table_of_its_report(tmp_path):
+    change = {"kind": "derived", "from": ["t/a"]}
+    table = write(tmp_path, lambda t: t["rows"][1].update(change))["r"].tables["t"]
+    assert table.row("b").source == ("t/a",)
