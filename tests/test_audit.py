@@ -1,0 +1,282 @@
+"""What a printed pair of scores can mean: true pairs are admitted, impossible ones refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landslide_lib import audit, plots_metrics, reports, scores
+
+PIXELS = [
+    found
+    for report in reports.reports().values()
+    for table in report.tables.values()
+    for found in audit.audit_table(table)
+    if "readings" in found
+]
+ERRORS = st.integers(0, 2**14)
+COUNTS = st.tuples(st.integers(1, 2**14), ERRORS, ERRORS, st.integers(1, 2**20))
+
+
+def names(found):
+    """Of the readings that are admitted."""
+    return {name for name, reading in found.items() if reading}
+
+
+def inside(value, interval):
+    return interval[0] - 1e-12 <= value <= interval[1] + 1e-12
+
+
+@given(COUNTS, st.sampled_from([2, 3, 4]))
+def test_averages_over_two_classes_are_solved_back_to_the_classes(counts, digits):
+    tp, fp, fn, tn = counts
+    exact = scores.scores([counts])["two_class"]
+    found = audit.readings(round(exact["f1"], digits), round(exact["iou"], digits), digits=digits)[
+        "two_class"
+    ]
+    # Which is called landslide is a matter of naming where the background is the rarer one.
+    low, high = sorted([2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)])
+    assert inside(low, found.f1)
+    assert inside(high, found.background_f1)
+    assert inside(low / (2 - low), found.iou)
+    if tn >= tp:
+        assert inside((tp + fn) / sum(counts), found.share)
+
+
+@given(COUNTS)
+def test_the_solved_interval_is_no_wider_than_rounding_makes_it(counts):
+    """Against a search over all pairs of classes whose averages round to the printed ones."""
+    exact = scores.scores([counts])["two_class"]
+    f1, miou = round(exact["f1"], 2), round(exact["iou"], 2)
+    found = audit.readings(f1, miou, digits=2)["two_class"]
+    a, b = np.meshgrid(np.linspace(0, 1, 501), np.linspace(0, 1, 501), indexing="ij")
+    fits = (
+        (abs((a + b) / 2 - f1) <= 0.005)
+        & (abs((a / (2 - a) + b / (2 - b)) / 2 - miou) <= 0.005)
+        & (b >= a)
+    )
+    if fits.any():
+        assert found.f1[0] <= a[fits].min() + 1e-9
+        assert found.f1[1] >= a[fits].max() - 1e-9
+        assert found.background_f1[0] <= b[fits].min() + 1e-9
+        assert found.background_f1[1] >= b[fits].max() - 1e-9
+    if fits.sum() > 20:  # a thin sliver can lie between the points of the grid
+        assert found.f1[0] > a[fits].min() - 0.05
+        assert found.background_f1[1] < b[fits].max() + 0.05
+
+
+@given(COUNTS)
+def test_scores_of_one_class_are_admitted_as_pooled(counts):
+    exact = scores.scores([counts])
+    f1, iou = exact["pooled"]["f1"], exact["pooled"]["iou"]
+    found = audit.readings(round(f1, 4), round(iou, 4))["pooled"]
+    assert inside(f1, found.f1)
+    assert inside(iou, found.iou)
+
+
+@given(COUNTS)
+def test_one_class_beside_both_is_admitted_as_mixed(counts):
+    tp, fp, fn, tn = counts
+    exact = scores.scores([counts])
+    background, share = 2 * tn / (2 * tn + fp + fn), (tp + fn) / sum(counts)
+    for name, ours, theirs in (
+        ("mixed_f1", "pooled", "two_class"),
+        ("mixed_iou", "two_class", "pooled"),
+    ):
+        found = audit.readings(round(exact[ours]["f1"], 4), round(exact[theirs]["iou"], 4))[name]
+        assert inside(exact["pooled"]["f1"], found.f1)
+        assert inside(background, found.background_f1)
+        assert inside(share, found.share)
+
+
+@given(st.lists(COUNTS, min_size=1, max_size=9), st.integers(0, 9))
+def test_means_over_images_are_admitted_with_or_without_the_empty_ones(images, empty):
+    left_out = scores.scores([*images, *[(0, 0, 0, 9)] * empty])["per_image"]
+    one_each = {k: (v * len(images) + empty) / (len(images) + empty) for k, v in left_out.items()}
+    for exact in (left_out, one_each):
+        found = audit.readings(round(exact["f1"], 4), round(exact["iou"], 4))["per_image"]
+        assert inside(exact["f1"], found.f1)
+        assert inside(exact["iou"], found.iou)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_what_averages_over_two_classes_could_be_means_over_images_too(f1, miou):
+    """So that reading alone is weak evidence; the other way round it does not hold."""
+    found = names(audit.readings(f1, miou))
+    assert "two_class" not in found or "per_image" in found
+    assert "pooled" not in found or "two_class" in found
+
+
+@pytest.mark.parametrize(("f1", "miou"), [(0.6, 0.7), (0.3, 0.9), (0.9, 0.5), (0.02, 0.5)])
+def test_a_pair_that_breaks_the_convex_hull_is_no_average_of_any_kind(f1, miou):
+    assert not names(audit.readings(f1, miou)) & {"pooled", "two_class", "per_image"}
+
+
+def test_two_classes_cannot_lie_further_apart_than_zero_and_one():
+    assert "two_class" in names(audit.readings(0.5, 0.5))
+    assert names(audit.readings(0.5, 0.49, digits=2)) >= {"two_class", "per_image"}
+    assert "two_class" not in names(audit.readings(0.6, 0.58))
+    assert "per_image" in names(audit.readings(0.6, 0.58))
+
+
+def test_a_reading_that_needs_another_share_of_landslide_is_refused():
+    counts = [900, 300, 300, 98500]
+    exact = scores.scores([counts])["two_class"]
+    pair = round(exact["f1"], 4), round(exact["iou"], 4)
+    assert "two_class" in names(audit.readings(*pair, share=(0.012, 0.012)))
+    assert "two_class" not in names(audit.readings(*pair, share=(0.2, 0.3)))
+
+
+def test_percent_and_fractions_say_the_same():
+    assert audit.readings(67.83, 60.01, digits=2, scale=100).keys() == set(audit.READINGS)
+    for name, reading in audit.readings(67.83, 60.01, digits=2, scale=100).items():
+        other = audit.readings(0.6783, 0.6001)[name]
+        assert (reading is None) == (other is None)
+        if reading:
+            assert reading.f1 == pytest.approx(other.f1)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: audit.readings(67.83, 60.01), "scale=100"),
+        (lambda: audit.readings(-0.1, 0.5), r"outside 0\.\.1"),
+        (lambda: audit.readings(0.5, float("nan")), "outside"),
+        (lambda: audit.readings("many", 0.5), "not a number"),
+        (lambda: audit.readings(0.5, 0.4, share=(0.4, 0.2)), "share"),
+        (lambda: audit.readings(0.5, 0.4, share=(2.31, 2.31)), "share"),
+        (lambda: audit.confusion(-1, 0, 0, 1), "confusion matrix"),
+        (lambda: audit.folds([0.5]), "needs two"),
+        (lambda: audit.folds([50.0, 60.0]), "scale=100"),
+        (lambda: audit.background_f1(0.5, 2.31), "share"),
+        (lambda: audit.background_f1([0.0, 0.5], 0.1), "landslide_f1"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
+def test_average_precision_over_ten_thresholds_keeps_its_bounds(values):
+    falling = sorted(values, reverse=True)  # a stricter threshold finds no more
+    mean, first = (audit.bounds(round(x, 4)) for x in (float(np.mean(falling)), falling[0]))
+    sound, ratio = audit.boxes(mean, first)
+    assert sound
+    if falling[0] > 0:
+        assert inside(float(np.mean(falling)) / falling[0], ratio)
+
+
+@pytest.mark.parametrize(("mean", "first"), [("0.4000", "0.3000"), ("0.0100", "0.3000")])
+def test_average_precision_outside_its_bounds_is_noticed(mean, first):
+    assert not audit.boxes(audit.bounds(mean), audit.bounds(first))[0]
+
+
+def test_a_score_printed_as_less_than_is_a_bound():
+    assert audit.bounds("<0.0010") == (0.0, 0.001)
+    assert audit.boxes(audit.bounds("<0.0010"), audit.bounds("<0.0100"))[0]
+    assert not audit.boxes(audit.bounds("<0.0010"), audit.bounds("0.0300"))[0]
+
+
+@given(COUNTS)
+def test_a_confusion_matrix_is_read_in_three_ways(counts):
+    tp, fp, fn, tn = counts
+    ways = audit.confusion(tn, fp, fn, tp)
+    given, turned, other = (ways[k] for k in ("as printed", "axes transposed", "labels exchanged"))
+    assert given["f1"] == turned["f1"] == scores.scores([counts])["pooled"]["f1"]
+    assert (given["precision"], given["recall"]) == (turned["recall"], turned["precision"])
+    assert given["positives"] == tp + fn
+    assert given["positives"] + other["positives"] == given["images"]
+    both = (given["f1"] + other["f1"]) / 2
+    assert both == pytest.approx(scores.scores([counts])["two_class"]["f1"])
+    low, high = audit.f1_from((given["precision"],) * 2, (given["recall"],) * 2)
+    assert low == high == pytest.approx(given["f1"])
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_the_spread_of_rounded_folds_holds_that_of_the_true_ones(values):
+    found = audit.folds([round(value, 2) for value in values], digits=2)
+    assert inside(np.mean(values), found["mean"])
+    assert inside(np.std(values), found["population"])
+    assert inside(np.std(values, ddof=1), found["sample"])
+
+
+@given(COUNTS)
+def test_the_background_that_comes_with_a_landslide_f1_holds_the_true_one(counts):
+    tp, fp, fn, tn = counts
+    low, high = audit.background_f1(2 * tp / (2 * tp + fp + fn), (tp + fn) / sum(counts))
+    assert inside(2 * tn / (2 * tn + fp + fn), (float(low), float(high)))
+
+
+def test_a_table_without_pairs_has_nothing_to_audit():
+    assert audit.audit_table(reports.table("raunet/leaderboard")) == []
+
+
+def test_a_cell_that_is_no_score_is_named_with_table_and_row():
+    table = reports.table("raunet/losses")
+    row = table.rows[0].model_copy(update={"reported": {"f1": 67.83, "miou": 0.6}})
+    with pytest.raises(ValueError, match=rf"raunet/losses, row {row.id}.*scale=100"):
+        audit.audit_table(table.model_copy(update={"rows": (row,)}))
+
+
+# What the reports print.
+
+
+def fold_share():
+    """The share of landslide in a fold is at most that of all patches times their number."""
+    facts = reports.reports()["raunet"].facts
+    return 0.0, facts["landslide"].value / 100 * facts["images"].value / facts["test_split"].value
+
+
+def test_every_row_but_closing_keeps_the_bound_of_means_over_images():
+    breaks = [(row["table"], row["id"]) for row in PIXELS if not row["readings"]["per_image"]]
+    assert breaks == [("raunet/post-processing", "closing")]
+
+
+def test_no_row_is_pooled_over_the_landslide_pixels():
+    assert not [row["id"] for row in PIXELS if row["readings"]["pooled"]]
+
+
+def test_with_the_share_of_landslide_two_readings_are_left_and_closing_fits_when_swapped():
+    for table in reports.reports()["raunet"].tables.values():
+        for row in audit.audit_table(table, share=fold_share()):
+            if row["id"] == "closing":
+                assert row["admitted"] == []
+                assert row["swapped"] == ["two_class", "per_image"]
+            else:
+                assert row["admitted"] == ["two_class", "per_image"]
+                assert row["swapped"] == []
+                assert row["readings"]["two_class"].f1[1] < row["f1"]
+
+
+def test_the_detection_tables_keep_the_bounds_of_average_precision():
+    if "detection" in reports.reports():
+        for table in reports.reports()["detection"].tables.values():
+            rows = audit.audit_table(table)
+            assert rows
+            assert all(row["sound"] for row in rows)
+
+
+# Figures.
+
+
+def test_the_figures_carry_the_numbers_that_they_draw():
+    rows = audit.audit_table(reports.table("raunet/post-processing"), share=fold_share())
+    drawn = plots_metrics.plane(rows).data
+    assert list(drawn["f1"]) == [row["f1"] for row in rows]
+    assert list(drawn["label"][drawn["admitted"] == ""]) == [
+        row["label"] for row in rows if not row["admitted"]
+    ]
+    needed = {row["id"]: row["readings"]["two_class"].share for row in rows if row["admitted"]}
+    drawn = plots_metrics.shares(needed, 0.02).data
+    assert (
+        dict(zip(drawn["row"], zip(drawn["low"], drawn["high"], strict=True), strict=True))
+        == needed
+    )
+
+
+def test_the_band_of_the_average_over_both_starts_near_one_half_for_a_rare_landslide():
+    drawn = plots_metrics.inflation({"rare": 0.01, "half": 0.5}).data
+    assert (drawn["two_class_low"] <= drawn["two_class_high"]).all()
+    rare = drawn[(drawn["of"] == "rare") & (drawn["landslide_f1"] > 0.3)]
+    assert (rare["two_class_low"] > (1 + rare["landslide_f1"]) / 2 - 0.05).all()
