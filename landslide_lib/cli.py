@@ -305,14 +305,12 @@ def describe(
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,
 ) -> None:
-    """Print the statistics of a dataset as JSON: bands, imbalance, areas."""
+    """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files."""
     import json
 
-    from landslide_lib import datasets
     from landslide_lib.datasets import statistics
 
-    packed = datasets.load(datasets.get(name), image_size, root=data_root, skip_bad=skip_bad)
-    facts = statistics.describe(packed)
+    facts = statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad)
     typer.echo(json.dumps(facts, indent=1))
     if publish:
         typer.echo(statistics.publish(facts), err=True)

@@ -31,7 +31,7 @@ class RecipeError(ValueError):
 class Recipe(Part):
     """A frozen description of one run. The seed stands beside it, not in it."""
 
-    dataset: Literal["synthetic", "bijie", "landslide4sense"]
+    dataset: Literal["synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav"]
     task: Literal["segmentation"] = knob("segmentation")
     bands: tuple[str, ...] = knob((), description="by name and in order; () is all of them")
     split: Split = knob(Split())

@@ -32,7 +32,7 @@ REFUSED = [
     # change, and what the message has to name: the key, the value, what is allowed
     ({"epoch": 5}, "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Recipe.model_fields))),
     ({"focal": {"gamma": 2}}, "focal = {'gamma': 2}: unknown key; allowed: augmentation, bands"),
-    ({"dataset": 5}, "dataset = 5: input should be 'synthetic', 'bijie' or"),
+    ({"dataset": 5}, "dataset = 5: input should be 'synthetic', 'bijie', 'landslide4sense'"),
     ({"task": "regression"}, "task = 'regression': input should be"),
     ({"model": "unett"}, "model = 'unett': input should be"),
     ({"epochs": 0}, "epochs = 0: input should be greater than or equal to 1"),

@@ -11,14 +11,18 @@ from landslide_lib.datasets.base import (
 )
 from landslide_lib.datasets.bijie import Bijie
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
+from landslide_lib.datasets.landslide4sense_boxes import Landslide4SenseBoxes
 from landslide_lib.datasets.pack import Packed, Verdict, load, verify
 from landslide_lib.datasets.synthetic import Synthetic
+from landslide_lib.datasets.uav import UAV
 from landslide_lib.paths import cache_root, data_root
 
 DATASETS: dict[str, Dataset] = {
     "synthetic": Synthetic(),
     "bijie": Bijie(),
     "landslide4sense": Landslide4Sense(),
+    "landslide4sense-boxes": Landslide4SenseBoxes(),
+    "uav": UAV(),
 }
 
 __all__ = [

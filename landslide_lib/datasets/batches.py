@@ -52,18 +52,21 @@ class Batches:
         batch: Images a batch; a training epoch drops the images that do not fill one.
         means: (C, 1, 1), from `band_means`.
         bands: By name, () for all.
-        device: Where batches are made; the images are moved there once if at most half of
-            its free memory is taken by them.
+        device: Where batches are made; the images are normalised and kept there if at most
+            half of its free memory is taken by them.
         seed: None keeps the order and every image (validation, test); a number shuffles.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
         rank: Of this process among `world`, which share the batches of an epoch.
         world: How many processes train together.
+        dtype: Of images and masks. They are divided in float32 and rounded to it, so that half
+            as many bytes are moved in float16.
 
     Raises:
-        ValueError: There is no such band, or there are fewer images to train on than processes.
+        ValueError: There is no such band, there are fewer images to train on than processes,
+            or the dtype is no floating one.
 
     Yields:
-        Images (B, C, S, S) float32 in channels_last, masks (B, 1, S, S) float32 in {0, 1}.
+        Images (B, C, S, S) in channels_last, masks (B, 1, S, S) in {0, 1}, both of `dtype`.
     """
 
     def __init__(
@@ -79,7 +82,10 @@ class Batches:
         augment: Augment | None = None,
         rank: int = 0,
         world: int = 1,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype {dtype} holds no fractions; use float32, float16 or bfloat16")
         self.batch, self.seed, self.augment = batch, seed, augment
         self.rank, self.world, self.epoch = rank, world, 0
         self.device = torch.device(device)
@@ -88,12 +94,11 @@ class Batches:
         self.packed, self.indices = packed, indices
         if seed is not None and len(indices) < world:
             raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
+        self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
-        size = packed.images[0].nbytes * len(indices)
+        size = len(indices) * (len(self.columns) + 1) * packed.masks[0].size * dtype.itemsize
         if size < _free(self.device) / 2:
-            images = np.ascontiguousarray(packed.images[indices][:, self.columns])
-            masks = torch.from_numpy(np.ascontiguousarray(packed.masks[indices]))
-            self.resident = torch.from_numpy(images).to(self.device), masks.to(self.device)
+            self.resident = self._keep()
 
     def __len__(self) -> int:
         """Batches of this process in an epoch."""
@@ -116,20 +121,37 @@ class Batches:
             order = order[self.rank :: self.world]
         for step in range(len(self)):
             images, masks = self._gather(order[step * self.batch : (step + 1) * self.batch])
-            images = images.float().div_(self.means)
-            masks = masks[:, None].float()
             if self.augment is not None:
                 images, masks = self.augment(images, masks, generator)
             yield images.contiguous(memory_format=torch.channels_last), masks
 
     def _gather(self, places: Indices) -> tuple[Tensor, Tensor]:
-        if self.resident is not None:
-            chosen = torch.from_numpy(places).to(self.device)
-            return self.resident[0][chosen], self.resident[1][chosen]
-        rows = self.indices[places]
-        images = torch.from_numpy(self.packed.images[rows][:, self.columns])
-        masks = torch.from_numpy(self.packed.masks[rows])
-        return images.to(self.device), masks.to(self.device)
+        if self.resident is None:
+            return self._read(self.indices[places])
+        chosen = torch.from_numpy(places).to(self.device)
+        images, masks = (kept.index_select(0, chosen) for kept in self.resident)
+        return images.permute(0, 3, 1, 2), masks
+
+    def _keep(self) -> tuple[Tensor, Tensor]:
+        """Return all images (N, S, S, C) and masks (N, 1, S, S), ready to be handed out.
+
+        An image lies as a batch needs it: a batch is made in one pass, a row copied whole.
+        """
+        count, size = len(self.indices), self.packed.masks.shape[1:]
+        images = torch.empty(
+            (count, *size, len(self.columns)), dtype=self.dtype, device=self.device
+        )
+        masks = torch.empty((count, 1, *size), dtype=self.dtype, device=self.device)
+        for start in range(0, count, 64):  # few at a time: in float32 they take twice the memory
+            part = slice(start, start + 64)
+            some, masks[part] = self._read(self.indices[part])
+            images[part] = some.permute(0, 2, 3, 1)
+        return images, masks
+
+    def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.packed.images[rows][:, self.columns]).to(self.device)
+        masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
+        return images.float().div_(self.means).to(self.dtype), masks[:, None].to(self.dtype)
 
 
 def _free(device: torch.device) -> float:

@@ -92,6 +92,34 @@ def test_what_fits_into_memory_does_not_change_a_single_bit(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(kept, read, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_batches_of_half_the_bytes_are_those_of_float32_rounded(where, dtype):
+    means = band_means(PACKED, EVERY)
+    whole, half = (
+        Batches(PACKED, EVERY, 5, means, seed=2, augment=augment.rotation, dtype=kind)
+        for kind in (torch.float32, dtype)
+    )
+    for one, other in zip(whole, half, strict=True):
+        for exact, rounded in zip(one, other, strict=True):
+            assert rounded.dtype == dtype
+            assert torch.equal(exact.to(dtype), rounded)
+
+
+def test_a_batch_is_the_callers_own(where):
+    made = Batches(PACKED, EVERY, 5, ONES)
+    for images, masks in made:
+        images.fill_(-1)
+        masks.fill_(-1)
+    images, masks = next(iter(made))
+    assert images.min() > -1
+    assert masks.min() == 0
+
+
+def test_a_dtype_without_fractions_is_refused():
+    with pytest.raises(ValueError, match=r"dtype torch\.uint8 holds no fractions; use float32"):
+        Batches(PACKED, EVERY, 5, ONES, dtype=torch.uint8)
+
+
 def test_fewer_images_than_a_batch_are_one_batch():
     made = Batches(PACKED, EVERY[:3], 8, ONES, seed=0)
     assert sorted(order(made)) == [0, 1, 2]
