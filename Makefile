@@ -24,7 +24,7 @@ book: $(READY)
 
 # The built book as its readers use it, in headless Chromium.
 check-book: $(READY)
-	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/book
+	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/book
 
 # The whole book as one file, printed by Chromium.
 pdf: $(READY)

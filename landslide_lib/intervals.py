@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit  # scipy.stats takes seconds to import
 
 from landslide_lib.scores import Floats, class_scores
 
@@ -23,8 +23,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     """
     if len(values) < 2:
         return None
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    reach = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    mean, error = float(np.mean(values)), _error(values)
+    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * error
     return mean - reach, mean + reach
 
 
@@ -96,13 +96,18 @@ def paired_bootstrap(
     }  # fmt: skip
 
 
+def _error(values: Sequence[float]) -> float:
+    """Return the standard error of the mean."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
 def _reach(parts: Sequence[tuple[float, int]], level: float) -> float:
     """Return half the width of an interval from variances with their degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     if total == 0:
         return 0.0
-    freedom: float = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
-    return float(stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total))
+    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
+    return float(stdtrit(freedom, (1 + level) / 2)) * float(np.sqrt(total))
 
 
 def _f1(counts: NDArray[np.int64]) -> Floats:
@@ -129,7 +134,7 @@ def kendall(
     if len(reported) < 5 or any(len(row) < 2 for row in ours):
         return None
     means = np.array([np.mean(row) for row in ours])
-    errors = np.array([stats.sem(row) for row in ours])
+    errors = np.array([_error(row) for row in ours])
     freedom = np.array([len(row) - 1 for row in ours])
     drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
     low, high = np.nanquantile(tau(np.asarray(reported), drawn), [0.025, 0.975])

@@ -38,10 +38,7 @@ class Counter:
         """
         p, y = probability.float().flatten(1), target.flatten(1).bool()
         self._images.append(torch.stack([_count(p > t, y) for t in self.thresholds]))
-        # In float32 like the comparison above, so that both agree on every pixel.
-        edges = (torch.arange(1, BINS, dtype=torch.float64) / BINS).float().to(p.device)
-        bins = torch.bucketize(p, edges)  # p in (k/BINS, (k+1)/BINS] falls into bin k, 0 into bin 0
-        joint = torch.bincount((bins + BINS * y).flatten(), minlength=2 * BINS)
+        joint = torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
         self._histogram = joint if self._histogram is None else self._histogram + joint
 
     def images(self, threshold: int = 0) -> Tensor:
@@ -53,6 +50,21 @@ class Counter:
         assert self._histogram is not None
         background, landslide = self._histogram.cpu().view(2, BINS)
         return torch.stack([landslide, background])
+
+
+def _bins(p: Tensor) -> Tensor:
+    """Return the bin of each probability: k where p is in (k/BINS, (k+1)/BINS], 0 for 0.
+
+    The product is rounded, so a neighbour of an edge may land on its other side; comparing with
+    the edges, in float32 as `p > threshold` does, puts it right. `torch.bucketize` gives the
+    same and takes ten times as long.
+    """
+    edges = (torch.arange(BINS + 1, dtype=torch.float64) / BINS).float().to(p.device)
+    edges[0], edges[-1] = -torch.inf, torch.inf
+    bins = (p * BINS).ceil().long().sub_(1).clamp_(0, BINS - 1)
+    bins -= (p <= edges[bins]).long()
+    bins += (p > edges[bins + 1]).long()
+    return bins
 
 
 def _count(called: Tensor, y: Tensor) -> Tensor:

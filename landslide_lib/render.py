@@ -11,15 +11,17 @@ from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from landslide_lib.cells import DASH, Rows, caption, cells, header, label
 from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.recipe import PROFILES
 from landslide_lib.reports import Table
+
+if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to import
+    import pandas as pd
 
 
 def markdown(table: Table, rows: Rows) -> str:

@@ -110,7 +110,8 @@ def test_a_chapter_runs_in_smoke_and_keeps_what_it_shows(name, bijie, tmp_path, 
     shown = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
     assert not [out for out in shown if out.output_type == "error"]
     pieces = [out.data["text/html"] for out in shown if "text/html" in out.get("data", {})]
-    assert any("smoke profile" in piece for piece in pieces if "<table" in piece)
+    trains = any("study.ensure" in cell.source for cell in book.cells)
+    assert trains == any("smoke profile" in piece for piece in pieces if "<table" in piece)
     assert any('<img alt="' in piece for piece in pieces)
     again = len(list((tmp_path / "runs" / "records").glob("*.json")))
     chapters.run(name, given)
