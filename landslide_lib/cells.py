@@ -65,17 +65,22 @@ def caption(rows: Rows) -> str:
     )
 
 
-def header(table: Table) -> list[tuple[str, str]]:
-    """Return the headings after the row's name: whose column it is, and its text."""
+def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
+    """Return the headings after the row's name: whose column it is, and its text.
+
+    Where nothing was run there is one empty column of ours.
+    """
     names = [table.columns[name] for name in table.metrics]
     headings = [("reported", column.label) for column in names]
     headings += [("reported", label) for label in table.extra.values()]
+    if not any(row["ours"] for row in rows):
+        return [*headings, ("ours", "any score")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     if table.task == "segmentation":
         headings += [("ours", name) for name, *_ in LANDSLIDE]
     if table.reference:
-        headings.append(("ours", f"F1 at 0.5 less that of {table.row(table.reference).label}"))
+        headings.append(("ours", f"F1 at 0.5 against {table.row(table.reference).label}"))
     return [*headings, ("ours", "parameters"), ("ours", "seeds")]
 
 
@@ -84,13 +89,15 @@ def label(row: dict[str, Any]) -> str:
     return str(row["label"]) + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
 
 
-def cells(table: Table, row: dict[str, Any]) -> list[str]:
-    """Return the cells of one row after its name, as text."""
+def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
+    """Return the cells of one of a table's rows after its name, as text, see `header`."""
     ours, unsure = row["ours"], row["uncertain"]
     columns = [table.columns[name] for name in table.metrics]
     printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
                for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
     printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
+    if not any(other["ours"] for other in rows):
+        return [*printed, DASH]
     mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
     if table.task == "segmentation":
         mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]

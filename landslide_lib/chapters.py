@@ -31,13 +31,13 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the chapter that asks for a table, or None.
+    """Return the last chapter that asks for a table, or None: the first ones ask for all.
 
     >>> showing("raunet/losses")
     '11_losses'
     """
     asked = f'reports.table("{table}")'
-    for path in chapters(folder):
+    for path in reversed(chapters(folder)):
         cells = json.loads(path.read_text())["cells"]
         if any(asked in "".join(cell["source"]) for cell in cells):
             return path.stem

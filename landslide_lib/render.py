@@ -26,10 +26,11 @@ if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to i
 
 def markdown(table: Table, rows: Rows) -> str:
     """Return a Markdown table with its caption."""
-    names = ["row", *(f"{whose} {name}" for whose, name in header(table))]
-    lines = [names, ["---"] * len(names), *([label(row), *cells(table, row)] for row in rows)]
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"**{table.title}** ({table.name}, {table.where})\n\n{body}\n\n{caption(rows)}\n"
+    names = ["row", *(f"{whose} {name}" for whose, name in header(table, rows))]
+    body = [[label(row), *cells(table, row, rows)] for row in rows]
+    lines = [names, ["---"] * len(names), *body]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{caption(rows)}\n"
 
 
 @cache
@@ -50,13 +51,13 @@ def html(table: Table, rows: Rows) -> str:
     Where the book is built, a cell of ours links to the runs it comes from; the seeds of a
     row link to their records. A click on a heading sorts.
     """
-    names = header(table)
+    names = header(table, rows)
     spans = [(kind, sum(k == kind for k, _ in names)) for kind in ("reported", "ours")]
     top = "".join(f'<th colspan="{n}" class="no-sort {k}">{k}</th>' for k, n in spans if n)
     second = "".join(f'<th class="{kind}">{escape(name)}</th>' for kind, name in names)
     body = []
     for row in rows:
-        texts = cells(table, row)
+        texts = cells(table, row, rows)
         shown = [_cell(text, kind, row["ours"])
                  for text, (kind, _) in zip(texts[:-1], names, strict=False)]  # fmt: skip
         shown.append(f'<td class="ours" {_key(texts[-1])}>{_seeds(row["ours"]) or DASH}</td>')
@@ -79,7 +80,8 @@ def _which(rows: Rows) -> list[str]:
 
 
 def _cell(text: str, kind: str, ours: dict[str, Any] | None) -> str:
-    shown = escape(text)
+    # An interval stands below its difference: a table has to fit beside the contents.
+    shown = escape(text).replace(" [", "<br>[")
     if kind == "ours" and ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
         shown = f'<a href="{runs_page(ours["run"])}">{shown}</a>'
     return f'<td class="{kind}" {_key(text)}>{shown}</td>'

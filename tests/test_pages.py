@@ -1,0 +1,67 @@
+"""The book's pages about the study: every table has its place, every run its line."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from landslide_lib import pages, reports
+from landslide_lib.records import Store
+
+HOME = Path(__file__).parent.parent
+TABLES = [table for report in reports.reports().values() for table in report.tables.values()]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_table_stands_on_the_page_of_its_report_under_the_anchor_that_the_index_names(table):
+    report, name = table.name.split("/")
+    text = (HOME / "book" / f"{report}.md").read_text()
+    assert f'pages.table("{table.name}")' in text
+    assert f"({report}-{name})=" in text
+
+
+@pytest.mark.parametrize("report", reports.reports())
+def test_every_report_has_a_page_in_the_book_and_its_source_in_the_bibliography(report):
+    assert f"file: book/{report}\n" in (HOME / "_toc.yml").read_text()
+    cited = reports.reports()[report].cite
+    assert f"{{{cited}," in (HOME / "book" / "references.bib").read_text()
+
+
+def test_the_index_has_a_line_a_table():
+    page = pages.tables()
+    for table in TABLES:
+        assert f'<td data-sort="{table.name}">{table.name}</td>' in page
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_printed_cell_stands_on_the_page(table):
+    page = pages.table(table.name)
+    for row in table.rows:
+        for name, value in row.reported.items():
+            if isinstance(value, float):
+                assert f"{value:.{table.columns[name].digits}f}" in page
+
+
+def test_what_a_report_states_outside_its_tables_is_shown():
+    report = reports.reports()["raunet"]
+    page = pages.facts(report)
+    assert str(report.facts["landslide"].value) in page
+
+
+def test_every_record_that_a_table_uses_has_a_line_and_every_run_one_anchor():
+    page = pages.runs()
+    store = Store()
+    lines = re.findall(r"<tr><th>", page)
+    used = {record.run for record in store.all() if not record.stale}
+    anchors = re.findall(r'<span id="([^"]+)">', page)
+    assert len(anchors) == len(set(anchors))
+    assert set(anchors) <= used
+    assert len(lines) >= len(anchors)
+
+
+def test_what_is_published_names_budget_machine_and_commit():
+    page = pages.published()
+    for record in Store().all():
+        if not record.stale:
+            assert record.commit[:7] in page
+            break

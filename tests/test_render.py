@@ -1,0 +1,89 @@
+"""What a reader's browser gets: sort keys, links, CSV, words for pictures."""
+
+import csv
+import io
+import re
+from base64 import b64decode
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from landslide_lib import beside, plots, render, reports
+from landslide_lib.recipe import essence
+from landslide_lib.records import Store
+
+TABLE = reports.table("raunet/losses")
+
+
+def saved(html):
+    """The CSV behind a link, as lines."""
+    data = re.search(r'href="data:text/csv;base64,([^"]+)"', html)[1]
+    return list(csv.reader(io.StringIO(b64decode(data).decode())))
+
+
+@pytest.fixture
+def rows(tmp_path, record):
+    store = Store(tmp_path / "records", more=())
+    wanted = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="cpu")
+    for seed in (0, 1):
+        store.add(record(essence(wanted), [[30 + seed, 10, 10, 50], [0, 5, 0, 95]], seed=seed))
+    return beside.beside(TABLE, store)
+
+
+def test_a_table_that_was_not_run_has_one_empty_column_of_ours(tmp_path):
+    none = beside.beside(TABLE, Store(tmp_path, more=()))
+    page = render.html(TABLE, none)
+    assert page.count('<th class="ours">') == 1
+    assert page.count("—") == len(TABLE.rows)
+    assert "not run yet" in page
+
+
+def test_a_cell_of_ours_leads_to_its_runs_where_the_book_is_built(rows, monkeypatch):
+    monkeypatch.delenv("LANDSLIDE_TRAIN", raising=False)
+    assert "runs.html" not in render.html(TABLE, rows)
+    monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
+    run = rows[0]["ours"]["run"]
+    assert f'<a href="../book/runs.html#{run}">' in render.html(TABLE, rows)
+
+
+def test_a_table_carries_its_csv_with_a_line_a_row(rows):
+    lines = saved(render.html(TABLE, rows))
+    assert [line[1] for line in lines[1:]] == [row.id for row in TABLE.rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [("0.720 ± 0.019", "0.720"), ("-0.192 [-0.232, -0.153]", "-0.192"), ("≈ 2m37s", "2"),
+     ("<0.0010", "0.0010"), ("12.5 M", "12.5"), ("—", ""), (None, ""), ("none", "none")],
+)  # fmt: skip
+def test_a_cell_is_sorted_by_the_number_it_begins_with_and_a_dash_comes_last(value, key):
+    page = render.plain(pd.DataFrame({"row": ["a"], "x": [value]}), name="t")
+    assert f'data-sort="{key}"' in page
+
+
+def test_any_frame_is_escaped_and_saved_as_it_stands():
+    frame = pd.DataFrame({"what": ["a<b", "c&d"], "number": [1.5, None]})
+    page = render.plain(frame, name="some", caption="x < y")
+    assert "a&lt;b" in page
+    assert "x &lt; y" in page
+    assert 'download="some.csv"' in page
+    assert saved(page) == [["what", "number"], ["a<b", "1.5"], ["c&d", ""]]
+
+
+def test_links_in_cells_are_kept_and_left_out_of_the_csv():
+    frame = pd.DataFrame({"page": ['<a href="x.html">X</a>'], "n": [3]})
+    page = render.plain(frame, name="some", links=True)
+    assert '<a href="x.html">X</a>' in page
+    assert saved(page)[1] == ["X", "3"]
+
+
+def test_a_picture_says_what_it_shows_carries_its_numbers_and_is_shown_once():
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    picture = plots.Picture(figure, alt='a "line"', name="line", data=pd.DataFrame({"y": [1, 2]}))
+    page = picture._repr_html_()
+    assert 'alt="a &quot;line&quot;"' in page
+    assert saved(page) == [["y"], ["1"], ["2"]]
+    assert not plt.get_fignums()
+    assert b64decode(re.search(r"base64,([^\"]+)\">", page)[1]).startswith(b"\x89PNG")
