@@ -9,11 +9,15 @@ import pandas as pd
 
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
+from landslide_lib.paths import HOME
 from landslide_lib.recipe import PROFILES, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, reports, resolve
 from landslide_lib.reports import table as named
+
+BENCHMARKS = HOME / "benchmarks" / "results"
+VERSIONS = ("python", "torch", "numpy", "h5py", "scikit-learn", "lightning")
 
 
 def about(report: Report) -> str:
@@ -122,6 +126,21 @@ def machine() -> str:
              **here.versions()}  # fmt: skip
     frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
     return plain(frame, name="machine", caption="What this book was built with.")
+
+
+def speed() -> str:
+    """Return what `make bench` measured, the last machine and day, as HTML."""
+    frames = [pd.read_csv(path) for path in sorted(BENCHMARKS.glob("*.csv"))]
+    last = max(frames, key=lambda frame: str(frame["date"].max()))
+    shown = last[["name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds"]]
+    first = last.iloc[0]
+    versions = ", ".join(f"{name} {first[name]}" for name in VERSIONS)
+    return plain(
+        shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}), name="speed",
+        caption=f"Ours against a peer in the same run, on {first['device']}, "
+        f"{first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
+        f"{versions}.",
+    )  # fmt: skip
 
 
 def runs() -> str:

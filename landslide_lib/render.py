@@ -60,7 +60,7 @@ def html(table: Table, rows: Rows) -> str:
         texts = cells(table, row, rows)
         shown = [_cell(text, kind, row["ours"])
                  for text, (kind, _) in zip(texts[:-1], names, strict=False)]  # fmt: skip
-        shown.append(f'<td class="ours" {_key(texts[-1])}>{_seeds(row["ours"]) or DASH}</td>')
+        shown.append(_td(texts[-1], _seeds(row["ours"]) or DASH, "ours"))
         kind = f"{row['kind']} added" if row["added"] else row["kind"]
         body.append(f'<tr class="{kind}"><th>{escape(label(row))}</th>{"".join(shown)}</tr>')
     name = "-".join([table.name.replace("/", "-"), *_which(rows)])
@@ -84,7 +84,7 @@ def _cell(text: str, kind: str, ours: dict[str, Any] | None) -> str:
     shown = escape(text).replace(" [", "<br>[")
     if kind == "ours" and ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
         shown = f'<a href="{runs_page(ours["run"])}">{shown}</a>'
-    return f'<td class="{kind}" {_key(text)}>{shown}</td>'
+    return _td(text, shown, kind)
 
 
 def runs_page(run: str) -> str:
@@ -92,10 +92,12 @@ def runs_page(run: str) -> str:
     return f"../book/runs.html#{run}"
 
 
-def _key(text: str) -> str:
-    """Return what a cell is sorted by: the number it begins with, or its text; a dash is last."""
+def _td(text: str, shown: str, kind: str = "") -> str:
+    """Return a cell, sorted by the number it begins with, or its text; a dash comes last."""
     number = re.match(r"[^\d+-]{0,2}([+-]?\d*\.?\d+)", text)
-    return f'data-sort="{number[1] if number else "" if text == DASH else escape(text)}"'
+    key = "" if text == DASH else number[1] if number else escape(text)
+    kind = kind or ("" if number or text == DASH else "text")
+    return f'<td class="{kind}" data-sort="{key}">{shown}</td>'
 
 
 def _seeds(ours: dict[str, Any] | None) -> str:
@@ -145,7 +147,7 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
     head = "".join(f"<th>{escape(str(column))}</th>" for column in frame.columns)
     body = []
     for _, (first, *rest) in frame.iterrows():
-        data = "".join(f"<td {_key(bare(value) or DASH)}>{shown(value)}</td>" for value in rest)
+        data = "".join(_td(bare(value) or DASH, shown(value)) for value in rest)
         body.append(f"<tr><th>{shown(first)}</th>{data}</tr>")
     text = frame.map(bare).to_csv(index=False)
     return (
