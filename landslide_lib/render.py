@@ -66,8 +66,8 @@ def html(table: Table, rows: Rows) -> str:
     name = "-".join([table.name.replace("/", "-"), *_which(rows)])
     said = f"{escape(table.title)} ({escape(table.where)}). {escape(caption(rows))}"
     return (
-        f'<div class="study-table"><table class="sortable n-last" id="{name}"><caption>{said} '
-        f"{csv_link(name, as_csv(table, rows))}</caption>"
+        f'<div class="study-table"><table class="sortable n-last" id="{name}"><caption><span>{said} '
+        f"{csv_link(name, as_csv(table, rows))}</span></caption>"
         f'<thead><tr><th class="no-sort"></th>{top}</tr><tr><th>row</th>{second}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
@@ -94,7 +94,7 @@ def runs_page(run: str) -> str:
 
 def _td(text: str, shown: str, kind: str = "") -> str:
     """Return a cell, sorted by the number it begins with, or its text; a dash comes last."""
-    number = re.match(r"[^\d+-]{0,2}([+-]?\d*\.?\d+)", text)
+    number = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", text)
     key = "" if text == DASH else number[1] if number else escape(text)
     kind = kind or ("" if number or text == DASH else "text")
     return f'<td class="{kind}" data-sort="{key}">{shown}</td>'
@@ -144,15 +144,20 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
     def bare(value: Any) -> str:
         return re.sub(r"<[^>]*>", "", "" if value is None or value != value else str(value))
 
-    head = "".join(f"<th>{escape(str(column))}</th>" for column in frame.columns)
-    body = []
+    body, worded = [], [False] * len(frame.columns)
     for _, (first, *rest) in frame.iterrows():
-        data = "".join(_td(bare(value) or DASH, shown(value)) for value in rest)
-        body.append(f"<tr><th>{shown(first)}</th>{data}</tr>")
+        tds = [_td(bare(value) or DASH, shown(value)) for value in rest]
+        worded = [was or 'class="text"' in cell
+                  for was, cell in zip(worded, ["", *tds], strict=True)]  # fmt: skip
+        body.append(f"<tr><th>{shown(first)}</th>{''.join(tds)}</tr>")
+    head = "".join(
+        f'<th class="{"text" if words else ""}">{escape(str(column))}</th>'
+        for column, words in zip(frame.columns, worded, strict=True)
+    )
     text = frame.map(bare).to_csv(index=False)
     return (
         f'<div class="study-table"><table class="sortable n-last" id="{name}">'
-        f"<caption>{escape(caption)} {csv_link(name, text)}</caption>"
+        f"<caption><span>{escape(caption)} {csv_link(name, text)}</span></caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
