@@ -116,7 +116,7 @@ def published() -> str:
 def budgets() -> str:
     """Return the profiles, as HTML."""
     lines = [{"profile": name, **fields} for name, fields in PROFILES.items()]
-    return plain(pd.DataFrame(lines), name="profiles", caption="The named budgets.")
+    return plain(pd.DataFrame(lines, dtype=object), name="profiles", caption="The named budgets.")
 
 
 def machine() -> str:

@@ -66,8 +66,8 @@ def html(table: Table, rows: Rows) -> str:
     name = "-".join([table.name.replace("/", "-"), *_which(rows)])
     said = f"{escape(table.title)} ({escape(table.where)}). {escape(caption(rows))}"
     return (
-        f'<div class="study-table"><table class="sortable n-last" id="{name}"><caption><span>{said} '
-        f"{csv_link(name, as_csv(table, rows))}</span></caption>"
+        f'<div class="study-table"><table class="sortable n-last" id="{name}">'
+        f"<caption><span>{said} {csv_link(name, as_csv(table, rows))}</span></caption>"
         f'<thead><tr><th class="no-sort"></th>{top}</tr><tr><th>row</th>{second}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
@@ -92,12 +92,17 @@ def runs_page(run: str) -> str:
     return f"../book/runs.html#{run}"
 
 
-def _td(text: str, shown: str, kind: str = "") -> str:
+def _td(text: str, shown: str, kind: str) -> str:
     """Return a cell, sorted by the number it begins with, or its text; a dash comes last."""
-    number = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", text)
-    key = "" if text == DASH else number[1] if number else escape(text)
-    kind = kind or ("" if number or text == DASH else "text")
+    number = _number(text)
+    key = "" if text == DASH else escape(text) if number is None else number
     return f'<td class="{kind}" data-sort="{key}">{shown}</td>'
+
+
+def _number(text: str) -> str | None:
+    """Return the number that a cell begins with, after a sign such as ≈ or <."""
+    found = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", text)
+    return found[1] if found else None
 
 
 def _seeds(ours: dict[str, Any] | None) -> str:
@@ -142,18 +147,22 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
         return text if links else escape(text)
 
     def bare(value: Any) -> str:
-        return re.sub(r"<[^>]*>", "", "" if value is None or value != value else str(value))
+        text = "" if value is None or value != value else str(value)
+        return re.sub(r"<[^>]*>", "", text) if links else text
 
-    body, worded = [], [False] * len(frame.columns)
-    for _, (first, *rest) in frame.iterrows():
-        tds = [_td(bare(value) or DASH, shown(value)) for value in rest]
-        worded = [was or 'class="text"' in cell
-                  for was, cell in zip(worded, ["", *tds], strict=True)]  # fmt: skip
-        body.append(f"<tr><th>{shown(first)}</th>{''.join(tds)}</tr>")
-    head = "".join(
-        f'<th class="{"text" if words else ""}">{escape(str(column))}</th>'
-        for column, words in zip(frame.columns, worded, strict=True)
-    )
+    texts = frame.map(lambda value: bare(value) or DASH)
+    # A column that holds words stands left, all of it.
+    kinds = ["text" if any(_number(text) is None and text != DASH for text in texts[column]) else ""
+             for column in frame.columns]  # fmt: skip
+    head = "".join(f'<th class="{kind}">{escape(str(column))}</th>'
+                   for column, kind in zip(frame.columns, kinds, strict=True))  # fmt: skip
+    body = []
+    for (_, (first, *rest)), (_, (_, *bares)) in zip(
+        frame.iterrows(), texts.iterrows(), strict=True
+    ):
+        line = [_td(text, shown(value), kind)
+                for text, value, kind in zip(bares, rest, kinds[1:], strict=True)]  # fmt: skip
+        body.append(f"<tr><th>{shown(first)}</th>{''.join(line)}</tr>")
     text = frame.map(bare).to_csv(index=False)
     return (
         f'<div class="study-table"><table class="sortable n-last" id="{name}">'
