@@ -167,8 +167,8 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
     if not common or records[0].hash == base[0].hash:
         return None
     first = mine[common[0]]
-    if first.test_ids != other[common[0]].test_ids or len(set(first.test_groups)) < 2:
-        return None  # other test images, or one scene alone, which leaves nothing to draw from
+    if first.test_ids != other[common[0]].test_ids:
+        return None
     return intervals.paired_bootstrap(
         [mine[seed].test_counts for seed in common],
         [other[seed].test_counts for seed in common],

@@ -35,7 +35,7 @@ def of_interval(seeds: int, *, trials: int = 400, seed: int = 0) -> float:
 
 
 def study(
-    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float
+    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float, uneven: float = 0
 ) -> tuple[Counts, Counts, list[str]]:
     """Simulate two rows that are tested on the same tiles.
 
@@ -48,11 +48,13 @@ def study(
         tiles: Of each.
         seeds: Of each row.
         spread: Of the training, as a standard deviation on the scale of log odds.
+        uneven: Standard deviation of the logarithm of a scene's tiles; 0 for scenes of one size.
 
     Returns:
-        Counts (seeds, scenes * tiles, 4) of both rows, and the scene of each tile.
+        Counts (seeds, N, 4) of both rows, and the scene of each of the N tiles.
     """
-    scene = np.arange(scenes).repeat(tiles)
+    sizes = np.maximum(1, np.round(tiles * np.exp(draw.normal(0, uneven, scenes)))).astype(int)
+    scene = np.arange(scenes).repeat(sizes)
     size = draw.lognormal(5, 1, len(scene)) * np.exp(draw.normal(0, 0.5, scenes))[scene]
     common = draw.normal(0, 0.8, scenes)[scene] + draw.normal(0, 0.5, len(scene))
     rows = []
@@ -72,6 +74,7 @@ def of_bootstrap(
     *,
     tiles: int = 5,
     spread: float = 0.2,
+    uneven: float = 0,
     blocked: bool = True,
     trials: int = 200,
     seed: int = 0,
@@ -85,18 +88,19 @@ def of_bootstrap(
         seeds: Of each row.
         tiles: Of a scene.
         spread: See `study`.
+        uneven: See `study`.
         blocked: Tell the bootstrap which tiles are neighbours; else each stands for itself.
         trials: Simulated studies.
         seed: Of the simulation.
     """
-    truth = _difference(spread)
+    truth = _difference(spread)  # a scene's skill is independent of its size
     draw = np.random.default_rng(seed)
     held = 0
     for trial in range(trials):
-        ours, base, names = study(draw, scenes, tiles, seeds, spread)
+        ours, base, names = study(draw, scenes, tiles, seeds, spread, uneven)
         groups = names if blocked else [str(number) for number in range(len(names))]
         found = paired_bootstrap(list(ours), list(base), groups, draws=400, seed=trial)
-        held += found["low"] <= truth <= found["high"]
+        held += found is not None and found["low"] <= truth <= found["high"]
     return held / trials
 
 

@@ -36,13 +36,16 @@ def paired_bootstrap(
     draws: int = 2000,
     level: float = 0.95,
     seed: int = 0,
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Compare the pooled F1 of two rows over the same test images.
 
     Two things are left open, and their variances add. Which images there were to test on:
     whole blocks (scenes) are drawn with replacement, the same ones for both rows, because the
     tiles of a scene are neighbours and no independent evidence; the variance of the difference
-    over those draws is stretched by B / (B - 1) for B blocks. Which networks came of the
+    over those draws is stretched by B / (B - 1) for B blocks. A block without any landslide,
+    found or called, says nothing of F1 and is left out; and B is not their number but the number
+    of equal blocks that would weigh as much, (sum w)^2 / sum w^2 (Kish 1965), as one large scene
+    decides more than ten small ones. Which networks came of the
     training: the variance of the F1 of each row's seeds over their number. To draw the seeds
     too would be far too narrow, as three seeds hold but two thirds of their variance. The
     interval is Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
@@ -59,17 +62,14 @@ def paired_bootstrap(
         `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`,
         `high`, and the standard errors `images` and `seeds`. With one seed a row nothing is
         known of the training: `seeds` is 0 and the interval is that of the test images alone.
+        None where fewer than two blocks hold any landslide, found or called: there is
+        nothing to draw from.
 
     Raises:
-        ValueError: The two rows were not tested on the same number of images, or all of them
-            lie in one block.
+        ValueError: The two rows were not tested on the same number of images.
     """
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
-    if len(names) < 2:
-        raise ValueError("paired bootstrap: all test images are of one scene; nothing to draw from")
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
-    over_images, whole, parts = [], [], []
+    sums, whole, parts = [], [], []
     for rows in (ours, base):
         tables = np.stack([np.asarray(counts, np.int64) for counts in rows])
         if tables.shape[1] != len(place):
@@ -77,18 +77,26 @@ def paired_bootstrap(
                 f"paired bootstrap: a row has {tables.shape[1]} test images, {len(place)} are "
                 "told apart by scene; both rows need the same test images"
             )
-        sums = np.zeros((len(names), 4), np.int64)
-        np.add.at(sums, place, tables.sum(0))
-        over_images.append(_f1(drawn @ sums))
+        sums.append(np.zeros((len(names), 4), np.int64))
+        np.add.at(sums[-1], place, tables.sum(0))
         whole.append(float(_f1(tables.sum((0, 1)))))
         if len(tables) > 1:
             each = _f1(tables.sum(1))
-            parts.append((float(each.var(ddof=1)) / len(each), len(each) - 1))
+            parts.append((float(each.var(ddof=1)) / len(each), float(len(each) - 1)))
     difference = whole[0] - whole[1]
-    stretch = len(names) / (len(names) - 1)
-    images = float((over_images[0] - over_images[1]).var(ddof=1)) * stretch
     seeds = sum(variance for variance, _ in parts)
-    parts.append((images, len(names) - 1))
+    weight = sum(
+        side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True)
+    )
+    telling = np.flatnonzero(weight)
+    if len(telling) < 2:
+        return None
+    equal = float(weight.sum() ** 2 / (weight**2).sum())
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(len(telling), np.full(len(telling), 1 / len(telling)), draws)
+    over_images = [_f1(drawn @ side[telling]) for side in sums]
+    images = float((over_images[0] - over_images[1]).var(ddof=1)) * equal / (equal - 1)
+    parts.append((images, equal - 1))
     reach = _reach(parts, level)
     return {
         "difference": difference, "low": difference - reach, "high": difference + reach,
@@ -101,7 +109,7 @@ def _error(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def _reach(parts: Sequence[tuple[float, int]], level: float) -> float:
+def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
     """Return half the width of an interval from variances with their degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     if total == 0:

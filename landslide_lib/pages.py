@@ -37,7 +37,11 @@ def about(report: Report) -> str:
 def facts(report: Report) -> str:
     """Return the numbers that a report states outside its tables, as HTML."""
     lines = [
-        {"what": fact.label, "as printed": f"{fact.value} {fact.unit}".strip(), "where": fact.where}
+        {
+            "what": fact.label,
+            "as printed": f"{'≈ ' * fact.about}{fact.value} {fact.unit}".strip(),
+            "where": fact.where,
+        }
         for fact in report.facts.values()
     ]
     return plain(pd.DataFrame(lines), name=f"{report.report}-facts",

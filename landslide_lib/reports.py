@@ -62,10 +62,11 @@ class Row(_Strict):
 
 
 class Fact(_Strict):
-    """A number that a report states outside its tables."""
+    """A number that a report states outside its tables; `about` where it prints a ~."""
 
     label: str
     value: float | int
+    about: bool = False
     unit: str = ""
     where: str
 

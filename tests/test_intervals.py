@@ -138,10 +138,22 @@ def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
     assert disagree["high"] - disagree["low"] > agree["high"] - agree["low"]
 
 
-def test_tiles_of_one_scene_leave_nothing_to_draw_from():
+def test_one_scene_with_landslides_leaves_nothing_to_draw_from_and_an_empty_one_adds_nothing():
     better, base, blocks = scenes(np.random.default_rng(0), 5)
-    with pytest.raises(ValueError, match="all test images are of one scene"):
-        paired_bootstrap([better], [base], ["here"] * len(blocks))
+    assert paired_bootstrap([better], [base], ["here"] * len(blocks)) is None
+    empty = np.array([[0, 0, 0, 400]] * 3)
+    rows = [[np.vstack([side, empty])] for side in (better, base)]
+    assert paired_bootstrap(*rows, ["here"] * len(blocks) + ["there"] * 3) is None
+    told = [*blocks, "empty", "empty", "empty"]
+    assert paired_bootstrap(*rows, told) == paired_bootstrap([better], [base], blocks)
+
+
+def test_one_large_scene_among_small_ones_widens_the_interval():
+    better, base, blocks = scenes(np.random.default_rng(9), 12)
+    even = paired_bootstrap([better], [base], blocks)
+    large = np.where(np.arange(len(blocks)) < 4, 200, 1)[:, None]
+    uneven = paired_bootstrap([better * large], [base * large], blocks)
+    assert uneven["high"] - uneven["low"] > 2 * (even["high"] - even["low"])
 
 
 def test_without_spread_over_images_the_interval_is_welchs_t_test_of_the_seeds():
@@ -203,6 +215,11 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says(seeds):
 @pytest.mark.parametrize(("scenes", "seeds"), [(10, 3), (40, 3), (40, 5)])
 def test_the_paired_bootstrap_covers_as_often_as_it_says(scenes, seeds):
     assert holds(coverage.of_bootstrap(scenes, seeds, trials=150), 150)
+
+
+@pytest.mark.parametrize("scenes", [10, 40])
+def test_scenes_of_uneven_size_leave_it_no_shorter_than_it_says(scenes):
+    assert coverage.of_bootstrap(scenes, 3, spread=0.02, uneven=1.5, trials=150) > 0.9
 
 
 def test_a_bootstrap_that_ignores_scenes_covers_less_often():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -161,9 +164,39 @@ def examples(
     return {found[i][1]: (found[i][2], found[i][3] if found[i][0] else None) for i in chosen}
 
 
+def of_labels(name: str, path: Path) -> dict[str, Any]:
+    """Return the statistics of a list of labels, of a dataset whose imagery is not here.
+
+    Args:
+        name: Of the dataset.
+        path: CSV with a column `label` of 0 and 1, a line a tile.
+
+    Returns:
+        `dataset`, `made`, `fingerprint`, `images`, `positives` and `positive`, their share.
+
+    Raises:
+        ValueError: No such column, or another value in it.
+    """
+    data = path.read_bytes()
+    lines = list(csv.DictReader(io.StringIO(data.decode())))
+    labels = [line.get("label") for line in lines]
+    if not labels or set(labels) - {"0", "1"}:
+        raise ValueError(f"{path}: needs a column `label` of 0 and 1")
+    positives = labels.count("1")
+    return {
+        "dataset": name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fingerprint": hashlib.sha256(data).hexdigest()[:16],
+        "images": len(labels),
+        "positives": positives,
+        "positive": positives / len(labels),
+    }
+
+
 def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
     """Write statistics to the published ones; those that are there stay as they are."""
-    path = folder / f"{facts['dataset']}-{facts['image_size']}px-{facts['fingerprint'][:8]}.json"
+    size = f"{facts['image_size']}px" if "image_size" in facts else "labels"
+    path = folder / f"{facts['dataset']}-{size}-{facts['fingerprint'][:8]}.json"
     return path if path.exists() else write_once(path, json.dumps(facts, indent=1) + "\n")
 
 
