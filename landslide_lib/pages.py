@@ -142,7 +142,7 @@ def speed() -> str:
     return plain(
         shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}), name="speed",
         caption=f"Ours against a peer in the same run, on {first['device']}, "
-        f"{first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
+        f"torch with {first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
         f"{versions}.",
     )  # fmt: skip
 
