@@ -141,8 +141,8 @@ def speed() -> str:
     versions = ", ".join(f"{name} {first[name]}" for name in VERSIONS)
     return plain(
         shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}), name="speed",
-        caption=f"Ours against a peer in the same run, on {first['device']}, "
-        f"torch with {first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
+        caption=f"Ours against a peer in the same run, on {first['device']}, torch with "
+        f"{first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
         f"{versions}.",
     )  # fmt: skip
 
