@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -46,6 +47,9 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+        except BrokenPipeError:  # `| head` has read enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
         except (ValueError, OSError, FloatingPointError) as error:
             if os.environ.get("LANDSLIDE_TRACEBACK"):
                 raise
@@ -78,7 +82,7 @@ def list_() -> None:
                 done = [
                     f"{d} {p} x{len(found)}"
                     for d, p, _ in runs
-                    if row.change is not None
+                    if row in table.runnable(d)
                     and (found := store.find(
                         reports.resolve(table, row, dataset=d, profile_name=p)
                     ))

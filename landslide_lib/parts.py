@@ -130,7 +130,7 @@ class Optimizer(Part):
     warm-up and cosine decay to zero are our reading of it.
     """
 
-    name: Literal["adam"] = knob("adam")
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = knob("adam")
     lr: float = knob(1e-3, gt=0, le=10, description="peak learning rate")
     weight_decay: float = knob(0.0, ge=0, le=1)
     schedule: Literal["warmup_cosine", "constant"] = knob("warmup_cosine")

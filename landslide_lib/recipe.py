@@ -21,6 +21,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from landslide_lib import parts
+from landslide_lib.bands import ENGINEERED, OF_DATASET, check
 from landslide_lib.parts import LossTerm, Optimizer, Part, Split, knob
 
 
@@ -33,11 +34,16 @@ class Recipe(Part):
 
     dataset: Literal["synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav"]
     task: Literal["segmentation"] = knob("segmentation")
-    bands: tuple[str, ...] = knob((), description="by name and in order; () is all of them")
+    bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")
     split: Split = knob(Split())
     subset: int | None = knob(None, ge=20, description="images drawn before the split")
     image_size: int = knob(128, ge=16, le=1024, multiple_of=16)
-    model: Literal["unet"] = knob("unet")
+    model: Literal[
+        "unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2",
+        "small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3",
+        "small_residual_unet", "small_rau_net",
+    ] = knob("unet")  # fmt: skip
+    head: Literal["mono", "dual", "multi_resolution"] = knob("mono")
     width: int = knob(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
     optimizer: Optimizer = knob(Optimizer())
@@ -58,6 +64,7 @@ class Recipe(Part):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+        check(self.bands, OF_DATASET[self.dataset], self.dataset)
         return self
 
     @property
@@ -78,11 +85,13 @@ class Recipe(Part):
         names = [
             f"task/{self.task}",
             "pack",
+            *(f"bands/{name}" for name in self.bands if name in ENGINEERED),
             f"dataset/{self.dataset}",
             f"split/{self.split.method}",
             f"model/{self.model}",
             f"optimizer/{self.optimizer.name}",
             f"schedule/{self.optimizer.schedule}",
+            *([f"head/{self.head}"] if self.head != "mono" else []),
             *(f"loss/{term.name}" for term in self.loss),
             *(f"augmentation/{name}" for name in self.augmentation),
         ]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from landslide_lib.bands import OF_DATASET, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
 
@@ -255,7 +256,9 @@ def resolve(
 ) -> Recipe:
     """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
 
-    A row that changes a field of the budget, such as the width, keeps its change.
+    A row that changes a field of the budget, such as the width, keeps its change. On a dataset
+    that does not have the bands of the table's base its own bands are taken; bands that the row
+    itself names are refused there.
 
     Args:
         table: Of a report.
@@ -275,5 +278,9 @@ def resolve(
         raise ValueError(
             f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
         )
-    swap = {"dataset": dataset} if dataset else {}
+    swap: dict[str, Any] = {"dataset": dataset} if dataset else {}
+    there = possible(OF_DATASET.get(dataset or "", ()))
+    if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:
+        # The table's bands are those of the report's data; another sensor is taken as it is.
+        swap["bands"] = []
     return recipe(table.base, profile(profile_name or "full"), row.change, swap)

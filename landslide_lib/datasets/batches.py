@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landslide_lib.datasets.engineered import with_bands
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.split import Indices
 
@@ -18,29 +19,22 @@ def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> T
     """Return the mean of each band over some images, (C, 1, 1) float32.
 
     The report divides each band by its mean (slide I-D); the mean is that of the training
-    images only. A band whose mean is nearly 0 is divided by 1.
+    images only. A band whose mean is nearly 0 is divided by 1. An engineered channel is divided
+    by the mean of its absolute value: an index or a gradient has a mean near 0 by its nature.
+
+    Raises:
+        ValueError: The dataset has no such band and none to make it of.
     """
-    columns = band_indices(packed, bands)
-    total = np.zeros(len(columns))
+    packed = with_bands(packed, bands)
+    made = [name in packed.engineered for name in bands or packed.bands]
+    total = np.zeros(len(made))
     for chunk in np.array_split(indices, max(1, len(indices) // 256)):
-        total += packed.images[chunk][:, columns].astype(np.float64).mean((2, 3)).sum(0)
+        values = packed.read(chunk, bands).astype(np.float64)
+        values[:, made] = np.abs(values[:, made])
+        total += values.mean((2, 3)).sum(0)
     mean = total / len(indices)
     mean[np.abs(mean) < 1e-6] = 1.0
     return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
-
-
-def band_indices(packed: Packed, bands: Sequence[str]) -> list[int]:
-    """Return the positions of bands by name; () stands for all of them.
-
-    Raises:
-        ValueError: The dataset has no such band.
-    """
-    missing = [name for name in bands if name not in packed.bands]
-    if missing:
-        raise ValueError(
-            f"bands: {packed.name} has no {', '.join(missing)}; it has {', '.join(packed.bands)}"
-        )
-    return [packed.bands.index(name) for name in (bands or packed.bands)]
 
 
 class Batches:
@@ -51,7 +45,7 @@ class Batches:
         indices: Which images.
         batch: Images a batch; a training epoch drops the images that do not fill one.
         means: (C, 1, 1), from `band_means`.
-        bands: By name, () for all.
+        bands: By name, engineered ones too; () for the dataset's own.
         device: Where batches are made; the images are normalised and kept there if at most
             half of its free memory is taken by them.
         seed: None keeps the order and every image (validation, test); a number shuffles.
@@ -90,13 +84,13 @@ class Batches:
         self.rank, self.world, self.epoch = rank, world, 0
         self.device = torch.device(device)
         self.means = means.to(self.device)
-        self.columns = band_indices(packed, bands)
-        self.packed, self.indices = packed, indices
+        self.packed, self.indices = with_bands(packed, bands), indices
+        self.bands = tuple(bands) or packed.bands
         if seed is not None and len(indices) < world:
             raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
         self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
-        size = len(indices) * (len(self.columns) + 1) * packed.masks[0].size * dtype.itemsize
+        size = len(indices) * (len(self.bands) + 1) * packed.masks[0].size * dtype.itemsize
         if size < _free(self.device) / 2:
             self.resident = self._keep()
 
@@ -138,9 +132,7 @@ class Batches:
         An image lies as a batch needs it: a batch is made in one pass, a row copied whole.
         """
         count, size = len(self.indices), self.packed.masks.shape[1:]
-        images = torch.empty(
-            (count, *size, len(self.columns)), dtype=self.dtype, device=self.device
-        )
+        images = torch.empty((count, *size, len(self.bands)), dtype=self.dtype, device=self.device)
         masks = torch.empty((count, 1, *size), dtype=self.dtype, device=self.device)
         for start in range(0, count, 64):  # few at a time: in float32 they take twice the memory
             part = slice(start, start + 64)
@@ -149,7 +141,7 @@ class Batches:
         return images, masks
 
     def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
-        images = torch.from_numpy(self.packed.images[rows][:, self.columns]).to(self.device)
+        images = torch.from_numpy(self.packed.read(rows, self.bands)).to(self.device)
         masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
         return images.float().div_(self.means).to(self.dtype), masks[:, None].to(self.dtype)
 

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landslide_lib import parts
+from landslide_lib.bands import source
 from landslide_lib.datasets.base import BadFileError, Dataset, Sample, read_sample
 from landslide_lib.datasets.files import listing
 from landslide_lib.paths import cache_root, data_root
@@ -42,6 +43,9 @@ class Packed:
         regions: Where each scene lies; "" if that is not known.
         fingerprint: Of the source files and the exclusions.
         excluded: Files that `skip_bad` left out, each with what is wrong with it.
+        folder: Where it lies; None if it was made in memory.
+        engineered: (N, S, S) float16 by name, memory-mapped: the channels that
+            `engineered.with_bands` was asked for.
     """
 
     name: str
@@ -54,11 +58,39 @@ class Packed:
     regions: tuple[str, ...]
     fingerprint: str
     excluded: tuple[dict[str, str], ...]
+    folder: Path | None = None
+    engineered: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
     @property
     def positive(self) -> NDArray[np.bool_]:
         """(N,) whether an image holds a landslide pixel."""
         return np.asarray(self.masks.any(axis=(1, 2)))
+
+    def plane(self, name: str) -> NDArray[np.float16]:
+        """Return one band of all images, (N, S, S), memory-mapped.
+
+        Raises:
+            ValueError: There is none of this name; `engineered.with_bands` makes some.
+        """
+        if name in self.engineered:
+            return self.engineered[name]
+        return self.images[:, self.bands.index(source(name, self.bands))]
+
+    def read(self, rows: NDArray[np.int64], names: Sequence[str] = ()) -> NDArray[np.float16]:
+        """Read some images, (len(rows), bands, S, S).
+
+        Args:
+            rows: Their numbers.
+            names: The bands, in this order; () stands for the dataset's own.
+
+        Raises:
+            ValueError: There is none of this name; `engineered.with_bands` makes some.
+        """
+        names = names or self.bands
+        if any(name in self.engineered for name in names):
+            return np.stack([self.plane(name)[rows] for name in names], axis=1)
+        columns = [self.bands.index(source(name, self.bands)) for name in names]
+        return self.images[rows][:, columns]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,6 +160,7 @@ def _open(name: str, folder: Path) -> Packed:
         regions=tuple(about["regions"]),
         fingerprint=about["fingerprint"],
         excluded=tuple(about["excluded"]),
+        folder=folder,
     )
 
 

@@ -2,53 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
-
-
-class UNet(nn.Module):
-    """U-Net with batch normalisation and transposed convolutions.
-
-    At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
-
-    Args:
-        bands: Input channels.
-        width: Channels of the first stage; each of the four stages below doubles them.
-        classes: Output channels; 1 is the logit of landslide.
-
-    Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
-
-    Reference:
-        Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
-
-    >>> UNet(bands=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
-    torch.Size([2, 1, 32, 32])
-    """
-
-    def __init__(self, *, bands: int, width: int = 64, classes: int = 1) -> None:
-        super().__init__()
-        stages = [width * 2**i for i in range(5)]
-        below = [bands, *stages[:-1]]
-        self.down = nn.ModuleList(map(double_convolution, below, stages))
-        self.pool = nn.MaxPool2d(2)
-        deep_first = stages[::-1]
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1]
-        )
-        self.merge = nn.ModuleList(double_convolution(deep, deep // 2) for deep in deep_first[:-1])
-        self.head = nn.Conv2d(width, classes, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
-        skips: list[Tensor] = []
-        for stage in self.down:
-            x = stage(self.pool(x) if skips else x)
-            skips.append(x)
-        for up, merge, skip in zip(self.up, self.merge, skips[-2::-1], strict=True):
-            x = merge(torch.cat([skip, up(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
 
 
 def double_convolution(before: int, after: int) -> nn.Sequential:
@@ -61,3 +18,56 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """U-Net with batch normalisation and transposed convolutions.
+
+    At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
+
+    Args:
+        bands: Input channels.
+        width: Channels of the first stage; each of the four stages below doubles them.
+        classes: Output channels; 1 is the logit of landslide.
+        block: Makes the module of a stage from its channels before and after.
+
+    Shape:
+        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+
+    Reference:
+        Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
+
+    >>> UNet(bands=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 1, 32, 32])
+    """
+
+    def __init__(
+        self,
+        *,
+        bands: int,
+        width: int = 64,
+        classes: int = 1,
+        block: Callable[[int, int], nn.Module] = double_convolution,
+    ) -> None:
+        super().__init__()
+        stages = [width * 2**i for i in range(5)]
+        below = [bands, *stages[:-1]]
+        self.down = nn.ModuleList(map(block, below, stages))
+        self.pool = nn.MaxPool2d(2)
+        deep_first = stages[::-1]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1]
+        )
+        self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first[:-1])
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        skips: list[Tensor] = []
+        for stage in self.down:
+            x = stage(self.pool(x) if skips else x)
+            skips.append(x)
+        for up, merge, skip in zip(self.up, self.merge, skips[-2::-1], strict=True):
+            x = merge(torch.cat([skip, up(x)], dim=1))
+        logits: Tensor = self.head(x)
+        return logits

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landslide_lib import augment
 from landslide_lib.datasets.batches import Batches, band_means
@@ -19,12 +22,23 @@ from landslide_lib.datasets.split import split
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
+from landslide_lib.models.heads import HEADS
 from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
 
-OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.Adam}
+#: What a network gives: one mask's logits, or several things by name (`models.heads`).
+Outputs = Tensor | dict[str, Tensor]
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, fused=True),
+    "adagrad": partial(torch.optim.Adagrad, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "nadam": torch.optim.NAdam,
+}
 
 
 def loss_of(recipe: Recipe) -> nn.Module:
@@ -37,8 +51,49 @@ def loss_of(recipe: Recipe) -> nn.Module:
 
 
 def model_of(recipe: Recipe, bands: int) -> nn.Module:
-    """Build the network that a recipe names, for a number of bands."""
-    return MODELS[recipe.model](bands=bands, width=recipe.width)
+    """Build the network that a recipe names, with its head, for a number of bands."""
+    build = MODELS[recipe.model]
+    if recipe.head == "mono":
+        return build(bands=bands, width=recipe.width)
+    body = build(bands=bands, width=recipe.width, classes=recipe.width)
+    return HEADS[recipe.head](body, recipe.width)
+
+
+def objective(loss: nn.Module, outputs: Outputs, masks: Tensor) -> Tensor:
+    """Return the loss of what a network gives.
+
+    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy
+    of the image is added (the report's "focal + iou + cross entropy").
+
+    Args:
+        loss: Of a mask.
+        outputs: Logits of the mask, or by name, see `models.heads`.
+        masks: (B, 1, S, S) in {0, 1}.
+    """
+    if isinstance(outputs, Tensor):
+        return torch.as_tensor(loss(outputs, masks))
+    scaled = [
+        loss(logits, _resized(masks, logits.shape[-1]))
+        for name, logits in outputs.items()
+        if name != "image"
+    ]
+    total = torch.stack(scaled).mean()
+    if "image" in outputs:
+        present = masks.amax((2, 3))
+        total = total + F.binary_cross_entropy_with_logits(outputs["image"].float(), present)
+    return total
+
+
+def _resized(masks: Tensor, size: int) -> Tensor:
+    """Resize masks: a larger pixel is landslide where half of it is, as packing has it."""
+    if size >= masks.shape[-1]:
+        return F.interpolate(masks, size=size, mode="nearest")
+    return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
+
+
+def mask_of(outputs: Outputs) -> Tensor:
+    """Return the logits of the mask at the image's own resolution, (B, 1, S, S)."""
+    return outputs if isinstance(outputs, Tensor) else outputs["mask"]
 
 
 def learning_rate(step: int, steps: int, how: Optimizer) -> float:
@@ -77,10 +132,10 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
         self.history: list[dict[str, Any]] = []
         self._clock = 0.0
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits, (B, 1, S, S)."""
-        logits: Tensor = self.network(images)
-        return logits
+    def forward(self, images: Tensor) -> Outputs:
+        """Return logits, (B, 1, S, S), or several by name."""
+        outputs: Outputs = self.network(images)
+        return outputs
 
     def batches(self, part: str) -> Batches:
         """Return the batches of a part; only `train` is shuffled and augmented."""
@@ -106,9 +161,7 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule."""
         how = self.recipe.optimizer
-        made = OPTIMIZERS[how.name](
-            self.parameters(), lr=how.lr, weight_decay=how.weight_decay, fused=True
-        )
+        made = OPTIMIZERS[how.name](self.parameters(), lr=how.lr, weight_decay=how.weight_decay)
         steps = len(self.trainer.train_dataloader or self.train_dataloader()) * self.recipe.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(
             made, lambda step: learning_rate(step, steps, how)
@@ -125,7 +178,7 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Return the loss of a batch."""
         images, masks = batch
-        loss: Tensor = self.loss(self(images), masks)
+        loss = objective(self.loss, self(images), masks)
         self._losses.append(loss.detach())
         return loss
 
@@ -137,9 +190,9 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Count a batch."""
         images, masks = batch
-        logits = self(images)
-        self._valid.append(self.loss(logits, masks))
-        self._counter.update(logits.float().sigmoid(), masks)
+        outputs = self(images)
+        self._valid.append(objective(self.loss, outputs, masks))
+        self._counter.update(mask_of(outputs).float().sigmoid(), masks)
 
     def on_validation_epoch_end(self) -> None:
         """Write a line of the history: the only place where an epoch waits for the device."""
@@ -212,5 +265,5 @@ def count(module: Segmentation, batches: Batches, *thresholds: float) -> Counter
     module.eval()
     counter = Counter(*thresholds)
     for images, masks in batches:
-        counter.update(module(images).sigmoid(), masks)
+        counter.update(mask_of(module(images)).sigmoid(), masks)
     return counter

@@ -1,5 +1,7 @@
 """Batches: every image once, in an order that seed and epoch decide; augmentation keeps pairs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from landslide_lib import augment
 from landslide_lib.datasets import Packed, batches
-from landslide_lib.datasets.batches import Batches, band_indices, band_means
+from landslide_lib.datasets.batches import Batches, band_means
 
 SIDE = 6
 ONES = torch.ones(3, 1, 1)
@@ -201,9 +203,31 @@ def test_bands_are_chosen_by_name_in_the_order_asked_for(where):
 
 
 def test_an_unknown_band_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="made has no NIR; it has number, red, slope"):
-        band_indices(PACKED, ("red", "NIR"))
-    assert band_indices(PACKED, ()) == [0, 1, 2]
+    says = "made has no NIR; allowed: number, red, slope"
+    with pytest.raises(ValueError, match=says):
+        band_means(PACKED, EVERY, ("red", "NIR"))
+    with pytest.raises(ValueError, match=says):
+        Batches(PACKED, EVERY, 5, ONES, bands=("red", "NIR"))
+
+
+def test_an_engineered_channel_is_a_band_like_any_other(where, tmp_path):
+    colour = replace(PACKED, bands=("R", "G", "B"), folder=tmp_path)
+    names = ("sobel_x", "G", "gray")
+    means = band_means(colour, EVERY, names)
+    images = torch.cat([some for some, _ in Batches(colour, EVERY, 4, means, bands=names)])
+    x = PACKED.images.astype(np.float64)
+    gray = x.mean(1).astype(np.float16)
+    np.testing.assert_allclose(means[1:].flatten(), [x[:, 1].mean(), gray.mean(dtype=float)], 1e-4)
+    np.testing.assert_allclose(images[:, 1] * means[1], x[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(images[:, 2] * means[2], gray, rtol=2e-3)
+
+
+def test_a_gradient_is_divided_by_the_mean_of_its_size_because_its_own_mean_is_near_0(tmp_path):
+    colour = replace(PACKED, bands=("R", "G", "B"), folder=tmp_path)
+    means = band_means(colour, EVERY, ("sobel_x",))
+    images = torch.cat([some for some, _ in Batches(colour, EVERY, 4, means, bands=("sobel_x",))])
+    assert images.abs().mean().item() == pytest.approx(1, rel=1e-5)
+    assert images.min() < 0 < images.max()
 
 
 # --- Augmentation ---------------------------------------------------------------------------------

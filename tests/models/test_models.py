@@ -1,18 +1,41 @@
-"""What every network family keeps to, and the size of the reported U-Net."""
+"""What every network family keeps to, and the reported numbers of parameters."""
 
 import pytest
 import torch
 from torch import nn
 
 from landslide_lib.models import MODELS
-from landslide_lib.reports import table
+from landslide_lib.reports import reports, table
 
 BANDS = 5
+TINY = {"small_residual_unet": 12, "small_rau_net": 12, "small_v_net": 36, "unet_cbam": 8}
+"""Test widths other than four: so that networks which start with a part of it start with four
+channels, too, and that not all of the few units inside an attention module are dead at once."""
+FIXED = ("small_deeplab_v3", "small_mobilenet_v3")
+"""Networks whose encoder has one size: only the decoder has a width."""
+DEEP = (*FIXED, "small_squeeze_unet")
+"""Untrained networks of many normalisations by the batch in a row, which amplify rounding."""
+SIZES = {
+    "improved-unet/traditional": "unet",
+    "improved-unet/cbam": "unet_cbam",
+    "improved-unet/se": "unet_se",
+    "improved-unet/attention": "unet_attention",
+    "improved-unet/convolution-blocks": "unet_residual",
+    "rau-net/rau-net-1": "rau_net_1",
+    "rau-net/rau-net-2": "rau_net_2",
+    "small-models/v-net": "small_v_net",
+    "small-models/squeeze-u-net": "small_squeeze_unet",
+    "small-models/mobilenetv3": "small_mobilenet_v3",
+    "small-models/deeplabv3": "small_deeplab_v3",
+    "small-models/residual-u-net": "small_residual_unet",
+    "small-models/small-rau-net": "small_rau_net",
+}
+"""Rows that print a number of parameters, and our network of each."""
 
 
 def build(name: str, **settings: int) -> nn.Module:
     torch.manual_seed(0)
-    return MODELS[name](**{"bands": BANDS, "width": 4, **settings})
+    return MODELS[name](**{"bands": BANDS, "width": TINY.get(name, 4), **settings})
 
 
 def parameters(name: str, **settings: int) -> int:
@@ -54,15 +77,37 @@ def test_every_band_is_used(family):
     assert (x.grad.abs().sum((0, 2, 3)) > 0).all()
 
 
-def test_width_scales_a_network_quadratically(family):
-    small, big = (parameters(family, width=width) for width in (32, 64))
+@pytest.mark.parametrize("name", sorted(set(MODELS) - set(FIXED)))
+def test_width_scales_a_network_quadratically(name):
+    """At widths of which a third and a ninth are whole numbers or are rounded alike."""
+    small, big = (parameters(name, width=width) for width in (48, 96))
     assert big / small == pytest.approx(4, rel=0.02)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_width_scales_the_decoder_where_the_encoder_has_one_size(name):
+    sizes = [parameters(name, width=width) for width in (1, 4, 16, 64, 128)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-2] / 1.1
+    encoders = {
+        sum(p.numel() for p in build(name, width=width).network.encoder.parameters())
+        for width in (4, 16)
+    }
+    assert len(encoders) == 1
 
 
 def test_the_same_seed_builds_the_same_network(family):
     one, other = build(family), build(family)
     for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_training_draws_no_random_numbers(family):
+    """A resumed run does not have the state of the global generator, and goes on alike."""
+    network, x = build(family).train(), images(2, BANDS, 32, 32)
+    state = torch.get_rng_state()
+    network(x).square().mean().backward()
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_prediction_does_not_depend_on_the_other_images_of_its_batch(family):
@@ -83,21 +128,54 @@ def test_channels_last_changes_the_speed_and_not_the_prediction(family):
 
 def test_bf16_autocast_gives_nearly_the_same_and_can_be_trained(family):
     network, x = build(family), images(2, BANDS, 32, 32)
+    network.train(family not in DEEP)
     full = network(x)
     with torch.autocast("cpu", torch.bfloat16):
         half = network(x)
+        trained = network.train()(x)
     assert half.dtype == torch.bfloat16
     assert (half.float() - full).abs().mean() < 0.05 * full.abs().mean() + 0.02
-    half.float().square().mean().backward()
+    trained.float().square().mean().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_the_unet_has_the_reported_number_of_parameters():
+@pytest.mark.parametrize("row", SIZES)
+def test_a_network_has_the_reported_number_of_parameters(row):
+    """At full width with the 23 channels of the report: to 2 %, small models to 3 %."""
+    where, label = row.split("/")
+    number = float(table(f"raunet/{where}").row(label).reported["parameters"].removesuffix("M"))
+    channels = reports()["raunet"].facts["channels"].value
+    ours = parameters(SIZES[row], bands=channels, width=64)
+    assert ours / 1e6 == pytest.approx(number, rel=0.03 if where == "small-models" else 0.02)
+
+
+def test_the_baseline_has_the_reported_number_of_parameters():
     """To within 2 %, at full width, with the 14 bands of Landslide4Sense."""
     number, unit = table("raunet/baseline").row("unet").reported["parameters"].split()
     assert unit == "M"
     ours = parameters("unet", bands=14, width=64)
     assert ours / 1e6 == pytest.approx(float(number), rel=0.02)
+
+
+def test_the_networks_are_as_many_as_the_rows_that_print_a_size():
+    assert set(SIZES.values()) == set(MODELS)
+
+
+def test_both_rau_nets_have_the_same_number_of_parameters_and_differ():
+    one, other = build("rau_net_1").eval(), build("rau_net_2").eval()
+    count = [sum(p.numel() for p in network.parameters()) for network in (one, other)]
+    assert count[0] == count[1]
+    x = images(1, BANDS, 32, 32)
+    assert not torch.allclose(one(x), other(x))
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_what_is_padded_inside_is_cut_off_again(name):
+    network, x = build(name).eval(), images(1, BANDS, 16, 48)
+    padded = torch.zeros(1, BANDS, 32, 64)
+    padded[..., :16, :48] = x
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), network(padded)[..., :16, :48])
 
 
 def test_bands_change_the_first_convolution_of_the_unet_alone():

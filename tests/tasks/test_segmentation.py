@@ -154,7 +154,7 @@ def test_the_network_sees_the_bands_that_the_recipe_names(packed):
     images, _ = next(iter(module.batches("valid")))
     first = packed.images[module.parts["valid"][0]].astype(np.float32)[[2, 0]]
     np.testing.assert_allclose(images[0].numpy(), first / module.means.numpy(), rtol=1e-6)
-    with pytest.raises(ValueError, match="squares has no NIR; it has R, G, B"):
+    with pytest.raises(ValueError, match="bijie has no NIR; allowed: R, G, B"):
         Segmentation(recipe(TINY, {"bands": ["NIR"]}), packed, 0, CPU)
 
 

@@ -1,0 +1,88 @@
+"""Heads of `raunet/heads`: what a network gives besides one mask.
+
+Each takes the last features of any network of this study, so that every family can have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class DualHead(nn.Module):
+    """A mask and the logit of whether the image holds any landslide.
+
+    The slides draw no network; taking the image's logit from the mean and the maximum of the last
+    features is our reading.
+
+    Args:
+        body: A network whose output are features, (B, features, H, W).
+        features: Their number.
+
+    Shape:
+        (B, bands, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
+
+    Reference:
+        `raunet-ablation.md`, slide IV-A.
+    """
+
+    def __init__(self, body: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body = body
+        self.mask = nn.Conv2d(features, 1, 1)
+        self.image = nn.Linear(2 * features, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return logits by name."""
+        features = F.relu(self.body(x))
+        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
+        return {"mask": self.mask(features), "image": self.image(pooled)}
+
+
+class MultiResolutionHead(nn.Module):
+    """Masks at half, once and twice the resolution of the image: 64, 128 and 256 of 128.
+
+    How each is made of the last features is not on the slides; pooling for the half and a
+    transposed convolution for the double are our reading.
+
+    Args:
+        body: A network whose output are features, (B, features, H, W).
+        features: Their number.
+
+    Shape:
+        (B, bands, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double":
+        (B, 1, 2H, 2W)}`, logits.
+
+    Reference:
+        `raunet-ablation.md`, slide IV-A.
+
+    >>> head = MultiResolutionHead(nn.Conv2d(3, 4, 1), features=4)
+    >>> {name: tuple(logits.shape) for name, logits in head(torch.zeros(2, 3, 16, 16)).items()}
+    {'mask': (2, 1, 16, 16), 'half': (2, 1, 8, 8), 'double': (2, 1, 32, 32)}
+    """
+
+    def __init__(self, body: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body = body
+        self.mask = nn.Conv2d(features, 1, 1)
+        self.halved = nn.Conv2d(features, 1, 3, padding=1)
+        self.up = nn.ConvTranspose2d(features, features, 2, stride=2)
+        self.doubled = nn.Conv2d(features, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return logits by name."""
+        features = F.relu(self.body(x))
+        return {
+            "mask": self.mask(features),
+            "half": self.halved(F.avg_pool2d(features, 2)),
+            "double": self.doubled(F.relu(self.up(features))),
+        }
+
+
+HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
+    "dual": DualHead,
+    "multi_resolution": MultiResolutionHead,
+}

@@ -1,0 +1,94 @@
+"""Squeeze U-Net: a U-Net of fire modules."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def normalised(convolution: nn.Module, channels: int) -> nn.Sequential:
+    """Follow a convolution with batch normalisation and ReLU."""
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+class Fire(nn.Module):
+    """Squeeze channels with 1x1, then expand with 1x1 beside 3x3, half of the output each.
+
+    Args:
+        before: Input channels.
+        after: Output channels; an eighth of them is between, at least 2.
+
+    Shape:
+        (B, before, H, W) to (B, after, H, W).
+
+    Reference:
+        Iandola and others 2016, arXiv:1602.07360.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        between, half = max(2, after // 8), after // 2
+        self.squeeze = normalised(nn.Conv2d(before, between, 1, bias=False), between)
+        self.one = normalised(nn.Conv2d(between, half, 1, bias=False), half)
+        self.three = normalised(
+            nn.Conv2d(between, after - half, 3, padding=1, bias=False), after - half
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return both halves as one map."""
+        x = self.squeeze(x)
+        return torch.cat([self.one(x), self.three(x)], dim=1)
+
+
+def transposed_fire(before: int, after: int) -> nn.Sequential:
+    """Squeeze channels with 1x1, then expand with a 2x2 convolution that doubles the sides."""
+    between = max(2, after // 8)
+    squeeze = nn.Conv2d(before, between, 1, bias=False)
+    expand = nn.ConvTranspose2d(between, after, 2, stride=2, bias=False)
+    return nn.Sequential(normalised(squeeze, between), normalised(expand, after))
+
+
+class SqueezeUNet(nn.Module):
+    """U-Net with two fire modules a stage down, and a transposed and a plain one up.
+
+    Readings: pooling, batch normalisation, a 3x3 convolution before all else, one fire module
+    after each concatenation and 2x2 kernels in the transposed ones. With these the number of
+    parameters is that which the report prints.
+
+    Args:
+        bands: Input channels.
+        width: Channels of the first stage; each of the four stages below doubles them.
+        classes: Output channels; 1 is the logit of landslide.
+
+    Shape:
+        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+
+    Reference:
+        Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient
+        Image Segmentation Network"; `raunet-ablation.md`, slide IV-C.
+    """
+
+    def __init__(self, *, bands: int, width: int = 64, classes: int = 1) -> None:
+        super().__init__()
+        stages = [width * 2**i for i in range(5)]
+        self.stem = normalised(nn.Conv2d(bands, width, 3, padding=1, bias=False), width)
+        self.down = nn.ModuleList(
+            nn.Sequential(Fire(before, after), Fire(after, after))
+            for before, after in zip([width, *stages[:-1]], stages, strict=True)
+        )
+        self.pool = nn.MaxPool2d(2)
+        deep_first = stages[:0:-1]
+        self.up = nn.ModuleList(transposed_fire(deep, deep // 2) for deep in deep_first)
+        self.merge = nn.ModuleList(Fire(deep, deep // 2) for deep in deep_first)
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        skips = [self.down[0](self.stem(x))]
+        for stage in self.down[1:]:
+            skips.append(stage(self.pool(skips[-1])))
+        x = skips.pop()
+        for up, merge in zip(self.up, self.merge, strict=True):
+            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
+        logits: Tensor = self.head(x)
+        return logits

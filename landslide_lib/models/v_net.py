@@ -1,0 +1,89 @@
+"""V-Net in two dimensions, small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Stage(nn.Module):
+    """Convolutions that learn what to add to their input: 5x5, batch normalisation, PReLU."""
+
+    def __init__(self, channels: int, convolutions: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(convolutions):
+            layers += [
+                nn.Conv2d(channels, channels, 5, padding=2, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.PReLU(channels),
+            ]
+        self.convolutions = nn.Sequential(*layers[:-1])
+        self.activation = layers[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        after: Tensor = self.activation(x + self.convolutions(x))
+        return after
+
+
+class SmallVNet(nn.Module):
+    """V-Net: residual stages of 5x5 convolutions, convolutions with stride in place of pooling.
+
+    Stages and kernels are the paper's, in two dimensions; batch normalisation is ours. The paper
+    starts with 16 channels. A ninth of the width is a reading that fits the number of parameters
+    that the report prints.
+
+    Args:
+        bands: Input channels.
+        width: Nine times the channels of the first stage, which are at least 2.
+        classes: Output channels; 1 is the logit of landslide.
+
+    Shape:
+        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+
+    Reference:
+        Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
+    """
+
+    def __init__(self, *, bands: int, width: int = 64, classes: int = 1) -> None:
+        super().__init__()
+        first = max(2, width // 9)
+        stages = [first * 2**i for i in range(5)]
+        self.stem = nn.Sequential(
+            nn.Conv2d(bands, first, 5, padding=2, bias=False),
+            nn.BatchNorm2d(first),
+            nn.PReLU(first),
+        )
+        self.down = nn.ModuleList(map(Stage, stages, (1, 2, 3, 3, 3)))
+        self.shrink = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, 2 * before, 2, stride=2, bias=False),
+                nn.BatchNorm2d(2 * before),
+                nn.PReLU(2 * before),
+            )
+            for before in stages[:-1]
+        )
+        # A stage on the way up has as many channels as map and skip together.
+        skips = stages[-2::-1]
+        self.grow = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(below, skip, 2, stride=2, bias=False),
+                nn.BatchNorm2d(skip),
+                nn.PReLU(skip),
+            )
+            for below, skip in zip([stages[-1], *(2 * s for s in skips)], skips, strict=False)
+        )
+        self.up = nn.ModuleList(map(Stage, (2 * skip for skip in skips), (3, 3, 2, 1)))
+        self.head = nn.Conv2d(2 * first, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        skips = [self.down[0](self.stem(x))]
+        for shrink, stage in zip(self.shrink, self.down[1:], strict=True):
+            skips.append(stage(shrink(skips[-1])))
+        x = skips.pop()
+        for grow, stage in zip(self.grow, self.up, strict=True):
+            x = stage(torch.cat([skips.pop(), grow(x)], dim=1))
+        logits: Tensor = self.head(x)
+        return logits
