@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landslide_lib import intervals, scores
+from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import PROFILES
 from landslide_lib.records import Record, Store, budget
 from landslide_lib.reports import Table, resolve
@@ -91,7 +92,7 @@ def beside(
     Returns:
         A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `added` (a row of ours)
         and `ours`, which is None where nothing was run, else `run` (recipe and data),
-        `dataset`, `budget`, `seeds`, `parameters`, `floor` (F1 of calling all landslide),
+        `dataset`, `bands` (their number), `budget`, `seeds`, `parameters`, `floor` (F1 of calling all landslide),
         `images`, `metrics` and `tuned` (`{convention: {score: {mean, low, high, values}}}` at
         threshold 0.5 and at the one best on validation images; `low` and `high` are the 95 %
         interval over seeds, None for one seed), `thresholds`, `versus` (the paired bootstrap
@@ -126,6 +127,7 @@ def _ours(records: Sequence[Record], base: Sequence[Record]) -> dict[str, Any]:
     return {
         "run": first.run,
         "dataset": first.recipe.dataset,
+        "bands": len(first.recipe.bands or OF_DATASET[first.recipe.dataset]),
         "budget": budget(first.recipe),
         "seeds": [record.seed for record in records],
         "parameters": first.parameters,

@@ -56,7 +56,13 @@ def caption(rows: Rows) -> str:
         spread = f"{count} seeds, mean ± 95 % interval over seeds"
     floors = sorted({f"{ours['floor']:.3f}" for ours in run})
     floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by row,"
-    size = f"{budget['subset']} images" if budget["subset"] else "all images"
+    bands = sorted({ours["bands"] for ours in run})
+    count = str(bands[0]) if len(bands) == 1 else f"{bands[0]} to {bands[-1]}"
+    size = (
+        f"{count} bands, {budget['subset']} images"
+        if budget["subset"]
+        else f"{count} bands, all images"
+    )
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({size}, "
         f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,9 @@ def table(name: str) -> str:
     rows = beside.beside(chosen, Store())
     shown = [html(chosen, rows)]
     if chosen.notes:
-        shown.append("<ul>" + "".join(f"<li>{note}</li>" for note in chosen.notes) + "</ul>")
+        shown.append(
+            "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in chosen.notes) + "</ul>"
+        )
     chapter = chapters.showing(name)
     if chapter:
         shown.append(f"<p>Its chapter: {_chapter(chapter)}.</p>")
