@@ -92,7 +92,8 @@ def beside(
     Returns:
         A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `added` (a row of ours)
         and `ours`, which is None where nothing was run, else `run` (recipe and data),
-        `dataset`, `bands` (their number), `budget`, `seeds`, `parameters`, `floor` (F1 of calling all landslide),
+        `dataset`, `bands` (their number), `budget`, `seeds`, `parameters`, `floor` (F1 of
+        calling all landslide),
         `images`, `metrics` and `tuned` (`{convention: {score: {mean, low, high, values}}}` at
         threshold 0.5 and at the one best on validation images; `low` and `high` are the 95 %
         interval over seeds, None for one seed), `thresholds`, `versus` (the paired bootstrap

@@ -52,23 +52,22 @@ def caption(rows: Rows) -> str:
     if seeds == [1]:
         spread = "one seed, so no interval"
     else:
-        count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        spread = f"{count} seeds, mean ± 95 % interval over seeds"
+        spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
     floors = sorted({f"{ours['floor']:.3f}" for ours in run})
-    floor = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by row,"
-    bands = sorted({ours["bands"] for ours in run})
-    count = str(bands[0]) if len(bands) == 1 else f"{bands[0]} to {bands[-1]}"
-    size = (
-        f"{count} bands, {budget['subset']} images"
-        if budget["subset"]
-        else f"{count} bands, all images"
-    )
+    floor = _span(floors) + (", by row," if len(floors) > 1 else "")
+    bands = _span(sorted({ours["bands"] for ours in run}))
+    images = f"{budget['subset']} images" if budget["subset"] else "all images"
     return (
-        f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({size}, "
+        f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
         f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "
         f"batch {budget['batch']}), {spread}. "
         f"Calling every pixel landslide scores {floor} landslide F1."
     )
+
+
+def _span(values: Sequence[Any]) -> str:
+    """Return sorted values as text: one, or the first to the last."""
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
 def header(table: Table, rows: Rows) -> list[tuple[str, str]]:

@@ -55,9 +55,8 @@ def table(name: str) -> str:
     rows = beside.beside(chosen, Store())
     shown = [html(chosen, rows)]
     if chosen.notes:
-        shown.append(
-            "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in chosen.notes) + "</ul>"
-        )
+        items = "".join(f"<li>{escape(note)}</li>" for note in chosen.notes)
+        shown.append(f"<ul>{items}</ul>")
     chapter = chapters.showing(name)
     if chapter:
         shown.append(f"<p>Its chapter: {_chapter(chapter)}.</p>")
