@@ -201,6 +201,10 @@ class Store:
         found = [path for path in self.paths() if path.stem == record.name]
         return found[-1] if found else self.home / f"{record.name}.json"
 
+    def weights(self, record: Record) -> Path:
+        """Return the file of the weights of a local run; published ones have none."""
+        return self.home.parent / "weights" / f"{record.name}.pt"
+
     def add(self, record: Record) -> Path:
         """Write a record. It is there whole or not at all, and none is ever overwritten.
 

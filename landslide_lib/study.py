@@ -85,7 +85,7 @@ def run(
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
         try:
-            record = _train(wanted, packed, seed, work, device)
+            record = _train(wanted, packed, seed, work, device, store)
         except ValueError:
             if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
                 shutil.rmtree(work, ignore_errors=True)
@@ -156,8 +156,10 @@ def _code(wanted: Recipe) -> str:
     return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
 
 
-def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str) -> Record:
-    """Train, evaluate and describe one run."""
+def _train(
+    wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str, store: Store
+) -> Record:
+    """Train, evaluate and describe one run, and keep its weights."""
     import torch
 
     from landslide_lib.tasks import engine, segmentation
@@ -181,7 +183,7 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
     if cuda is not None:
         peak = torch.cuda.max_memory_allocated(on) / 1024**2
     where = module.parts["test"].tolist()
-    return Record(
+    record = Record(
         recipe=wanted,
         hash=wanted.hash,
         seed=seed,
@@ -213,6 +215,8 @@ def _train(wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str)
         finished=_now(),
         resumed=len(starts) - 1 if trained.resumed else 0,
     )
+    trained.keep(store.weights(record))  # before the record is there: it says that all is
+    return record
 
 
 def _watt_hours(before: float | None, after: float | None) -> float | None:

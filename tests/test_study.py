@@ -5,6 +5,7 @@ import pytest
 from landslide_lib import reports, study
 from landslide_lib.recipe import essence, profile, recipe
 from landslide_lib.records import Store
+from landslide_lib.tasks import engine
 
 SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
 
@@ -59,3 +60,17 @@ def test_rerun_trains_again_and_keeps_the_old_record(bijie, tmp_path):
     assert store.find(SMOKE)[0].finished == again.finished
     assert not list((tmp_path / "runs" / "unfinished").iterdir())
     assert first.images["train"] + first.images["valid"] + first.images["test"] == SMOKE.subset
+
+
+def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    made = study.run(SMOKE, 0, device="cpu", store=store)
+    kept = engine.read_weights(store.weights(made))
+    assert kept["recipe"] == essence(SMOKE)
+    assert (kept["seed"], kept["fingerprint"]) == (made.seed, made.fingerprint)
+    learned = [
+        tensor
+        for name, tensor in kept["weights"].items()
+        if "running" not in name and "num_batches" not in name
+    ]
+    assert sum(tensor.numel() for tensor in learned) == made.parameters

@@ -155,4 +155,15 @@ def read_weights(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def write_weights(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values that `read_weights` reads: whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

@@ -233,6 +233,17 @@ class Run:
         """Count the predictions on a part, at thresholds and by histogram."""
         return count(self.module, self.module.batches(part), *thresholds)
 
+    def keep(self, path: Path) -> None:
+        """Write the weights, with the recipe and the seed that made them."""
+        module = self.module
+        engine.write_weights(path, {
+            "recipe": essence(module.recipe),
+            "seed": module.seed,
+            "fingerprint": module.packed.fingerprint,
+            "weights": {k: v.detach().cpu().contiguous()
+                        for k, v in module.network.state_dict().items()},
+        })  # fmt: skip
+
 
 def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.device) -> Run:
     """Train a recipe from its last checkpoint, or from the start.
