@@ -7,6 +7,8 @@ CORES ?= all
 # A notebook's kernel runs in notebooks/: what is relative to here must stay so.
 $(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $($(name)),$(eval export $(name) := $(abspath $($(name))))))
 export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
+# Containers often keep no byte code: then every kernel compiles pandas and torch from their sources.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: study test book check-book pdf bench lint generate clean
 

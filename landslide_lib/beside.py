@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from landslide_lib import intervals, scores
+from landslide_lib import derived, intervals, scores
 from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import PROFILES
 from landslide_lib.records import Record, Store, budget
-from landslide_lib.reports import Table, resolve
+from landslide_lib.reports import Row, Table, resolve
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -24,7 +24,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     found = []
     for dataset in sorted({record.recipe.dataset for record in store.all()}):
         for name in PROFILES:
-            runs = records_of(table, store, dataset=dataset, profile_name=name)
+            runs = _found(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
@@ -54,9 +54,23 @@ def records_of(
         run on several copies of the data, the one with the most runs counts: rows of two
         copies cannot be compared.
     """
+    found = _found(table, store, dataset, profile_name, seeds)
+    return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
+
+
+def _found(
+    table: Table,
+    store: Store,
+    dataset: str | None,
+    profile_name: str | None,
+    seeds: Sequence[int] | None = None,
+) -> dict[tuple[str, str], list[Record]]:
+    """Return the records of each row to run of a table, and of those its rows derive from."""
     wanted = {
-        row.id: resolve(table, row, dataset=dataset, profile_name=profile_name)
-        for row in table.runnable(dataset)
+        (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
+        for row in table.rows
+        for other, leaf in derived.leaves(table, row)
+        if leaf in other.runnable(dataset)
     }
     hashes = {made.hash for made in wanted.values()}
     copies = Counter(
@@ -66,9 +80,9 @@ def records_of(
     )
     data = copies.most_common(1)[0][0] if copies else None
     return {
-        name: [record for record in store.find(made, fingerprint=data)
-               if seeds is None or record.seed in seeds]
-        for name, made in wanted.items()
+        key: [record for record in store.find(made, fingerprint=data)
+              if seeds is None or record.seed in seeds]
+        for key, made in wanted.items()
     }  # fmt: skip
 
 
@@ -90,13 +104,16 @@ def beside(
         seeds: Only these; None takes all there are.
 
     Returns:
-        A dict a row: `id`, `label`, `kind`, `reported`, `uncertain`, `added` (a row of ours)
+        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row),
+        `reported`, `uncertain`, `added` (a row of ours)
         and `ours`, which is None where nothing was run, else `run` (recipe and data),
         `dataset`, `bands` (their number), `budget`, `seeds`, `parameters`, `floor` (F1 of
         calling all landslide),
         `images`, `metrics` and `tuned` (`{convention: {score: {mean, low, high, values}}}` at
-        threshold 0.5 and at the one best on validation images; `low` and `high` are the 95 %
-        interval over seeds, None for one seed), `thresholds`, `versus` (the paired bootstrap
+        threshold 0.5, or that of a derived row, and at the one best on validation images, None
+        for a derived row; `low` and `high` are the 95 %
+        interval over seeds, None for one seed), `thresholds` (those of `tuned`; of a derived row
+        its own), `versus` (the paired bootstrap
         against the table's reference row, or None), `seconds_per_epoch`, `device` and
         `records` (file names).
     """
@@ -105,50 +122,58 @@ def beside(
                 if dataset in (None, run[0]) and profile_name in (None, run[1])]  # fmt: skip
         if runs:
             dataset, profile_name, _ = runs[0]
-    found = records_of(table, store, dataset=dataset, profile_name=profile_name, seeds=seeds)
-    base = found.get(table.reference or "", [])
+    found = _found(table, store, dataset, profile_name, seeds)
+    on = dataset or table.base.get("dataset")
     return [
         {
             "id": row.id,
             "label": row.label,
             "kind": row.kind,
+            "at": row.at,
             "reported": row.reported,
             "uncertain": list(row.uncertain),
             "added": row.ours,
-            "ours": _ours(found[row.id], base) if found.get(row.id) else None,
+            "ours": _ours(table, row, found),
         }
         for row in table.rows
         # A row of ours that means nothing on this dataset is no gap in the table.
-        if not (row.ours and row.only and row.id not in found)
+        if not (row.ours and row.only and on not in row.only)
     ]
 
 
-def _ours(records: Sequence[Record], base: Sequence[Record]) -> dict[str, Any]:
-    first = records[0]
+def _ours(
+    table: Table, row: Row, found: dict[tuple[str, str], list[Record]]
+) -> dict[str, Any] | None:
+    records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
+    if not by_seed:
+        return None
+    first, run = records[0], row.kind == "run"
+    unknown: derived.Metrics = {c: dict.fromkeys(scores.SCORES) for c in scores.CONVENTIONS}
+    at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
         "dataset": first.recipe.dataset,
         "bands": len(first.recipe.bands or OF_DATASET[first.recipe.dataset]),
         "budget": budget(first.recipe),
-        "seeds": [record.seed for record in records],
+        "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
-        "floor": scores.floor(first.test_counts),
-        "metrics": _over_seeds([record.test.metrics for record in records]),
-        "tuned": _over_seeds([record.test_tuned.metrics for record in records]),
-        "thresholds": [record.test_tuned.threshold for record in records],
-        "versus": _versus(records, base),
+        "floor": float(np.mean([scores.floor(record.test_counts) for record in records])),
+        "metrics": _over_seeds(list(by_seed.values())),
+        "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
+        "thresholds": [derived.threshold(record, at) for record in records],
+        "versus": _versus(records, found.get((table.name, table.reference or ""), ())),
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
         "records": [record.name for record in records],
     }
 
 
-def _over_seeds(metrics: Sequence[dict[str, dict[str, float | None]]]) -> dict[str, Any]:
+def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for convention in scores.CONVENTIONS:
         summary[convention] = {}
-        for score in scores.SCORES:
+        for score in metrics[0][convention]:
             values = [one[convention][score] for one in metrics]
             defined = [value for value in values if value is not None]
             # A seed without a value (no landslide predicted) makes no mean of the others.
@@ -167,8 +192,8 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
     """Compare with the reference row over the same seeds and test images."""
     mine, other = ({record.seed: record for record in side} for side in (records, base))
     common = sorted(set(mine) & set(other))
-    if not common or records[0].hash == base[0].hash:
-        return None
+    if not common or len({record.hash for record in (*records, base[0])}) != 2:
+        return None  # itself, a row derived from it, or several rows
     first = mine[common[0]]
     if first.test_ids != other[common[0]].test_ids:
         return None
@@ -181,7 +206,7 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
 
 def agreement(
     table: Table, rows: Sequence[dict[str, Any]], column: str = "f1"
-) -> dict[str, float] | None:
+) -> dict[str, float | None] | None:
     """Return Kendall's tau between the report's order of the rows and ours.
 
     Args:
@@ -190,12 +215,13 @@ def agreement(
         column: Of the table; ours is taken under the column's convention.
 
     Returns:
-        See `intervals.kendall`; None for fewer than five rows that were run.
+        See `intervals.kendall`; None for fewer than three rows that have both, or where a score
+        is undefined.
     """
     what = table.columns[column]
     # A cell such as `<0.0010` is printed, and no number to rank by.
-    run = [row for row in rows if row["ours"] and row["kind"] == "run"
-           and isinstance(row["reported"].get(column), float)]  # fmt: skip
+    run = [row for row in rows
+           if row["ours"] and isinstance(row["reported"].get(column), float)]  # fmt: skip
     values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
     if any(value is None for row in values for value in row):
         return None

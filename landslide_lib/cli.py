@@ -147,6 +147,50 @@ def train(
             typer.secho(f"{len(record.excluded)} files left out: {gone}", err=True, fg="yellow")
 
 
+@app.command("export")
+@plainly
+def export_(
+    table: TableName,
+    row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
+) -> None:
+    """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
+
+    They have the weights of the local run with this seed; without one they are not trained.
+    """
+    chosen = reports.table(table)
+    rows = [chosen.row(name) for name in row or ()] or chosen.runnable(dataset)
+    # All recipes first: a bad one is refused before anything is exported.
+    recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
+    if not recipes:
+        raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
+    if publish:
+        from landslide_lib import edge
+
+        if row:
+            raise ValueError("--publish writes the whole table; leave --row out")
+        edge.check_publishable(table, profile or "full")
+    from landslide_lib import export
+
+    store, done = Store(), []
+    for one, wanted in zip(rows, recipes, strict=True):
+        facts = export.measure(wanted, seed, store=store)
+        done.append({"row": one.id, "label": one.label, **facts})
+        typer.echo(
+            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M "
+            f"parameters, {facts['megabytes']:.1f} MB, onnxruntime "
+            f"{facts['milliseconds']['onnxruntime']:.1f} ms, PyTorch "
+            f"{facts['milliseconds']['torch']:.1f} ms an image, difference "
+            f"{facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
+        )
+    if publish:
+        on = recipes[0].dataset
+        typer.echo(edge.publish(table, profile or "full", on, done), err=True)
+
+
 @app.command("table")
 @plainly
 def table_(

@@ -133,7 +133,7 @@ def of_kendall(
         truth = draw.normal(0, 1, rows)
         values = truth[:, None] + draw.normal(0, noise, (rows, seeds))
         found = kendall(reported, values.tolist(), draws=400, seed=trial)
-        if found is None:
+        if found is None or found["low"] is None or found["high"] is None:
             raise ValueError(f"{rows} rows with {seeds} seeds have no interval of tau")
         held += found["low"] <= float(tau(reported, truth)) <= found["high"]
     return held / trials

@@ -125,7 +125,7 @@ def _f1(counts: NDArray[np.int64]) -> Floats:
 
 def kendall(
     reported: Sequence[float], ours: Sequence[Sequence[float]], *, draws: int = 2000, seed: int = 0
-) -> dict[str, float] | None:
+) -> dict[str, float | None] | None:
     """Return Kendall's tau-b between the reported order of rows and ours.
 
     Args:
@@ -137,16 +137,21 @@ def kendall(
     Returns:
         `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's
         mean is drawn from Student's t around it (a bootstrap of three seeds would be far
-        too narrow); None for fewer than five rows or where a row has one seed only.
+        too narrow). They are None for fewer than five rows or where a row has one seed only;
+        for fewer than three rows, or where all tie, there is no order to compare, and None is
+        returned.
     """
-    if len(reported) < 5 or any(len(row) < 2 for row in ours):
-        return None
     means = np.array([np.mean(row) for row in ours])
+    found = float(tau(np.asarray(reported), means))
+    if len(reported) < 3 or not np.isfinite(found):
+        return None
+    if len(reported) < 5 or any(len(row) < 2 for row in ours):
+        return {"tau": found, "low": None, "high": None}
     errors = np.array([_error(row) for row in ours])
     freedom = np.array([len(row) - 1 for row in ours])
     drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
     low, high = np.nanquantile(tau(np.asarray(reported), drawn), [0.025, 0.975])
-    return {"tau": float(tau(np.asarray(reported), means)), "low": float(low), "high": float(high)}
+    return {"tau": found, "low": float(low), "high": float(high)}
 
 
 def tau(one: ArrayLike, other: ArrayLike) -> Floats:

@@ -14,7 +14,7 @@ from landslide_lib.paths import HOME
 from landslide_lib.recipe import PROFILES, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
-from landslide_lib.reports import Report, reports, resolve
+from landslide_lib.reports import Report, Table, reports, resolve
 from landslide_lib.reports import table as named
 
 BENCHMARKS = HOME / "benchmarks" / "results"
@@ -63,12 +63,38 @@ def table(name: str) -> str:
     return "\n".join(shown)
 
 
+def notes(chosen: Table) -> str:
+    """Return what a reader of a table has to know, as a Markdown list."""
+    return _items(chosen.notes)
+
+
+def elsewhere(
+    chosen: Table, store: Store, *, dataset: str | None = None, profile: str | None = None
+) -> str:
+    """Return every other run of a table that is stored here, as HTML.
+
+    Args:
+        chosen: Of a report.
+        store: Of records.
+        dataset: Together with `profile` the run that is shown already.
+        profile: See `dataset`.
+    """
+    shown = [
+        html(chosen, beside.beside(chosen, store, dataset=data, profile_name=name))
+        for data, name, _ in beside.known_runs(chosen, store)
+        if (data, name) != (dataset, profile)
+    ]
+    return "".join(shown) or "<p>None yet.</p>"
+
+
 def tables() -> str:
     """Return an index of every table of every report, as HTML."""
     store = Store()
     lines = []
     for report in reports().values():
         for one in report.tables.values():
+            if all(row.ours for row in one.rows):
+                continue
             kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
             anchor = one.name.replace("/", "-")
             chapter = chapters.showing(one.name)
@@ -100,6 +126,8 @@ def published() -> str:
         for one in report.tables.values():
             for dataset, profile, _ in beside.known_runs(one, store):
                 found = beside.records_of(one, store, dataset=dataset, profile_name=profile)
+                if not found:
+                    continue  # all its rows are derived from another table's
                 flat = [record for records in found.values() for record in records]
                 lines.append({
                     "table": one.name,

@@ -123,6 +123,43 @@ LossTerm = Annotated[
 ]
 
 
+class _Morphology(Part):
+    kernel: int = knob(3, ge=3, le=31, description="side of the square, odd, in pixels")
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> _Morphology:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
+        return self
+
+
+class Opening(_Morphology):
+    """Morphological opening: what is smaller than the kernel goes (the report's salt noise)."""
+
+    name: Literal["opening"]
+
+
+class Closing(_Morphology):
+    """Morphological closing: gaps smaller than the kernel are filled (its pepper noise)."""
+
+    name: Literal["closing"]
+
+
+class Voting(Part):
+    """The mean of the masks of a multi-resolution head."""
+
+    name: Literal["voting"]
+
+
+class MultiAngles(Part):
+    """The mean over the image turned by 0, 90, 180 and 270 degrees."""
+
+    name: Literal["multi_angles"]
+
+
+PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminator="name")]
+
+
 class Optimizer(Part):
     """Optimizer and learning-rate schedule.
 

@@ -22,7 +22,10 @@ from pydantic_core import ErrorDetails
 
 from landslide_lib import parts
 from landslide_lib.bands import ENGINEERED, OF_DATASET, check
-from landslide_lib.parts import LossTerm, Optimizer, Part, Split, knob
+from landslide_lib.parts import LossTerm, Optimizer, Part, PostStep, Split, knob
+
+#: The networks whose encoder has published weights, which are fetched when a recipe asks for them.
+PRETRAINED = ("deeplab_v3", "efficientnet_v2", "small_mobilenet_v3", "small_deeplab_v3")
 
 
 class RecipeError(ValueError):
@@ -41,8 +44,9 @@ class Recipe(Part):
     model: Literal[
         "unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2",
         "small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3",
-        "small_residual_unet", "small_rau_net",
+        "small_residual_unet", "small_rau_net", "deeplab_v3", "efficientnet_v2",
     ] = knob("unet")  # fmt: skip
+    pretrained: bool = knob(False, description="the encoder starts from ImageNet's weights")
     head: Literal["mono", "dual", "multi_resolution"] = knob("mono")
     width: int = knob(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
@@ -51,6 +55,7 @@ class Recipe(Part):
     epochs: int = knob(50, ge=1, le=10_000)
     batch: int = knob(32, ge=1, le=4096)
     precision: Literal["32-true", "bf16-mixed"] = knob("bf16-mixed")
+    post_processing: tuple[PostStep, ...] = knob((), description="of the trained network, in order")
 
     @model_validator(mode="after")
     def _terms_and_names(self) -> Recipe:
@@ -60,12 +65,30 @@ class Recipe(Part):
             ("bands", self.bands),
             ("augmentation", self.augmentation),
             ("loss", tuple(term.name for term in self.loss)),
+            ("post_processing", tuple(step.name for step in self.post_processing)),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
+        if self.pretrained and self.model not in PRETRAINED:
+            raise ValueError(
+                f"pretrained: there are no weights for {self.model}; allowed: "
+                f"{', '.join(PRETRAINED)}"
+            )
+        steps = {step.name for step in self.post_processing}
+        if "voting" in steps and self.head != "multi_resolution":
+            raise ValueError(
+                "post_processing: voting takes masks at several resolutions, and the head is "
+                f"{self.head}; possible with it: opening, closing, multi_angles. Or take head "
+                "multi_resolution"
+            )
         return self
+
+    @property
+    def trained(self) -> Recipe:
+        """The recipe of the network that this one's post-processing grows from."""
+        return self.model_copy(update={"post_processing": ()}) if self.post_processing else self
 
     @property
     def hash(self) -> str:
@@ -93,6 +116,7 @@ class Recipe(Part):
             f"schedule/{self.optimizer.schedule}",
             *([f"head/{self.head}"] if self.head != "mono" else []),
             *(f"loss/{term.name}" for term in self.loss),
+            *(f"post_processing/{step.name}" for step in self.post_processing),
             *(f"augmentation/{name}" for name in self.augmentation),
         ]
         return {name: parts.REVISIONS.get(name, 1) for name in sorted(names)}
@@ -208,8 +232,8 @@ def profile_of(made: Recipe) -> str | None:
 
 def _explain(error: ErrorDetails, given: Any) -> str:
     """Say of one pydantic error which key, which value, and what is allowed."""
-    tags = {tag for model in _terms() for tag in get_args(model.model_fields["name"].annotation)}
     path = list(error["loc"])
+    tags = _by_name(path[0]) if path else {}
     if len(path) > 2 and isinstance(path[1], int):
         # pydantic puts the tag of a union behind the index; a reader's file has no such key.
         del path[2]
@@ -229,9 +253,13 @@ def _explain(error: ErrorDetails, given: Any) -> str:
     return f"{where} = {error['input']!r}: {message}" if where else message
 
 
-def _terms() -> tuple[type[Part], ...]:
-    union = get_args(LossTerm)[0]
-    return get_args(union)
+def _by_name(field: int | str) -> dict[str, type[Part]]:
+    """Return the parts that a list in a recipe may hold, each by its name."""
+    unions = {"loss": LossTerm, "post_processing": PostStep}
+    if field not in unions:
+        return {}
+    models = get_args(get_args(unions[str(field)])[0])
+    return {get_args(model.model_fields["name"].annotation)[0]: model for model in models}
 
 
 def _fields_at(path: tuple[int | str, ...]) -> set[str]:
@@ -242,7 +270,5 @@ def _fields_at(path: tuple[int | str, ...]) -> set[str]:
             model = Split
         elif key == "optimizer":
             model = Optimizer
-        for term in _terms():
-            if key in get_args(term.model_fields["name"].annotation):
-                model = term
+        model = _by_name(path[0]).get(str(key), model)
     return set(model.model_fields)

@@ -60,6 +60,8 @@ class Record(BaseModel):
         test: Scores on the test images at threshold 0.5.
         test_tuned: The same at the threshold that was best on the validation images.
         valid: Scores on the validation images at 0.5.
+        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in
+            records from before it was kept.
         test_ids: Of the test images.
         test_groups: The scene of each.
         test_counts: tp, fp, fn, tn of each at threshold 0.5.
@@ -75,6 +77,9 @@ class Record(BaseModel):
         device, threads, versions, commit, dirty: What it ran on.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
+        grown_from: The record whose network was post-processed; None where it was trained. Such
+            a record has no history, its `seconds_per_epoch` is 0, and `samples_per_second` is
+            that of prediction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +112,8 @@ class Record(BaseModel):
     started: str
     finished: str
     resumed: int
+    grown_from: str | None = None
+    valid_tuned: Outcome | None = None
 
     @property
     def name(self) -> str:

@@ -32,6 +32,9 @@ class Row(_Strict):
         uncertain: Columns whose cell is a reading of a garbled print.
         ours: The report has no such row.
         only: The datasets that the row makes sense on; () is any.
+        at: The threshold of a derived row: a number, `validation` for the one chosen on the
+            validation images, `scored` for the one chosen on the images that are scored. A
+            derived row without one is the mean over its sources.
     """
 
     id: str
@@ -43,6 +46,7 @@ class Row(_Strict):
     uncertain: tuple[str, ...] = ()
     ours: bool = False
     only: tuple[str, ...] = ()
+    at: float | Literal["validation", "scored"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -56,6 +60,8 @@ class Row(_Strict):
     def _kind_fits(self) -> Row:
         if self.kind != "run" and self.change is not None:
             raise ValueError(f"row {self.id}: only a row of kind run has a change")
+        if self.at is not None and (self.kind != "derived" or len(self.source) != 1):
+            raise ValueError(f"row {self.id}: at is for a row that is derived from one other")
         strange = set(self.uncertain) - set(self.reported)
         if strange:
             raise ValueError(f"row {self.id}: uncertain names {sorted(strange)}, not reported")
@@ -79,14 +85,15 @@ class Column(_Strict):
         label: As printed.
         convention: Under which of ours it is set: `pooled`, `two_class` and `per_image` count
             pixels, `boxes` detections (COCO), `tiles` whole images.
-        score: Of ours; in `boxes` mean average precision, `map` or `map_50`.
+        score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the
+            population's standard deviation of F1 over the rows that a row is derived from.
         unit: `%` where the report prints hundred times the score.
         digits: Printed after the point.
     """
 
     label: str
     convention: Literal["pooled", "two_class", "per_image", "boxes", "tiles"]
-    score: Literal["f1", "iou", "precision", "recall", "map", "map_50"]
+    score: Literal["f1", "f1_std", "iou", "precision", "recall", "map", "map_50"]
     unit: Literal["", "%"] = ""
     digits: int = 4
 

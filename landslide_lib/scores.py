@@ -101,6 +101,34 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
     return {"threshold": np.arange(len(tp)) / len(tp), **found}
 
 
+def at_threshold(
+    landslide: ArrayLike, background: ArrayLike, *, threshold: float
+) -> dict[str, dict[str, float | None]]:
+    """Return what two histograms of probability tell of one threshold.
+
+    Args:
+        landslide: As for `sweep`.
+        background: As for `sweep`.
+        threshold: A multiple of 1/K.
+
+    Returns:
+        As `scores`; those per image are None, because the histograms are of all images.
+
+    Raises:
+        ValueError: The threshold lies inside a bin.
+
+    >>> at_threshold([0, 0, 1, 4], [9, 0, 1, 0], threshold=0.5)["pooled"]["iou"]
+    0.8333333333333334
+    """
+    positive, negative = np.asarray(landslide, np.int64), np.asarray(background, np.int64)
+    first = round(threshold * len(positive))
+    if abs(first - threshold * len(positive)) > 1e-9:
+        raise ValueError(f"threshold {threshold}: the histogram has {len(positive)} bins")
+    tp, fp = positive[first:].sum(), negative[first:].sum()
+    found = scores([[tp, fp, positive[:first].sum(), negative[:first].sum()]])
+    return {**found, "per_image": dict.fromkeys(SCORES)}
+
+
 def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
     """Return the threshold with the highest pooled F1; 0.5 where none finds anything.
 

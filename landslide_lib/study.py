@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,11 @@ def run(
         found = store.find(wanted, seed, packed.fingerprint)
         if found and not rerun:
             return found[0]
+        if wanted.post_processing:
+            how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
+            record = _grow(wanted, packed, seed, store, how)
+            store.add(record)
+            return record
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
         try:
@@ -173,41 +179,14 @@ def _train(
     joule = machine.energy_joule(cuda)
     trained = segmentation.train(wanted, packed, seed, work, on)
     after = machine.energy_joule(cuda)
-    valid = trained.count("valid")
-    tuned = scores.best_threshold(*valid.histogram().numpy())
-    test = trained.count("test", 0.5, tuned)
-    module = trained.module
-    history = [Epoch(**line) for line in module.history]
+    history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
-    peak = machine.peak_memory_mb()
-    if cuda is not None:
-        peak = torch.cuda.max_memory_allocated(on) / 1024**2
-    where = module.parts["test"].tolist()
     record = Record(
-        recipe=wanted,
-        hash=wanted.hash,
-        seed=seed,
-        fingerprint=packed.fingerprint,
-        revisions=wanted.components,
-        excluded=list(packed.excluded),
-        images={part: len(indices) for part, indices in module.parts.items()},
-        test=_outcome(test.images(0), 0.5),
-        test_tuned=_outcome(test.images(1), tuned),
-        valid=_outcome(valid.images(), 0.5),
-        test_ids=[packed.ids[i] for i in where],
-        test_groups=[packed.groups[i] for i in where],
-        test_counts=test.images(0).tolist(),
-        # 100 bins are enough for a curve, and keep a published record small.
-        histogram=test.histogram().view(2, 100, -1).sum(2).tolist(),
+        **_evaluated(trained, wanted, packed, seed, on),
         history=history,
-        parameters=sum(p.numel() for p in module.network.parameters() if p.requires_grad),
         seconds_per_epoch=round(seconds, 4),
-        samples_per_second=round(len(module.parts["train"]) / seconds, 1),
-        peak_memory_mb=round(peak, 1),
+        samples_per_second=round(len(trained.module.parts["train"]) / seconds, 1),
         energy_wh=_watt_hours(joule, after),
-        device=engine.describe(on, machine.processor()),
-        threads=engine.threads(),
-        versions=machine.versions(),
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.
         dirty=any(s.dirty for s in starts) or len({s.commit for s in starts}) > 1,
@@ -217,6 +196,77 @@ def _train(
     )
     trained.keep(store.weights(record))  # before the record is there: it says that all is
     return record
+
+
+def _grow(wanted: Recipe, packed: Any, seed: int, store: Store, how: dict[str, Any]) -> Record:
+    """Evaluate a trained network with the post-processing of a recipe; train none but that one."""
+    from landslide_lib.tasks import engine, segmentation
+
+    base = run(wanted.trained, seed, store=store, **how)
+    if not store.weights(base).is_file():
+        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
+        base = run(wanted.trained, seed, store=store, rerun=True, **how)
+    on = engine.device(how["device"])
+    commit, dirty = machine.commit()
+    started, clock = _now(), time.perf_counter()
+    grown = segmentation.restore(wanted, packed, seed, store.weights(base), on)
+    fields = _evaluated(grown, wanted, packed, seed, on)
+    images = fields["images"]["valid"] + fields["images"]["test"]
+    return Record(
+        **fields,
+        history=[],
+        seconds_per_epoch=0.0,
+        samples_per_second=round(images / (time.perf_counter() - clock), 1),
+        energy_wh=None,
+        commit=commit,
+        dirty=dirty or base.dirty,
+        started=started,
+        finished=_now(),
+        resumed=0,
+        grown_from=base.name,
+    )
+
+
+def _evaluated(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) -> dict[str, Any]:
+    """Return what a record says of a network: its scores, and what it ran on."""
+    import torch
+
+    from landslide_lib.tasks import engine
+
+    valid = trained.count("valid")
+    seen = valid.histogram().numpy()
+    tuned = scores.best_threshold(*seen)
+    test = trained.count("test", 0.5, tuned)
+    module = trained.module
+    peak = machine.peak_memory_mb()
+    if on.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(on) / 1024**2
+    where = module.parts["test"].tolist()
+    return {
+        "recipe": wanted,
+        "hash": wanted.hash,
+        "seed": seed,
+        "fingerprint": packed.fingerprint,
+        "revisions": wanted.components,
+        "excluded": list(packed.excluded),
+        "images": {part: len(indices) for part, indices in module.parts.items()},
+        "test": _outcome(test.images(0), 0.5),
+        "test_tuned": _outcome(test.images(1), tuned),
+        "valid": _outcome(valid.images(), 0.5),
+        "valid_tuned": Outcome(
+            threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
+        ),
+        "test_ids": [packed.ids[i] for i in where],
+        "test_groups": [packed.groups[i] for i in where],
+        "test_counts": test.images(0).tolist(),
+        # 100 bins are enough for a curve, and keep a published record small.
+        "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
+        "parameters": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
+        "peak_memory_mb": round(peak, 1),
+        "device": engine.describe(on, machine.processor()),
+        "threads": engine.threads(),
+        "versions": machine.versions(),
+    }
 
 
 def _watt_hours(before: float | None, after: float | None) -> float | None:

@@ -79,7 +79,7 @@ def test_known_runs_are_found_and_smoke_is_left_out(store, record):
     assert beside.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
 
 
-def test_no_agreement_is_computed_from_fewer_than_five_rows(store):
+def test_no_agreement_is_computed_from_two_rows(store):
     assert beside.agreement(TABLE, beside.beside(TABLE, store)) is None
 
 

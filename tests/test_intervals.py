@@ -121,11 +121,18 @@ def test_the_same_order_with_seeds_that_agree_is_certain_and_one_that_they_leave
     assert unsure["low"] < 0.5
 
 
-def test_too_few_rows_or_one_seed_have_no_tau():
-    two = [[0.1, 0.2]]
-    assert kendall(REPORTED[:4], two * 4) is None
-    assert kendall(REPORTED[:5], two * 4 + [[0.3]]) is None
-    assert kendall(REPORTED[:5], [[0.1 * i, 0.2] for i in range(5)], draws=5) is not None
+def test_too_few_rows_or_one_seed_have_a_tau_without_an_interval():
+    rising = [[0.1 * i, 0.2 * i] for i in range(1, 6)]
+    one_seed = [*rising[:4], [0.9]]
+    for some, values in ((4, rising[:4]), (5, one_seed)):
+        found = kendall(range(some), values)
+        assert found == {"tau": pytest.approx(1), "low": None, "high": None}
+    assert kendall(range(5), rising, draws=5)["low"] is not None
+
+
+def test_two_rows_or_a_tie_of_all_have_no_order_to_compare():
+    assert kendall([1, 2], [[0.1], [0.2]]) is None
+    assert kendall([1, 2, 3], [[0.1, 0.2]] * 3) is None
 
 
 def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():

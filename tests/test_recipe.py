@@ -180,6 +180,8 @@ ORIGINS: dict[str, Any] = {
     "Recipe.epochs": 50,
     "Recipe.batch": 32,
     "Recipe.precision": "bf16-mixed",
+    "Recipe.pretrained": False,
+    "Recipe.post_processing": [],
     "Split.method": "blocked",
     "Split.folds": 5,
     "Split.fold": 0,
@@ -207,6 +209,8 @@ ORIGINS: dict[str, Any] = {
     "Boundary.sigma": 2.0,
     "Center.factor": 1.0,
     "Center.weight": 5.0,
+    "Opening.kernel": 3,
+    "Closing.kernel": 3,
 }
 
 

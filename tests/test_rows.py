@@ -51,8 +51,8 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["baseline", "losses", "losses-combined", "bands", "heads", "improved-unet", "rau-net",
-             "small-models", "optimizers", "sentinel-only"],
+    "name", ["baseline", "losses", "losses-combined", "bands", "heads", "backbones",
+             "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only"],
 )  # fmt: skip
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):
     table = reports.table(f"raunet/{name}")

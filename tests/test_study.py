@@ -1,9 +1,10 @@
 """What has been run is not run again, and what may not be run is not."""
 
+import numpy as np
 import pytest
 
 from landslide_lib import reports, study
-from landslide_lib.recipe import essence, profile, recipe
+from landslide_lib.recipe import Recipe, essence, profile, recipe
 from landslide_lib.records import Store
 from landslide_lib.tasks import engine
 
@@ -74,3 +75,48 @@ def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
         if "running" not in name and "num_batches" not in name
     ]
     assert sum(tensor.numel() for tensor in learned) == made.parameters
+
+
+MULTI = recipe(essence(SMOKE), {"head": "multi_resolution"})
+STEPS = [{"name": "voting"}, {"name": "multi_angles"}, {"name": "opening"}]
+
+
+def grown(*steps: dict[str, str]) -> Recipe:
+    return recipe(essence(MULTI), {"post_processing": list(steps)})
+
+
+def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeypatch):
+    store = Store(tmp_path / "runs" / "records", more=())
+    base = study.run(MULTI, 0, device="cpu", store=store)
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "_train", None)  # nothing is trained
+        made = [study.run(grown(step), 0, device="cpu", store=store) for step in STEPS]
+        again = study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+    assert again == made[0]
+    for one in made:
+        assert (one.grown_from, one.history, one.seconds_per_epoch) == (base.name, [], 0)
+        assert (one.test_ids, one.parameters) == (base.test_ids, base.parameters)
+        assert one.hash != base.hash
+        assert np.sum(one.test_counts) == np.sum(base.test_counts)
+    opened = np.array(made[2].test_counts)
+    called = opened[:, :2].sum(), np.array(base.test_counts)[:, :2].sum()
+    assert called[0] <= called[1]  # opening never adds a pixel
+
+
+def test_without_the_weights_the_network_is_trained_again(bijie, tmp_path, capsys):
+    store = Store(tmp_path / "runs" / "records", more=())
+    base = study.run(MULTI, 0, device="cpu", store=store)
+    store.weights(base).unlink()
+    made = study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+    assert f"the weights of {base.name} are not here" in capsys.readouterr().err
+    assert made.grown_from != base.name
+    assert len(store.find(MULTI, 0)) == 1
+
+
+def test_weights_of_another_run_are_refused(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    base = study.run(MULTI, 0, device="cpu", store=store)
+    path = store.weights(base)
+    engine.write_weights(path, {**engine.read_weights(path), "seed": 7})
+    with pytest.raises(ValueError, match=r"weights are of another seed\. Move the file away"):
+        study.run(grown(STEPS[0]), 0, device="cpu", store=store)

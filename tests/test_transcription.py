@@ -77,7 +77,7 @@ def test_every_row_of_a_report_has_cells_unless_its_table_is_a_figure(table):
 
 @EACH_TABLE
 def test_a_column_that_is_listed_is_printed_somewhere(table):
-    if table.name != "filter/curves":
+    if table.name != "filter/curves" and not all(row.ours for row in table.rows):
         assert {name for row in table.rows for name in row.reported} == {
             *table.metrics,
             *table.extra,
@@ -204,9 +204,10 @@ def test_cells_that_are_printed_side_by_side_stand_so_in_the_source(sources):
     for name in ("losses", "bands", "backbones", "optimizers", "small-models", "k-fold"):
         table = reports.table(f"raunet/{name}")
         for row in table.rows:
+            if row.ours:
+                continue
             cells = printed(table, row)
             numbers = [cells[metric] for metric in table.metrics if metric in cells]
-            numbers += [cells["std_f1"]] if "std_f1" in cells else []
             if row.id != "small-rau-net-threshold":  # stands in the conclusion alone
                 assert " ".join(numbers) in sources["raunet"], (name, row.id)
 
@@ -245,7 +246,7 @@ def test_the_small_rau_net_after_thresholding_is_no_other_row():
 
 
 def test_the_folds_with_slope_and_elevation_are_printed_twice_once_in_per_cent():
-    folds = reports.table("raunet/k-fold-thresholds").rows
+    folds = [r for r in reports.table("raunet/k-fold-thresholds").rows if not r.ours]
     percent = [r for r in reports.table("raunet/sentinel-only").rows if r.id.startswith("polsar")]
     assert len(folds) == len(percent)
     for fold, other in zip(folds, percent, strict=True):

@@ -1,6 +1,5 @@
 """Focal loss: cross entropy that looks away from the easy pixels."""
 
-import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor, nn
 
 from landslide_lib.losses._functional import check_number, prepare
@@ -40,6 +39,9 @@ class FocalLoss(nn.Module):
     """
 
     def __init__(self, *, alpha: float = 0.25, gamma: float = 2.0) -> None:
+        # Here because it brings timm and torchvision: seconds, for whoever takes another loss.
+        import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
+
         super().__init__()
         self.alpha = check_number("alpha", alpha, minimum=0.0, maximum=1.0)
         self.gamma = check_number("gamma", gamma, minimum=0.0, maximum=100.0)

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from torch import nn
 
 from landslide_lib.models.attention_unet import unet_attention, unet_cbam, unet_se
-from landslide_lib.models.mobile import small_deeplab_v3, small_mobilenet_v3
+from landslide_lib.models.backbones import (
+    deeplab_v3,
+    efficientnet_v2,
+    small_deeplab_v3,
+    small_mobilenet_v3,
+)
 from landslide_lib.models.rau_net import (
     rau_net_1,
     rau_net_2,
@@ -27,6 +32,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "unet_residual": unet_residual,
     "rau_net_1": rau_net_1,
     "rau_net_2": rau_net_2,
+    "deeplab_v3": deeplab_v3,
+    "efficientnet_v2": efficientnet_v2,
     "small_v_net": SmallVNet,
     "small_squeeze_unet": SqueezeUNet,
     "small_mobilenet_v3": small_mobilenet_v3,

@@ -11,6 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+#: What a network gives: one mask's logits, or several things by name.
+Outputs = Tensor | dict[str, Tensor]
+
+
+def mask_of(outputs: Outputs) -> Tensor:
+    """Return the logits of the mask at the image's own resolution, (B, 1, S, S)."""
+    return outputs if isinstance(outputs, Tensor) else outputs["mask"]
+
 
 class DualHead(nn.Module):
     """A mask and the logit of whether the image holds any landslide.

@@ -15,21 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib import augment
+from landslide_lib import augment, postprocessing
 from landslide_lib.datasets.batches import Batches, band_means
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.split import split
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
-from landslide_lib.models.heads import HEADS
+from landslide_lib.models.heads import HEADS, Outputs, mask_of
 from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
-
-#: What a network gives: one mask's logits, or several things by name (`models.heads`).
-Outputs = Tensor | dict[str, Tensor]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, fused=True),
@@ -51,8 +48,14 @@ def loss_of(recipe: Recipe) -> nn.Module:
 
 
 def model_of(recipe: Recipe, bands: int) -> nn.Module:
-    """Build the network that a recipe names, with its head, for a number of bands."""
+    """Build the network that a recipe names, with its head, for a number of bands.
+
+    Raises:
+        WeightsNotFoundError: The recipe asks for pretrained weights, and they cannot be had.
+    """
     build = MODELS[recipe.model]
+    if recipe.pretrained:  # of the few networks that have it, see `recipe.PRETRAINED`
+        build = partial(build, pretrained=True)
     if recipe.head == "mono":
         return build(bands=bands, width=recipe.width)
     body = build(bands=bands, width=recipe.width, classes=recipe.width)
@@ -89,11 +92,6 @@ def _resized(masks: Tensor, size: int) -> Tensor:
     if size >= masks.shape[-1]:
         return F.interpolate(masks, size=size, mode="nearest")
     return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
-
-
-def mask_of(outputs: Outputs) -> Tensor:
-    """Return the logits of the mask at the image's own resolution, (B, 1, S, S)."""
-    return outputs if isinstance(outputs, Tensor) else outputs["mask"]
 
 
 def learning_rate(step: int, steps: int, how: Optimizer) -> float:
@@ -267,6 +265,34 @@ def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.devic
     return Run(module, resumed)
 
 
+def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.device) -> Run:
+    """Return a trained network with the post-processing that a recipe names.
+
+    Args:
+        recipe: With post-processing, or without.
+        packed: The dataset at the recipe's image size.
+        seed: Of the training.
+        weights: As `Run.keep` has written them.
+        on: The device.
+
+    Raises:
+        ValueError: They are those of another run; the message names the file.
+    """
+    kept = engine.read_weights(weights)
+    wanted = {"recipe": essence(recipe.trained), "seed": seed, "fingerprint": packed.fingerprint}
+    wrong = [key for key, value in wanted.items() if kept.get(key) != value]
+    if wrong:
+        raise ValueError(
+            f"{weights}: the weights are of another {', '.join(wrong)}. Move the file away; the "
+            "network is trained again"
+        )
+    # All weights come from the file: those of ImageNet need not be fetched.
+    module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
+    module.network.load_state_dict(kept["weights"])
+    module.to(on)
+    return Run(module, resumed=False)
+
+
 @torch.no_grad()
 def count(module: Segmentation, batches: Batches, *thresholds: float) -> Counter:
     """Count the predictions of a module over batches, in float32.
@@ -274,7 +300,7 @@ def count(module: Segmentation, batches: Batches, *thresholds: float) -> Counter
     In bfloat16 a probability has three digits, and a threshold sweep shows steps.
     """
     module.eval()
-    counter = Counter(*thresholds)
+    counter, steps = Counter(*thresholds), module.recipe.post_processing
     for images, masks in batches:
-        counter.update(mask_of(module(images)).sigmoid(), masks)
+        counter.update(postprocessing.probability(module.network, images, steps), masks)
     return counter

@@ -1,0 +1,107 @@
+"""What a table of ours says, in sentences whose every number is of a record. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from landslide_lib import beside
+from landslide_lib.cells import text_of
+from landslide_lib.reports import Table
+
+Rows = Sequence[dict[str, Any]]
+
+
+def summary(table: Table, rows: Rows) -> str:
+    """Return the findings of a table as Markdown: extremes, differences, agreement.
+
+    Args:
+        table: Of a report.
+        rows: From `beside.beside`.
+    """
+    said = [extremes(rows), differences(table, rows), agreement(table, rows)]
+    return "\n\n".join(filter(None, said)) or "Not run yet."
+
+
+def extremes(rows: Rows) -> str:
+    """Say which rows are first and last at threshold 0.5 and at that of validation."""
+    parts = []
+    places = {
+        "metrics": "threshold 0.5",
+        "tuned": "the threshold that each run chose on its validation images",
+    }
+    run = [row for row in rows if row["kind"] == "run"]
+    for where, place in places.items():
+        ranked = beside.ranked(run, tuned=where == "tuned")
+        if len(ranked) < 2:
+            return ""
+        first, last = ranked[0], ranked[-1]
+        spread = _f1(first, where) - _f1(last, where)
+        parts.append(f"at {place} **{name_f1(first, where)}** is the best of ours and "
+                     f"{name_f1(last, where)} the last, a spread of {spread:.3f}")  # fmt: skip
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def differences(table: Table, rows: Rows) -> str:
+    """Say which rows differ from the reference row by more than images and seeds leave open."""
+    against = [row for row in rows if row["ours"] and row["ours"]["versus"]]
+    if not against or table.reference is None:
+        return ""
+    clear = [
+        f"{row['label']} ({row['ours']['versus']['difference']:+.3f})"
+        for row in against
+        if row["ours"]["versus"]["low"] > 0 or row["ours"]["versus"]["high"] < 0
+    ]
+    fewest = min(len(row["ours"]["seeds"]) for row in against)
+    open_ = "test images and seeds leave" if fewest > 1 else "the test images alone leave"
+    beware = (
+        " With one seed nothing is known of what another training would give, so that these "
+        "intervals are too narrow." if fewest == 1 else ""
+    )  # fmt: skip
+    return (
+        f"Different from {table.row(table.reference).label} at threshold 0.5 by more than {open_} "
+        f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row, not "
+        f"corrected for looking at {len(against)} of them.){beware}"
+    )
+
+
+def agreement(table: Table, rows: Rows, column: str = "f1") -> str:
+    """Say how our order of the rows agrees with the report's, in its own column."""
+    what = table.columns[column]
+    both = [row for row in rows
+            if row["ours"] and isinstance(row["reported"].get(column), float)
+            and _value(row, what) is not None]  # fmt: skip
+    found = beside.agreement(table, both, column)
+    if found is None:
+        return ""
+    theirs = sorted(both, key=lambda row: row["reported"][column], reverse=True)
+    ours = sorted(both, key=lambda row: _value(row, what) or 0.0, reverse=True)
+    reach = (
+        f"95 % of the taus that our seeds leave open lie from {found['low']:+.2f} to "
+        f"{found['high']:+.2f}; " if found["low"] is not None
+        else "with so few rows or seeds no interval is known; "
+    )  # fmt: skip
+    best = (
+        f"Both have {theirs[0]['label']} first." if theirs[0] is ours[0]
+        else f"The report's best, {theirs[0]['label']}, is number {1 + ours.index(theirs[0])} of "
+        f"{len(both)} here; our best, {ours[0]['label']}, number {1 + theirs.index(ours[0])} there."
+    )  # fmt: skip
+    return (
+        f"The order of our rows by {what.label} and the report's agree with a Kendall tau of "
+        f"{found['tau']:+.2f} ({reach}1 is the same order, 0 no relation). {best}"
+    )
+
+
+def name_f1(row: Mapping[str, Any], where: str = "metrics") -> str:
+    """Return a row's label with its landslide F1, at 0.5 or, for `tuned`, at validation's."""
+    return f"{row['label']} ({text_of(row['ours'][where]['pooled']['f1'])})"
+
+
+def _f1(row: Mapping[str, Any], where: str) -> float:
+    return float(row["ours"][where]["pooled"]["f1"]["mean"] or 0.0)
+
+
+def _value(row: Mapping[str, Any], what: Any) -> float | None:
+    value: float | None = row["ours"]["metrics"][what.convention][what.score]["mean"]
+    return value

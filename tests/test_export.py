@@ -1,0 +1,252 @@
+"""A network as an ONNX file: it gives what the network gives, or nobody gets the file."""
+
+import json
+from copy import deepcopy
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from typer.testing import CliRunner
+
+from landslide_lib import cli, edge, export, machine, reports
+from landslide_lib.recipe import essence, recipe
+from landslide_lib.records import RecordError, Store
+from landslide_lib.tasks import engine
+
+TABLE = reports.table("raunet/small-models")
+SHAPE = {"bands": 3, "size": 32}
+TINY = {"image_size": 32, "width": 4}
+
+
+def tiny(**change):
+    return recipe({"dataset": "bijie", "head": "multi_resolution", **TINY}, change)
+
+
+class Net(nn.Module):
+    """Half a second to export, where a real one takes ten."""
+
+    def __init__(self):
+        super().__init__()
+        self.mask = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, x):
+        return {"double": F.interpolate(self.mask(x), scale_factor=2), "mask": self.mask(x)}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The bytes of the file of `net`."""
+    torch.manual_seed(0)
+    return export.to_onnx(Net(), tmp_path_factory.mktemp("net") / "net.onnx", **SHAPE).read_bytes()
+
+
+@pytest.fixture
+def path(made, tmp_path):
+    """A file of `net` alone in its folder."""
+    (tmp_path / "net.onnx").write_bytes(made)
+    return tmp_path / "net.onnx"
+
+
+@pytest.mark.parametrize("row", TABLE.runnable(), ids=lambda row: row.id)
+def test_every_small_model_gives_the_same_in_onnxruntime_for_any_batch(row, tmp_path):
+    wanted = tiny(**row.change)
+    network, record = export.network_of(wanted, 0, Store())
+    assert record is None
+    path = export.to_onnx(network, tmp_path / "one.onnx", **SHAPE)
+    # Computed without the module's own helpers, with a batch size that it does not look at.
+    coarse = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    images = 1 + F.interpolate(coarse, size=32)
+    with torch.no_grad():
+        expected = torch.sigmoid(network(images)["mask"]).numpy()
+    session = onnxruntime.InferenceSession(path)
+    (found,) = session.run(None, {"image": images.numpy()})
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert session.get_inputs()[0].shape == ["batch", 3, 32, 32]
+    assert expected.std() > 3 * export.TOLERANCE  # a constant would not pass
+    assert export.check(network, path, **SHAPE) < export.TOLERANCE
+    # Weights that are a little off are other weights.
+    other = deepcopy(network)
+    with torch.no_grad():
+        other.mask.bias += 0.01
+    with pytest.raises(
+        ValueError, match=r"one\.onnx: onnxruntime and PyTorch differ by up to 0.00"
+    ):
+        export.check(other, path, **SHAPE)
+
+
+def test_the_file_holds_all_weights_and_no_path_of_this_machine(net, tmp_path):
+    path = export.to_onnx(net, tmp_path / "deep" / "net.onnx", **SHAPE)
+    assert [one.name for one in path.parent.iterdir()] == ["net.onnx"]
+    onnx.checker.check_model(path, full_check=True)
+    assert b".py" not in path.read_bytes()
+
+
+def test_an_export_leaves_the_network_as_it_was(net, tmp_path):
+    net.train()
+    before = deepcopy(net.state_dict())
+    path = export.to_onnx(net, tmp_path / "net.onnx", **SHAPE)
+    export.check(net, path, **SHAPE)
+    assert net.training
+    assert all((before[name] == value).all() for name, value in net.state_dict().items())
+
+
+def test_a_nan_does_not_pass(net, path):
+    with torch.no_grad():
+        net.mask.bias.fill_(float("nan"))
+    with pytest.raises(ValueError, match="differ by up to"):
+        export.check(net, path, **SHAPE)
+
+
+def test_a_file_of_another_shape_or_of_nothing_is_named(net, path):
+    with pytest.raises(ValueError, match=r"net\.onnx: takes images of \[3, 32, 32\], not of \[4"):
+        export.check(net, path, bands=4, size=32)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"net\.onnx: onnxruntime cannot read it"):
+        export.check(net, path, **SHAPE)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("no space left on device")])
+def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(
+    net, error, path, monkeypatch
+):
+    before = path.read_bytes()
+
+    def half(self, scratch, **_):
+        scratch.write_bytes(before[:50])
+        raise error
+
+    monkeypatch.setattr(torch.onnx.ONNXProgram, "save", half)
+    with pytest.raises(type(error) if isinstance(error, OSError) else error):
+        export.to_onnx(net, path, **SHAPE)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_network_that_cannot_be_exported_is_named(tmp_path):
+    class Fickle(nn.Module):
+        def forward(self, x):
+            return x[:, :1] if float(x.sum()) > 0 else -x[:, :1]
+
+    with pytest.raises(ValueError, match="cannot export this Fickle"):
+        export.to_onnx(Fickle(), tmp_path / "net.onnx", **SHAPE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_latency_counts_every_repeat_and_puts_the_threads_back(net, path, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    frozen = export._frozen
+
+    def watched(network):
+        made = frozen(network)
+        made.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+        return made
+
+    monkeypatch.setattr(export, "_frozen", watched)
+    torch.set_num_threads(2)
+    try:
+        taken = export.latency(net, path, **SHAPE, repeats=4, warm_up=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1] * 5
+    assert set(taken) == {"onnxruntime", "torch"}
+    assert all(0 < value < 1e4 for value in taken.values())
+
+
+def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record, tmp_path):
+    wanted = tiny(model="small_residual_unet")
+    store = Store(tmp_path / "records", more=())
+    fresh, name = export.network_of(wanted, 0, store)
+    assert name is None
+    again, _ = export.network_of(wanted, 0, store)
+    other, _ = export.network_of(wanted, 1, store)
+    weight = "mask.weight"
+    assert (fresh.state_dict()[weight] == again.state_dict()[weight]).all()
+    assert (fresh.state_dict()[weight] != other.state_dict()[weight]).any()
+
+    kept = record(wanted.model_dump(mode="json"))
+    store.add(kept)
+    assert export.network_of(wanted, 0, store)[1] is None  # a record without weights
+    content = {"recipe": essence(wanted), "seed": 0, "weights": other.state_dict()}
+    engine.write_weights(store.weights(kept), content)
+    network, name = export.network_of(wanted, 0, store)
+    assert name == kept.name
+    assert (network.state_dict()[weight] == other.state_dict()[weight]).all()
+    assert not network.training
+    engine.write_weights(store.weights(kept), content | {"seed": 3})
+    with pytest.raises(ValueError, match="the weights are of another run"):
+        export.network_of(wanted, 0, store)
+
+
+def landslide(*words):
+    done = CliRunner().invoke(cli.app, ["export", TABLE.name, "--dataset", "bijie", *words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, " ".join(done.output.split())
+
+
+@pytest.fixture
+def quick(monkeypatch, net):
+    """Networks of one layer in place of the real ones, and a folder to publish to."""
+    monkeypatch.setattr(export, "network_of", lambda *_: (net, None))
+    monkeypatch.setattr(export, "REPEATS", 2)
+
+
+def test_the_command_prints_a_line_a_row(quick):
+    status, text = landslide("--profile", "smoke", "--row", "v-net", "--row", "deeplabv3")
+    assert status == 0
+    assert text.count("not trained") == 2
+    path = text.split(":")[0]
+    assert "small_v_net" in path
+    onnx.checker.check_model(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--row", "w-net"], "its rows: v-net"),
+        (["--profile", "huge"], "smoke, quick, cpu, full"),
+        (["--profile", "smoke", "--publish"], "smoke profile"),
+        (["--row", "v-net", "--publish"], "leave --row out"),
+        (["--publish"], "is not published: the tree had uncommitted changes; commit them"),
+    ],
+)
+def test_a_slip_is_refused_before_anything_is_exported(words, said, monkeypatch):
+    monkeypatch.setattr(machine, "commit", lambda: ("0" * 40, True))
+    monkeypatch.setattr(export, "measure", None)
+    status, text = landslide(*words)
+    assert status == 2
+    assert said in text
+
+
+def test_what_is_published_is_shown_as_a_table_and_drawn(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "commit", lambda: ("a" * 40, False))
+    rows = [
+        {"row": row.id, "label": row.label, **export.measure(tiny(**row.change), repeats=2)}
+        for row in TABLE.runnable()[:2]
+    ]
+    assert [row["trained"] for row in rows] == [False, False]
+    assert edge.table(TABLE.name, folder=tmp_path) == "<p>Not measured yet.</p>"
+    path = edge.publish(TABLE.name, "full", "bijie", rows, folder=tmp_path)
+    assert json.loads(path.read_text())["rows"] == rows
+    with pytest.raises(RecordError, match="remove it"):
+        edge.publish(TABLE.name, "full", "bijie", rows, folder=tmp_path)
+
+    page = edge.table(TABLE.name, folder=tmp_path)
+    for words in ("V-Net", "Squeeze U-Net", "weights not trained", "3 bands, 32 px, width 4",
+                  f"{rows[0]['milliseconds']['torch']:.1f}", "commit aaaaaaa"):  # fmt: skip
+        assert words in page
+    facts = edge.published(TABLE.name, folder=tmp_path)
+    drawn = edge.picture(facts, {"v-net": 0.5}, score="landslide F1")
+    assert list(drawn.data["model"]) == ["V-Net"]
+    assert drawn.data["milliseconds"].tolist() == [rows[0]["milliseconds"]["onnxruntime"]]
