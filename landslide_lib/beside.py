@@ -75,8 +75,8 @@ def _found(
     hashes = {made.hash for made in wanted.values()}
     copies = Counter(
         record.fingerprint
-        for record in store.all()
-        if record.hash in hashes and (seeds is None or record.seed in seeds)
+        for record in store.all(hashes)
+        if seeds is None or record.seed in seeds
     )
     data = copies.most_common(1)[0][0] if copies else None
     return {

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from pydantic import ValidationError, model_validator
@@ -99,8 +100,7 @@ class Recipe(Part):
         >>> short.hash == long.hash
         True
         """
-        text = json.dumps(essence(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _hash(self)
 
     @property
     def components(self) -> dict[str, int]:
@@ -120,6 +120,13 @@ class Recipe(Part):
             *(f"augmentation/{name}" for name in self.augmentation),
         ]
         return {name: parts.REVISIONS.get(name, 1) for name in sorted(names)}
+
+
+@lru_cache(maxsize=4096)
+def _hash(made: Recipe) -> str:
+    # Kept: a page of the book asks for some ten thousand of them.
+    text = json.dumps(essence(made), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def essence(part: Part) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +164,11 @@ class Store:
         self.folders = (self.home, *more)
         self._read: dict[Path, Record] = {}
 
-    def all(self) -> list[Record]:
+    def all(self, hashes: Collection[str] | None = None) -> list[Record]:
         """Return every record that is not stale, the oldest first, each once.
+
+        Args:
+            hashes: Only those of these recipes.
 
         Raises:
             RecordError: A file is not a record.
@@ -174,7 +177,8 @@ class Store:
         for path in self.paths():
             if path.stem not in found:
                 found[path.stem] = self._load(path)
-        records = [record for record in found.values() if not record.stale]
+        records = [record for record in found.values()
+                   if (hashes is None or record.hash in hashes) and not record.stale]  # fmt: skip
         return sorted(records, key=lambda record: record.finished)
 
     def paths(self) -> list[Path]:
@@ -194,9 +198,8 @@ class Store:
         """
         mine = [
             record
-            for record in self.all()
-            if record.hash == recipe.hash
-            and (seed is None or record.seed == seed)
+            for record in self.all({recipe.hash})
+            if (seed is None or record.seed == seed)
             and (fingerprint is None or record.fingerprint == fingerprint)
         ]
         newest = mine[-1].fingerprint if mine else None

@@ -56,7 +56,11 @@ def scores(name, row):
 
 
 def test_all_tables_of_the_five_reports_are_here():
-    assert {name: set(report.tables) for name, report in ALL.items()} == TABLES
+    found = {
+        name: {key for key, table in report.tables.items() if not all(r.ours for r in table.rows)}
+        for name, report in ALL.items()
+    }
+    assert found == TABLES
 
 
 @EACH_TABLE

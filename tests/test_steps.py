@@ -1,0 +1,70 @@
+"""A system put together step by step, and a choice on validation images."""
+
+import numpy as np
+import pytest
+
+from landslide_lib import beside, reports, steps
+from landslide_lib.recipe import essence
+from landslide_lib.records import Outcome, Store
+
+SYSTEM = [
+    steps.Step("start", "raunet/losses/ce"),
+    steps.Step("channels", "raunet/bands/23"),
+    steps.Step("head", "raunet/heads/multi-resolution"),
+    steps.Step("head, other", "raunet/heads/mono-branch", "raunet/heads/dual-head"),
+]
+FOUND = {"raunet/losses/ce": 4, "raunet/heads/multi-resolution": 6, "raunet/heads/dual-head": 5}
+
+
+def resolved(where: str):
+    table, _, row = where.rpartition("/")
+    chosen = reports.table(table)
+    return reports.resolve(chosen, chosen.row(row), dataset="bijie", profile_name="cpu")
+
+
+@pytest.fixture
+def store(tmp_path, record):
+    """Seed 0 of each row; of the first one seed 1 too, which is far better."""
+    made = Store(tmp_path / "records", more=())
+    for where, tp in FOUND.items():
+        made.add(record(essence(resolved(where)), [[tp, 2, 2, 20]], seed=0))
+    made.add(record(essence(resolved("raunet/losses/ce")), [[9, 0, 0, 20]], seed=1))
+    return made
+
+
+def test_a_gain_is_over_the_last_step_that_was_run_and_over_common_seeds(store):
+    found = steps.assembled(SYSTEM, store, dataset="bijie", profile="cpu")
+    f1 = [2 * tp / (2 * tp + 4) for tp in (4, 6, 5)]
+    run = found.dropna(subset=["landslide_f1"])
+    assert list(run["step"]) == ["start", "head", "head, other"]
+    np.testing.assert_allclose(run["landslide_f1"], f1)
+    np.testing.assert_allclose(run["landslide_gain"][1:], np.diff(f1))
+    assert list(run["seeds"]) == [1, 1, 1]
+    printed = [reports.table(w.printed.rpartition("/")[0]).row(w.printed.rpartition("/")[2])
+               .reported["f1"] for w in SYSTEM]  # fmt: skip
+    np.testing.assert_allclose(found["reported_gain"][1:], np.diff(printed))
+
+
+def test_what_was_not_run_is_an_em_dash(store, tmp_path):
+    shown = steps.html(steps.assembled(SYSTEM, store, dataset="bijie", profile="cpu"),
+                       name="x", caption="")  # fmt: skip
+    line = shown.split("<tr>")[3]
+    assert "channels" in line
+    assert line.count("—") == 5
+    nothing = steps.assembled(SYSTEM, Store(tmp_path / "no", more=()), dataset="bijie",
+                              profile="cpu")  # fmt: skip
+    assert nothing["f1"].isna().all()
+
+
+def test_the_choice_looks_at_validation_alone(tmp_path, record):
+    table = reports.table("raunet/own")
+    store = Store(tmp_path / "records", more=())
+    for place, row in enumerate(table.rows):
+        wanted = reports.resolve(table, row, dataset="bijie", profile_name="cpu")
+        made = record(essence(wanted), [[9 - place, 2, 2, 20]])
+        seen = {"pooled": {"f1": 0.1 * place}}  # the worse on test images, the better here
+        kept = Outcome(threshold=0.4, metrics=seen) if row.id != table.rows[-1].id else None
+        store.add(made.model_copy(update={"valid_tuned": kept}))
+    runs = beside.records_of(table, store, dataset="bijie", profile_name="cpu")
+    order = list(steps.on_validation(runs))
+    assert order == [row.id for row in table.rows[-2::-1]]  # the last one keeps no such score
