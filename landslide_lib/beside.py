@@ -74,9 +74,7 @@ def _found(
     }
     hashes = {made.hash for made in wanted.values()}
     copies = Counter(
-        record.fingerprint
-        for record in store.all(hashes)
-        if seeds is None or record.seed in seeds
+        record.fingerprint for record in store.all(hashes) if seeds is None or record.seed in seeds
     )
     data = copies.most_common(1)[0][0] if copies else None
     return {
@@ -124,6 +122,8 @@ def beside(
             dataset, profile_name, _ = runs[0]
     found = _found(table, store, dataset, profile_name, seeds)
     on = dataset or table.base.get("dataset")
+    reference = table.reference_on(dataset)
+    base = found.get((table.name, reference.id), []) if reference else []
     return [
         {
             "id": row.id,
@@ -133,7 +133,7 @@ def beside(
             "reported": row.reported,
             "uncertain": list(row.uncertain),
             "added": row.ours,
-            "ours": _ours(table, row, found),
+            "ours": _ours(table, row, found, base),
         }
         for row in table.rows
         # A row of ours that means nothing on this dataset is no gap in the table.
@@ -142,7 +142,7 @@ def beside(
 
 
 def _ours(
-    table: Table, row: Row, found: dict[tuple[str, str], list[Record]]
+    table: Table, row: Row, found: derived.Found, base: Sequence[Record]
 ) -> dict[str, Any] | None:
     records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
     if not by_seed:
@@ -162,7 +162,7 @@ def _ours(
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
         "thresholds": [derived.threshold(record, at) for record in records],
-        "versus": _versus(records, found.get((table.name, table.reference or ""), ())),
+        "versus": _versus(records, base),
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
         "records": [record.name for record in records],

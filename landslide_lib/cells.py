@@ -70,6 +70,11 @@ def _span(values: Sequence[Any]) -> str:
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
+def dataset_of(rows: Rows) -> str | None:
+    """Return the dataset that ours were run on, None where nothing was."""
+    return next((row["ours"]["dataset"] for row in rows if row["ours"]), None)
+
+
 def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     """Return the headings after the row's name: whose column it is, and its text.
 
@@ -87,8 +92,9 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
         if any(row["kind"] == "derived" and row["ours"] for row in rows):
             names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
         headings += [("ours", name) for name in names_of_ours]
-    if table.reference:
-        headings.append(("ours", f"F1 at 0.5 against {table.row(table.reference).label}"))
+    reference = table.reference_on(dataset_of(rows))
+    if reference:
+        headings.append(("ours", f"F1 at 0.5 against {reference.label}"))
     return [*headings, ("ours", "parameters"), ("ours", "seeds")]
 
 
@@ -109,7 +115,7 @@ def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
     mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
     if table.task == "segmentation":
         mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]
-    if table.reference:
+    if table.reference_on(dataset_of(rows)):
         mine.append(_difference(ours and ours["versus"]))
     mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)
     mine.append(str(len(ours["seeds"])) if ours else DASH)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from landslide_lib import beside
-from landslide_lib.cells import text_of
+from landslide_lib.cells import dataset_of, text_of
 from landslide_lib.reports import Table
 
 Rows = Sequence[dict[str, Any]]
@@ -19,12 +19,18 @@ def summary(table: Table, rows: Rows) -> str:
         table: Of a report.
         rows: From `beside.beside`.
     """
-    said = [extremes(rows), differences(table, rows), agreement(table, rows)]
-    return "\n\n".join(filter(None, said)) or "Not run yet."
+    if not any(row["ours"] for row in rows):
+        return "Not run yet."
+    column = "f1" if "f1" in table.metrics else table.metrics[0]
+    said = [extremes(rows), differences(table, rows), agreement(table, rows, column)]
+    return "\n\n".join(filter(None, said)) or "Too few rows have been run to compare them."
 
 
 def extremes(rows: Rows) -> str:
-    """Say which rows are first and last at threshold 0.5 and at that of validation."""
+    """Say which rows are first and last at threshold 0.5 and at that of validation.
+
+    Rows that do not have the same seeds are told apart: a mean over others is another number.
+    """
     parts = []
     places = {
         "metrics": "threshold 0.5",
@@ -40,13 +46,21 @@ def extremes(rows: Rows) -> str:
         parts.append(f"at {place} **{name_f1(first, where)}** is the best of ours and "
                      f"{name_f1(last, where)} the last, a spread of {spread:.3f}")  # fmt: skip
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    seeds = {row["label"]: row["ours"]["seeds"] for row in run if row["ours"]}
+    beware = ""
+    if len(set(map(tuple, seeds.values()))) > 1:
+        each = "; ".join(f"{label}: {', '.join(map(str, some))}" for label, some in seeds.items())
+        beware = (
+            f" The rows do not have the same seeds ({each}), and the order may be one of seeds."
+        )
+    return f"{text[0].upper()}{text[1:]}.{beware}"
 
 
 def differences(table: Table, rows: Rows) -> str:
     """Say which rows differ from the reference row by more than images and seeds leave open."""
     against = [row for row in rows if row["ours"] and row["ours"]["versus"]]
-    if not against or table.reference is None:
+    reference = table.reference_on(dataset_of(rows))
+    if not against or reference is None:
         return ""
     clear = [
         f"{row['label']} ({row['ours']['versus']['difference']:+.3f})"
@@ -60,7 +74,7 @@ def differences(table: Table, rows: Rows) -> str:
         "intervals are too narrow." if fewest == 1 else ""
     )  # fmt: skip
     return (
-        f"Different from {table.row(table.reference).label} at threshold 0.5 by more than {open_} "
+        f"Different from {reference.label} at threshold 0.5 by more than {open_} "
         f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row, not "
         f"corrected for looking at {len(against)} of them.){beware}"
     )

@@ -108,6 +108,8 @@ def _number(text: str) -> str | None:
 def _seeds(ours: dict[str, Any] | None) -> str:
     if not ours:
         return ""
+    if len(ours["records"]) != len(ours["seeds"]):  # a mean over several rows' records
+        return " ".join(map(str, ours["seeds"]))
     pairs = zip(ours["records"], ours["seeds"], strict=True)
     return " ".join(record_link(name, str(seed)) for name, seed in pairs)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from landslide_lib.bands import OF_DATASET, possible
 from landslide_lib.paths import REPORTS
@@ -112,7 +112,8 @@ class Table(_Strict):
         columns: What each of them is; the report's, unless the table has its own.
         extra: Columns that are printed and not compared: name and label.
         task: What the report's networks do, which decides what ours are scored by.
-        reference: The row that others are compared with by the paired bootstrap.
+        reference: The row that others are compared with by the paired bootstrap; of several the
+            first that the dataset has.
         base: The recipe that all rows start from.
         notes: What a reader has to know, such as a reading.
     """
@@ -124,10 +125,15 @@ class Table(_Strict):
     columns: dict[str, Column]
     extra: dict[str, str] = {}
     task: Literal["segmentation", "detection", "classification"] = "segmentation"
-    reference: str | None = None
+    reference: tuple[str, ...] = ()
     base: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _rows_are_sound(self) -> Table:
@@ -152,6 +158,11 @@ class Table(_Strict):
         return [
             row for row in self.rows if row.change is not None and (not row.only or on in row.only)
         ]
+
+    def reference_on(self, dataset: str | None = None) -> Row | None:
+        """Return the row that others are compared with on a dataset, by default the report's."""
+        there = {row.id for row in self.runnable(dataset)}
+        return next((self.row(name) for name in self.reference if name in there), None)
 
     def row(self, name: str) -> Row:
         """Return a row by id.

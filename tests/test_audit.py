@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib import audit, plots_metrics, reports, scores
+from landslide_lib import audit, reports, scores
+from landslide_lib.plots import metrics as plots_metrics
 
 PIXELS = [
     found

@@ -35,6 +35,7 @@ APART = (
     r"https?://\S+",
     r"(?:doi|arXiv):\s?\S+",
     r"\{[\w:]+\}`[^`]*`",
+    r"\braunet/[\w.-]+/[\w.-]+",
     r"(?<!`)(`{1,2})(?!`)(?:(?!\n\n).)+?(?<!`)\1(?!`)",
 )
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)

@@ -33,12 +33,15 @@ def hash_files(samples: Iterable[Sample]) -> str:
 def listing(samples: Iterable[Sample]) -> str:
     """Hash names, sizes and times of the files: cheap, to notice that data changed."""
     digest = hashlib.sha256()
+    folders: dict[Path, Path] = {}  # a folder is resolved once, not for each of its files
     for sample in samples:
         digest.update(f"{sample.id}\0{sample.group}\0{sample.part}\0{sample.region}\0".encode())
         for path in sample.files:
             stat = path.stat() if path.is_file() else None
             size, time = (stat.st_size, stat.st_mtime_ns) if stat else (-1, 0)
-            digest.update(f"{path.resolve()}\0{size}\0{time}\0".encode())
+            if path.parent not in folders:
+                folders[path.parent] = path.parent.resolve()
+            digest.update(f"{folders[path.parent] / path.name}\0{size}\0{time}\0".encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedGroupKFold
@@ -30,27 +32,40 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
     Raises:
         ValueError: Fewer images, or scenes, than the split needs.
     """
-    pool = np.flatnonzero(np.array(packed.parts) == "train")
+    names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
+    found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
+    return {part: indices.copy() for part, indices in found.items()}
+
+
+@lru_cache(maxsize=64)  # balancing thousands of scenes takes seconds, and rows share their split
+def _split(
+    name: str,
+    parts: tuple[str, ...],
+    names: tuple[str, ...],
+    positive: bytes,
+    how: Split,
+    subset: int | None,
+) -> dict[str, Indices]:
+    pool = np.flatnonzero(np.array(parts) == "train")
     if not len(pool):
-        there = ", ".join(sorted(set(packed.parts)))
+        there = ", ".join(sorted(set(parts)))
         raise ValueError(
-            f"{packed.name} has no image with a mask to train on, only: {there}. Get them with "
-            f"`landslide data download {packed.name}`, or name other data with --dataset"
+            f"{name} has no image with a mask to train on, only: {there}. Get them with "
+            f"`landslide data download {name}`, or name other data with --dataset"
         )
     if subset is not None and subset < len(pool):
         chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
         pool = np.sort(chosen)
-    names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
     count = int(groups.max()) + 1
     few = ValueError(
-        f"split.method = {how.method!r}: {packed.name} has {count} groups of images for it, "
+        f"split.method = {how.method!r}: {name} has {count} groups of images for it, "
         f"{how.folds} folds need more; choose another method or fewer folds"
     )
     if count <= how.folds:
         raise few
     inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
-    labels = packed.positive[pool]
+    labels = np.frombuffer(positive, np.bool_)[pool]
     try:
         rest, test = _fold(labels, groups, how, how.folds, how.fold)
         train, valid = _fold(labels[rest], groups[rest], how, inner_folds, 0)

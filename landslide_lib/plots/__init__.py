@@ -90,7 +90,8 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Picture:
     left.set(title=f"reported {table.columns[column].label}", yticks=places,
              yticklabels=[row["label"] for row in run])  # fmt: skip
     lines = []
-    for where, name in (("metrics", "threshold 0.5"), ("tuned", "threshold of validation")):
+    own = " or the row's own" if any(row["kind"] == "derived" for row in run) else ""
+    for where, name in (("metrics", f"threshold 0.5{own}"), ("tuned", "threshold of validation")):
         filled = where == "tuned"
         for place, row in zip(places, run, strict=True):
             value = row["ours"][where]["pooled"]["f1"]

@@ -1,0 +1,65 @@
+"""What small networks hold and cost: counted by hand, and drawn as counted."""
+
+import matplotlib as mpl
+import pytest
+import torch
+from torch import nn
+
+from landslide_lib import complexity
+from landslide_lib.plots import small as plots_small
+from landslide_lib.recipe import recipe
+from landslide_lib.tasks.segmentation import model_of
+
+mpl.use("Agg")
+
+
+def test_multiply_adds_are_those_of_each_convolution_at_its_resolution():
+    wanted = recipe({"dataset": "bijie", "width": 4, "image_size": 32})
+    network, places = model_of(wanted, 3), []
+
+    def note(layer, _, out):
+        # A transposed convolution with a stride as long as its kernel touches each output once.
+        pixels = out.shape[2] * out.shape[3]
+        spread = layer.stride[0] ** 2 if isinstance(layer, nn.ConvTranspose2d) else 1
+        places.append(layer.weight.numel() * pixels // spread)
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(note)
+    network.eval()(torch.zeros(1, 3, 32, 32))
+    found = complexity.count(wanted)
+    assert found["multiply_adds"] == sum(places)
+    assert found["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
+    one, two = (
+        complexity.count(recipe({"dataset": "bijie", "width": 4, "image_size": size}))
+        for size in (32, 64)
+    )
+    assert two["multiply_adds"] == 4 * one["multiply_adds"]
+    assert two["parameters"] == one["parameters"]
+
+
+def test_counting_a_pretrained_network_fetches_no_weights(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "small_mobilenet_v3"}
+    assert complexity.count(recipe({**layers, "pretrained": True})) == complexity.count(
+        recipe(layers)
+    )
+
+
+def test_sizes_are_drawn_as_counted():
+    counts = {"a": {"full": {"parameters": 2e6, "multiply_adds": 3e8}}}
+    data = plots_small.sizes(counts, limit=2.6e6).data.set_index("what")["millions"]
+    assert data.to_dict() == pytest.approx({"parameters": 2, "multiply_adds": 300})
+
+
+def test_a_row_without_a_run_has_no_point_and_one_seed_no_interval():
+    f1 = {"mean": 0.5, "low": None, "high": None}
+    ours = {"metrics": {"pooled": {"f1": f1}}, "parameters": 160_000}
+    rows = [{"label": "a", "ours": ours}, {"label": "b", "ours": None}]
+    data = plots_small.score_over_size(rows).data
+    assert data["row"].tolist() == ["a"]
+    assert data["low"].isna().all()
+    assert plots_small.score_over_size([]).data.empty
