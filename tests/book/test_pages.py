@@ -85,6 +85,12 @@ def test_the_search_finds_a_chapter_by_a_word_of_it(visit):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_no_page_shows_the_name_of_an_object_for_what_it_holds(name):
+    """An empty Markdown or HTML falls back to its class."""
+    assert "IPython.core" not in soup(name).text
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_a_figure_has_words_for_who_cannot_see_it(name):
     images = soup(name).select("article img")
     wordless = [image["src"][:80] for image in images
