@@ -83,6 +83,29 @@ REFUSED = [
     ({"loss": [{"name": "focal", "alpha": 3}]}, "loss[0].alpha = 3: input should be less than or"),
     ({"loss": [{"name": "ce", "factor": 0}]}, "loss[0].factor = 0: input should be greater than 0"),
     ({"subset": {1, 2}}, "not a recipe"),
+    ({"pretrained": True}, "pretrained: there are no weights for unet; allowed: deeplab_v3, effi"),
+    (
+        {"post_processing": [{"name": "voting"}]},
+        "post_processing: voting takes masks at several resolutions, and the head is mono; "
+        "possible with it: opening, closing, multi_angles. Or take head multi_resolution",
+    ),
+    (
+        {"head": "dual", "post_processing": [{"name": "opening"}, {"name": "voting"}]},
+        "voting takes masks at several resolutions, and the head is dual",
+    ),
+    ({"post_processing": [{"name": "opening"}] * 2}, "post_processing names opening twice"),
+    (
+        {"post_processing": [{"name": "vote"}]},
+        "post_processing[0].name = 'vote': unknown; allowed: closing, multi_angles, opening",
+    ),
+    (
+        {"post_processing": [{"name": "opening", "kernel": 4}]},
+        "post_processing[0] = {'name': 'opening', 'kernel': 4}: kernel 4 has no middle",
+    ),
+    (
+        {"post_processing": [{"name": "closing", "size": 3}]},
+        "post_processing[0].size = 3: unknown key; allowed: kernel, name",
+    ),
 ]
 
 
@@ -96,6 +119,13 @@ def test_a_bad_recipe_is_refused_with_key_value_and_what_is_allowed(change, says
 def test_a_recipe_without_a_dataset_says_so():
     with pytest.raises(RecipeError, match="dataset: missing"):
         recipe({"epochs": 3})
+
+
+def test_a_post_processed_recipe_knows_the_network_it_grows_from():
+    whole = recipe(BASE, {"head": "multi_resolution", "post_processing": [{"name": "voting"}]})
+    assert whole.trained == recipe(BASE, {"head": "multi_resolution"})
+    assert whole.trained.hash != whole.hash
+    assert whole.trained.trained == whole.trained
 
 
 def test_every_mistake_is_told_at_once():
@@ -452,6 +482,11 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [
         {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
     ]
+    some_of_all += [{field: name} for field in ("model", "head") for name in choices(Recipe, field)]
+    some_of_all += [{"optimizer": {"name": name}} for name in choices(parts.Optimizer, "name")]
+    some_of_all += [{"post_processing": [{"name": name}]}
+                    for name in ("opening", "closing", "multi_angles")]  # fmt: skip
+    some_of_all += [{"head": "multi_resolution", "post_processing": [{"name": "voting"}]}]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
     assert parts.REVISIONS.keys() <= known
 
