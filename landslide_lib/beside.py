@@ -102,18 +102,18 @@ def beside(
         seeds: Only these; None takes all there are.
 
     Returns:
-        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row),
-        `reported`, `uncertain`, `added` (a row of ours)
-        and `ours`, which is None where nothing was run, else `run` (recipe and data),
-        `dataset`, `bands` (their number), `budget`, `seeds`, `parameters`, `floor` (F1 of
-        calling all landslide),
-        `images`, `metrics` and `tuned` (`{convention: {score: {mean, low, high, values}}}` at
-        threshold 0.5, or that of a derived row, and at the one best on validation images, None
-        for a derived row; `low` and `high` are the 95 %
-        interval over seeds, None for one seed), `thresholds` (those of `tuned`; of a derived row
-        its own), `versus` (the paired bootstrap
-        against the table's reference row, or None), `seconds_per_epoch`, `device` and
-        `records` (file names).
+        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`,
+        `uncertain`, `added` (a row of ours) and `ours`, which is None where nothing was run, else
+
+        - `run` (recipe and data), `dataset`, `bands` (their number), `budget`, `seeds`, `images`,
+          `parameters`, `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of
+          calling all landslide);
+        - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
+          validation images (None for a derived row): `{convention: {score: {mean, low, high,
+          values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
+        - `thresholds`: those of `tuned`; of a derived row its own;
+        - `versus`: the paired bootstrap against the table's reference row over the `common` seeds
+          of both; None for that row, for a derived one, and without a common seed.
     """
     if dataset is None or profile_name is None:
         runs = [run for run in known_runs(table, store, smoke=profile_name == "smoke")
@@ -162,7 +162,7 @@ def _ours(
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
         "thresholds": [derived.threshold(record, at) for record in records],
-        "versus": _versus(records, base),
+        "versus": _versus(records, base) if run else None,
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
         "records": [record.name for record in records],
@@ -174,34 +174,69 @@ def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
     for convention in scores.CONVENTIONS:
         summary[convention] = {}
         for score in metrics[0][convention]:
-            values = [one[convention][score] for one in metrics]
-            defined = [value for value in values if value is not None]
-            # A seed without a value (no landslide predicted) makes no mean of the others.
-            whole = len(defined) == len(values)
-            reach = intervals.interval(defined) if whole else None
-            summary[convention][score] = {
-                "mean": float(np.mean(defined)) if whole else None,
-                "low": reach[0] if reach else None,
-                "high": reach[1] if reach else None,
-                "values": values,
-            }
+            summary[convention][score] = _summary([one[convention][score] for one in metrics])
     return summary
+
+
+def _summary(values: Sequence[float | None]) -> dict[str, Any]:
+    defined = [value for value in values if value is not None]
+    # A seed without a value (no landslide predicted) makes no mean of the others.
+    whole = len(defined) == len(values)
+    reach = intervals.interval(defined) if whole else None
+    return {
+        "mean": float(np.mean(defined)) if whole else None,
+        "low": reach[0] if reach else None,
+        "high": reach[1] if reach else None,
+        "values": list(values),
+    }
+
+
+def over_common_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of kind `run` that were run, their scores over the seeds that all have.
+
+    A mean over other seeds is another number: only these can be put into an order.
+
+    Args:
+        rows: From `beside`.
+
+    Returns:
+        The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where
+        no seed is common.
+    """
+    run = [row for row in rows if row["ours"] and row["kind"] == "run"]
+    common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
+    return [{**row, "ours": _cut(row["ours"], common)} for row in run] if common else []
+
+
+def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    places = [ours["seeds"].index(seed) for seed in seeds]
+    cut = {
+        where: {
+            convention: {score: _summary([value["values"][place] for place in places])
+                         for score, value in found.items()}
+            for convention, found in ours[where].items()
+        }
+        for where in ("metrics", "tuned")
+    }  # fmt: skip
+    thresholds = [ours["thresholds"][place] for place in places]
+    return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
 
 
 def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, float] | None:
     """Compare with the reference row over the same seeds and test images."""
     mine, other = ({record.seed: record for record in side} for side in (records, base))
     common = sorted(set(mine) & set(other))
-    if not common or len({record.hash for record in (*records, base[0])}) != 2:
-        return None  # itself, a row derived from it, or several rows
+    if not common or records[0].hash == base[0].hash:
+        return None
     first = mine[common[0]]
     if first.test_ids != other[common[0]].test_ids:
         return None
-    return intervals.paired_bootstrap(
+    found = intervals.paired_bootstrap(
         [mine[seed].test_counts for seed in common],
         [other[seed].test_counts for seed in common],
         first.test_groups,
     )
+    return found and {**found, "common": len(common)}
 
 
 def agreement(
@@ -215,13 +250,13 @@ def agreement(
         column: Of the table; ours is taken under the column's convention.
 
     Returns:
-        See `intervals.kendall`; None for fewer than three rows that have both, or where a score
-        is undefined.
+        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have;
+        None for fewer than three rows, no common seed, or where a score is undefined.
     """
     what = table.columns[column]
     # A cell such as `<0.0010` is printed, and no number to rank by.
-    run = [row for row in rows
-           if row["ours"] and isinstance(row["reported"].get(column), float)]  # fmt: skip
+    run = [row for row in over_common_seeds(rows)
+           if isinstance(row["reported"].get(column), float)]  # fmt: skip
     values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
     if any(value is None for row in values for value in row):
         return None

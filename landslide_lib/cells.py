@@ -100,7 +100,12 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
 
 def label(row: dict[str, Any]) -> str:
     """Return a row's name; one that nobody here runs says why."""
-    return str(row["label"]) + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
+    name = str(row["label"])
+    if row["kind"] == "derived" and row["ours"] and isinstance(row["at"], str):
+        # Chosen for our network: another threshold than the one that the row is named after.
+        chosen = ", ".join(f"{value:g}" for value in row["ours"]["thresholds"])
+        return f"{name} (derived; ours at {chosen})"
+    return name + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
 
 
 def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:

@@ -27,33 +27,28 @@ def summary(table: Table, rows: Rows) -> str:
 
 
 def extremes(rows: Rows) -> str:
-    """Say which rows are first and last at threshold 0.5 and at that of validation.
-
-    Rows that do not have the same seeds are told apart: a mean over others is another number.
-    """
+    """Say which rows are first and last, over the seeds that all of them have."""
+    run = beside.over_common_seeds(rows)
+    every = {tuple(row["ours"]["seeds"]) for row in rows if row["ours"] and row["kind"] == "run"}
+    if len(run) < 2:
+        return "No order is known: the rows have no seed in common." if len(every) > 1 else ""
+    seeds = run[0]["ours"]["seeds"]
+    over = ""
+    if len(every) > 1:
+        over = f"Over the seeds that all rows have ({', '.join(map(str, seeds))}): "
     parts = []
     places = {
         "metrics": "threshold 0.5",
         "tuned": "the threshold that each run chose on its validation images",
     }
-    run = [row for row in rows if row["kind"] == "run"]
     for where, place in places.items():
         ranked = beside.ranked(run, tuned=where == "tuned")
-        if len(ranked) < 2:
-            return ""
         first, last = ranked[0], ranked[-1]
         spread = _f1(first, where) - _f1(last, where)
         parts.append(f"at {place} **{name_f1(first, where)}** is the best of ours and "
                      f"{name_f1(last, where)} the last, a spread of {spread:.3f}")  # fmt: skip
-    text = "; ".join(parts)
-    seeds = {row["label"]: row["ours"]["seeds"] for row in run if row["ours"]}
-    beware = ""
-    if len(set(map(tuple, seeds.values()))) > 1:
-        each = "; ".join(f"{label}: {', '.join(map(str, some))}" for label, some in seeds.items())
-        beware = (
-            f" The rows do not have the same seeds ({each}), and the order may be one of seeds."
-        )
-    return f"{text[0].upper()}{text[1:]}.{beware}"
+    text = over + "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def differences(table: Table, rows: Rows) -> str:
@@ -67,24 +62,25 @@ def differences(table: Table, rows: Rows) -> str:
         for row in against
         if row["ours"]["versus"]["low"] > 0 or row["ours"]["versus"]["high"] < 0
     ]
-    fewest = min(len(row["ours"]["seeds"]) for row in against)
+    fewest = min(row["ours"]["versus"]["common"] for row in against)
     open_ = "test images and seeds leave" if fewest > 1 else "the test images alone leave"
     beware = (
         " With one seed nothing is known of what another training would give, so that these "
         "intervals are too narrow." if fewest == 1 else ""
     )  # fmt: skip
+    many = f", not corrected for looking at {len(against)} of them" if len(against) > 1 else ""
     return (
         f"Different from {reference.label} at threshold 0.5 by more than {open_} "
-        f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row, not "
-        f"corrected for looking at {len(against)} of them.){beware}"
+        f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row{many}.)"
+        f"{beware}"
     )
 
 
 def agreement(table: Table, rows: Rows, column: str = "f1") -> str:
     """Say how our order of the rows agrees with the report's, in its own column."""
     what = table.columns[column]
-    both = [row for row in rows
-            if row["ours"] and isinstance(row["reported"].get(column), float)
+    both = [row for row in beside.over_common_seeds(rows)
+            if isinstance(row["reported"].get(column), float)
             and _value(row, what) is not None]  # fmt: skip
     found = beside.agreement(table, both, column)
     if found is None:
@@ -102,8 +98,9 @@ def agreement(table: Table, rows: Rows, column: str = "f1") -> str:
         f"{len(both)} here; our best, {ours[0]['label']}, number {1 + theirs.index(ours[0])} there."
     )  # fmt: skip
     return (
-        f"The order of our rows by {what.label} and the report's agree with a Kendall tau of "
-        f"{found['tau']:+.2f} ({reach}1 is the same order, 0 no relation). {best}"
+        f"The order of our {len(both)} rows by {what.label} "
+        f"({what.convention.replace('_', '-')}) and the report's have a Kendall tau of "
+        f"{found['tau']:+.2f} ({reach}+1 is the same order, 0 no relation, -1 the reverse). {best}"
     )
 
 

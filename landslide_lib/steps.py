@@ -112,13 +112,16 @@ def on_validation(runs: Mapping[str, Sequence[Record]]) -> dict[str, float]:
         runs: From `beside.records_of`; the test scores in the records are not looked at.
 
     Returns:
-        By row id the mean over seeds, at the threshold that is best on the same images; rows
-        without a record that keeps it are left out.
+        By row id the mean over the seeds that all rows have, at the threshold that is best on
+        the same images; rows without a record that keeps it are left out.
     """
-    found = {}
-    for name, records in runs.items():
-        kept = [record.valid_tuned.metrics["pooled"]["f1"] or 0.0 for record in records
-                if record.valid_tuned is not None]  # fmt: skip
-        if kept and len(kept) == len(records):
-            found[name] = sum(kept) / len(kept)
+    kept = {
+        name: {record.seed: record.valid_tuned.metrics["pooled"]["f1"] or 0.0 for record in records
+               if record.valid_tuned is not None}
+        for name, records in runs.items()
+    }  # fmt: skip
+    sides = {name: side for name, side in kept.items() if side}
+    common = set.intersection(*map(set, sides.values())) if sides else set()
+    found = {name: sum(side[seed] for seed in common) / len(common)
+             for name, side in sides.items() if common}  # fmt: skip
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from landslide_lib import beside, cells, render, reports, scores
+from landslide_lib import beside, cells, findings, render, reports, scores
 from landslide_lib.recipe import essence
 from landslide_lib.records import Store
 
@@ -150,3 +150,26 @@ def test_rows_of_two_copies_of_the_data_are_not_set_in_one_table(store, record):
     rows = {row["id"]: row for row in beside.beside(TABLE, store)}
     assert rows["focal"]["ours"]["seeds"] == [0, 1]
     assert beside.beside(TABLE, store, seeds=[1])[1]["ours"]["seeds"] == [1]
+
+
+def test_rows_are_put_in_order_over_the_seeds_that_all_have(store):
+    """Cross entropy has seeds 0 to 2, focal 0 and 1: the third may not help or harm."""
+    rows = beside.over_common_seeds(beside.beside(TABLE, store))
+    assert [row["ours"]["seeds"] for row in rows] == [[0, 1], [0, 1]]
+    for row in rows:
+        f1 = row["ours"]["metrics"]["pooled"]["f1"]
+        assert len(f1["values"]) == 2
+        assert f1["mean"] == pytest.approx(np.mean(f1["values"]))
+        assert len(row["ours"]["thresholds"]) == 2
+    said = findings.extremes(beside.beside(TABLE, store))
+    assert said.startswith("Over the seeds that all rows have (0, 1): at threshold 0.5 **Focal (")
+
+
+def test_rows_without_a_common_seed_have_no_order(store, record):
+    wanted = reports.resolve(TABLE, TABLE.row("iou"), dataset="bijie", profile_name="cpu")
+    store.add(record(essence(wanted), COUNTS["ce"], seed=7))
+    rows = beside.beside(TABLE, store)
+    assert beside.over_common_seeds(rows) == []
+    assert beside.agreement(TABLE, rows) is None
+    assert findings.extremes(rows) == "No order is known: the rows have no seed in common."
+    assert "no row" not in findings.differences(TABLE, rows[:1])

@@ -97,7 +97,16 @@ def test_rows_come_from_rows_that_are_run():
 def test_findings_say_what_was_measured_and_nothing_where_nothing_was(folds, tmp_path):
     nothing = Store(tmp_path / "nothing", more=())
     assert findings.summary(FOLDS, list(by_id(FOLDS, nothing).values())) == "Not run yet."
-    said = findings.summary(FOLDS, list(by_id(FOLDS, folds).values()))
-    assert "Fold 1, t = 0.5 (0.750)** is the best of ours" in said
-    assert "Kendall tau of" in said
+    rows = list(by_id(FOLDS, folds).values())
+    said = findings.summary(FOLDS, rows)
+    best = max((row for row in rows if row["kind"] == "run" and row["ours"]),
+               key=lambda row: row["ours"]["metrics"]["pooled"]["f1"]["mean"])  # fmt: skip
+    assert f"**{findings.name_f1(best)}** is the best of ours" in said
+    assert "The order of our 5 rows by F1 (two-class)" in said
     assert "no interval is known" in said
+
+
+def test_a_row_at_a_chosen_threshold_says_which_it_was(folds):
+    row = by_id(FOLDS, folds)["fold-1-0.95"]
+    at = row["ours"]["thresholds"][0]
+    assert cells.label(row) == f"Fold 1, t = 0.95 (derived; ours at {at:g})"
