@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from landslide_lib import intervals
 from landslide_lib.records import Record
@@ -65,24 +64,6 @@ def f1(folds: Folds) -> list[float]:
     return [
         float(np.mean([one.test.metrics["pooled"]["f1"] or 0.0 for one in fold])) for fold in folds
     ]
-
-
-def welch(ours: Sequence[float], base: Sequence[float], level: float = 0.95) -> dict[str, float]:
-    """Compare two lists of independent numbers: Welch's (1947) interval of the difference of means.
-
-    The folds of one split share most of their training images and are not independent; no
-    unbiased estimate of their variance is known (Bengio and Grandvalet 2004).
-
-    >>> {key: round(value, 3) for key, value in welch([3, 4, 5], [1, 2, 3]).items()}
-    {'difference': 2.0, 'low': -0.267, 'high': 4.267}
-    """
-    parts = [(float(np.var(side, ddof=1)) / len(side), len(side) - 1) for side in (ours, base)]
-    total = sum(variance for variance, _ in parts)
-    difference, reach = float(np.mean(ours) - np.mean(base)), 0.0
-    if total > 0:
-        freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
-        reach = float(stdtrit(freedom, (1 + level) / 2) * np.sqrt(total))
-    return {"difference": difference, "low": difference - reach, "high": difference + reach}
 
 
 def paired(ours: Folds, base: Folds) -> dict[str, float] | None:

@@ -178,8 +178,8 @@ class Split(Part):
     """Which images are trained on, validated on and tested on.
 
     `blocked` keeps all images of one scene on one side (an image whose scene is not known
-    is a scene of its own); `region` does so with whole regions; `random` ignores scenes, as
-    the report does; `contiguous` cuts the images in the order of their numbers.
+    is a scene of its own); `region` does so with whole regions; `random` ignores scenes;
+    `contiguous` cuts the images in the order of their numbers.
     """
 
     method: Literal["blocked", "region", "random", "contiguous"] = knob("blocked")

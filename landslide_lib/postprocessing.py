@@ -1,8 +1,9 @@
 """What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
 
-Every step takes and gives probabilities, so that any threshold can be taken after it. Opening and
-closing with a flat kernel commute with thresholding (Serra 1982): a mask cut from the opened
-probabilities is the opened mask.
+All steps give probabilities, so that any threshold can be taken after them. Opening and closing
+take them, too; voting takes the logits of three masks, turning the network. Opening and closing
+with a flat kernel commute with thresholding (Serra 1982): a mask cut from the opened probabilities
+is the opened mask.
 """
 
 from __future__ import annotations

@@ -95,16 +95,6 @@ def test_only_seeds_that_every_fold_has_stand_on_a_side(record, counts):
     assert folds.side(runs, ["a", "c"]) == []
 
 
-def test_welch_is_scipys(record):
-    from scipy import stats
-
-    one, other = [0.81, 0.84, 0.79, 0.9, 0.83], [0.7, 0.72, 0.75, 0.69, 0.74]
-    reach = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
-    found = folds.welch(one, other)
-    assert (found["low"], found["high"]) == pytest.approx((reach.low, reach.high))
-    assert folds.welch([1, 1], [0, 0]) == {"difference": 1, "low": 1, "high": 1}
-
-
 def test_neighbours_are_those_of_one_scene_side_by_side(record, counts):
     where = folds.places([*counts, "elsewhere"])
     blocked = folds.fold_of(split(record, lambda k: k // 4, counts))
