@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from landslide_lib import beside
+from landslide_lib import beside, derived
 from landslide_lib.records import Record, Store
 from landslide_lib.render import plain
 from landslide_lib.reports import Table
@@ -46,8 +46,8 @@ def assembled(
         A line a step: `step`, `reported` and `reported_gain` in the report's own F1, `f1` and
         `f1_gain` ours under the same convention, `landslide_f1` and `landslide_gain` pooled over
         the landslide class: means over `seeds`, those that all steps that were run have in
-        common. NaN where the data has no such row or it was not run; the gain after it is over
-        the step before.
+        common. NaN where the data has no such row or it was not run. `possible`: whether the
+        data has it; our gain is over the nearest line above that is, and `spans` what is between.
     """
     every = [_ours(step.ours or step.printed, store, dataset, profile, seeds) for step in steps]
     common = [set(ours["seeds"]) for ours in every if ours]
@@ -65,10 +65,53 @@ def assembled(
             "seeds": len(ours["seeds"]) if ours else 0,
         })  # fmt: skip
     frame = pd.DataFrame(lines).astype({"f1": float, "landslide_f1": float})
-    for column_name, gain in (("reported", "reported_gain"), ("f1", "f1_gain"),
-                              ("landslide_f1", "landslide_gain")):  # fmt: skip
-        frame[gain] = frame[column_name].dropna().diff()
+    frame["possible"] = [_possible(step.ours or step.printed, dataset) for step in steps]
+    frame["reported_gain"] = frame["reported"].diff()
+    above = [max((k for k in range(n) if frame["possible"][k]), default=-1) for n in frame.index]
+    frame["spans"] = [
+        ", ".join(frame["step"][k + 1 : n]) for n, k in zip(frame.index, above, strict=True)
+    ]
+    for column, gain in (("f1", "f1_gain"), ("landslide_f1", "landslide_gain")):
+        frame[gain] = [
+            frame[column][n] - frame[column][k] if k >= 0 else float("nan")
+            for n, k in zip(frame.index, above, strict=True)
+        ]
     return frame
+
+
+def said(frame: pd.DataFrame, dataset: str) -> str:
+    """Say in sentences what the steps come to.
+
+    Args:
+        frame: From `assembled`.
+        dataset: Of ours.
+    """
+    run = frame.dropna(subset=["f1"])
+    if len(run) < 2:
+        return f"Too few steps have been run on {dataset} to compare them."
+    gains = frame.dropna(subset=["f1_gain"])
+    parts = [f"On {dataset} no step has been run together with the one above it."]
+    if len(gains):
+        up, best = gains[gains["f1_gain"] > 0], gains.nlargest(1, "f1_gain").iloc[0]
+        most = f", most of all {best['step']} ({best['f1_gain']:+.4f})" if len(up) else ""
+        parts = [
+            f"On {dataset} the gains that can be compared ({', '.join(gains['step'])}) sum up to "
+            f"{gains['f1_gain'].sum():+.4f} in F1 under the reading taken for the report's; those "
+            f"of the same steps in the slides to {gains['reported_gain'].sum():+.4f}.",
+            f"Above zero here: {len(up)} of {len(gains)}{most}.",
+        ]
+    parts += [
+        f"Our gain of {line['step']} is over the step before {line['spans']}: it spans what cannot "
+        "be run on this data."
+        for line in gains[gains["spans"] != ""].to_dict("records")
+    ]
+    missing = frame[frame["f1"].isna()]
+    for there, words in ((False, "Not there on this data"), (True, f"Not run yet on {dataset}")):
+        left = missing["step"][missing["possible"] == there]
+        parts += [f"{words}: {', '.join(left)}."] if len(left) else []
+    if run["seeds"].min() == 1:
+        parts.append("With one seed nothing is known of what another training would give.")
+    return " ".join(parts)
 
 
 HEADINGS = {
@@ -89,6 +132,12 @@ def html(frame: pd.DataFrame, *, name: str, caption: str) -> str:
     lines = [{HEADINGS[column]: text(column, line[column]) for column in HEADINGS}
              for line in frame.to_dict("records")]  # fmt: skip
     return plain(pd.DataFrame(lines, dtype=object), name=name, caption=caption)
+
+
+def _possible(where: str, dataset: str) -> bool:
+    table, name = _place(where)
+    leaves = derived.leaves(table, table.row(name))
+    return bool(leaves) and all(leaf in other.runnable(dataset) for other, leaf in leaves)
 
 
 def _place(where: str) -> tuple[Table, str]:

@@ -40,6 +40,12 @@ def test_a_gain_is_over_the_last_step_that_was_run_and_over_common_seeds(store):
     np.testing.assert_allclose(run["landslide_f1"], f1)
     np.testing.assert_allclose(run["landslide_gain"][1:], np.diff(f1))
     assert list(run["seeds"]) == [1, 1, 1]
+    assert list(found["possible"]) == [True, False, True, True]
+    assert list(found["spans"])[1:] == ["", "channels", ""]
+    said = steps.said(found, "bijie")
+    assert "Our gain of head is over the step before channels" in said
+    assert "Not there on this data: channels." in said
+    assert f"Above zero here: 1 of 2, most of all head ({run['f1_gain'][2]:+.4f})." in said
     printed = [reports.table(w.printed.rpartition("/")[0]).row(w.printed.rpartition("/")[2])
                .reported["f1"] for w in SYSTEM]  # fmt: skip
     np.testing.assert_allclose(found["reported_gain"][1:], np.diff(printed))
@@ -54,6 +60,14 @@ def test_what_was_not_run_is_an_em_dash(store, tmp_path):
     nothing = steps.assembled(SYSTEM, Store(tmp_path / "no", more=()), dataset="bijie",
                               profile="cpu")  # fmt: skip
     assert nothing["f1"].isna().all()
+    assert steps.said(nothing, "bijie").startswith("Too few steps")
+
+
+def test_a_gain_over_a_step_that_could_be_run_and_was_not_is_not_compared(store):
+    system = [SYSTEM[0], steps.Step("loss", "raunet/losses/iou"), SYSTEM[2], SYSTEM[3]]
+    found = steps.assembled(system, store, dataset="bijie", profile="cpu")
+    assert found["landslide_gain"].notna().tolist() == [False, False, False, True]
+    assert "Not run yet on bijie: loss." in steps.said(found, "bijie")
 
 
 def test_the_choice_looks_at_validation_alone(tmp_path, record):
