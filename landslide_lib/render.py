@@ -100,8 +100,13 @@ def _td(text: str, shown: str, kind: str) -> str:
 
 
 def _number(text: str) -> str | None:
-    """Return the number that a cell begins with, after a sign such as ≈ or <."""
-    found = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", text)
+    """Return the number that a cell begins with, after a sign such as ≈ or <.
+
+    >>> _number("≈ 31,037,633 px")
+    '31037633'
+    """
+    whole = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    found = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", whole)
     return found[1] if found else None
 
 
