@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from landslide_lib import derived, intervals, scores
-from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import PROFILES
 from landslide_lib.records import Record, Store, budget
 from landslide_lib.reports import Row, Table, resolve
@@ -153,7 +152,7 @@ def _ours(
     return {
         "run": first.run,
         "dataset": first.recipe.dataset,
-        "bands": len(first.recipe.bands or OF_DATASET[first.recipe.dataset]),
+        "bands": first.recipe.channels,
         "budget": budget(first.recipe),
         "seeds": list(by_seed),
         "parameters": first.parameters,

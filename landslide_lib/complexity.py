@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import Recipe
 from landslide_lib.tasks.segmentation import model_of
 
@@ -23,7 +22,7 @@ def count(recipe: Recipe) -> dict[str, float]:
     Reference:
         torch.utils.flop_counter, which counts two operations a multiplication with its addition.
     """
-    bands = len(recipe.bands or OF_DATASET[recipe.dataset])
+    bands = recipe.channels
     counter = FlopCounterMode(display=False)
     with torch.device("meta"):
         # No weights are fetched for a network that has none.

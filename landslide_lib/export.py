@@ -24,12 +24,11 @@ from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
 from landslide_lib import machine
-from landslide_lib.bands import OF_DATASET
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import runs_root
-from landslide_lib.recipe import Recipe, essence
+from landslide_lib.recipe import Recipe
 from landslide_lib.records import Store
-from landslide_lib.tasks import engine, segmentation
+from landslide_lib.tasks import segmentation
 
 #: The largest difference between the probabilities of both that passes for rounding.
 TOLERANCE = 1e-4
@@ -189,9 +188,9 @@ def network_of(recipe: Recipe, seed: int, store: Store) -> tuple[nn.Module, str 
         The network, for evaluation, and the name of the record whose weights it has, or None.
 
     Raises:
-        ValueError: The weights are those of another run.
+        ValueError: The weights are those of another run, or damaged.
     """
-    recipe, bands = recipe.trained, bands_of(recipe)
+    recipe, bands = recipe.trained, recipe.channels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # The weights that an encoder starts from are not fetched: they are not what is kept.
@@ -199,10 +198,7 @@ def network_of(recipe: Recipe, seed: int, store: Store) -> tuple[nn.Module, str 
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            kept = engine.read_weights(path)
-            if (kept["recipe"], kept["seed"]) != (essence(recipe), seed):
-                raise ValueError(f"{path}: the weights are of another run; move the file away")
-            network.load_state_dict(kept["weights"])
+            network.load_state_dict(segmentation.kept(path, recipe, seed, record.fingerprint))
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -244,7 +240,7 @@ def measure(
     commit, dirty = machine.commit()
     network, record = network_of(recipe, seed, store or Store())
     name = f"{recipe.dataset}-{recipe.model}-{recipe.trained.hash}-s{seed}.onnx"
-    shape = {"bands": bands_of(recipe), "size": recipe.image_size}
+    shape = {"bands": recipe.channels, "size": recipe.image_size}
     path = to_onnx(network, (folder or runs_root() / "onnx") / name, **shape)
     difference = check(network, path, **shape)
     taken = latency(network, path, **shape, repeats=repeats)
@@ -268,11 +264,6 @@ def measure(
         "commit": commit,
         "dirty": dirty,
     }
-
-
-def bands_of(recipe: Recipe) -> int:
-    """Return the number of input channels of a recipe's network."""
-    return len(recipe.bands or OF_DATASET[recipe.dataset])
 
 
 def _images(draw: np.random.Generator, batch: int, bands: int, size: int) -> NDArray[np.float32]:

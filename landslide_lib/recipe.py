@@ -87,6 +87,15 @@ class Recipe(Part):
         return self
 
     @property
+    def channels(self) -> int:
+        """How many channels the network takes.
+
+        >>> recipe({"dataset": "bijie"}).channels
+        3
+        """
+        return len(self.bands or OF_DATASET[self.dataset])
+
+    @property
     def trained(self) -> Recipe:
         """The recipe of the network that this one's post-processing grows from."""
         return self.model_copy(update={"post_processing": ()}) if self.post_processing else self

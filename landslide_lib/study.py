@@ -39,7 +39,8 @@ def run(
     """Return the record of a recipe and a seed, training only if there is none.
 
     A run that was killed goes on from its last checkpoint. A second process that asks for
-    the same run waits for the first one's record.
+    the same run waits for the first one's record. Post-processing grows from the kept weights of
+    the same recipe without it, which is trained first where there are none.
 
     Args:
         wanted: The recipe.

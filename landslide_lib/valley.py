@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.parts import Optimizer
-
-#: Those of `tasks.segmentation`, which takes long to import.
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-}
+from landslide_lib.tasks.optimizers import OPTIMIZERS
 
 
 class Valley(NamedTuple):

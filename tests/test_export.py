@@ -177,14 +177,15 @@ def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record,
     kept = record(wanted.model_dump(mode="json"))
     store.add(kept)
     assert export.network_of(wanted, 0, store)[1] is None  # a record without weights
-    content = {"recipe": essence(wanted), "seed": 0, "weights": other.state_dict()}
+    content = {"recipe": essence(wanted), "seed": 0, "fingerprint": kept.fingerprint,
+               "weights": other.state_dict()}  # fmt: skip
     engine.write_weights(store.weights(kept), content)
     network, name = export.network_of(wanted, 0, store)
     assert name == kept.name
     assert (network.state_dict()[weight] == other.state_dict()[weight]).all()
     assert not network.training
     engine.write_weights(store.weights(kept), content | {"seed": 3})
-    with pytest.raises(ValueError, match="the weights are of another run"):
+    with pytest.raises(ValueError, match="the weights are of another seed"):
         export.network_of(wanted, 0, store)
 
 

@@ -120,3 +120,12 @@ def test_weights_of_another_run_are_refused(bijie, tmp_path):
     engine.write_weights(path, {**engine.read_weights(path), "seed": 7})
     with pytest.raises(ValueError, match=r"weights are of another seed\. Move the file away"):
         study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+
+
+def test_damaged_weights_are_named_and_stay_where_they_are(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    path = store.weights(study.run(MULTI, 0, device="cpu", store=store))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=rf"{path.name}: damaged \(.*Move the file away"):
+        study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+    assert path.stat().st_size == 1000

@@ -6,8 +6,7 @@ import pytest
 
 from landslide_lib.parts import Optimizer
 from landslide_lib.plots import optimizers as plots_optimizers
-from landslide_lib.tasks import segmentation
-from landslide_lib.valley import OPTIMIZERS, Valley, descend, mean_heights
+from landslide_lib.valley import Valley, descend, mean_heights
 
 mpl.use("Agg")
 
@@ -16,11 +15,6 @@ BY_COORDINATE = ("adagrad", "rmsprop", "adam", "nadam")
 
 def how(name, lr=0.1):
     return Optimizer(name=name, lr=lr)
-
-
-def test_the_optimizers_are_those_of_the_study():
-    study = {name: getattr(make, "func", make) for name, make in segmentation.OPTIMIZERS.items()}
-    assert study == OPTIMIZERS
 
 
 def test_sgd_shrinks_each_direction_by_its_own_factor():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,7 @@ from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": partial(torch.optim.SGD, fused=True),
-    "adagrad": partial(torch.optim.Adagrad, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "nadam": torch.optim.NAdam,
-}
+from landslide_lib.tasks.optimizers import OPTIMIZERS
 
 
 def loss_of(recipe: Recipe) -> nn.Module:
@@ -265,6 +257,25 @@ def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.devic
     return Run(module, resumed)
 
 
+def kept(path: Path, recipe: Recipe, seed: int, fingerprint: str) -> dict[str, Tensor]:
+    """Read the weights that `Run.keep` has written of a recipe, a seed and data.
+
+    Raises:
+        ValueError: They are those of another run, or damaged; the message names the file.
+    """
+    remedy = "Move the file away; the network is trained again"
+    try:
+        found = engine.read_weights(path)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: damaged ({type(error).__name__}). {remedy}") from None
+    wanted = {"recipe": essence(recipe.trained), "seed": seed, "fingerprint": fingerprint}
+    wrong = [key for key, value in wanted.items() if found.get(key) != value]
+    if wrong:
+        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {remedy}")
+    weights: dict[str, Tensor] = found["weights"]
+    return weights
+
+
 def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.device) -> Run:
     """Return a trained network with the post-processing that a recipe names.
 
@@ -276,19 +287,12 @@ def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.
         on: The device.
 
     Raises:
-        ValueError: They are those of another run; the message names the file.
+        ValueError: They are those of another run, or damaged; the message names the file.
     """
-    kept = engine.read_weights(weights)
-    wanted = {"recipe": essence(recipe.trained), "seed": seed, "fingerprint": packed.fingerprint}
-    wrong = [key for key, value in wanted.items() if kept.get(key) != value]
-    if wrong:
-        raise ValueError(
-            f"{weights}: the weights are of another {', '.join(wrong)}. Move the file away; the "
-            "network is trained again"
-        )
+    found = kept(weights, recipe, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
-    module.network.load_state_dict(kept["weights"])
+    module.network.load_state_dict(found)
     module.to(on)
     return Run(module, resumed=False)
 
