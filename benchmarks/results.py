@@ -35,6 +35,7 @@ class Measurement:
         precision: Of ours, then of the peer where it differs.
         at_least: The bound on peer / ours; None is no bound.
         above: The bound on ours - peer, in seconds; None is no bound.
+        within: The bound on ours, in seconds; None is no bound.
         note: What a reader of the number has to know.
     """
 
@@ -47,6 +48,7 @@ class Measurement:
     precision: str = ""
     at_least: float | None = None
     above: float | None = None
+    within: float | None = None
     note: str = ""
 
     @property
@@ -59,11 +61,15 @@ class Measurement:
         """The bound in words, empty where there is none."""
         if self.at_least is not None:
             return f">= {self.at_least:g}x"
+        if self.within is not None:
+            return f"<= {self.within:g} s"
         return "" if self.above is None else f"<= peer + {self.above:g} s"
 
     @property
     def holds(self) -> bool | None:
         """Whether the bound holds; None where there is none."""
+        if self.within is not None:
+            return self.ours <= self.within
         if self.peer is None:
             return None
         if self.at_least is not None:

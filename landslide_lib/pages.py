@@ -84,7 +84,7 @@ def elsewhere(
         for data, name, _ in beside.known_runs(chosen, store)
         if (data, name) != (dataset, profile)
     ]
-    return "".join(shown) or "<p>None yet.</p>"
+    return "".join(shown) or '<p class="study-note">None yet.</p>'
 
 
 def tables() -> str:

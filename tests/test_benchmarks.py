@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import clock, imports, loader, results, step, sweep, table
+from benchmarks import channels, clock, imports, loader, results, second, step, sweep, table
 from benchmarks.results import Measurement
-from landslide_lib import machine
+from landslide_lib import datasets, machine
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,8 @@ def made(name: str = "a", ours: float = 1.0, peer: float | None = 3.0, **rest) -
         (made(at_least=3.5), 3.0, ">= 3.5x", False),
         (made(ours=1.4, peer=1.0, above=0.5), 1 / 1.4, "<= peer + 0.5 s", True),
         (made(ours=1.6, peer=1.0, above=0.5), 1 / 1.6, "<= peer + 0.5 s", False),
+        (made(ours=19.0, within=20.0), 3.0 / 19, "<= 20 s", True),
+        (made(ours=21.0, peer=None, within=20.0), None, "<= 20 s", False),
         (made(), 3.0, "", None),
         (made(peer=None), None, "", None),
     ],
@@ -147,3 +149,18 @@ def test_the_library_and_the_interpreter_are_timed_in_fresh_processes(monkeypatc
     assert [one.name for one in imports.measure(1, repeats=1)] == [
         "import", "import/torch", "import/cli",
     ]  # fmt: skip
+
+
+def test_the_channels_are_those_of_the_peer_and_all_of_them():
+    (one,) = channels.measure(1, images=5, size=16, repeats=1)
+    assert f"12 engineered of {len(channels.channels())} channels of 5 patches" in one.what
+    assert one.bound == "<= 20 s"
+
+
+def test_the_second_run_is_timed_to_its_first_step_and_the_datasets_are_as_they_were():
+    before = dict(datasets.DATASETS)
+    (one,) = second.measure(1, images=40, size=32)
+    assert one.peer is not None
+    assert one.ours > 0
+    assert dict(datasets.DATASETS) == before
+    torch.use_deterministic_algorithms(False)

@@ -156,6 +156,8 @@ def learning_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pict
                       for epoch, line in zip(epochs, record.history, strict=True)]  # fmt: skip
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.set(xlabel="epoch", ylabel="landslide F1, validation", ylim=(0, 1))
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     if len(named) > 1:
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
