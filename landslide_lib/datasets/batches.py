@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from landslide_lib.datasets.engineered import with_bands
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.shared import clear, shared, there
 from landslide_lib.datasets.split import Indices
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -25,16 +27,27 @@ def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> T
     Raises:
         ValueError: The dataset has no such band and none to make it of.
     """
-    packed = with_bands(packed, bands)
-    made = [name in packed.engineered for name in bands or packed.bands]
-    total = np.zeros(len(made))
+    names = tuple(bands) or packed.bands
+    each = shared(packed, names, "means", lambda: _means(packed, names))
+    total = np.zeros(len(names))
     for chunk in np.array_split(indices, max(1, len(indices) // 256)):
-        values = packed.read(chunk, bands).astype(np.float64)
-        values[:, made] = np.abs(values[:, made])
-        total += values.mean((2, 3)).sum(0)
+        total += each[chunk].sum(0)
     mean = total / len(indices)
     mean[np.abs(mean) < 1e-6] = 1.0
     return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+
+
+def _means(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the mean of each band of each image, (N, C)."""
+    packed = with_bands(packed, names)
+    made = [name in packed.engineered for name in names]
+    means = np.empty((len(packed), len(names)))
+    for start in range(0, len(packed), 256):
+        values = packed.read(np.arange(start, min(start + 256, len(packed))), names)
+        values = values.astype(np.float64)
+        values[:, made] = np.abs(values[:, made])
+        means[start : start + 256] = values.mean((2, 3))
+    return means
 
 
 class Batches:
@@ -46,8 +59,8 @@ class Batches:
         batch: Images a batch; a training epoch drops the images that do not fill one.
         means: (C, 1, 1), from `band_means`.
         bands: By name, engineered ones too; () for the dataset's own.
-        device: Where batches are made; the images are normalised and kept there if at most
-            half of its free memory is taken by them.
+        device: Where batches are made; the images are normalised and kept there, for the next
+            run too, if at most half of its free memory is taken by them.
         seed: None keeps the order and every image (validation, test); a number shuffles.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
         rank: Of this process among `world`, which share the batches of an epoch.
@@ -90,9 +103,16 @@ class Batches:
             raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
         self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
-        size = len(indices) * (len(self.bands) + 1) * packed.masks[0].size * dtype.itemsize
-        if size < _free(self.device) / 2:
-            self.resident = self._keep()
+        key = (indices.tobytes(), self.means.cpu().numpy().tobytes(), str(self.device), dtype)
+        if there(packed, self.bands, key) or self._fits():
+            self.resident = shared(packed, self.bands, key, self._keep)
+
+    def _fits(self) -> bool:
+        pixels = len(self.indices) * self.packed.masks[0].size
+        size: int = pixels * (len(self.bands) + 1) * self.dtype.itemsize
+        if size >= _free(self.device) / 2:
+            clear()  # what lies on a GPU may be of another dataset
+        return size < _free(self.device) / 2
 
     def __len__(self) -> int:
         """Batches of this process in an epoch."""
@@ -148,6 +168,7 @@ class Batches:
 
 def _free(device: torch.device) -> float:
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept)  # torch keeps what was let go
     # The arrays are memory-mapped; a copy of up to 4 GB in memory costs little on any laptop.
     return 8e9
