@@ -114,6 +114,37 @@ def said(frame: pd.DataFrame, dataset: str) -> str:
     return " ".join(parts)
 
 
+def clean_test(table: Table, rows: Sequence[dict[str, Any]], chosen: str) -> str:
+    """Say in sentences how the chosen candidate does on images that had no part in the choice.
+
+    Args:
+        table: With a row of the candidate, and others to compare it with.
+        rows: From `beside`, of that table.
+        chosen: The id of the candidate.
+    """
+    there = {row["id"]: row for row in beside.over_common_seeds(rows)}
+    if chosen not in {row.id for row in table.rows}:
+        return "The candidate that validation chooses with these seeds has no row in this table."
+    if chosen not in there or len(there) < 2:
+        return "The chosen candidate has not been run on this fold together with another row."
+
+    def f1(row: dict[str, Any]) -> float:
+        return float(row["ours"]["tuned"]["pooled"]["f1"]["mean"] or 0.0)
+
+    mine = there.pop(chosen)
+    others = [
+        f"{f1(mine) - f1(row):+.3f} against {row['label']} ({f1(row):.3f})"
+        for row in there.values()
+    ]
+    seeds = mine["ours"]["seeds"]
+    single = " One training each: another may turn the order." if len(seeds) == 1 else ""
+    return (
+        f"On the images of the second fold the chosen candidate reaches a landslide F1 of "
+        f"{f1(mine):.3f} at the threshold of validation: {', '.join(others)}, with {len(seeds)} "
+        f"seed(s).{single}"
+    )
+
+
 HEADINGS = {
     "step": "step", "reported": "reported F1", "reported_gain": "reported gain",
     "f1": "ours, same convention", "f1_gain": "our gain", "landslide_f1": "ours, landslide F1",

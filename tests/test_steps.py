@@ -82,3 +82,21 @@ def test_the_choice_looks_at_validation_alone(tmp_path, record):
     runs = beside.records_of(table, store, dataset="bijie", profile_name="cpu")
     order = list(steps.on_validation(runs))
     assert order == [row.id for row in table.rows[-2::-1]]  # the last one keeps no such score
+
+
+def test_the_clean_test_sets_the_chosen_one_beside_the_others(tmp_path, record):
+    table = reports.table("raunet/own-test")
+    store = Store(tmp_path / "records", more=())
+    for row, hits in zip(table.rows, (6, 8, 7), strict=True):
+        wanted = reports.resolve(table, row, dataset="bijie", profile_name="cpu")
+        made = record(essence(wanted), [[hits, 2, 2, 20]])
+        store.add(made.model_copy(update={"test_tuned": made.test}))
+    rows = beside.beside(table, store, dataset="bijie", profile_name="cpu")
+    said = steps.clean_test(table, rows, "rau-net-2-voting")
+    best, first = 16 / 20, 12 / 16
+    assert f"reaches a landslide F1 of {best:.3f}" in said
+    assert f"{best - first:+.3f} against The report's system" in said
+    assert "another may turn the order" in said
+    assert "has no row in this table" in steps.clean_test(table, rows, "u-net-ce")
+    none = beside.beside(table, Store(tmp_path / "no", more=()), dataset="bijie")
+    assert "has not been run" in steps.clean_test(table, none, "rau-net-2-voting")
