@@ -301,4 +301,5 @@ def resolve(
     if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:
         # The table's bands are those of the report's data; another sensor is taken as it is.
         swap["bands"] = []
-    return recipe(table.base, profile(profile_name or "full"), row.change, swap)
+    budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
+    return recipe(table.base, budget, row.change, swap)
