@@ -84,9 +84,8 @@ def caption(rows: Rows) -> str:
 
 
 def _network(budget: dict[str, Any]) -> str:
-    if "width" in budget:
-        return f"width {budget['width']}, "
-    return "small encoders for a quick look, " if budget["tiny"] else ""
+    small = "small encoders for a quick look, " if budget.get("tiny") else ""
+    return f"{small}width {budget['width']}, " if "width" in budget else small
 
 
 def _floor(run: Sequence[dict[str, Any]]) -> str:

@@ -13,10 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from landslide_lib.intervals import both_open, drawn_blocks
 from landslide_lib.scores import Floats, class_scores
+
+Integers = NDArray[np.int64]
 
 #: COCO's thresholds of the IoU: a detection is right where it overlaps a true box by so much.
 IOUS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
@@ -27,13 +29,13 @@ RECALLS = np.linspace(0, 1, 101)
 #: Detections of an image that COCO looks at.
 MOST = 100
 
-#: Detections an image that are kept, on average over all images, see `Detections`.
-KEPT = 20
-
 SCORES = ("map", "map_50", "f1", "precision", "recall")
 
-#: Scores are kept as whole numbers of this, four digits after the point.
-UNIT = 10_000
+#: Scores are kept as whole numbers of this, three digits after the point.
+UNIT = 1000
+
+#: Wrong detections with a score below this, in 1/1000, are counted by hundredths of the score.
+FAINT = 100
 
 
 class Example(BaseModel):
@@ -41,7 +43,7 @@ class Example(BaseModel):
 
     Attributes:
         image: Its place among the images, from 0.
-        found: Lines xmin, ymin, xmax, ymax, score (in 1/10,000), the highest score first.
+        found: Lines xmin, ymin, xmax, ymax, score (in 1/1000), the highest score first.
         truth: Lines xmin, ymin, xmax, ymax.
     """
 
@@ -55,42 +57,52 @@ class Example(BaseModel):
 class Detections(BaseModel):
     """What a detector found on a set of images: all that its scores need.
 
-    Of an image COCO looks at the 100 detections with the highest scores. Of those of all images
-    together only the best are kept, 20 an image on average and all at 0.5 or above: 310 images take
-    about 40 KB. The rest stands at the end of the ranking, where there are at least five
-    detections to each right one. Without it, and with scores rounded to four digits, mAP changes
-    by less than 0.002 (`tests/test_detections.py` simulates good and poor detectors).
+    Of an image COCO looks at the 100 detections with the highest scores. All of them count here:
+    those with a score of 0.1 or more, and those that are right, one by one with three digits of the
+    score; the wrong ones below, which are the most, as counts by hundredths of the score, each
+    taken for the middle of its hundredth. So 310 images need about 45 KB, and mAP changes by less
+    than 0.002 (`tests/test_detections.py` simulates good and poor detectors).
 
     Attributes:
         truth: True boxes of each image.
-        scores: Of each image the scores of its detections, in 1/10,000, the highest first.
-        right: Of each image a whole number a detection: bit k is set where it is right at an IoU
-            of at least 0.50 + 0.05 k.
-        floor: The lowest score, in 1/10,000, of which every detection is kept; 0 where all are.
+        scores: Of each image the scores of its detections, the highest first, each as the step down
+            to it in 1/1000, the first from 1: 0.95, 0.9, 0.9 is [50, 50, 0].
+        right: Of each image two numbers a right detection: its place in `scores`, and bits, of which
+            k is set where it is right at an IoU of at least 0.50 + 0.05 k.
+        faint: Of each image the number of further detections, all wrong, with a score in
+            [0, 0.01), [0.01, 0.02), ..., [0.09, 0.1).
         examples: Boxes of at most six images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    truth: list[int]
-    scores: list[list[int]]
-    right: list[list[int]]
-    floor: int = 0
+    truth: list[NonNegativeInt]
+    scores: list[list[NonNegativeInt]]
+    right: list[list[NonNegativeInt]]
+    faint: list[list[NonNegativeInt]]
     examples: list[Example] = Field(default=[], max_length=6)
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
-        sizes = [len(of) for of in (self.truth, self.scores, self.right)]
+        sizes = [len(of) for of in (self.truth, self.scores, self.right, self.faint)]
         if len(set(sizes)) > 1:
             raise ValueError(
-                f"detections: truth, scores and right are of {sizes} images; need one line of each "
-                "an image"
+                f"detections: truth, scores, right and faint are of {sizes} images; need one line "
+                "each an image"
             )
-        for image, (scores, right) in enumerate(zip(self.scores, self.right, strict=True)):
-            if len(scores) != len(right):
+        lines = zip(self.scores, self.right, self.faint, strict=True)
+        for image, (steps, right, faint) in enumerate(lines):
+            if (
+                sum(steps) > UNIT
+                or len(right) % 2
+                or max(right[::2], default=-1) >= len(steps)
+                or max(right[1::2], default=0) >= 1 << len(IOUS)
+                or len(faint) != FAINT // 10
+            ):
                 raise ValueError(
-                    f"detections of image {image}: {len(scores)} scores, but {len(right)} are said "
-                    "to be right or wrong"
+                    f"detections of image {image}: need steps of at most {UNIT} in all, two numbers "
+                    f"a right detection (its place in scores, {len(IOUS)} bits) and {FAINT // 10} "
+                    "counts of faint ones"
                 )
         return self
 
@@ -118,7 +130,7 @@ def match(
     >>> box = [[0, 0, 10, 10]]
     >>> found = match([(box * 2, [0.9, 0.8])], [box])
     >>> found.scores, found.right
-    ([[9000, 8000]], [[1023, 0]])
+    ([[100, 100]], [[0, 1023]])
     """
     if len(predicted) != len(truth):
         raise ValueError(
@@ -127,20 +139,29 @@ def match(
         )
     true = [_boxes(boxes, f"true boxes of image {image}") for image, boxes in enumerate(truth)]
     best = [_best(*one, image) for image, one in enumerate(predicted)]
-    ranked = sorted((int(score) for _, scores in best for score in scores), reverse=True)
-    room = KEPT * len(best)
-    floor = min(ranked[room - 1], UNIT // 2) if len(ranked) > room else 0
-    kept = [(boxes[scores >= floor], scores[scores >= floor]) for boxes, scores in best]
+    lines = [
+        _line(scores, bits) for (_, scores), bits in zip(best, _right(best, true), strict=True)
+    ]
     return Detections(
         truth=[len(boxes) for boxes in true],
-        scores=[scores.tolist() for _, scores in kept],
-        right=[bits.tolist() for bits in _right(kept, true)],
-        floor=floor,
-        examples=[_example(i, *kept[i], true[i]) for i in examples if i < len(true)],
+        scores=[steps for steps, _, _ in lines],
+        right=[right for _, right, _ in lines],
+        faint=[faint for _, _, faint in lines],
+        examples=[_example(i, *best[i], true[i]) for i in examples if i < len(true)],
     )
 
 
-def _example(image: int, boxes: Floats, scores: NDArray[np.int64], truth: Floats) -> Example:
+def _line(scores: Integers, bits: Integers) -> tuple[list[int], list[int], list[int]]:
+    """Return steps, right detections and counts of faint ones of an image, see `Detections`."""
+    faint = (scores < FAINT) & (bits == 0)
+    steps = -np.diff(scores[~faint], prepend=UNIT)
+    places = np.flatnonzero(bits[~faint])
+    right = np.column_stack([places, bits[~faint][places]]).ravel()
+    counts = np.bincount(scores[faint] // 10, minlength=FAINT // 10)
+    return steps.tolist(), right.tolist(), counts.tolist()
+
+
+def _example(image: int, boxes: Floats, scores: Integers, truth: Floats) -> Example:
     found = np.column_stack([boxes.round(), scores]).astype(int)
     return Example(image=image, found=found.tolist(), truth=truth.round().astype(int).tolist())
 
@@ -155,8 +176,8 @@ def _boxes(boxes: ArrayLike, what: str) -> Floats:
     return found
 
 
-def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the detections that COCO looks at, the highest score first, in 1/10,000."""
+def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Integers]:
+    """Return the detections that COCO looks at, the highest score first, in 1/1000."""
     found, values = _boxes(boxes, f"detections of image {image}"), np.asarray(scores, np.float64)
     if values.shape != (len(found),) or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
@@ -167,9 +188,7 @@ def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, NDAr
     return found[order], (values[order] * UNIT).round().astype(np.int64)
 
 
-def _right(
-    found: Sequence[tuple[Floats, NDArray[np.int64]]], truth: Sequence[Floats]
-) -> list[NDArray[np.int64]]:
+def _right(found: Sequence[tuple[Floats, Integers]], truth: Sequence[Floats]) -> list[Integers]:
     """Return the bits of each detection of each image, by pycocotools."""
     from pycocotools.cocoeval import COCOeval  # here, as whoever only reads a record has no use
 
@@ -211,15 +230,21 @@ class _Ranking:
     """The detections of all images, the highest score first; of equal ones the first image's."""
 
     def __init__(self, of: Detections) -> None:
-        scores = np.array([score for line in of.scores for score in line], np.int64)
+        middles = np.arange(5, FAINT, 10)
+        lines = [np.append(UNIT - np.cumsum(steps, dtype=np.int64), np.repeat(middles, faint))
+                 for steps, faint in zip(of.scores, of.faint, strict=True)]  # fmt: skip
+        found = [np.zeros(len(line), np.int64) for line in lines]
+        for bits, right in zip(found, of.right, strict=True):
+            bits[right[::2]] = right[1::2]
+        none = np.zeros(0, np.int64)
+        scores, said = np.concatenate([none, *lines]), np.concatenate([none, *found])
         order = np.argsort(-scores, kind="stable")
-        bits = np.array([bits for line in of.right for bits in line], np.int64)[order]
-        self.scores: NDArray[np.int64] = scores[order]
-        self.image = np.repeat(np.arange(len(of.truth)), [len(line) for line in of.scores])[order]
-        self.right = (bits >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
+        self.scores = scores[order]
+        self.image = np.repeat(np.arange(len(lines)), [len(line) for line in lines])[order]
+        self.right = (said[order] >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
         self.truth = np.array(of.truth, np.int64)
 
-    def average_precision(self, times: NDArray[np.int64], ious: Sequence[int]) -> Floats:
+    def average_precision(self, times: Integers, ious: Sequence[int]) -> Floats:
         """Return COCO's AP of samples of the images, its mean over thresholds of the IoU.
 
         Args:
@@ -257,8 +282,7 @@ def scores(detections: Detections, threshold: float) -> dict[str, dict[str, floa
         `{"boxes": {score: value in 0..1}}`: `map`, the mean over the thresholds of the IoU of
         COCO's average precision (precision at 101 levels of recall); `map_50`, that at 0.5; and
         `f1`, `precision` and `recall` at 0.5. None where a score is undefined (precision without a
-        detection; recall and both mAP without a true box), and where it is not known, as the
-        threshold lies below `floor`, the scores that were kept.
+        detection; recall and both mAP without a true box).
 
     >>> box = [[0, 0, 10, 10]]
     >>> found = scores(match([(box * 2, [0.9, 0.8])], [box]), 0.5)["boxes"]
@@ -272,12 +296,11 @@ def scores(detections: Detections, threshold: float) -> dict[str, dict[str, floa
         once = np.ones((1, len(ranking.truth)), np.int64)
         found["map"] = float(ranking.average_precision(once, range(len(IOUS)))[0])
         found["map_50"] = float(ranking.average_precision(once, [0])[0])
-    if threshold >= detections.floor / UNIT:
-        called = ranking.scores / UNIT >= threshold
-        tp = int(ranking.right[0, called].sum())
-        at = class_scores(tp, int(called.sum()) - tp, total - tp)
-        for name in ("f1", "precision", "recall"):
-            found[name] = float(at[name]) if np.isfinite(at[name]) else None
+    called = ranking.scores / UNIT >= threshold
+    tp = int(ranking.right[0, called].sum())
+    at = class_scores(tp, int(called.sum()) - tp, total - tp)
+    for name in ("f1", "precision", "recall"):
+        found[name] = float(at[name]) if np.isfinite(at[name]) else None
     return {"boxes": found}
 
 
@@ -345,8 +368,7 @@ def paired_bootstrap(
     same ones for both rows, and the variance over the seeds is added. The score of a row is the
     mean over its seeds, each of which ranks its own detections: scores of two networks have no
     common scale. A block weighs (Kish 1965) by its true boxes alone: AP is a mean over recall, in
-    which each true box counts alike, while the number of false detections hangs on how many were
-    kept. A block with false detections alone is drawn, as they lower the precision of the others;
+    which each true box counts alike, while of false detections there is no end. A block with false detections alone is drawn, as they lower the precision of the others;
     one without any box is left out.
 
     Args:
@@ -378,7 +400,8 @@ def paired_bootstrap(
     weight = np.bincount(place, truth, len(names))
     if np.count_nonzero(weight) < 2:
         return None
-    boxes = [n + sum(len(one.scores[i]) for one in (*ours, *base)) for i, n in enumerate(truth)]
+    boxes = [n + sum(len(one.scores[i]) + sum(one.faint[i]) for one in (*ours, *base))
+             for i, n in enumerate(truth)]  # fmt: skip
     telling = np.flatnonzero(np.bincount(place, boxes, len(names)))
     drawn = np.zeros((draws + 1, len(names)), np.int64)
     drawn[0] = 1  # every image once: the score itself

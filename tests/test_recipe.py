@@ -242,7 +242,7 @@ def test_weights_of_others_are_no_run_of_the_study(start):
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
         ({"start": {"name": "moco"}}, "start.name = 'moco': unknown; allowed: distillation, file"),
         ({"task": "segmentation"}, "has boxes around its landslides and no masks"),
-        ({"width": 16}, "width = 16: unknown key; allowed: augmentation, bands, batch"),
+        ({"head": "mono"}, "head = 'mono': unknown key; allowed: augmentation, bands, batch"),
     ],
 )
 def test_what_a_detector_cannot_be_is_refused(change, told):
@@ -316,6 +316,7 @@ ORIGINS: dict[str, Any] = {
     "Detection.precision": "bf16-mixed",
     "Detection.encoder": "resnet18",
     "Detection.tiny": False,
+    "Detection.width": 256,
     "Detection.start": None,
     "Detection.pretraining_epochs": 200,
     "Detection.augmentation": ["rotation"],

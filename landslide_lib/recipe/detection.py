@@ -18,6 +18,7 @@ class Detection(Recipe):
     task: Literal["detection"]
     encoder: Encoder = knob("resnet18")
     tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
+    width: int = knob(256, ge=8, le=1024, description="channels of the feature pyramid")
     start: Start = knob(None, description="of the encoder; none is a random one")
     pretraining_epochs: int = knob(200, ge=1, le=10_000, description="where start is trained here")
     augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))

@@ -65,7 +65,7 @@ class Distillation(_Learnt):
     teacher: Encoder = knob("vit_large", description="trained by presence on the same images")
     teacher_start: Literal["imagenet", "random"] = knob("imagenet")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = knob(None)
-    temperature: float = knob(2.0, gt=0, le=100)
+    temperature: float = knob(2.0, ge=0.01, le=100)
     alpha: float = knob(0.5, ge=0, le=1, description="weight of the teacher's soft targets")
 
 

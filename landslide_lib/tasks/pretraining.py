@@ -112,7 +112,7 @@ class Masked(Pretraining):
 
     @torch.no_grad()
     def evaluated(self) -> dict[str, Any]:
-        """Return the loss on held-out images, and that of giving each band's mean."""
+        """Return the loss on held-out images."""
 
         def outcome(part: str) -> Outcome:
             self.network.eval()
