@@ -114,6 +114,8 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     names = [table.columns[name] for name in table.metrics]
     headings = [("reported", column.label) for column in names]
     headings += [("reported", label) for label in table.extra.values()]
+    if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
+        headings = []
     if not any(row["ours"] for row in rows):
         return [*headings, ("ours", "any score")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
@@ -145,6 +147,8 @@ def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
     printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
                for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
     printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
+    if all(other["added"] for other in rows):
+        printed = []
     if not any(other["ours"] for other in rows):
         return [*printed, DASH]
     mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]

@@ -31,15 +31,15 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the last chapter that asks for a table, or None: the first ones ask for all.
+    """Return the chapter of a table, the last one that names it in the cell that runs its rows.
 
-    >>> showing("raunet/losses")
-    '11_losses'
+    >>> showing("raunet/rau-net"), showing("raunet/leaderboard")
+    ('15_attention', '19_cross_validation')
     """
     asked = f'reports.table("{table}")'
     for path in reversed(chapters(folder)):
-        cells = json.loads(path.read_text())["cells"]
-        if any(asked in "".join(cell["source"]) for cell in cells):
+        sources = ("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        if any(asked in source and "study.ensure(" in source for source in sources):
             return path.stem
     return None
 

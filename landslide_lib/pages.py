@@ -70,19 +70,20 @@ def notes(chosen: Table) -> str:
 
 
 def elsewhere(
-    chosen: Table, store: Store, *, dataset: str | None = None, profile: str | None = None
+    *chosen: Table, store: Store, dataset: str | None = None, profile: str | None = None
 ) -> str:
-    """Return every other run of a table that is stored here, as HTML.
+    """Return every other run of some tables that is stored here, as HTML.
 
     Args:
-        chosen: Of a report.
+        *chosen: Of a report.
         store: Of records.
         dataset: Together with `profile` the run that is shown already.
         profile: See `dataset`.
     """
     shown = [
-        html(chosen, beside.beside(chosen, store, dataset=data, profile_name=name))
-        for data, name, _ in beside.known_runs(chosen, store)
+        html(one, beside.beside(one, store, dataset=data, profile_name=name))
+        for one in chosen
+        for data, name, _ in beside.known_runs(one, store)
         if (data, name) != (dataset, profile)
     ]
     return "".join(shown) or '<p class="study-note">None yet.</p>'

@@ -1,7 +1,6 @@
 """What a coarse grid can draw, against every answer there is; costs are those of the records."""
 
 from itertools import product
-from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -77,21 +76,15 @@ def test_a_figure_of_grids_draws_each_set_and_side():
 
 def row(name, mean, low=None, high=None):
     f1 = {"mean": mean, "low": low, "high": high}
-    ours = {"parameters": 2_000_000, "seconds_per_epoch": 3.0, "metrics": {"pooled": {"f1": f1}}}
+    ours = {"parameters": 2_000_000, "metrics": {"pooled": {"f1": f1}}}
     return {"id": name, "label": name.upper(), "ours": ours}
 
 
-def record(*seconds):
-    return SimpleNamespace(history=[SimpleNamespace(seconds=one) for one in seconds])
-
-
-def test_costs_are_those_of_the_records_and_the_first_epoch_is_left_out():
+def test_costs_are_of_the_rows_that_have_a_score():
     rows = [row("a", 0.5, 0.4, 0.6), row("b", 0.6), row("c", None), {"id": "d", "ours": None}]
-    runs = {"a": [record(9, 2, 4), record(8, 3, 3)], "b": [record(5)], "c": [record(1)]}
-    data = plots_models.costs(rows, runs, name="costs").data.set_index("row")
-    assert list(data.index) == ["A", "B"]
-    assert data.loc["A", ["fastest", "seconds", "slowest"]].tolist() == [2, 3, 4]
-    assert data.loc["B", ["fastest", "seconds", "slowest"]].tolist() == [5, 5, 5]
+    work = {"a": 3e6, "b": 5e6, "c": 1e6}
+    data = plots_models.costs(rows, work, name="costs").data.set_index("row")
+    assert data["multiply_adds"].to_dict() == {"A": 3e6, "B": 5e6}
     assert data["low"].isna().tolist() == [False, True]
 
 

@@ -14,66 +14,49 @@ from numpy.typing import NDArray
 
 from landslide_lib import scores
 from landslide_lib.plots import COLOURS, Picture
-from landslide_lib.records import Record
 
 BINS = 1000
 MARKERS = "osD^vPX*<>p"
 
 
-def costs(
-    rows: Sequence[Mapping[str, Any]], runs: Mapping[str, Sequence[Record]], *, name: str
-) -> Picture:
-    """Draw landslide F1 at threshold 0.5 over parameters and over the seconds of an epoch.
+def costs(rows: Sequence[Mapping[str, Any]], work: Mapping[str, float], *, name: str) -> Picture:
+    """Draw landslide F1 at threshold 0.5 over parameters and over the work of an image.
 
-    The upright line of a mark is the 95 % interval over seeds; the level one at the right
-    reaches from the fastest to the slowest epoch of all its seeds, the mark is at the median.
+    The line of a mark is the 95 % interval over seeds.
 
     Args:
         rows: From `beside.beside`; those without a score are passed over.
-        runs: The records of each row, by id.
+        work: Multiply-adds of an image of each row, by id, as `complexity.count` has them.
         name: Of the figure.
     """
     lines = [
-        _cost(row, runs[row["id"]])
+        {"row": row["label"], "parameters": row["ours"]["parameters"],
+         "multiply_adds": work[row["id"]], "landslide_f1": f1["mean"], "low": f1["low"],
+         "high": f1["high"]}
         for row in rows
-        if row["ours"]
-        and row["ours"]["metrics"]["pooled"]["f1"]["mean"] is not None
-        and runs.get(row["id"])
-    ]
+        if row["ours"] and (f1 := row["ours"]["metrics"]["pooled"]["f1"])["mean"] is not None
+    ]  # fmt: skip
     figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8), layout="constrained")
     for number, one in enumerate(lines):
         f1 = one["landslide_f1"]
-        how = {"color": COLOURS[number % len(COLOURS)], "ms": 7,
+        how = {"color": COLOURS[number % len(COLOURS)], "ms": 7, "ls": "",
                "marker": MARKERS[number % len(MARKERS)]}  # fmt: skip
         up = None if one["low"] is None else [[f1 - one["low"]], [one["high"] - f1]]
-        along = [[one["seconds"] - one["fastest"]], [one["slowest"] - one["seconds"]]]
-        left.errorbar(one["parameters"] / 1e6, f1, up, ls="", label=one["row"], **how)
-        right.errorbar(one["seconds"], f1, up, along, ls="", elinewidth=1, **how)
+        left.errorbar(one["parameters"] / 1e6, f1, up, label=one["row"], **how)
+        right.errorbar(one["multiply_adds"] / 1e6, f1, up, **how)
     left.set(xlabel="parameters, million", ylabel="landslide F1 at 0.5")
-    right.set(xlabel="seconds an epoch")
+    right.set(xlabel="multiplications an image, million")
     _logarithmic(left, [one["parameters"] / 1e6 for one in lines])
-    _logarithmic(right, [one[end] for one in lines for end in ("fastest", "slowest")])
-    columns = ["row", "parameters", "seconds", "fastest", "slowest", "landslide_f1", "low", "high"]
+    _logarithmic(right, [one["multiply_adds"] / 1e6 for one in lines])
+    columns = ["row", "parameters", "multiply_adds", "landslide_f1", "low", "high"]
     data = pd.DataFrame(lines, columns=columns)
     if lines:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return Picture(
         figure, name=name, data=data.round(4),
-        alt="Landslide F1 of each row, left over its parameters, right over the seconds of an "
-        "epoch, with intervals over seeds and the range of the epochs.",
+        alt="Landslide F1 of each row, left over its parameters, right over the multiplications "
+        "of an image, with intervals over seeds.",
     )  # fmt: skip
-
-
-def _cost(row: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
-    f1 = row["ours"]["metrics"]["pooled"]["f1"]
-    # The first epoch also builds and warms up.
-    epochs = [line.seconds for record in records for line in record.history[1:] or record.history]
-    median = float(np.median(epochs)) if epochs else float(row["ours"]["seconds_per_epoch"])
-    return {
-        "row": row["label"], "parameters": row["ours"]["parameters"], "seconds": median,
-        "fastest": min(epochs, default=median), "slowest": max(epochs, default=median),
-        "landslide_f1": f1["mean"], "low": f1["low"], "high": f1["high"],
-    }  # fmt: skip
 
 
 def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
