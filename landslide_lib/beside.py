@@ -247,15 +247,17 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
 def _pixels(
     ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
 ) -> dict[str, float] | None:
-    counts = [[record.test_counts for record in side] for side in (ours, base)]
-    return intervals.paired_bootstrap(*counts, blocks)
+    mine, other = ([record.test_counts for record in side] for side in (ours, base))
+    return intervals.paired_bootstrap(mine, other, blocks)
 
 
 def _boxes(
     ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
 ) -> dict[str, float] | None:
-    found = [[record.detections for record in side if record.detections] for side in (ours, base)]
-    return detections.paired_bootstrap(*found, blocks)
+    mine, other = (
+        [record.detections for record in side if record.detections] for side in (ours, base)
+    )
+    return detections.paired_bootstrap(mine, other, blocks)
 
 
 #: What two rows of a task are compared by: landslide F1 at 0.5, mAP at IoU 0.5.

@@ -167,6 +167,8 @@ def export_(
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes:
         raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
+    if chosen.task != "segmentation":
+        raise ValueError(f"{table}: only networks of segmentation are exported, not of {chosen.task}")
     if publish:
         from landslide_lib import edge
 
@@ -177,6 +179,7 @@ def export_(
 
     store, done = Store(), []
     for one, wanted in zip(rows, recipes, strict=True):
+        assert isinstance(wanted, recipe.Segmentation)
         facts = export.measure(wanted, seed, store=store)
         done.append({"row": one.id, "label": one.label, **facts})
         typer.echo(

@@ -31,11 +31,15 @@ MOST = 100
 
 SCORES = ("map", "map_50", "f1", "precision", "recall")
 
-#: Scores are kept as whole numbers of this, three digits after the point.
-UNIT = 1000
+#: Scores are kept as whole numbers of this, four digits after the point.
+UNIT = 10_000
 
-#: Wrong detections with a score below this, in 1/1000, are counted by hundredths of the score.
-FAINT = 100
+#: Wrong detections with a score below this are counted by hundredths of the score.
+FAINT = 2_000
+HUNDREDTH = UNIT // 100
+
+#: Detections of an example that are kept with their boxes.
+DRAWN = 20
 
 
 class Example(BaseModel):
@@ -43,7 +47,7 @@ class Example(BaseModel):
 
     Attributes:
         image: Its place among the images, from 0.
-        found: Lines xmin, ymin, xmax, ymax, score (in 1/1000), the highest score first.
+        found: Lines xmin, ymin, xmax, ymax, score (in 1/10,000) of the twenty best, in order.
         truth: Lines xmin, ymin, xmax, ymax.
     """
 
@@ -58,19 +62,19 @@ class Detections(BaseModel):
     """What a detector found on a set of images: all that its scores need.
 
     Of an image COCO looks at the 100 detections with the highest scores. All of them count here:
-    those with a score of 0.1 or more, and those that are right, one by one with three digits of the
-    score; the wrong ones below, which are the most, as counts by hundredths of the score, each
-    taken for the middle of its hundredth. So 310 images need about 45 KB, and mAP changes by less
-    than 0.002 (`tests/test_detections.py` simulates good and poor detectors).
+    those with a score of 0.2 or more, and those that are right, one by one with four digits of the
+    score; the wrong ones below, which are the most, as counts by hundredths of the score, over
+    which they are then spread evenly. So 310 images take about 50 KB, and mAP changes by less than
+    0.002 (`tests/test_detections.py` simulates good and poor detectors).
 
     Attributes:
         truth: True boxes of each image.
         scores: Of each image the scores of its detections, the highest first, each as the step down
-            to it in 1/1000, the first from 1: 0.95, 0.9, 0.9 is [50, 50, 0].
-        right: Of each image two numbers a right detection: its place in `scores`, and bits, of which
-            k is set where it is right at an IoU of at least 0.50 + 0.05 k.
+            to it in 1/10,000, the first from 1: 0.95, 0.9, 0.9 is [500, 500, 0].
+        right: Of each image two numbers a right detection: its place in `scores`, and bits: bit k
+            is set where it is right at an IoU of at least 0.50 + 0.05 k.
         faint: Of each image the number of further detections, all wrong, with a score in
-            [0, 0.01), [0.01, 0.02), ..., [0.09, 0.1).
+            [0, 0.01), [0.01, 0.02), ..., [0.19, 0.2).
         examples: Boxes of at most six images.
     """
 
@@ -97,12 +101,12 @@ class Detections(BaseModel):
                 or len(right) % 2
                 or max(right[::2], default=-1) >= len(steps)
                 or max(right[1::2], default=0) >= 1 << len(IOUS)
-                or len(faint) != FAINT // 10
+                or len(faint) != FAINT // HUNDREDTH
             ):
                 raise ValueError(
-                    f"detections of image {image}: need steps of at most {UNIT} in all, two numbers "
-                    f"a right detection (its place in scores, {len(IOUS)} bits) and {FAINT // 10} "
-                    "counts of faint ones"
+                    f"detections of image {image}: need steps of at most {UNIT} in all, a place in "
+                    f"scores and {len(IOUS)} bits for each right detection, and "
+                    f"{FAINT // HUNDREDTH} counts of faint ones"
                 )
         return self
 
@@ -130,7 +134,7 @@ def match(
     >>> box = [[0, 0, 10, 10]]
     >>> found = match([(box * 2, [0.9, 0.8])], [box])
     >>> found.scores, found.right
-    ([[100, 100]], [[0, 1023]])
+    ([[1000, 1000]], [[0, 1023]])
     """
     if len(predicted) != len(truth):
         raise ValueError(
@@ -157,12 +161,12 @@ def _line(scores: Integers, bits: Integers) -> tuple[list[int], list[int], list[
     steps = -np.diff(scores[~faint], prepend=UNIT)
     places = np.flatnonzero(bits[~faint])
     right = np.column_stack([places, bits[~faint][places]]).ravel()
-    counts = np.bincount(scores[faint] // 10, minlength=FAINT // 10)
+    counts = np.bincount(scores[faint] // HUNDREDTH, minlength=FAINT // HUNDREDTH)
     return steps.tolist(), right.tolist(), counts.tolist()
 
 
 def _example(image: int, boxes: Floats, scores: Integers, truth: Floats) -> Example:
-    found = np.column_stack([boxes.round(), scores]).astype(int)
+    found = np.column_stack([boxes.round(), scores]).astype(int)[:DRAWN]
     return Example(image=image, found=found.tolist(), truth=truth.round().astype(int).tolist())
 
 
@@ -177,7 +181,7 @@ def _boxes(boxes: ArrayLike, what: str) -> Floats:
 
 
 def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Integers]:
-    """Return the detections that COCO looks at, the highest score first, in 1/1000."""
+    """Return the detections that COCO looks at, the highest score first, in 1/10,000."""
     found, values = _boxes(boxes, f"detections of image {image}"), np.asarray(scores, np.float64)
     if values.shape != (len(found),) or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
@@ -230,9 +234,10 @@ class _Ranking:
     """The detections of all images, the highest score first; of equal ones the first image's."""
 
     def __init__(self, of: Detections) -> None:
-        middles = np.arange(5, FAINT, 10)
-        lines = [np.append(UNIT - np.cumsum(steps, dtype=np.int64), np.repeat(middles, faint))
-                 for steps, faint in zip(of.scores, of.faint, strict=True)]  # fmt: skip
+        lines = [
+            np.append(UNIT - np.cumsum(steps, dtype=np.int64), _spread(faint, image))
+            for image, (steps, faint) in enumerate(zip(of.scores, of.faint, strict=True))
+        ]
         found = [np.zeros(len(line), np.int64) for line in lines]
         for bits, right in zip(found, of.right, strict=True):
             bits[right[::2]] = right[1::2]
@@ -254,21 +259,30 @@ class _Ranking:
         Returns:
             (D,), 0 for a sample without any true box.
         """
-        weight = times[:, self.image].astype(np.float64)
-        called = weight.cumsum(1)
+        # Recall rises at right detections alone, and precision is highest there.
+        right = self.right[list(ious)]
+        places = np.flatnonzero(right.any(0))
+        called = np.zeros((len(self.truth), len(places) + 1))
+        np.add.at(called, (self.image, np.searchsorted(places, np.arange(len(self.image)))), 1)
+        until = times @ called[:, :-1].cumsum(1)
         total = np.maximum(times @ self.truth, 1)[:, None]
-        areas = [self._area(weight, called, total, self.right[k]) for k in ious]
+        areas = []
+        for is_right in right[:, places]:
+            hit = times[:, self.image[places[is_right]]].cumsum(1)
+            precision = hit / np.maximum(until[:, is_right], 1)
+            highest = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+            # Each of COCO's levels of recall is reached first at one of them.
+            levels = np.diff(np.searchsorted(RECALLS, hit / total, side="right"), prepend=0)
+            areas.append((highest * levels).sum(1) / len(RECALLS))
         return np.asarray(np.mean(areas, 0), np.float64)
 
-    @staticmethod
-    def _area(weight: Floats, called: Floats, total: NDArray[Any], right: Any) -> Floats:
-        # Recall rises at right detections alone, and precision is highest there.
-        hit = weight[:, right].cumsum(1)
-        precision = hit / np.maximum(called[:, right], 1)
-        highest = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-        # Each of COCO's levels of recall is reached first at one of them.
-        levels = np.diff(np.searchsorted(RECALLS, hit / total, side="right"), axis=1, prepend=0)
-        return np.asarray((highest * levels).sum(1) / len(RECALLS), np.float64)
+
+def _spread(faint: Sequence[int], image: int) -> Integers:
+    """Return scores in 1/10,000 of an image's faint detections, scattered over their hundredths."""
+    begins = np.repeat(np.arange(0, FAINT, HUNDREDTH), faint)
+    # Steps of the golden section fill an interval evenly, however many they are.
+    scattered = (image + np.arange(len(begins))) * 0.618 % 1
+    return np.asarray(begins + (scattered * HUNDREDTH).astype(np.int64), np.int64)
 
 
 def scores(detections: Detections, threshold: float) -> dict[str, dict[str, float | None]]:
@@ -368,8 +382,9 @@ def paired_bootstrap(
     same ones for both rows, and the variance over the seeds is added. The score of a row is the
     mean over its seeds, each of which ranks its own detections: scores of two networks have no
     common scale. A block weighs (Kish 1965) by its true boxes alone: AP is a mean over recall, in
-    which each true box counts alike, while of false detections there is no end. A block with false detections alone is drawn, as they lower the precision of the others;
-    one without any box is left out.
+    which each true box counts alike, while of false detections there is no end. A block with false
+    detections alone is drawn, as they lower the precision of the others; one without any box is
+    left out.
 
     Args:
         ours: What each seed found.

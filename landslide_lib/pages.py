@@ -12,7 +12,7 @@ import pandas as pd
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
 from landslide_lib.paths import HOME
-from landslide_lib.recipe import PROFILES, Recipe, profile_of
+from landslide_lib.recipe import PROFILES, Detection, Pretraining, Recipe, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, Table, reports, resolve
@@ -235,20 +235,24 @@ def _pixels(record: Record) -> dict[str, Any]:
 
 
 def _boxes(record: Record) -> dict[str, Any]:
+    recipe = record.recipe
+    assert isinstance(recipe, Detection)
     found = record.test_tuned.metrics["boxes"]
     return {
         "mAP": _rounded(found["map"]),
         "mAP (IoU 0.5)": _rounded(found["map_50"]),
         "F1 at validation's score": _rounded(found["f1"]),
         "score": record.test_tuned.threshold,
-        "start": record.recipe.start.name if record.recipe.start else "random",
+        "start": recipe.start.name if recipe.start else "random",
     }
 
 
 def _learnt(record: Record) -> dict[str, Any]:
+    recipe = record.recipe
+    assert isinstance(recipe, Pretraining)
     ((kind, found),) = record.test.metrics.items()
     score, value = next(iter(found.items()))
-    return {"encoder": record.recipe.encoder, "objective": record.recipe.objective.name,
+    return {"encoder": recipe.encoder, "objective": recipe.objective.name,
             "score": f"{score} of {kind}", "on test images": _rounded(value)}  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from landslide_lib.parts import Split, knob
 from landslide_lib.recipe.base import Recipe
-from landslide_lib.recipe.encoders import Encoder, Start
+from landslide_lib.recipe.encoders import Encoder, File, ImageNet, Start
 from landslide_lib.recipe.pretraining import Pretraining
 
 
@@ -38,15 +38,15 @@ class Detection(Recipe):
     def grows_from(self) -> Recipe | None:
         """The pre-training of its encoder, where that is a run of this study."""
         start = self.start
-        if start is None or start.name in ("imagenet", "file"):
+        if start is None or isinstance(start, ImageNet | File):
             return None
-        here = start.on in ("", self.dataset)
+        on = start.on or self.dataset
         return Pretraining(
             task="pretraining",
-            dataset=self.dataset if here else start.on,
+            dataset=on,
             bands=self.bands,
             # The images that the detector is tested on are no part of it.
-            split=self.split if here else Split(),
+            split=self.split if on == self.dataset else Split(),
             subset=self.subset,
             image_size=self.image_size,
             batch=self.batch,

@@ -67,6 +67,11 @@ class Detection(Learner):
             **(self.shares if training else {}),
         )  # fmt: skip
 
+    def on_train_epoch_start(self) -> None:
+        """Seed what Faster R-CNN draws its regions by: a resumed run draws the same."""
+        super().on_train_epoch_start()
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
     def training_step(self, batch: tuple[Tensor, list[dict[str, Tensor]]], _: int) -> Tensor:
         """Return the sum of the losses of the proposals and of the boxes."""
         images, targets = batch

@@ -71,7 +71,7 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
         return self.batches("valid")
 
     @property
-    def shares(self) -> dict[str, int]:
+    def shares(self) -> dict[str, Any]:
         """Return which process this is of those that train together, as `Batches` takes it."""
         trainer = self._trainer
         return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {}

@@ -282,14 +282,13 @@ def train(
         module = Masked(recipe, packed, seed, on)
     else:
         module = Presence(recipe, packed, seed, on, data_root=data_root)
-        if base:
+        if base and isinstance(base[0].recipe, recipes.Pretraining):
             teacher, path = base
             given = kept(path, teacher.recipe, seed, teacher.fingerprint)
-            module.teach(given, teacher.recipe.encoder)
+            module.teach(given, base[0].recipe.encoder)
     if recipe.objective.start:
-        module.start = weights.begin(
-            module.network.encoder, recipe.objective.start, data_root=data_root
-        )
+        seen = module.network.get_submodule("encoder")
+        module.start = weights.begin(seen, recipe.objective.start, data_root=data_root)
     resumed = engine.fit(module, recipe, seed, work, on)
     module.to(on)
     return Learnt(module, resumed)

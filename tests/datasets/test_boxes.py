@@ -150,7 +150,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_the_sizes_of_boxes_are_those_of_the_files(root):
-    facts = statistics.of_files(BOXES, BOXES.samples(root)))
+    facts = statistics.of_files(BOXES, BOXES.samples(root))
     assert facts["sizes"]["short"] == [224, 224, 224]
     boxes = facts["boxes"]
     assert boxes["parts"] == {"train": 4, "test": 1, "valid": 1}
