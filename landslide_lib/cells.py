@@ -57,9 +57,10 @@ def caption(rows: Rows) -> str:
     floor = _span(floors) + (", by row," if len(floors) > 1 else "")
     bands = _span(sorted({ours["bands"] for ours in run}))
     images = f"{budget['subset']} images" if budget["subset"] else "all images"
+    epochs = f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}"
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
-        f"{budget['image_size']} px, width {budget['width']}, {budget['epochs']} epochs, "
+        f"{budget['image_size']} px, width {budget['width']}, {epochs}, "
         f"batch {budget['batch']}), {spread}. "
         f"Calling every pixel landslide scores {floor} landslide F1."
     )
@@ -86,7 +87,7 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
         headings = []
     if not any(row["ours"] for row in rows):
-        return [*headings, ("ours", "any score")]
+        return [*headings, ("ours", "not run yet")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     if table.task == "segmentation":

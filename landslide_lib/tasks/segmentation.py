@@ -29,6 +29,8 @@ from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
 from landslide_lib.tasks.optimizers import OPTIMIZERS
 
+REMEDY = "Move the file away; the network is trained again"
+
 
 def loss_of(recipe: Recipe) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
@@ -263,16 +265,23 @@ def kept(path: Path, recipe: Recipe, seed: int, fingerprint: str) -> dict[str, T
     Raises:
         ValueError: They are those of another run, or damaged; the message names the file.
     """
-    remedy = "Move the file away; the network is trained again"
+    damaged = f"{path}: damaged ({{}}). {REMEDY}"
     try:
         found = engine.read_weights(path)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: damaged ({type(error).__name__}). {remedy}") from None
+    except FileNotFoundError:
+        raise
+    # torch's reader fails on damage in many ways, with an OSError or a KeyError too.
+    except (RuntimeError, OSError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        raise ValueError(damaged.format(type(error).__name__)) from None
+    weights = found.get("weights") if isinstance(found, dict) else None
+    if not isinstance(weights, dict):
+        raise ValueError(damaged.format("it holds no weights"))
     wanted = {"recipe": essence(recipe.trained), "seed": seed, "fingerprint": fingerprint}
     wrong = [key for key, value in wanted.items() if found.get(key) != value]
     if wrong:
-        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {remedy}")
-    weights: dict[str, Tensor] = found["weights"]
+        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {REMEDY}")
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ValueError(damaged.format("not all weights are finite"))
     return weights
 
 
@@ -292,7 +301,11 @@ def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.
     found = kept(weights, recipe, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
-    module.network.load_state_dict(found)
+    try:
+        module.network.load_state_dict(found)
+    except RuntimeError:
+        problem = "its tensors are not those of the recipe's network"
+        raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
     module.to(on)
     return Run(module, resumed=False)
 
