@@ -76,9 +76,10 @@ def caption(rows: Rows) -> str:
         spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
     bands = _span(sorted({ours["bands"] for ours in run}))
     images = f"{budget['subset']} images" if budget["subset"] else "all images"
+    epochs = f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}"
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
-        f"{budget['image_size']} px, {_network(budget)}{budget['epochs']} epochs, "
+        f"{budget['image_size']} px, {_network(budget)}{epochs}, "
         f"batch {budget['batch']}), {spread}.{_floor(run)}"
     )
 
@@ -117,7 +118,7 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
         headings = []
     if not any(row["ours"] for row in rows):
-        return [*headings, ("ours", "any score")]
+        return [*headings, ("ours", "not run yet")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     names_of_ours = [column.heading for column in FOLLOWING[table.task]]

@@ -93,7 +93,9 @@ def take_pairs(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
             found[taking[0]].append(word)
     empty = [name for name, values in found.items() if not values]
     if empty or taking == []:
-        raise ValueError(f"{' '.join(['-p', *empty])} needs a name and a value")
+        raise ValueError(
+            f"{' '.join(['-p', *empty])} needs a name and a value, such as -p dataset bijie"
+        )
     return found, rest
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from landslide_lib import beside, chapters, paths, recipe, records, render, reports
+from landslide_lib import beside, chapters, derived, paths, recipe, records, render, reports
 from landslide_lib.recipe import BUDGETS
 from landslide_lib.records import RecordError, Store
 
@@ -76,7 +76,10 @@ def list_() -> None:
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
             runs = beside.known_runs(table, store)
-            shown = ", ".join(f"{d} {p} {n} records" for d, p, n in runs) or "not run yet"
+            shown = (
+                ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in runs)
+                or "not run yet"
+            )
             typer.echo(f"  {table.name}: {table.title} [{shown}]")
             for row in table.rows:
                 done = [
@@ -101,6 +104,20 @@ def list_() -> None:
             state = f"not here; {dataset.remedy}"
         count = sum(record.recipe.dataset == name for record in store.all())
         typer.echo(f"  {name:<20} {dataset.about} [{state}; {count} records]")
+
+
+def _no_row(table: reports.Table, dataset: str | None) -> str:
+    """Say why nothing of a table is run, and what to run instead."""
+    others = sorted({other.name for row in table.rows for other, _ in derived.leaves(table, row)})
+    on = f" on {dataset}" if dataset else ""
+    if others and others != [table.name]:
+        return f"{table.name}: its rows are derived; train {' and '.join(others)}{on} in its place"
+    if all(row.kind == "quoted" for row in table.rows):
+        return f"{table.name}: its rows are quoted, nothing of it is ever run"
+    some = sorted({name for row in table.rows for name in row.only})
+    if dataset and some:
+        return f"{table.name}: no row of it can be run on {dataset}; possible: {', '.join(some)}"
+    return f"{table.name}: no row of it can be run yet"
 
 
 @app.command()
@@ -131,6 +148,8 @@ def train(
     names = tuple(row or ())
     for name in names:
         chosen.row(name)
+    if not names and not chosen.runnable(dataset):
+        raise ValueError(_no_row(chosen, dataset))
     if threads is not None:
         from landslide_lib.tasks import engine
 
@@ -162,7 +181,7 @@ def export_(
     They have the weights of the local run with this seed; without one they are not trained.
     """
     chosen = reports.table(table)
-    rows = [chosen.row(name) for name in row or ()] or chosen.runnable(dataset)
+    rows = chosen.chosen(row or (), dataset)
     # All recipes first: a bad one is refused before anything is exported.
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes:
@@ -232,6 +251,11 @@ def publish(
         for row in chosen.runnable(d)
         for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     }
+    # What a record grew from is part of what it says.
+    every = {record.name: record for record in store.all()}
+    for record in list(found.values()):
+        while record.grown_from in every:
+            record = found[record.grown_from] = every[record.grown_from]
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():

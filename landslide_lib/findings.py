@@ -45,6 +45,9 @@ def extremes(rows: Rows) -> str:
         ranked = beside.ranked(run, tuned=where == "tuned")
         first, last = ranked[0], ranked[-1]
         spread = _f1(first, where) - _f1(last, where)
+        if round(spread, 3) == 0:
+            parts.append(f"at {place} all rows of ours have {_f1(first, where):.3f}")
+            continue
         parts.append(f"at {place} **{name_f1(first, where)}** is the best of ours and "
                      f"{name_f1(last, where)} the last, a spread of {spread:.3f}")  # fmt: skip
     text = over + "; ".join(parts)

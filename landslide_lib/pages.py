@@ -215,7 +215,7 @@ def runs() -> str:
             **SHOWN[record.recipe.task](record),
             "test images": record.images["test"],
             "device": f"{record.device}, {record.threads} thread(s)",
-            "minutes": round(_minutes(record), 1),
+            "minutes": None if record.grown_from else round(_minutes(record), 1),
             "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
             "record": record_link(record.name, record.run),
         })  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -159,6 +159,21 @@ class Table(_Strict):
             row for row in self.rows if row.change is not None and (not row.only or on in row.only)
         ]
 
+    def chosen(self, names: Sequence[str], dataset: str | None = None) -> list[Row]:
+        """Return rows to run by id, or without any all that can be run on a dataset.
+
+        Raises:
+            ValueError: There is no such row, or it is not for this dataset.
+        """
+        on = dataset or self.base.get("dataset")
+        rows = [self.row(name) for name in names] or self.runnable(dataset)
+        for row in rows:
+            if row.only and on not in row.only:
+                raise ValueError(
+                    f"{self.name}, row {row.id}: is for {' and '.join(row.only)}, not for {on}"
+                )
+        return rows
+
     def reference_on(self, dataset: str | None = None) -> Row | None:
         """Return the row that others are compared with on a dataset, by default the report's."""
         there = {row.id for row in self.runnable(dataset)}
@@ -248,7 +263,10 @@ def reports(folder: Path = REPORTS) -> dict[str, Report]:
     for path in sorted(folder.glob("*.yaml")):
         try:
             report = Report.model_validate(yaml.safe_load(path.read_text()))
-        except (ValidationError, yaml.YAMLError) as error:
+        except yaml.MarkedYAMLError as error:
+            where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise ValueError(f"{path}{where}: {error.problem}") from None
+        except ValidationError as error:
             raise ValueError(f"{path}: {error}") from None
         found[report.report] = report
     return found
@@ -267,6 +285,16 @@ def table(name: str, folder: Path = REPORTS) -> Table:
     if name not in known:
         raise ValueError(f"table {name!r}: unknown; allowed: {', '.join(known)}")
     return known[name]
+
+
+def _nothing(row: Row) -> str:
+    """Say why a row has nothing to run, and what to do."""
+    if row.kind == "run":
+        return "its network is not built yet, so it cannot be run"
+    if row.kind == "derived":
+        places = dict.fromkeys(source.rpartition("/")[0] or source for source in row.source)
+        return f"is derived; train {' and '.join(places)}, and `landslide table` shows it"
+    return "is someone else's result, which is quoted and never run"
 
 
 def resolve(
@@ -293,9 +321,7 @@ def resolve(
     2.0
     """
     if row.change is None:
-        raise ValueError(
-            f"{table.name}, row {row.id}: of kind {row.kind}, which has nothing to run"
-        )
+        raise ValueError(f"{table.name}, row {row.id}: {_nothing(row)}")
     swap: dict[str, Any] = {"dataset": dataset} if dataset else {}
     there = possible(OF_DATASET.get(dataset or "", ()))
     if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:

@@ -115,7 +115,7 @@ def said(frame: pd.DataFrame, dataset: str) -> str:
 
 
 def clean_test(table: Table, rows: Sequence[dict[str, Any]], chosen: str) -> str:
-    """Say in sentences how the chosen candidate does on images that had no part in the choice.
+    """Say in sentences how the chosen candidate does with another fold as the test set.
 
     Args:
         table: With a row of the candidate, and others to compare it with.

@@ -129,10 +129,10 @@ def run_table(
         Row, seed and record, as they come.
 
     Raises:
-        ValueError: The table has no such row, or a row has nothing to run.
+        ValueError: The table has no such row, or a row has nothing to run, or not on this data.
     """
     store = store or Store()
-    chosen = [table.row(name) for name in rows] or table.runnable(dataset)
+    chosen = table.chosen(rows, dataset)
     # All recipes first: a bad one is refused before anything trains.
     recipes = [resolve(table, row, dataset=dataset, profile_name=profile_name) for row in chosen]
     for seed in seeds:

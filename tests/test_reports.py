@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from landslide_lib import reports
+from landslide_lib import reports, study
 from landslide_lib.recipe import BUDGETS, PROFILES, RecipeError
 
 ALL = [table for report in reports.reports().values() for table in report.tables.values()]
@@ -22,6 +22,21 @@ def test_every_row_of_kind_run_that_has_a_change_is_a_recipe_in_every_profile(ta
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
 def test_the_reference_row_of_a_table_is_one_of_its_rows(table):
     assert {table.row(name).kind for name in table.reference} <= {"run"}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "dataset", "told"),
+    [
+        ("raunet/bands", "14", "bijie", "is for landslide4sense and synthetic, not for bijie"),
+        ("raunet/bands", "rgb", "synthetic", "not for synthetic"),
+        ("raunet/k-fold", "yes", None, "is derived; train k-fold-thresholds, and"),
+        ("raunet/leaderboard", "pos-1", None, "is quoted and never run"),
+    ],
+)
+def test_a_row_that_cannot_be_run_says_why(table, row, dataset, told):
+    found = reports.table(table)
+    with pytest.raises(ValueError, match=f"{table}, row {row}: .*{told}"):
+        list(study.run_table(found, rows=[row], dataset=dataset))
 
 
 def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():

@@ -122,10 +122,40 @@ def test_weights_of_another_run_are_refused(bijie, tmp_path):
         study.run(grown(STEPS[0]), 0, device="cpu", store=store)
 
 
-def test_damaged_weights_are_named_and_stay_where_they_are(bijie, tmp_path):
+def flipped(path):
+    """Turn some bytes of the largest tensor over; the file still reads."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 500] = bytes(255 - byte for byte in content[middle : middle + 500])
+    path.write_bytes(content)
+
+
+def changed(path, how):
+    content = engine.read_weights(path)
+    engine.write_weights(path, {**content, "weights": how(content["weights"])})
+
+
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "cut later": lambda path: path.write_bytes(path.read_bytes()[:20_000]),
+    "bytes turned over": flipped,
+    "a text": lambda path: path.write_text("hello"),
+    "a list": lambda path: engine.write_weights(path, [1, 2]),
+    "nothing in it": lambda path: engine.write_weights(path, {}),
+    "no tensors": lambda path: engine.write_weights(path, {"weights": 3}),
+    "not finite": lambda path: changed(path, lambda all_: {k: v * np.nan for k, v in all_.items()}),
+    "a tensor missing": lambda path: changed(path, lambda all_: dict(list(all_.items())[1:])),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_weights_are_named_and_stay_where_they_are(bijie, tmp_path, damage):
     store = Store(tmp_path / "runs" / "records", more=())
     path = store.weights(study.run(MULTI, 0, device="cpu", store=store))
-    path.write_bytes(path.read_bytes()[:1000])
+    damage(path)
+    left = path.read_bytes()
     with pytest.raises(ValueError, match=rf"{path.name}: damaged \(.*Move the file away"):
         study.run(grown(STEPS[0]), 0, device="cpu", store=store)
-    assert path.stat().st_size == 1000
+    assert path.read_bytes() == left
+    assert len(store.all()) == 1

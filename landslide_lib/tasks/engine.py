@@ -11,7 +11,9 @@ import os
 import pickle
 import sys
 import warnings
+import zipfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,11 @@ def read_weights(path: Path) -> dict[str, Any]:
         FileNotFoundError: It is not there.
         pickle.UnpicklingError: It holds more than tensors and plain values.
     """
+    # torch does not look at the checksums that are in the file.
+    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else nullcontext() as archive:
+        broken = archive and archive.testzip()
+    if broken:
+        raise pickle.UnpicklingError(f"{path}: the checksum of {broken} does not fit")
     loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return loaded
 

@@ -162,15 +162,23 @@ def kept(path: Path, recipe: Recipe, seed: int, fingerprint: str | None) -> dict
     Raises:
         ValueError: They are those of another run, or damaged; the message names the file.
     """
+    damaged = f"{path}: damaged ({{}}). {REMEDY}"
     try:
         found = engine.read_weights(path)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: damaged ({type(error).__name__}). {REMEDY}") from None
+    except FileNotFoundError:
+        raise
+    # torch's reader fails on damage in many ways, with an OSError or a KeyError too.
+    except (RuntimeError, OSError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        raise ValueError(damaged.format(type(error).__name__)) from None
+    weights = found.get("weights") if isinstance(found, dict) else None
+    if not isinstance(weights, dict):
+        raise ValueError(damaged.format("it holds no weights"))
     wanted = {"recipe": essence(recipe), "seed": seed}
     if fingerprint is not None:
         wanted["fingerprint"] = fingerprint
     wrong = [key for key, value in wanted.items() if found.get(key) != value]
     if wrong:
         raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {REMEDY}")
-    weights: dict[str, Tensor] = found["weights"]
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ValueError(damaged.format("not all weights are finite"))
     return weights

@@ -24,8 +24,7 @@ from landslide_lib.models.heads import HEADS, Outputs, mask_of
 from landslide_lib.records import Outcome
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
-from landslide_lib.tasks.learner import Learner, Run, kept
-
+from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
 def loss_of(recipe: recipes.Segmentation) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
@@ -218,7 +217,11 @@ def restore(
     found = kept(weights, recipe.trained, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
-    module.network.load_state_dict(found)
+    try:
+        module.network.load_state_dict(found)
+    except RuntimeError:
+        problem = "its tensors are not those of the recipe's network"
+        raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
     module.to(on)
     return Segmented(module, resumed=False)
 
