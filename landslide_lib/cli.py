@@ -187,7 +187,7 @@ def export_(
     if not recipes:
         raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
     if chosen.task != "segmentation":
-        raise ValueError(f"{table}: only networks of segmentation are exported, not of {chosen.task}")
+        raise ValueError(f"{table}: only segmentation networks are exported, not of {chosen.task}")
     if publish:
         from landslide_lib import edge
 

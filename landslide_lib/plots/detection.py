@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landslide_lib.detections import UNIT, Detections, Example, curve
 from landslide_lib.plots import COLOURS, Picture, Rows
+from landslide_lib.records import Record
 
 Pictures = Sequence[NDArray[Any]]
 
@@ -232,4 +233,32 @@ def reconstructions(
         figure, name=name,
         alt="A column an image: above the original, in the middle what the network saw of it, "
         "below what it restored.",
+    )  # fmt: skip
+
+
+def starts(named: Mapping[str, Record], *, name: str = "starts") -> Picture:
+    """Draw the validation loss of pre-training runs over the epochs, each on its own scale.
+
+    Args:
+        named: Their records by label, at least one.
+        name: Of the figure.
+    """
+    across = min(3, len(named))
+    down = -(-len(named) // across)
+    figure, axes = plt.subplots(down, across, squeeze=False, figsize=(3.2 * across, 2.5 * down),
+                                layout="constrained")  # fmt: skip
+    for place in axes.flat[len(named) :]:
+        place.set_axis_off()
+    lines = []
+    for place, (label, record) in zip(axes.flat, named.items(), strict=False):
+        losses = [line.valid_loss for line in record.history]
+        epochs = np.arange(1, len(losses) + 1)
+        place.plot(epochs, losses, color=COLOURS[0])
+        place.set_title(label, fontsize=9)
+        place.set(xlabel="epoch", ylabel="validation loss")
+        place.xaxis.get_major_locator().set_params(integer=True)
+        lines += [(label, epoch, loss) for epoch, loss in zip(epochs, losses, strict=True)]
+    return Picture(
+        figure, name=name, data=pd.DataFrame(lines, columns=["start", "epoch", "validation loss"]),
+        alt="The loss on validation images over the epochs of each pre-training run.",
     )  # fmt: skip

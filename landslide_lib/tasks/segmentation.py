@@ -26,6 +26,7 @@ from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
 from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
+
 def loss_of(recipe: recipes.Segmentation) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
     terms = []
