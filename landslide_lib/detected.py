@@ -54,8 +54,8 @@ def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Pictu
     if packed is not None and packed.fingerprint == record.fingerprint:
         places = [packed.ids.index(record.test_ids[one.image]) for one in examples]
         colours = packed.read(np.array(places), ("R", "G", "B")).astype(np.float32)
-        images = colours.transpose(0, 2, 3, 1)
-        images = np.clip(images / max(1.0, float(np.quantile(images, 0.995))), 0, 1)
+        bright = max(1.0, float(np.quantile(colours, 0.995)))
+        images = list(np.clip(colours.transpose(0, 2, 3, 1) / bright, 0, 1))
     return boxes_beside(
         images, examples, side=side, threshold=record.test_tuned.threshold, name=f"boxes-{name}"
     )

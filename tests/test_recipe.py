@@ -240,6 +240,10 @@ def test_weights_of_others_are_no_run_of_the_study(start):
         ({"start": {"name": "file", "weights": "../a.pth"}}, "'../a.pth' is no file name"),
         ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
+        (
+            {"encoder": "vit_tiny", "start": {"name": "mae", "on": "synthetic"}},
+            "an encoder that learns 14 bands on synthetic cannot go on with 3 of landslide4sense-b",
+        ),
         ({"start": {"name": "moco"}}, "start.name = 'moco': unknown; allowed: distillation, file"),
         ({"task": "segmentation"}, "has boxes around its landslides and no masks"),
         ({"head": "mono"}, "head = 'mono': unknown key; allowed: augmentation, bands, batch"),

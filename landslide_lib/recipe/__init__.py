@@ -66,7 +66,7 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "full": {"epochs": 50, "subset": None, "image_size": 128, "width": 64, "batch": 32},
     },
     "detection": {
-        "smoke": {"epochs": 1, "subset": 20, "image_size": 64, "width": 16, "batch": 4,
+        "smoke": {"epochs": 1, "subset": 40, "image_size": 64, "width": 16, "batch": 4,
                   "tiny": True, "pretraining_epochs": 1},
         "quick": {"epochs": 4, "subset": 200, "image_size": 64, "width": 16, "batch": 8,
                   "tiny": True, "pretraining_epochs": 4},
@@ -76,7 +76,7 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
                  "tiny": False, "pretraining_epochs": 400},
     },
     "pretraining": {
-        "smoke": {"epochs": 1, "subset": 20, "image_size": 64, "batch": 4, "tiny": True},
+        "smoke": {"epochs": 1, "subset": 40, "image_size": 64, "batch": 4, "tiny": True},
         "quick": {"epochs": 4, "subset": 200, "image_size": 64, "batch": 8, "tiny": True},
         "cpu": {"epochs": 60, "subset": None, "image_size": 128, "batch": 8, "tiny": False},
         "full": {"epochs": 400, "subset": None, "image_size": 224, "batch": 16, "tiny": False},

@@ -26,9 +26,15 @@ class Detection(Recipe):
     @model_validator(mode="after")
     def _start_fits(self) -> Detection:
         try:
-            self.grows_from  # noqa: B018, refused now and not when it is run
+            learnt = self.grows_from  # refused now and not when it is run
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        if learnt and learnt.channels != self.channels:
+            raise ValueError(
+                f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} cannot "
+                f"go on with {self.channels} of {self.dataset}; learn it on data with as many, or "
+                "name as many bands"
+            )
         return self
 
     def _named(self) -> dict[str, tuple[str, ...]]:
