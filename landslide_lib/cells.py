@@ -67,7 +67,8 @@ def caption(rows: Rows) -> str:
     """Say in one line what `ours` is: data, budget, seeds, floor."""
     run = [row["ours"] for row in rows if row["ours"]]
     if not run:
-        return "Ours: not run yet."
+        quoted = all(row["kind"] == "quoted" for row in rows)
+        return "Quoted; nothing of it is run." if quoted else "Ours: not run yet."
     first, seeds = run[0], sorted({len(ours["seeds"]) for ours in run})
     budget = first["budget"]
     if seeds == [1]:
@@ -118,7 +119,8 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
         headings = []
     if not any(row["ours"] for row in rows):
-        return [*headings, ("ours", "not run yet")]
+        quoted = all(row["kind"] == "quoted" for row in rows)
+        return [*headings, ("ours", "never run" if quoted else "not run yet")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     names_of_ours = [column.heading for column in FOLLOWING[table.task]]
