@@ -30,7 +30,11 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "landslide4sense": L4S,
     "landslide4sense-boxes": RGB,
     "uav": RGB,
+    "voc": RGB,
 }
+
+#: The datasets that have boxes around their landslides and no masks.
+BOXES = ("landslide4sense-boxes", "voc")
 
 #: What red, green and blue are called in a Sentinel-2 image.
 SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}

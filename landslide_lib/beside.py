@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from landslide_lib import derived, intervals, scores
-from landslide_lib.recipe import PROFILES
+from landslide_lib import derived, detections, intervals, scores
+from landslide_lib.recipe import BUDGETS
 from landslide_lib.records import Record, Store, budget
 from landslide_lib.reports import Row, Table, resolve
+
+Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], dict[str, float] | None]
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -22,7 +24,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     """
     found = []
     for dataset in sorted({record.recipe.dataset for record in store.all()}):
-        for name in PROFILES:
+        for name in BUDGETS:
             runs = _found(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
@@ -106,7 +108,7 @@ def beside(
 
         - `run` (recipe and data), `dataset`, `bands` (their number), `budget`, `seeds`, `images`,
           `parameters`, `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of
-          calling all landslide);
+          calling all landslide; None for boxes);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
           validation images (None for a derived row): `{convention: {score: {mean, low, high,
           values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
@@ -147,7 +149,7 @@ def _ours(
     if not by_seed:
         return None
     first, run = records[0], row.kind == "run"
-    unknown: derived.Metrics = {c: dict.fromkeys(scores.SCORES) for c in scores.CONVENTIONS}
+    unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
     at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
@@ -157,7 +159,7 @@ def _ours(
         "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
-        "floor": float(np.mean([scores.floor(record.test_counts) for record in records])),
+        "floor": _floor(records),
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
         "thresholds": [derived.threshold(record, at) for record in records],
@@ -168,13 +170,19 @@ def _ours(
     }
 
 
+def _floor(records: Sequence[Record]) -> float | None:
+    """Return the mean F1 of calling all landslide; boxes have none, as there is no end of them."""
+    if any(not record.test_counts for record in records):
+        return None
+    return float(np.mean([scores.floor(record.test_counts) for record in records]))
+
+
 def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
-    summary: dict[str, Any] = {}
-    for convention in scores.CONVENTIONS:
-        summary[convention] = {}
-        for score in metrics[0][convention]:
-            summary[convention][score] = _summary([one[convention][score] for one in metrics])
-    return summary
+    return {
+        convention: {score: _summary([one[convention][score] for one in metrics])
+                     for score in metrics[0][convention]}
+        for convention in metrics[0]
+    }  # fmt: skip
 
 
 def _summary(values: Sequence[float | None]) -> dict[str, Any]:
@@ -230,12 +238,30 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
     first = mine[common[0]]
     if first.test_ids != other[common[0]].test_ids:
         return None
-    found = intervals.paired_bootstrap(
-        [mine[seed].test_counts for seed in common],
-        [other[seed].test_counts for seed in common],
-        first.test_groups,
+    found = COMPARED[first.recipe.task](
+        [mine[seed] for seed in common], [other[seed] for seed in common], first.test_groups
     )
     return found and {**found, "common": len(common)}
+
+
+def _pixels(
+    ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
+) -> dict[str, float] | None:
+    mine, other = ([record.test_counts for record in side] for side in (ours, base))
+    return intervals.paired_bootstrap(mine, other, blocks)
+
+
+def _boxes(
+    ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
+) -> dict[str, float] | None:
+    mine, other = (
+        [record.detections for record in side if record.detections] for side in (ours, base)
+    )
+    return detections.paired_bootstrap(mine, other, blocks)
+
+
+#: What two rows of a task are compared by: landslide F1 at 0.5, mAP at IoU 0.5.
+COMPARED: dict[str, Compare] = {"segmentation": _pixels, "detection": _boxes}
 
 
 def agreement(

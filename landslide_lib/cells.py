@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from landslide_lib.reports import Table
 
 DASH = "—"
 Rows = Sequence[dict[str, Any]]
 
-#: The columns of ours that follow the report's own: heading, where in `ours`, which score.
-LANDSLIDE = (
-    ("landslide F1 at 0.5", "metrics", "pooled", "f1"),
-    ("landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
-)
+
+class Follower(NamedTuple):
+    """A column of ours that follows the report's own: its names, where in `ours`, which score."""
+
+    name: str
+    heading: str
+    where: str
+    convention: str
+    score: str
+
+
+#: By task.
+FOLLOWING: dict[str, tuple[Follower, ...]] = {
+    "segmentation": (
+        Follower("landslide_f1", "landslide F1 at 0.5", "metrics", "pooled", "f1"),
+        Follower("landslide_f1_tuned", "landslide F1 at validation's threshold", "tuned", "pooled",
+                 "f1"),
+    ),
+    "detection": (
+        Follower("f1", "F1 of boxes at validation's score", "tuned", "boxes", "f1"),
+        Follower("recall", "recall there", "tuned", "boxes", "recall"),
+    ),
+    "classification": (),
+}  # fmt: skip
+#: What a row is compared with the reference row by.
+COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1"}
 
 
 def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
@@ -46,24 +67,35 @@ def caption(rows: Rows) -> str:
     """Say in one line what `ours` is: data, budget, seeds, floor."""
     run = [row["ours"] for row in rows if row["ours"]]
     if not run:
-        return "Ours: not run yet."
+        quoted = all(row["kind"] == "quoted" for row in rows)
+        return "Quoted; nothing of it is run." if quoted else "Ours: not run yet."
     first, seeds = run[0], sorted({len(ours["seeds"]) for ours in run})
     budget = first["budget"]
     if seeds == [1]:
         spread = "one seed, so no interval"
     else:
         spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
-    floors = sorted({f"{ours['floor']:.3f}" for ours in run})
-    floor = _span(floors) + (", by row," if len(floors) > 1 else "")
     bands = _span(sorted({ours["bands"] for ours in run}))
     images = f"{budget['subset']} images" if budget["subset"] else "all images"
     epochs = f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}"
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
-        f"{budget['image_size']} px, width {budget['width']}, {epochs}, "
-        f"batch {budget['batch']}), {spread}. "
-        f"Calling every pixel landslide scores {floor} landslide F1."
+        f"{budget['image_size']} px, {_network(budget)}{epochs}, "
+        f"batch {budget['batch']}), {spread}.{_floor(run)}"
     )
+
+
+def _network(budget: dict[str, Any]) -> str:
+    small = "small encoders for a quick look, " if budget.get("tiny") else ""
+    return f"{small}width {budget['width']}, " if "width" in budget else small
+
+
+def _floor(run: Sequence[dict[str, Any]]) -> str:
+    floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
+    if not floors:
+        return ""
+    floor = _span(floors) + (", by row," if len(floors) > 1 else "")
+    return f" Calling every pixel landslide scores {floor} landslide F1."
 
 
 def _span(values: Sequence[Any]) -> str:
@@ -87,17 +119,17 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
         headings = []
     if not any(row["ours"] for row in rows):
-        return [*headings, ("ours", "not run yet")]
+        quoted = all(row["kind"] == "quoted" for row in rows)
+        return [*headings, ("ours", "never run" if quoted else "not run yet")]
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
-    if table.task == "segmentation":
-        names_of_ours = [name for name, *_ in LANDSLIDE]
-        if any(row["kind"] == "derived" and row["ours"] for row in rows):
-            names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
-        headings += [("ours", name) for name in names_of_ours]
+    names_of_ours = [column.heading for column in FOLLOWING[table.task]]
+    if names_of_ours and any(row["kind"] == "derived" and row["ours"] for row in rows):
+        names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
+    headings += [("ours", name) for name in names_of_ours]
     reference = table.reference_on(dataset_of(rows))
     if reference:
-        headings.append(("ours", f"F1 at 0.5 against {reference.label}"))
+        headings.append(("ours", f"{COMPARED[table.task]} against {reference.label}"))
     return [*headings, ("ours", "parameters"), ("ours", "seeds")]
 
 
@@ -123,8 +155,8 @@ def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
     if not any(other["ours"] for other in rows):
         return [*printed, DASH]
     mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
-    if table.task == "segmentation":
-        mine += [text_of(ours and ours[where][kind][score]) for _, where, kind, score in LANDSLIDE]
+    mine += [text_of(ours and ours[column.where][column.convention][column.score])
+             for column in FOLLOWING[table.task]]  # fmt: skip
     if table.reference_on(dataset_of(rows)):
         mine.append(_difference(ours and ours["versus"]))
     mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)

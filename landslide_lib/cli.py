@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from landslide_lib import beside, chapters, derived, paths, recipe, records, render, reports
-from landslide_lib.recipe import PROFILES
+from landslide_lib.recipe import BUDGETS
 from landslide_lib.records import RecordError, Store
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.add_typer(data, name="data")
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help=f"The budget: {', '.join(PROFILES)}.")
+    str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")
 ]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True)
@@ -186,6 +186,8 @@ def export_(
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes:
         raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
+    if chosen.task != "segmentation":
+        raise ValueError(f"{table}: only segmentation networks are exported, not of {chosen.task}")
     if publish:
         from landslide_lib import edge
 
@@ -196,6 +198,7 @@ def export_(
 
     store, done = Store(), []
     for one, wanted in zip(rows, recipes, strict=True):
+        assert isinstance(wanted, recipe.Segmentation)
         facts = export.measure(wanted, seed, store=store)
         done.append({"row": one.id, "label": one.label, **facts})
         typer.echo(
@@ -244,7 +247,7 @@ def publish(
     found = {
         record.name: record
         for d in ([dataset] if dataset else sorted({r.recipe.dataset for r in store.all()}))
-        for p in ([profile] if profile else [name for name in PROFILES if name != "smoke"])
+        for p in ([profile] if profile else [name for name in BUDGETS if name != "smoke"])
         for row in chosen.runnable(d)
         for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     }

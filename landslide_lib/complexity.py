@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from landslide_lib.recipe import Recipe
+from landslide_lib.recipe import Segmentation
 from landslide_lib.tasks.segmentation import model_of
 
 
-def count(recipe: Recipe) -> dict[str, float]:
+def count(recipe: Segmentation) -> dict[str, float]:
     """Count what a network holds and what an image takes, on torch's meta device: no memory.
 
     Args:

@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from landslide_lib import machine
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import runs_root
-from landslide_lib.recipe import Recipe
+from landslide_lib.recipe import Segmentation
 from landslide_lib.records import Store
 from landslide_lib.tasks import segmentation
+from landslide_lib.tasks.learner import kept
 
 #: The largest difference between the probabilities of both that passes for rounding.
 TOLERANCE = 1e-4
@@ -172,7 +173,7 @@ def latency(
     return {name: median(times[warm_up:]) for name, times in taken.items()}
 
 
-def network_of(recipe: Recipe, seed: int, store: Store) -> tuple[nn.Module, str | None]:
+def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module, str | None]:
     """Return the network of a recipe, with the weights of a local run if there are any.
 
     Without them it is initialised by the seed, and batch normalisation takes the statistics of
@@ -198,7 +199,7 @@ def network_of(recipe: Recipe, seed: int, store: Store) -> tuple[nn.Module, str 
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            network.load_state_dict(segmentation.kept(path, recipe, seed, record.fingerprint))
+            network.load_state_dict(kept(path, recipe, seed, record.fingerprint))
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -212,7 +213,7 @@ def network_of(recipe: Recipe, seed: int, store: Store) -> tuple[nn.Module, str 
 
 
 def measure(
-    recipe: Recipe,
+    recipe: Segmentation,
     seed: int = 0,
     *,
     store: Store | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from landslide_lib import beside
 from landslide_lib.cells import dataset_of, text_of
@@ -22,11 +22,39 @@ def summary(table: Table, rows: Rows) -> str:
     if not any(row["ours"] for row in rows):
         return "Not run yet."
     column = "f1" if "f1" in table.metrics else table.metrics[0]
-    said = [extremes(rows), differences(table, rows), agreement(table, rows, column)]
+    said = [
+        extremes(rows, HEADLINES[table.task]),
+        differences(table, rows),
+        agreement(table, rows, column),
+    ]
     return "\n\n".join(filter(None, said)) or "Too few rows have been run to compare them."
 
 
-def extremes(rows: Rows) -> str:
+class Headline(NamedTuple):
+    """A score that rows are ranked by: how it is said, where in `ours`, which score."""
+
+    said: str
+    where: str
+    convention: str
+    score: str
+
+
+#: By task.
+HEADLINES: dict[str, tuple[Headline, ...]] = {
+    "segmentation": (
+        Headline("at threshold 0.5", "metrics", "pooled", "f1"),
+        Headline("at the threshold that each run chose on its validation images", "tuned",
+                 "pooled", "f1"),
+    ),
+    "detection": (
+        Headline("in mAP at IoU 0.5", "metrics", "boxes", "map_50"),
+        Headline("in mAP over ten IoUs", "metrics", "boxes", "map"),
+    ),
+    "classification": (),
+}  # fmt: skip
+
+
+def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation"]) -> str:
     """Say which rows are first and last, over the seeds that all of them have."""
     run = beside.over_common_seeds(rows)
     every = {tuple(row["ours"]["seeds"]) for row in rows if row["ours"] and row["kind"] == "run"}
@@ -37,19 +65,15 @@ def extremes(rows: Rows) -> str:
     if len(every) > 1:
         over = f"Over the seeds that all rows have ({', '.join(map(str, seeds))}): "
     parts = []
-    places = {
-        "metrics": "threshold 0.5",
-        "tuned": "the threshold that each run chose on its validation images",
-    }
-    for where, place in places.items():
-        ranked = beside.ranked(run, tuned=where == "tuned")
+    for one in headlines:
+        ranked = sorted(run, key=lambda row: _of(row, one), reverse=True)
         first, last = ranked[0], ranked[-1]
-        spread = _f1(first, where) - _f1(last, where)
+        spread = _of(first, one) - _of(last, one)
         if round(spread, 3) == 0:
-            parts.append(f"at {place} all rows of ours have {_f1(first, where):.3f}")
+            parts.append(f"{one.said} all rows of ours have {_of(first, one):.3f}")
             continue
-        parts.append(f"at {place} **{name_f1(first, where)}** is the best of ours and "
-                     f"{name_f1(last, where)} the last, a spread of {spread:.3f}")  # fmt: skip
+        parts.append(f"{one.said} **{_named(first, one)}** is the best of ours and "
+                     f"{_named(last, one)} the last, a spread of {spread:.3f}")  # fmt: skip
     text = over + "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -73,7 +97,7 @@ def differences(table: Table, rows: Rows) -> str:
     )  # fmt: skip
     many = f", not corrected for looking at {len(against)} of them" if len(against) > 1 else ""
     return (
-        f"Different from {reference.label} at threshold 0.5 by more than {open_} "
+        f"Different from {reference.label} {HEADLINES[table.task][0].said} by more than {open_} "
         f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row{many}.)"
         f"{beware}"
     )
@@ -112,8 +136,12 @@ def name_f1(row: Mapping[str, Any], where: str = "metrics") -> str:
     return f"{row['label']} ({text_of(row['ours'][where]['pooled']['f1'])})"
 
 
-def _f1(row: Mapping[str, Any], where: str) -> float:
-    return float(row["ours"][where]["pooled"]["f1"]["mean"] or 0.0)
+def _of(row: Mapping[str, Any], one: Headline) -> float:
+    return float(row["ours"][one.where][one.convention][one.score]["mean"] or 0.0)
+
+
+def _named(row: Mapping[str, Any], one: Headline) -> str:
+    return f"{row['label']} ({text_of(row['ours'][one.where][one.convention][one.score])})"
 
 
 def _value(row: Mapping[str, Any], what: Any) -> float | None:

@@ -6,6 +6,7 @@ How often each interval holds the truth is measured in `landslide_lib.coverage`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,7 +70,7 @@ def paired_bootstrap(
         ValueError: The two rows were not tested on the same number of images.
     """
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
-    sums, whole, parts = [], [], []
+    sums, whole, by_seed = [], [], []
     for rows in (ours, base):
         tables = np.stack([np.asarray(counts, np.int64) for counts in rows])
         if tables.shape[1] != len(place):
@@ -80,22 +81,47 @@ def paired_bootstrap(
         sums.append(np.zeros((len(names), 4), np.int64))
         np.add.at(sums[-1], place, tables.sum(0))
         whole.append(float(_f1(tables.sum((0, 1)))))
-        if len(tables) > 1:
-            each = _f1(tables.sum(1))
-            parts.append((float(each.var(ddof=1)) / len(each), float(len(each) - 1)))
-    difference = whole[0] - whole[1]
-    seeds = sum(variance for variance, _ in parts)
+        by_seed.append(_f1(tables.sum(1)))
     weight = sum(
         side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True)
     )
     telling = np.flatnonzero(weight)
     if len(telling) < 2:
         return None
-    equal = float(weight.sum() ** 2 / (weight**2).sum())
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(len(telling), np.full(len(telling), 1 / len(telling)), draws)
+    drawn = drawn_blocks(len(telling), draws, seed)
     over_images = [_f1(drawn @ side[telling]) for side in sums]
-    images = float((over_images[0] - over_images[1]).var(ddof=1)) * equal / (equal - 1)
+    return both_open(
+        whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level
+    )  # fmt: skip
+
+
+def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
+    """Return how often each block is in each bootstrap sample, (draws, blocks)."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws)
+
+
+def both_open(
+    difference: float,
+    over_images: Floats,
+    weight: NDArray[Any],
+    by_seed: Sequence[Floats],
+    level: float,
+) -> dict[str, float]:
+    """Return what `paired_bootstrap` says of a difference, from its two sources of chance.
+
+    Args:
+        difference: Ours minus base.
+        over_images: The same of each bootstrap sample.
+        weight: Of each block; at least two are above 0.
+        by_seed: Of each of the two rows the score of each seed.
+        level: Of the interval.
+    """
+    parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1))
+             for each in by_seed if len(each) > 1]  # fmt: skip
+    seeds = sum(variance for variance, _ in parts)
+    equal = float(weight.sum() ** 2 / (weight**2).sum())
+    images = float(over_images.var(ddof=1)) * equal / (equal - 1)
     parts.append((images, equal - 1))
     reach = _reach(parts, level)
     return {

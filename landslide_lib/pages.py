@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
 from landslide_lib.paths import HOME
-from landslide_lib.recipe import PROFILES, profile_of
+from landslide_lib.recipe import PROFILES, Detection, Pretraining, Recipe, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, Table, reports, resolve
@@ -150,8 +151,12 @@ def published() -> str:
 
 def budgets() -> str:
     """Return the profiles, as HTML."""
-    lines = [{"profile": name, **fields} for name, fields in PROFILES.items()]
-    return plain(pd.DataFrame(lines, dtype=object), name="profiles", caption="The named budgets.")
+    shown = []
+    for task, budgets in PROFILES.items():
+        lines = [{"profile": name, **fields} for name, fields in budgets.items()]
+        shown.append(plain(pd.DataFrame(lines, dtype=object), name=f"profiles-{task}",
+                           caption=f"The named budgets of {task}."))  # fmt: skip
+    return "".join(shown)
 
 
 def machine() -> str:
@@ -179,37 +184,82 @@ def speed() -> str:
 
 
 def runs() -> str:
-    """Return every record with its origin, as HTML; an anchor a recipe and data."""
+    """Return every record with its origin, as HTML, a table a task; an anchor a recipe and data."""
     store = Store()
     rows_of: dict[str, list[str]] = defaultdict(list)
     for report in reports().values():
         for one in report.tables.values():
             for dataset, profile, _ in beside.known_runs(one, store):
                 for row in one.runnable(dataset):
-                    recipe = resolve(one, row, dataset=dataset, profile_name=profile)
-                    rows_of[recipe.hash].append(f"{one.name}, {row.label}")
-    lines, seen = [], set()
+                    recipe: Recipe | None = resolve(one, row, dataset=dataset, profile_name=profile)
+                    name = f"{one.name}/{row.id}"
+                    while recipe is not None:
+                        if name not in rows_of[recipe.hash]:
+                            rows_of[recipe.hash].append(name)
+                        recipe, name = (
+                            recipe.grows_from,
+                            f"start of {name.removeprefix('start of ')}",
+                        )
+    lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    seen = set()
     for record in sorted(store.all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
         if not rows_of[record.hash] or record.stale:
             continue
         target = "" if record.run in seen else f' id="{record.run}"'
         seen.add(record.run)
-        lines.append({
+        lines[record.recipe.task].append({
             "row": f"<span{target}>{'; '.join(rows_of[record.hash])}</span>",
             "data": record.recipe.dataset,
             "profile": profile_of(record.recipe),
             "seed": record.seed,
-            "landslide F1 at 0.5": _rounded(record.test.metrics["pooled"]["f1"]),
-            "at validation's threshold": _rounded(record.test_tuned.metrics["pooled"]["f1"]),
-            "threshold": record.test_tuned.threshold,
+            **SHOWN[record.recipe.task](record),
             "test images": record.images["test"],
             "device": f"{record.device}, {record.threads} thread(s)",
             "minutes": None if record.grown_from else round(_minutes(record), 1),
             "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
             "record": record_link(record.name, record.run),
         })  # fmt: skip
-    return plain(pd.DataFrame(lines), name="runs", links=True,
-                 caption="Every record that a table of this book is made from.")  # fmt: skip
+    return "".join(
+        plain(pd.DataFrame(found), name=f"runs-{task}", links=True,
+              caption=f"Every record of {task} that a table of this book is made from.")
+        for task, found in lines.items()
+    )  # fmt: skip
+
+
+def _pixels(record: Record) -> dict[str, Any]:
+    return {
+        "landslide F1 at 0.5": _rounded(record.test.metrics["pooled"]["f1"]),
+        "at validation's threshold": _rounded(record.test_tuned.metrics["pooled"]["f1"]),
+        "threshold": record.test_tuned.threshold,
+    }
+
+
+def _boxes(record: Record) -> dict[str, Any]:
+    recipe = record.recipe
+    assert isinstance(recipe, Detection)
+    found = record.test_tuned.metrics["boxes"]
+    return {
+        "mAP": _rounded(found["map"]),
+        "mAP (IoU 0.5)": _rounded(found["map_50"]),
+        "F1 at validation's score": _rounded(found["f1"]),
+        "score": record.test_tuned.threshold,
+        "start": recipe.start.name if recipe.start else "random",
+    }
+
+
+def _learnt(record: Record) -> dict[str, Any]:
+    recipe = record.recipe
+    assert isinstance(recipe, Pretraining)
+    ((kind, found),) = record.test.metrics.items()
+    score, value = next(iter(found.items()))
+    return {"encoder": recipe.encoder, "objective": recipe.objective.name,
+            "score": f"{score} of {kind}", "on test images": _rounded(value)}  # fmt: skip
+
+
+#: The scores of a record by task, as the page of runs shows them.
+SHOWN: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "segmentation": _pixels, "detection": _boxes, "pretraining": _learnt,
+}  # fmt: skip
 
 
 def _items(lines: tuple[str, ...]) -> str:

@@ -179,10 +179,11 @@ class Split(Part):
 
     `blocked` keeps all images of one scene on one side (an image whose scene is not known
     is a scene of its own); `region` does so with whole regions; `random` ignores scenes;
-    `contiguous` cuts the images in the order of their numbers.
+    `contiguous` cuts the images in the order of their numbers; `published` takes the parts of the
+    publisher, whatever the folds.
     """
 
-    method: Literal["blocked", "region", "random", "contiguous"] = knob("blocked")
+    method: Literal["blocked", "region", "random", "contiguous", "published"] = knob("blocked")
     folds: int = knob(5, ge=2, le=50)
     fold: int = knob(0, ge=0, description="which fold is the test set, from 0")
     validation: float = knob(0.1, gt=0, le=0.5, description="share of the rest")

@@ -15,21 +15,27 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from landslide_lib.detections import Detections
 from landslide_lib.paths import PUBLISHED, runs_root
-from landslide_lib.recipe import Recipe, profile_of
+from landslide_lib.recipe import PROFILES, AnyRecipe, Recipe, profile_of
 
 #: What a file system without hard links answers, such as a mounted Google Drive.
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Epoch(BaseModel):
-    """One line of a history: means over the epoch, pooled F1 on the validation images."""
+    """One line of a history: means over the epoch, and a score on the validation images.
+
+    It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean
+    average precision at IoU 0.5 of a detector; an epoch that was not scored has None.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train_loss: float
-    valid_loss: float
-    valid_f1: float | None
+    valid_loss: float | None
+    valid_f1: float | None = None
+    valid_map_50: float | None = None
     seconds: float
 
 
@@ -37,8 +43,10 @@ class Outcome(BaseModel):
     """What a model did on one part (`valid` or `test`).
 
     Attributes:
-        threshold: A pixel is called landslide where its probability is above it.
-        metrics: `{convention: {score: value}}`, see `landslide_lib.scores`.
+        threshold: A pixel, or an image, is called landslide where its probability is above it; a
+            box is kept where its score is at least it.
+        metrics: `{convention: {score: value}}`, see `landslide_lib.scores`, of boxes
+            `landslide_lib.detections`; of a masked autoencoder `{"pixels": {"loss": value}}`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,9 +72,11 @@ class Record(BaseModel):
             records from before it was kept.
         test_ids: Of the test images.
         test_groups: The scene of each.
-        test_counts: tp, fp, fn, tn of each at threshold 0.5.
+        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a
+            classification the image itself; empty for other tasks.
         histogram: Landslide and background pixels of the test images by probability, 100 bins
-            each: bin k holds p in (k/100, (k+1)/100].
+            each: bin k holds p in (k/100, (k+1)/100]. Of a classification images; else empty.
+        detections: What a detector found on the test images.
         parameters: Trainable parameters of the network.
         seconds_per_epoch: Median over epochs, validation included.
         samples_per_second: Training images over `seconds_per_epoch`.
@@ -77,14 +87,15 @@ class Record(BaseModel):
         device, threads, versions, commit, dirty: What it ran on.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        grown_from: The record whose network was post-processed; None where it was trained. Such
-            a record has no history, its `seconds_per_epoch` is 0, and `samples_per_second` is
-            that of prediction.
+        grown_from: The record whose network this one took up; None where it began of its own. Of
+            a segmentation that network was post-processed: such a record has no history, its
+            `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
+        start: What was taken of the weights that an encoder started from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: Recipe
+    recipe: AnyRecipe
     hash: str
     seed: int
     fingerprint: str
@@ -114,6 +125,8 @@ class Record(BaseModel):
     resumed: int
     grown_from: str | None = None
     valid_tuned: Outcome | None = None
+    detections: Detections | None = None
+    start: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -341,7 +354,5 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
 
 def budget(recipe: Recipe) -> dict[str, Any]:
     """Return the budget of a recipe, as it is printed beside a number."""
-    return {
-        "profile": profile_of(recipe), "epochs": recipe.epochs, "image_size": recipe.image_size,
-        "width": recipe.width, "batch": recipe.batch, "subset": recipe.subset,
-    }  # fmt: skip
+    fields = PROFILES[recipe.task]["full"]
+    return {"profile": profile_of(recipe), **{name: getattr(recipe, name) for name in fields}}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from landslide_lib.cells import DASH, Rows, caption, cells, header, label
+from landslide_lib.cells import DASH, FOLLOWING, Rows, caption, cells, header, label
 from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.recipe import PROFILES
 from landslide_lib.reports import Table
@@ -185,9 +185,8 @@ def as_csv(table: Table, rows: Rows) -> str:
     wanted: list[tuple[str, str, str, str]] = [
         (name, "metrics", column.convention, column.score) for name, column in columns
     ]
-    if table.task == "segmentation":
-        wanted += [("landslide_f1", "metrics", "pooled", "f1"),
-                   ("landslide_f1_tuned", "tuned", "pooled", "f1")]  # fmt: skip
+    wanted += [(column.name, column.where, column.convention, column.score)
+               for column in FOLLOWING[table.task]]  # fmt: skip
     fields = [
         "table",
         "id",
@@ -195,8 +194,9 @@ def as_csv(table: Table, rows: Rows) -> str:
         "kind",
         *(f"reported_{n}" for n in (*table.metrics, *table.extra)),
     ]
+    budget = PROFILES.get(table.task, PROFILES["segmentation"])["full"]
     fields += [f"ours_{name}{end}" for name, *_ in wanted for end in ("", "_low", "_high")]
-    fields += ["dataset", *next(iter(PROFILES.values())), "profile", "seeds", "parameters", "floor"]
+    fields += ["dataset", *budget, "profile", "seeds", "parameters", "floor"]
     writer = csv.DictWriter(out, fields, lineterminator="\n")
     writer.writeheader()
     for row in rows:

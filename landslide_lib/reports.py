@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from landslide_lib.bands import OF_DATASET, possible
+from landslide_lib.bands import BOXES, OF_DATASET, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
 
@@ -304,7 +304,7 @@ def resolve(
 
     A row that changes a field of the budget, such as the width, keeps its change. On a dataset
     that does not have the bands of the table's base its own bands are taken; bands that the row
-    itself names are refused there.
+    itself names are refused there. One without published parts is split by scenes.
 
     Args:
         table: Of a report.
@@ -327,4 +327,8 @@ def resolve(
     if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:
         # The table's bands are those of the report's data; another sensor is taken as it is.
         swap["bands"] = []
-    return recipe(table.base, profile(profile_name or "full"), row.change, swap)
+    parts = recipe(table.base, row.change).split.method == "published"
+    if dataset and parts and dataset not in BOXES:
+        swap["split"] = {"method": "blocked"}  # nobody has published parts of it
+    budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
+    return recipe(table.base, budget, row.change, swap)

@@ -10,15 +10,16 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from landslide_lib import machine, scores
+from landslide_lib import machine
 from landslide_lib.recipe import Recipe
-from landslide_lib.records import Epoch, Outcome, Record, Store
+from landslide_lib.records import Epoch, Record, Store
 from landslide_lib.reports import Row, Table, resolve
 
 
@@ -84,15 +85,16 @@ def run(
         found = store.find(wanted, seed, packed.fingerprint)
         if found and not rerun:
             return found[0]
-        if wanted.post_processing:
-            how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
-            record = _grow(wanted, packed, seed, store, how)
+        how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
+        base = _base(wanted, seed, store, how)
+        if base and not wanted.trains:
+            record = _grow(wanted, packed, seed, store, base, device)
             store.add(record)
             return record
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
         try:
-            record = _train(wanted, packed, seed, work, device, store)
+            record = _train(wanted, packed, seed, work, store, base, device, data_root)
         except ValueError:
             if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
                 shutil.rmtree(work, ignore_errors=True)
@@ -163,13 +165,31 @@ def _code(wanted: Recipe) -> str:
     return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
 
 
+def _base(wanted: Recipe, seed: int, store: Store, how: dict[str, Any]) -> Record | None:
+    """Return the record of the run that a recipe grows from, with its weights here."""
+    if wanted.grows_from is None:
+        return None
+    base = run(wanted.grows_from, seed, store=store, **how)
+    if not store.weights(base).is_file():
+        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
+        base = run(wanted.grows_from, seed, store=store, rerun=True, **how)
+    return base
+
+
 def _train(
-    wanted: Recipe, packed: Any, seed: int, work: Path, device_name: str, store: Store
+    wanted: Recipe,
+    packed: Any,
+    seed: int,
+    work: Path,
+    store: Store,
+    base: Record | None,
+    device_name: str,
+    data_root: Path | None,
 ) -> Record:
     """Train, evaluate and describe one run, and keep its weights."""
     import torch
 
-    from landslide_lib.tasks import engine, segmentation
+    from landslide_lib.tasks import engine
 
     on = engine.device(device_name)
     work.mkdir(parents=True, exist_ok=True)
@@ -178,40 +198,43 @@ def _train(
     if cuda is not None:
         torch.cuda.reset_peak_memory_stats(on)
     joule = machine.energy_joule(cuda)
-    trained = segmentation.train(wanted, packed, seed, work, on)
+    grown = (base, store.weights(base)) if base else None
+    task = import_module(f"landslide_lib.tasks.{wanted.task}")  # a task's module has its name
+    trained = task.train(wanted, packed, seed, work, on, grown, data_root)
     after = machine.energy_joule(cuda)
     history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
     record = Record(
-        **_evaluated(trained, wanted, packed, seed, on),
+        **_described(trained, wanted, packed, seed, on),
         history=history,
         seconds_per_epoch=round(seconds, 4),
         samples_per_second=round(len(trained.module.parts["train"]) / seconds, 1),
         energy_wh=_watt_hours(joule, after),
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.
-        dirty=any(s.dirty for s in starts) or len({s.commit for s in starts}) > 1,
+        dirty=any(s.dirty for s in starts)
+        or len({s.commit for s in starts}) > 1
+        or bool(base and base.dirty),
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if trained.resumed else 0,
+        grown_from=base.name if base else None,
     )
     trained.keep(store.weights(record))  # before the record is there: it says that all is
     return record
 
 
-def _grow(wanted: Recipe, packed: Any, seed: int, store: Store, how: dict[str, Any]) -> Record:
-    """Evaluate a trained network with the post-processing of a recipe; train none but that one."""
+def _grow(
+    wanted: Recipe, packed: Any, seed: int, store: Store, base: Record, device_name: str
+) -> Record:
+    """Evaluate a trained network with the post-processing of a recipe; train nothing."""
     from landslide_lib.tasks import engine, segmentation
 
-    base = run(wanted.trained, seed, store=store, **how)
-    if not store.weights(base).is_file():
-        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
-        base = run(wanted.trained, seed, store=store, rerun=True, **how)
-    on = engine.device(how["device"])
+    on = engine.device(device_name)
     commit, dirty = machine.commit()
     started, clock = _now(), time.perf_counter()
-    grown = segmentation.restore(wanted, packed, seed, store.weights(base), on)
-    fields = _evaluated(grown, wanted, packed, seed, on)
+    grown = segmentation.restore(wanted, packed, seed, store.weights(base), on)  # type: ignore[arg-type]
+    fields = _described(grown, wanted, packed, seed, on)
     images = fields["images"]["valid"] + fields["images"]["test"]
     return Record(
         **fields,
@@ -228,16 +251,13 @@ def _grow(wanted: Recipe, packed: Any, seed: int, store: Store, how: dict[str, A
     )
 
 
-def _evaluated(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) -> dict[str, Any]:
+def _described(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) -> dict[str, Any]:
     """Return what a record says of a network: its scores, and what it ran on."""
     import torch
 
     from landslide_lib.tasks import engine
 
-    valid = trained.count("valid")
-    seen = valid.histogram().numpy()
-    tuned = scores.best_threshold(*seen)
-    test = trained.count("test", 0.5, tuned)
+    evaluated = trained.evaluated()
     module = trained.module
     peak = machine.peak_memory_mb()
     if on.type == "cuda":
@@ -251,17 +271,9 @@ def _evaluated(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) ->
         "revisions": wanted.components,
         "excluded": list(packed.excluded),
         "images": {part: len(indices) for part, indices in module.parts.items()},
-        "test": _outcome(test.images(0), 0.5),
-        "test_tuned": _outcome(test.images(1), tuned),
-        "valid": _outcome(valid.images(), 0.5),
-        "valid_tuned": Outcome(
-            threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
-        ),
         "test_ids": [packed.ids[i] for i in where],
         "test_groups": [packed.groups[i] for i in where],
-        "test_counts": test.images(0).tolist(),
-        # 100 bins are enough for a curve, and keep a published record small.
-        "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
+        **evaluated,
         "parameters": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
         "peak_memory_mb": round(peak, 1),
         "device": engine.describe(on, machine.processor()),
@@ -275,10 +287,6 @@ def _watt_hours(before: float | None, after: float | None) -> float | None:
     if before is None or after is None or after < before:
         return None
     return round((after - before) / 3600, 3)
-
-
-def _outcome(counts: Any, threshold: float) -> Outcome:
-    return Outcome(threshold=threshold, metrics=scores.scores(counts))
 
 
 class _Start(NamedTuple):

@@ -13,9 +13,12 @@ from landslide_lib.bands import ENGINEERED
 from landslide_lib.parts import Part, knob
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.recipe import (
+    BUDGETS,
     PROFILES,
-    Recipe,
+    AnyRecipe,
+    Detection,
     RecipeError,
+    Segmentation,
     essence,
     merge,
     profile,
@@ -33,10 +36,13 @@ LOSSES = {term.model_fields["name"].annotation.__args__[0]: term
 NAMES = ", ".join(sorted(LOSSES))
 REFUSED = [
     # change, and what the message has to name: the key, the value, what is allowed
-    ({"epoch": 5}, "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Recipe.model_fields))),
+    (
+        {"epoch": 5},
+        "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Segmentation.model_fields)),
+    ),
     ({"focal": {"gamma": 2}}, "focal = {'gamma': 2}: unknown key; allowed: augmentation, bands"),
     ({"dataset": 5}, "dataset = 5: input should be 'synthetic', 'bijie', 'landslide4sense'"),
-    ({"task": "regression"}, "task = 'regression': input should be"),
+    ({"task": "regression"}, "task = 'regression': unknown; allowed: segmentation, detection"),
     ({"model": "unett"}, "model = 'unett': input should be"),
     ({"epochs": 0}, "epochs = 0: input should be greater than or equal to 1"),
     ({"epochs": "5"}, "epochs = '5': input should be a valid integer"),
@@ -150,14 +156,14 @@ plain = st.recursive(
 )
 
 
-@given(key=st.sampled_from([*Recipe.model_fields, *LOSSES, "typo"]), value=plain)
+@given(key=st.sampled_from([*Segmentation.model_fields, *LOSSES, "typo"]), value=plain)
 def test_whatever_a_file_holds_it_is_a_recipe_or_a_message_that_names_the_key(key, value):
     try:
         made = recipe(BASE, {key: value})
     except RecipeError as error:
         assert key in str(error)  # noqa: PT017, a recipe that is accepted is as good
     else:
-        assert key in Recipe.model_fields
+        assert key in Segmentation.model_fields
         assert recipe(made.model_dump(mode="json")) == made
 
 
@@ -179,16 +185,79 @@ def test_a_later_layer_wins_and_leaves_its_layers_alone():
     assert json.dumps([base, change]) == before
 
 
-@pytest.mark.parametrize("name", PROFILES)
-def test_a_recipe_knows_its_profile_until_one_number_of_the_budget_differs(name):
-    made = recipe(BASE, profile(name))
+TASKS = {
+    "segmentation": {},
+    "detection": {"task": "detection"},
+    "pretraining": {"task": "pretraining", "objective": {"name": "presence"}},
+}
+
+
+@pytest.mark.parametrize("task", PROFILES)
+@pytest.mark.parametrize("name", BUDGETS)
+def test_a_recipe_knows_its_profile_until_one_number_of_the_budget_differs(name, task):
+    made = recipe(BASE, TASKS[task], profile(name, task))
     assert profile_of(made) == name
-    assert profile_of(recipe(BASE, profile(name), {"batch": made.batch + 1})) is None
+    other = recipe(BASE, TASKS[task], profile(name, task), {"batch": made.batch + 1})
+    assert profile_of(other) is None
+
+
+# --- a detector and what its encoder starts from -------------------------------------------
+
+BOXES = {"dataset": "landslide4sense-boxes", "task": "detection"}
+
+
+def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_teacher():
+    start = {"name": "distillation", "teacher": "swin_base", "on": "bijie"}
+    made = recipe(BOXES, profile("cpu", "detection"), {"encoder": "swin_tiny", "start": start})
+    student = made.grows_from
+    teacher = student.grows_from
+    assert (student.encoder, teacher.encoder) == ("swin_tiny", "swin_base")
+    assert (student.dataset, student.epochs) == ("bijie", made.pretraining_epochs)
+    assert (teacher.objective.name, teacher.objective.start.name) == ("presence", "imagenet")
+    assert teacher.grows_from is None
+    assert {"objective/distillation", "objective/presence"} <= made.components.keys()
+
+
+def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
+    split = {"method": "published"}
+    own = recipe(BOXES, {"encoder": "vit_tiny", "split": split, "start": {"name": "mae"}})
+    assert own.grows_from.split == own.split
+    other = recipe(BOXES, {"split": split, "start": {"name": "presence", "on": "bijie"}})
+    assert other.grows_from.split == parts.Split()
+
+
+@pytest.mark.parametrize(
+    "start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}]
+)
+def test_weights_of_others_are_no_run_of_the_study(start):
+    assert recipe(BOXES, {"start": start}).grows_from is None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"start": {"name": "mae"}}, "masked autoencoding takes patches, and resnet18 has none"),
+        ({"start": {"name": "file", "weights": "../a.pth"}}, "'../a.pth' is no file name"),
+        ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
+        ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
+        (
+            {"encoder": "vit_tiny", "start": {"name": "mae", "on": "synthetic"}},
+            "an encoder that learns 14 bands on synthetic cannot go on with 3 of landslide4sense-b",
+        ),
+        ({"start": {"name": "moco"}}, "start.name = 'moco': unknown; allowed: distillation, file"),
+        ({"task": "segmentation"}, "has boxes around its landslides and no masks"),
+        ({"head": "mono"}, "head = 'mono': unknown key; allowed: augmentation, bands, batch"),
+    ],
+)
+def test_what_a_detector_cannot_be_is_refused(change, told):
+    with pytest.raises(RecipeError) as error:
+        recipe(BOXES, change)
+    assert told in str(error.value)
 
 
 def test_a_profile_that_one_took_can_be_edited_without_harm():
     profile("quick")["epochs"] = 1000
-    assert profile("quick") == PROFILES["quick"]
+    assert profile("quick") == PROFILES["segmentation"]["quick"]
 
 
 # --- the hash ----------------------------------------------------------------------------
@@ -196,22 +265,22 @@ def test_a_profile_that_one_took_can_be_edited_without_harm():
 #: The default that each field had when it came into the study. A published record's hash
 #: leaves out a field that is at its origin, so nothing here may ever change.
 ORIGINS: dict[str, Any] = {
-    "Recipe.task": "segmentation",
-    "Recipe.bands": [],
-    "Recipe.split": {},
-    "Recipe.subset": None,
-    "Recipe.image_size": 128,
-    "Recipe.model": "unet",
-    "Recipe.head": "mono",
-    "Recipe.width": 64,
-    "Recipe.loss": [{"name": "ce"}],
-    "Recipe.optimizer": {},
-    "Recipe.augmentation": ["rotation", "cutmix"],
-    "Recipe.epochs": 50,
-    "Recipe.batch": 32,
-    "Recipe.precision": "bf16-mixed",
-    "Recipe.pretrained": False,
-    "Recipe.post_processing": [],
+    "Segmentation.task": "segmentation",
+    "Segmentation.bands": [],
+    "Segmentation.split": {},
+    "Segmentation.subset": None,
+    "Segmentation.image_size": 128,
+    "Segmentation.model": "unet",
+    "Segmentation.head": "mono",
+    "Segmentation.width": 64,
+    "Segmentation.loss": [{"name": "ce"}],
+    "Segmentation.optimizer": {},
+    "Segmentation.augmentation": ["rotation", "cutmix"],
+    "Segmentation.epochs": 50,
+    "Segmentation.batch": 32,
+    "Segmentation.precision": "bf16-mixed",
+    "Segmentation.pretrained": False,
+    "Segmentation.post_processing": [],
     "Split.method": "blocked",
     "Split.folds": 5,
     "Split.fold": 0,
@@ -241,6 +310,42 @@ ORIGINS: dict[str, Any] = {
     "Center.weight": 5.0,
     "Opening.kernel": 3,
     "Closing.kernel": 3,
+    "Detection.bands": [],
+    "Detection.split": {},
+    "Detection.subset": None,
+    "Detection.image_size": 128,
+    "Detection.optimizer": {},
+    "Detection.epochs": 50,
+    "Detection.batch": 32,
+    "Detection.precision": "bf16-mixed",
+    "Detection.encoder": "resnet18",
+    "Detection.tiny": False,
+    "Detection.width": 256,
+    "Detection.start": None,
+    "Detection.pretraining_epochs": 200,
+    "Detection.augmentation": ["rotation"],
+    "Distillation.on": "",
+    "Distillation.teacher": "vit_large",
+    "Distillation.teacher_start": "imagenet",
+    "Distillation.start": None,
+    "Distillation.temperature": 2.0,
+    "Distillation.alpha": 0.5,
+    "Masked.on": "",
+    "Masked.masked": 0.75,
+    "Masked.start": None,
+    "Presence.on": "",
+    "Presence.start": None,
+    "Pretraining.bands": [],
+    "Pretraining.split": {},
+    "Pretraining.subset": None,
+    "Pretraining.image_size": 128,
+    "Pretraining.optimizer": {"name": "adamw", "lr": 0.001, "weight_decay": 0.05},
+    "Pretraining.epochs": 50,
+    "Pretraining.batch": 32,
+    "Pretraining.precision": "bf16-mixed",
+    "Pretraining.encoder": "resnet18",
+    "Pretraining.tiny": False,
+    "Pretraining.augmentation": ["rotation"],
 }
 
 
@@ -277,7 +382,7 @@ def complaints(top: type[Part], origins: dict[str, Any]) -> list[str]:
 
 
 def test_no_field_has_lost_the_default_it_came_with():
-    told = complaints(Recipe, ORIGINS)
+    told = complaints(AnyRecipe, ORIGINS)
     assert not told, "\n".join(told)
 
 
@@ -322,12 +427,12 @@ def test_every_published_record_has_the_hash_of_its_recipe_and_is_found_by_it():
             assert record["seed"] in [found.seed for found in store.find(made)], path.name
 
 
-def read_as(model: type[Recipe], **fields: Any) -> Recipe:
+def read_as(model: type[Segmentation], **fields: Any) -> Segmentation:
     return model.model_validate_json(json.dumps({**BASE, **fields}))
 
 
 def test_a_new_field_with_a_default_leaves_every_hash():
-    class Longer(Recipe):
+    class Longer(Segmentation):
         dropout: float = knob(0.0, ge=0, lt=1)
 
     assert read_as(Longer, epochs=3).hash == recipe(BASE, {"epochs": 3}).hash
@@ -335,9 +440,9 @@ def test_a_new_field_with_a_default_leaves_every_hash():
 
 
 def test_a_changed_default_is_a_new_recipe_and_the_old_value_keeps_the_old_hash():
-    first = Recipe.model_fields["epochs"].default
+    first = Segmentation.model_fields["epochs"].default
 
-    class Later(Recipe):
+    class Later(Segmentation):
         epochs: int = knob(first + 30, origin=first)
 
     assert read_as(Later).hash != recipe(BASE).hash
@@ -346,7 +451,7 @@ def test_a_changed_default_is_a_new_recipe_and_the_old_value_keeps_the_old_hash(
 
 
 def test_a_default_that_was_none_can_change_too():
-    class Later(Recipe):
+    class Later(Segmentation):
         subset: int | None = knob(400, origin=None)
 
     assert read_as(Later).hash == recipe(BASE, {"subset": 400}).hash
@@ -359,7 +464,7 @@ def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
     class LaterSplit(parts.Split):
         folds: int = knob(2 * first, origin=first)
 
-    class Later(Recipe):
+    class Later(Segmentation):
         split: LaterSplit = knob(LaterSplit())
 
     assert read_as(Later).hash == recipe(BASE, {"split": {"folds": 2 * first}}).hash
@@ -370,7 +475,7 @@ def test_a_changed_default_inside_the_default_loss_is_a_new_recipe_too():
     class LaterEntropy(parts.CrossEntropy):
         factor: float = knob(2.0, origin=1.0)
 
-    class Later(Recipe):
+    class Later(Segmentation):
         loss: tuple[LaterEntropy, ...] = knob((LaterEntropy(name="ce"),))
 
     assert read_as(Later).hash == recipe(BASE, {"loss": [{"name": "ce", "factor": 2.0}]}).hash
@@ -384,7 +489,7 @@ def some(model: type[Part], **strategies: st.SearchStrategy) -> st.SearchStrateg
 
 share = st.floats(0.05, 0.5)
 changes = some(
-    Recipe,
+    Segmentation,
     bands=st.lists(st.sampled_from("RGB"), unique=True),
     subset=st.none() | st.integers(20, 30),
     width=st.sampled_from([16, 64]),
@@ -475,14 +580,20 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
 
-    some_of_all = [{"dataset": name} for name in DATASETS]
+    some_of_all = [{"dataset": name, "task": "detection"} for name in DATASETS]
+    some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
+    some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": name}}
+                    for name in ("imagenet", "presence", "distillation", "mae")]  # fmt: skip
+    some_of_all += [{}]
     some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
     some_of_all += [{"dataset": "synthetic", "bands": [*ENGINEERED]}]
     some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
     some_of_all += [
         {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
     ]
-    some_of_all += [{field: name} for field in ("model", "head") for name in choices(Recipe, field)]
+    some_of_all += [
+        {field: name} for field in ("model", "head") for name in choices(Segmentation, field)
+    ]
     some_of_all += [{"optimizer": {"name": name}} for name in choices(parts.Optimizer, "name")]
     some_of_all += [{"post_processing": [{"name": name}]}
                     for name in ("opening", "closing", "multi_angles")]  # fmt: skip

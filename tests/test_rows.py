@@ -5,9 +5,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from landslide_lib import reports, study
 from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
+from landslide_lib.models.encoders import ENCODERS, encoder
 from landslide_lib.records import Store
 
 ROWS = {}
@@ -16,6 +19,17 @@ for report in reports.reports().values():
         for row in table.runnable("landslide4sense"):
             made = reports.resolve(table, row, dataset="landslide4sense", profile_name="smoke")
             ROWS.setdefault(made.hash, pytest.param(made, id=f"{table.name}/{row.id}"))
+
+
+def weights(folder: Path) -> None:
+    """Write what a hub would give of the tiny encoders, and a file of others."""
+    folder.mkdir()
+    for name in ENCODERS:
+        seen = encoder(name, 14, 64, tiny=True)
+        source = seen.pretrained_cfg["hf_hub_id"].split("/")[-1]
+        save_file(seen.state_dict(), folder / f"{source}.safetensors")
+        if name == "vit_large":
+            torch.save({"model": seen.state_dict()}, folder / "satmae-vit-large.pth")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +50,7 @@ def patches(tmp_path_factory) -> Path:
             name = "image" if kind == "img" else "mask"
             with h5py.File(home / kind / f"{name}_{number}.h5", "w") as file:
                 file[key] = array
+    weights(root / "weights")
     return root
 
 
@@ -46,15 +61,25 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
     assert store.find(made, 0)[0].name == record.name
     assert record.parameters > 0
     assert np.isfinite([line.train_loss for line in record.history]).all()
-    assert np.sum(record.test_counts) == record.images["test"] * made.image_size**2
+    if made.task == "segmentation":
+        assert np.sum(record.test_counts) == record.images["test"] * made.image_size**2
+    else:
+        assert len(record.detections.truth) == record.images["test"]
+        assert (record.start is None) == (made.start is None)
     assert record.revisions == made.components
 
 
 @pytest.mark.parametrize(
-    "name", ["baseline", "losses", "losses-combined", "bands", "heads", "backbones",
-             "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only"],
+    "name",
+    [
+        *(f"raunet/{name}" for name in (
+            "baseline", "losses", "losses-combined", "bands", "heads", "backbones",
+            "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only",
+        )),
+        "detection/backbones", "detection/pretraining",
+    ],
 )  # fmt: skip
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):
-    table = reports.table(f"raunet/{name}")
+    table = reports.table(name)
     runnable = {row.id for row in table.runnable("landslide4sense")}
     assert {row.id for row in table.rows if row.kind == "run" and not row.ours} <= runnable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from landslide_lib.datasets.base import (
     BadFileError,
+    BoxDataset,
     Dataset,
     DatasetNotFoundError,
     DownloadError,
@@ -15,6 +16,7 @@ from landslide_lib.datasets.landslide4sense_boxes import Landslide4SenseBoxes
 from landslide_lib.datasets.pack import Packed, Verdict, load, verify
 from landslide_lib.datasets.synthetic import Synthetic
 from landslide_lib.datasets.uav import UAV
+from landslide_lib.datasets.voc import VOC
 from landslide_lib.paths import cache_root, data_root
 
 DATASETS: dict[str, Dataset] = {
@@ -23,11 +25,12 @@ DATASETS: dict[str, Dataset] = {
     "landslide4sense": Landslide4Sense(),
     "landslide4sense-boxes": Landslide4SenseBoxes(),
     "uav": UAV(),
+    "voc": VOC(),
 }
 
 __all__ = [
-    "DATASETS", "BadFileError", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed",
-    "Sample", "Verdict", "cache_root", "data_root", "get", "load", "verify",
+    "DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError",
+    "Packed", "Sample", "Verdict", "cache_root", "data_root", "get", "load", "verify",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -41,6 +41,8 @@ class Sample:
         region: Where the scene lies, if that is known.
         problem: What is wrong with its files, where their names alone tell; it is refused
             when it is read, like a file that is wrong inside.
+        boxes: The file of its boxes, in a dataset that has boxes in place of masks.
+        files: Those that are named above.
     """
 
     id: str
@@ -50,15 +52,16 @@ class Sample:
     part: str = "train"
     region: str = ""
     problem: str = ""
+    boxes: Path | None = None
     files: tuple[Path, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        files = tuple(path for path in (self.image, self.mask) if path is not None)
+        files = tuple(p for p in (self.image, self.mask, self.boxes) if p is not None)
         object.__setattr__(self, "files", files)
 
 
 class Dataset(Protocol):
-    """The protocol of a segmentation dataset.
+    """The protocol of a dataset of images and masks.
 
     Attributes:
         name: Its key in `DATASETS`, and the name of its folder under the data root.
@@ -101,6 +104,27 @@ class Dataset(Protocol):
 
         Raises:
             DownloadError: It could not be fetched whole; nothing of it is left in its folder.
+        """
+        ...
+
+
+@runtime_checkable
+class BoxDataset(Dataset, Protocol):
+    """The protocol of a dataset whose truth is boxes: one of `bands.BOXES`.
+
+    Its masks are empty. `read` reads the boxes of an image too, and refuses it for them: an image
+    that was packed has boxes that can be read. `fingerprint` covers them.
+    """
+
+    def boxes(self, sample: Sample) -> NDArray[np.float64]:
+        """Read the boxes of one image.
+
+        Returns:
+            (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of the picture's width and
+            height, so that they are those of the image at any size.
+
+        Raises:
+            BadFileError: The picture or its boxes cannot be used.
         """
         ...
 

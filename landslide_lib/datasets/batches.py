@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ class Batches:
         """Decide the order and the augmentation of the next pass."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Any]:
         order = np.arange(len(self.indices))
         generator = torch.Generator()
         if self.seed is not None:
@@ -134,10 +135,13 @@ class Batches:
             generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099 + self.rank)
             order = order[self.rank :: self.world]
         for step in range(len(self)):
-            images, masks = self._gather(order[step * self.batch : (step + 1) * self.batch])
-            if self.augment is not None:
-                images, masks = self.augment(images, masks, generator)
-            yield images.contiguous(memory_format=torch.channels_last), masks
+            yield self._batch(order[step * self.batch : (step + 1) * self.batch], generator)
+
+    def _batch(self, places: Indices, generator: torch.Generator) -> Any:
+        images, masks = self._gather(places)
+        if self.augment is not None:
+            images, masks = self.augment(images, masks, generator)
+        return images.contiguous(memory_format=torch.channels_last), masks
 
     def _gather(self, places: Indices) -> tuple[Tensor, Tensor]:
         if self.resident is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,23 +18,23 @@ from landslide_lib.datasets.base import (
     mark_twins,
     read_picture,
 )
-from landslide_lib.datasets.bijie import pictures, unit
+from landslide_lib.datasets.bijie import unit
 from landslide_lib.datasets.files import hash_files
 from landslide_lib.datasets.landslide4sense import BLOCK
+from landslide_lib.datasets.voc import annotated, read_objects, shown
 
 PARTS = ("train", "valid", "test")
 SIZE = 224
 CLASS = "landslides"
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Landslide4SenseBoxes:
     """1,440 / 309 / 308 tiles, 224x224 RGB, enlarged from 128x128, with Pascal-VOC boxes.
 
     Reads `landslide4sense-boxes/{train,valid,test}/N.jpg` with `N.xml` beside each (see
-    `read_boxes`). There are no masks, so no part of it is trained on as a segmentation. The
-    numbers are those of the Landslide4Sense training patches and run through all three parts;
-    a block of consecutive ones is a group.
+    `read_boxes`). Its truth is boxes, and its masks are empty. The numbers are those of the
+    Landslide4Sense training patches and run through all three parts; a block of consecutive ones
+    is a group. A tile without a box has no landslide; one without its XML is refused.
 
     Source of the imagery: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
     """
@@ -47,18 +46,22 @@ class Landslide4SenseBoxes:
     remedy = "put train/, valid/ and test/ into landslide4sense-boxes/ below LANDSLIDE_DATA"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles in the order of their numbers, whatever their part."""
+        """List the tiles in the order of their numbers, whatever their part.
+
+        An XML without its tile is listed with the tile that ought to be there.
+        """
         home = root / self.name
         found = []
         for part in PARTS:
-            for path in pictures(home / part):
+            for path, boxes in annotated(home / part):
                 known = path.stem.isascii() and path.stem.isdigit()
                 number = int(path.stem) if known else 0
                 found.append((number, Sample(
                     id=str(number) if known else path.stem,
                     group=str((number - 1) // BLOCK),
                     image=path,
-                    part=f"{part}, no masks",
+                    part=part,
+                    boxes=boxes,
                     problem="" if known else "is not called N.jpg",
                 )))  # fmt: skip
         if not found:
@@ -75,10 +78,16 @@ class Landslide4SenseBoxes:
         if image.shape[:2] != (SIZE, SIZE):
             problem = f"is {image.shape[0]}x{image.shape[1]}, not {SIZE}x{SIZE}"
             raise BadFileError(sample.image, problem, REDO)
+        self.boxes(sample)
         return unit(image), np.zeros((SIZE, SIZE), np.uint8)
 
+    def boxes(self, sample: Sample) -> NDArray[np.float64]:
+        """Read the boxes of a tile, see `read_boxes`, as shares of its sides."""
+        assert sample.boxes is not None
+        return read_boxes(sample.boxes).astype(np.float64) / SIZE
+
     def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of the pictures; the boxes are no part of the packed arrays."""
+        """Hash names and bytes of all tiles and XML."""
         return hash_files(samples)
 
     def download(self, root: Path) -> Path:
@@ -110,31 +119,14 @@ def read_boxes(path: Path, size: int = SIZE) -> NDArray[np.float32]:
         (n, 4) float32, n at least 0: xmin, ymin, xmax, ymax, in 0..size.
 
     Raises:
-        BadFileError: Missing, no such XML, another class, or a box that is empty or not
-            inside the picture.
+        BadFileError: See `voc.read_objects`; or an object of another name, or a box that is not
+            wholly inside the picture: these files have none, so one that has is another's.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise BadFileError(path, f"cannot be read ({error.strerror})", REDO) from None
-    except ElementTree.ParseError as error:
-        raise BadFileError(path, f"is truncated or no XML ({error})", REDO) from None
-    if root.tag != "annotation":
-        raise BadFileError(path, f"holds <{root.tag}>, not <annotation>", REDO)
-    boxes = []
-    for thing in root.iter("object"):
-        name = thing.findtext("name", "").strip()
+    names, boxes = read_objects(path)
+    for name in names:
         if name != CLASS:
             raise BadFileError(path, f"holds an object {name!r}, not {CLASS!r}", REDO)
-        corners = [thing.findtext(f"bndbox/{corner}", "") for corner in CORNERS]
-        try:
-            box = [float(corner) for corner in corners]
-        except ValueError:
-            problem = f"holds a box without numbers: {', '.join(map(repr, corners))}"
-            raise BadFileError(path, problem, REDO) from None
-        if not (0 <= box[0] < box[2] <= size and 0 <= box[1] < box[3] <= size):
-            shown = ", ".join(f"{corner:g}" for corner in box)
-            problem = f"holds the box {shown}, which is empty or not inside {size}x{size} pixels"
-            raise BadFileError(path, problem, REDO)
-        boxes.append(box)
-    return np.array(boxes, np.float32).reshape(-1, 4)
+    for box in boxes[((boxes < 0) | (boxes > size)).any(axis=1)]:
+        problem = f"holds the box {shown(box)}, which is not inside {size}x{size} pixels"
+        raise BadFileError(path, problem, REDO)
+    return boxes.astype(np.float32)

@@ -8,21 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedGroupKFold
 
+from landslide_lib.bands import BOXES
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.parts import Split
 
 Indices = NDArray[np.int64]
+
+PARTS = ("train", "valid", "test")
 
 
 def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
     """Split a packed dataset.
 
     Args:
-        packed: The dataset; only the publisher's `train` part is split, because the others
-            belong to another domain (Landslide4Sense) or have no masks.
+        packed: The dataset. Of one with masks only the publisher's `train` part is split, because
+            the others belong to another domain (Landslide4Sense) or have no masks; of one with
+            boxes (`bands.BOXES`) all parts are, of which each image has its truth.
         how: Method, fold and seed. `blocked` and `random` balance images with and without
-            a landslide over the folds.
-        subset: Images drawn before the split; None for all.
+            a landslide over the folds, where there are masks that tell. `published` takes the
+            publisher's parts and knows no folds.
+        subset: Images drawn before the split; None for all. Under `published` they are drawn from
+            each part, in proportion to its size and at least one.
 
     Returns:
         Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene
@@ -30,11 +36,42 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
         accordingly.
 
     Raises:
-        ValueError: Fewer images, or scenes, than the split needs.
+        ValueError: Fewer images, or scenes, than the split needs, or no published part where
+            one is asked for.
     """
+    if how.method == "published":
+        return _published(packed, how, subset)
     names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
     found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
     return {part: indices.copy() for part, indices in found.items()}
+
+
+def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indices]:
+    names = np.array(packed.parts)
+    found = {part: np.flatnonzero(names == part) for part in PARTS}
+    missing = [part for part, indices in found.items() if not len(indices)]
+    if missing:
+        raise ValueError(
+            f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part "
+            f"with truth, only: {', '.join(sorted(set(packed.parts)))}; choose another method"
+        )
+    total = sum(map(len, found.values()))
+    if subset is None or subset >= total:
+        return found
+    if subset < len(PARTS):
+        raise ValueError(
+            f"subset = {subset}: split.method = 'published' needs an image of each of "
+            f"{', '.join(PARTS)}; take at least {len(PARTS)}"
+        )
+    # One of each part, and of the rest what is due: the bounds of the parts are rounded, not
+    # their sizes, so that there are `subset` images in all.
+    bounds = np.cumsum([0, *(len(indices) - 1 for indices in found.values())])
+    counts = 1 + np.diff(np.rint(bounds * ((subset - len(PARTS)) / bounds[-1])).astype(int))
+    draw = np.random.default_rng(how.seed)
+    return {
+        part: np.sort(draw.choice(indices, count, replace=False))
+        for (part, indices), count in zip(found.items(), counts, strict=True)
+    }
 
 
 @lru_cache(maxsize=64)  # balancing thousands of scenes takes seconds, and rows share their split
@@ -46,7 +83,7 @@ def _split(
     how: Split,
     subset: int | None,
 ) -> dict[str, Indices]:
-    pool = np.flatnonzero(np.array(parts) == "train")
+    pool = np.flatnonzero(np.isin(parts, PARTS if name in BOXES else PARTS[:1]))
     if not len(pool):
         there = ", ".join(sorted(set(parts)))
         raise ValueError(

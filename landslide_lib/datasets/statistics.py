@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib import datasets
+from landslide_lib.bands import BOXES
 from landslide_lib.datasets import neighbours
-from landslide_lib.datasets.base import Sample, read_picture
-from landslide_lib.datasets.landslide4sense_boxes import SIZE, read_boxes
+from landslide_lib.datasets.base import BoxDataset, Dataset, Sample, read_picture
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.split import split
 from landslide_lib.parts import Split
@@ -45,7 +45,9 @@ def measure(
     packed = datasets.load(dataset, image_size, root=root, skip_bad=skip_bad)
     used = set(packed.ids)
     samples = dataset.samples(root or datasets.data_root())
-    return describe(packed) | of_files(s for s in samples if s.id in used and not s.problem)
+    return describe(packed) | of_files(
+        dataset, [s for s in samples if s.id in used and not s.problem]
+    )
 
 
 def describe(packed: Packed) -> dict[str, Any]:
@@ -103,16 +105,17 @@ def describe(packed: Packed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_files(samples: Iterable[Sample]) -> dict[str, Any]:
+def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
     """Return what packing does not keep.
 
     Args:
-        samples: Of a dataset, usable.
+        dataset: Whose they are.
+        samples: Usable ones.
 
     Returns:
         `sizes`: smallest, median and largest `short` and `long` side of the JPEG and PNG images
         in pixels, and of `aspect`, the long side over the short; None where there are none.
-        `boxes`: see `_boxes`; None where no XML with boxes lies beside the images.
+        `boxes`: see `_boxes`; None where the dataset has none.
 
     Raises:
         BadFileError: One cannot be read.
@@ -124,8 +127,7 @@ def of_files(samples: Iterable[Sample]) -> dict[str, Any]:
         short, long = np.array(shapes).T
         named = {"short": short, "long": long, "aspect": long / short}
         sizes = {name: _quantiles(values, (0, 0.5, 1)) for name, values in named.items()}
-    xml = [path.with_suffix(".xml") for path in paths]
-    return {"sizes": sizes, "boxes": _boxes([p for p in xml if p.is_file()])}
+    return {"sizes": sizes, "boxes": _boxes(dataset, samples, shapes)}
 
 
 def examples(
@@ -154,9 +156,10 @@ def examples(
     found = []
     for sample in (samples[place] for place in places):
         image, mask = dataset.read(sample)
-        xml = sample.image.with_suffix(".xml") if sample.image else None
-        if xml is not None and xml.is_file():
-            for left, top, right, bottom in read_boxes(xml).astype(int):
+        if isinstance(dataset, BoxDataset):
+            height, width = mask.shape
+            corners = np.rint(dataset.boxes(sample) * [width, height, width, height])
+            for left, top, right, bottom in corners.astype(int):
                 mask[top:bottom, left:right] = 1
         found.append((float(mask.mean()), sample.id, image.transpose(2, 0, 1), mask))
     found = [one for one in sorted(found, key=lambda one: one[:2]) if one[0] > 0] or found
@@ -216,7 +219,8 @@ def floor(landslide: float) -> float:
 
 
 def _truth(packed: Packed) -> NDArray[np.bool_]:
-    return np.array([not part.endswith("no masks") for part in packed.parts])
+    masks = packed.name not in BOXES
+    return np.array([masks and not part.endswith("no masks") for part in packed.parts])
 
 
 def _parts(packed: Packed) -> tuple[str | None, dict[str, NDArray[np.int64]]]:
@@ -262,33 +266,42 @@ def _areas(masks: NDArray[np.uint8], shares: NDArray[np.float64]) -> dict[str, A
     }
 
 
-def _boxes(paths: Sequence[Path]) -> dict[str, Any] | None:
-    """Describe Pascal-VOC boxes.
+def _boxes(
+    dataset: Dataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]
+) -> dict[str, Any] | None:
+    """Describe the boxes of a dataset, if it has any.
+
+    Args:
+        dataset: Whose they are.
+        samples: Its usable ones.
+        shapes: The two sides of the picture of each.
 
     Returns:
         `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty`
         (tiles without one), `side` (smallest, 25 %, median, 75 % and largest square root of
-        the area, in pixels of a picture of `size`), `edges` and `counts` (of the area as a
-        share of the tile); None without files.
+        the area, in pixels of a picture of `size`, the median length of a side), `edges` and
+        `counts` (of the area as a share of the tile); None without boxes.
     """
-    if not paths:
+    if not isinstance(dataset, BoxDataset):
         return None
-    of_tile = [read_boxes(path) for path in paths]
+    of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])
     boxes = np.concatenate(of_tile)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    pixels = np.repeat([height * width for height, width in shapes], numbers)
     parts: dict[str, int] = {}
-    for path, number in zip(paths, numbers.tolist(), strict=True):
-        parts[path.parent.name] = parts.get(path.parent.name, 0) + number
+    for sample, number in zip(samples, numbers.tolist(), strict=True):
+        parts[sample.part] = parts.get(sample.part, 0) + number
+    side = _quantiles(np.sqrt(area * pixels), (0, 0.25, 0.5, 0.75, 1)) if len(area) else None
     return {
         "parts": parts,
         "per_tile": [int(numbers.min()), float(np.median(numbers)), _short(numbers.mean()),
                      int(numbers.max())],
         "empty": int((numbers == 0).sum()),
-        "size": SIZE,
-        "side": _quantiles(np.sqrt(area), (0, 0.25, 0.5, 0.75, 1)) if len(area) else None,
+        "size": int(np.median(shapes)),
+        "side": side,
         "edges": EDGES,
-        "counts": _histogram(area / SIZE**2),
+        "counts": _histogram(area),
     }  # fmt: skip
 
 

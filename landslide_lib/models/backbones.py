@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
-from huggingface_hub import constants as hub
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-class WeightsNotFoundError(FileNotFoundError):
-    """An encoder's published weights are not there; the message says where from and what to do."""
+from landslide_lib.models.weights import WeightsNotFoundError as WeightsNotFoundError
+from landslide_lib.models.weights import unavailable
 
 
 class Padded(nn.Module):
@@ -204,8 +202,5 @@ def _build(network: type[nn.Module], encoder: str, pretrained: bool, **settings:
     try:
         return Padded(network(encoder, encoder_weights=weights, **settings))
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        raise WeightsNotFoundError(
-            f"ImageNet's weights of {source} could not be had from {hub.ENDPOINT}/{source}, nor "
-            f"from the cache {hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a "
-            "network, run with pretrained: false, or set HF_HOME to a folder whose hub/ holds them"
-        ) from error
+        remedy = "run with pretrained: false, or set HF_HOME to a folder whose hub/ holds them"
+        raise unavailable(source, error, remedy) from error

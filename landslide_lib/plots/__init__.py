@@ -140,22 +140,35 @@ def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pic
     )  # fmt: skip
 
 
-def learning_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Picture:
-    """Draw training loss and validation F1 over the epochs, a line a seed."""
+def learning_curves(
+    named: Mapping[str, Sequence[Record]],
+    *,
+    name: str,
+    score: str = "valid_f1",
+    label: str = "landslide F1",
+) -> Picture:
+    """Draw training loss and a validation score over the epochs, a line a seed.
+
+    Args:
+        named: Records by label.
+        name: Of the figure.
+        score: Of an epoch, in 0..1.
+        label: Its name.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     lines = []
-    for place, (label, records) in enumerate(named.items()):
+    for place, (row, records) in enumerate(named.items()):
         for number, record in enumerate(records):
             epochs = np.arange(1, len(record.history) + 1)
             how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8,
-                   "label": label if number == 0 else None}  # fmt: skip
+                   "label": row if number == 0 else None}  # fmt: skip
             left.plot(epochs, [line.train_loss for line in record.history], **how)
-            right.plot(epochs, [line.valid_f1 or 0 for line in record.history], **how)
-            lines += [{"row": label, "seed": record.seed, "epoch": epoch,
-                       "train_loss": line.train_loss, "valid_f1": line.valid_f1}
+            right.plot(epochs, [getattr(line, score) or 0 for line in record.history], **how)
+            lines += [{"row": row, "seed": record.seed, "epoch": epoch,
+                       "train_loss": line.train_loss, score: getattr(line, score)}
                       for epoch, line in zip(epochs, record.history, strict=True)]  # fmt: skip
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    right.set(xlabel="epoch", ylabel="landslide F1, validation", ylim=(0, 1))
+    right.set(xlabel="epoch", ylabel=f"{label}, validation", ylim=(0, 1))
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
     if len(named) > 1:
@@ -163,8 +176,8 @@ def learning_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pict
     figure.tight_layout()
     return Picture(
         figure, name=name, data=pd.DataFrame(lines),
-        alt="Left the training loss, right the landslide F1 of the validation images, over the "
-        "epochs, a line a seed.",
+        alt=f"Left the training loss, right the {label} of the validation images, over the epochs, "
+        "a line a seed.",
     )  # fmt: skip
 
 

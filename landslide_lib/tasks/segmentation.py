@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
-import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib import augment, postprocessing
+from landslide_lib import augment, postprocessing, scores
+from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches, band_means
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.split import split
@@ -23,16 +21,13 @@ from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS, Outputs, mask_of
-from landslide_lib.parts import Optimizer
-from landslide_lib.recipe import Recipe, essence
+from landslide_lib.records import Outcome
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
-from landslide_lib.tasks.optimizers import OPTIMIZERS
-
-REMEDY = "Move the file away; the network is trained again"
+from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
 
-def loss_of(recipe: Recipe) -> nn.Module:
+def loss_of(recipe: recipes.Segmentation) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
     terms = []
     for term in recipe.loss:
@@ -41,7 +36,7 @@ def loss_of(recipe: Recipe) -> nn.Module:
     return combine(terms)
 
 
-def model_of(recipe: Recipe, bands: int) -> nn.Module:
+def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
     """Build the network that a recipe names, with its head, for a number of bands.
 
     Raises:
@@ -88,41 +83,21 @@ def _resized(masks: Tensor, size: int) -> Tensor:
     return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
 
 
-def learning_rate(step: int, steps: int, how: Optimizer) -> float:
-    """Return the factor on the peak learning rate at a step: warm-up, then cosine decay.
+class Segmentation(Learner):
+    """A segmentation network, its loss and its batches; see `Learner`."""
 
-    >>> [round(learning_rate(s, 10, Optimizer(warmup=0.2)), 2) for s in (0, 1, 2, 6, 9)]
-    [0.5, 1.0, 1.0, 0.5, 0.04]
-    """
-    if how.schedule == "constant":
-        return 1.0
-    warm = round(how.warmup * steps)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    recipe: recipes.Segmentation
 
-
-class Segmentation(lightning.LightningModule):  # type: ignore[misc]
-    """A network, its loss, its optimizer and its batches.
-
-    Args:
-        recipe: What to train.
-        packed: On what.
-        seed: Of the initialisation, of the order and of the augmentation.
-        on: The device.
-    """
-
-    def __init__(self, recipe: Recipe, packed: Packed, seed: int, on: torch.device) -> None:
-        super().__init__()
-        self.recipe, self.packed, self.seed, self.on = recipe, packed, seed, on
+    def __init__(
+        self, recipe: recipes.Segmentation, packed: Packed, seed: int, on: torch.device
+    ) -> None:
+        super().__init__(recipe, packed, seed, on)
         self.parts = split(packed, recipe.split, recipe.subset)
         self.means = band_means(packed, self.parts["train"], recipe.bands)
         lightning.seed_everything(seed, workers=False, verbose=False)
         network = model_of(recipe, len(self.means))
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss_of(recipe)
-        self.history: list[dict[str, Any]] = []
-        self._clock = 0.0
 
     def forward(self, images: Tensor) -> Outputs:
         """Return logits, (B, 1, S, S), or several by name."""
@@ -132,40 +107,13 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
     def batches(self, part: str) -> Batches:
         """Return the batches of a part; only `train` is shuffled and augmented."""
         training = part == "train"
-        trainer = self._trainer
         return Batches(
             self.packed, self.parts[part], self.recipe.batch, self.means,
             bands=self.recipe.bands, device=self.on,
             seed=self.seed if training else None,
             augment=augment.compose(self.recipe.augmentation) if training else None,
-            rank=trainer.global_rank if trainer and training else 0,
-            world=trainer.world_size if trainer and training else 1,
+            **(self.shares if training else {}),
         )  # fmt: skip
-
-    def train_dataloader(self) -> Batches:
-        """Lightning asks for it once."""
-        return self.batches("train")
-
-    def val_dataloader(self) -> Batches:
-        """Lightning asks for it once."""
-        return self.batches("valid")
-
-    def configure_optimizers(self) -> Any:
-        """Build optimizer and schedule."""
-        how = self.recipe.optimizer
-        made = OPTIMIZERS[how.name](self.parameters(), lr=how.lr, weight_decay=how.weight_decay)
-        steps = len(self.trainer.train_dataloader or self.train_dataloader()) * self.recipe.epochs
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            made, lambda step: learning_rate(step, steps, how)
-        )
-        return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_train_epoch_start(self) -> None:
-        """Set the order of the epoch; a resumed run goes on in the whole run's order."""
-        loader: Any = self.trainer.train_dataloader
-        loader.set_epoch(self.current_epoch)
-        self._clock = time.perf_counter()
-        self._losses: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Return the loss of a batch."""
@@ -176,8 +124,8 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
 
     def on_validation_epoch_start(self) -> None:
         """Start counting."""
+        super().on_validation_epoch_start()
         self._counter = Counter()
-        self._valid: list[Tensor] = []
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Count a batch."""
@@ -186,64 +134,57 @@ class Segmentation(lightning.LightningModule):  # type: ignore[misc]
         self._valid.append(objective(self.loss, outputs, masks))
         self._counter.update(mask_of(outputs).float().sigmoid(), masks)
 
-    def on_validation_epoch_end(self) -> None:
-        """Write a line of the history: the only place where an epoch waits for the device."""
+    def scored(self) -> dict[str, float | None]:
+        """Return the pooled F1 at 0.5."""
         tp, fp, fn, _ = self._counter.images().sum(0).tolist()
         f1 = float(class_scores(tp, fp, fn)["f1"])
-        train_loss = float(torch.stack(self._losses).mean())
-        if not math.isfinite(train_loss):
-            # Before the checkpoint of this epoch is written: the last one is still sound.
-            raise FloatingPointError(
-                f"recipe {self.recipe.hash}, seed {self.seed}: the training loss is {train_loss} "
-                f"in epoch {self.current_epoch}; lower optimizer.lr, or use precision 32-true"
-            )
-        self.history.append({
-            "train_loss": train_loss,
-            "valid_loss": float(torch.stack(self._valid).mean()),
-            "valid_f1": f1 if math.isfinite(f1) else None,
-            "seconds": time.perf_counter() - self._clock,
-        })  # fmt: skip
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history beside the weights, and what the checkpoint is of."""
-        checkpoint["history"] = self.history
-        checkpoint["recipe"] = essence(self.recipe)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history up."""
-        self.history = checkpoint["history"]
+        return {"valid_f1": f1 if math.isfinite(f1) else None}
 
 
-@dataclass
-class Run:
-    """A trained network with what is needed to evaluate it."""
-
-    module: Segmentation
-    resumed: bool
+class Segmented(Run[Segmentation]):
+    """A trained segmentation network."""
 
     def count(self, part: str, *thresholds: float) -> Counter:
         """Count the predictions on a part, at thresholds and by histogram."""
         return count(self.module, self.module.batches(part), *thresholds)
 
-    def keep(self, path: Path) -> None:
-        """Write the weights, with the recipe and the seed that made them."""
-        module = self.module
-        engine.write_weights(path, {
-            "recipe": essence(module.recipe),
-            "seed": module.seed,
-            "fingerprint": module.packed.fingerprint,
-            "weights": {k: v.detach().cpu().contiguous()
-                        for k, v in module.network.state_dict().items()},
-        })  # fmt: skip
+    def evaluated(self) -> dict[str, Any]:
+        """Return what a record says of the network's scores."""
+        valid = self.count("valid")
+        seen = valid.histogram().numpy()
+        tuned = scores.best_threshold(*seen)
+        test = self.count("test", 0.5, tuned)
+        return {
+            "test": _outcome(test.images(0), 0.5),
+            "test_tuned": _outcome(test.images(1), tuned),
+            "valid": _outcome(valid.images(), 0.5),
+            "valid_tuned": Outcome(
+                threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
+            ),
+            "test_counts": test.images(0).tolist(),
+            # 100 bins are enough for a curve, and keep a published record small.
+            "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
+        }
 
 
-def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.device) -> Run:
+def _outcome(counts: Any, threshold: float) -> Outcome:
+    return Outcome(threshold=threshold, metrics=scores.scores(counts))
+
+
+def train(
+    recipe: recipes.Segmentation,
+    packed: Packed,
+    seed: int,
+    work: Path,
+    on: torch.device,
+    *_: Any,
+) -> Segmented:
     """Train a recipe from its last checkpoint, or from the start.
 
     Args:
         recipe: What to train.
         packed: The dataset at the recipe's image size.
-        seed: See `Segmentation`.
+        seed: See `Learner`.
         work: The folder of this run's checkpoints.
         on: The device.
 
@@ -256,36 +197,12 @@ def train(recipe: Recipe, packed: Packed, seed: int, work: Path, on: torch.devic
     module = Segmentation(recipe, packed, seed, on)
     resumed = engine.fit(module, recipe, seed, work, on)
     module.to(on)
-    return Run(module, resumed)
+    return Segmented(module, resumed)
 
 
-def kept(path: Path, recipe: Recipe, seed: int, fingerprint: str) -> dict[str, Tensor]:
-    """Read the weights that `Run.keep` has written of a recipe, a seed and data.
-
-    Raises:
-        ValueError: They are those of another run, or damaged; the message names the file.
-    """
-    damaged = f"{path}: damaged ({{}}). {REMEDY}"
-    try:
-        found = engine.read_weights(path)
-    except FileNotFoundError:
-        raise
-    # torch's reader fails on damage in many ways, with an OSError or a KeyError too.
-    except (RuntimeError, OSError, EOFError, LookupError, pickle.UnpicklingError) as error:
-        raise ValueError(damaged.format(type(error).__name__)) from None
-    weights = found.get("weights") if isinstance(found, dict) else None
-    if not isinstance(weights, dict):
-        raise ValueError(damaged.format("it holds no weights"))
-    wanted = {"recipe": essence(recipe.trained), "seed": seed, "fingerprint": fingerprint}
-    wrong = [key for key, value in wanted.items() if found.get(key) != value]
-    if wrong:
-        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {REMEDY}")
-    if not all(value.isfinite().all() for value in weights.values()):
-        raise ValueError(damaged.format("not all weights are finite"))
-    return weights
-
-
-def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.device) -> Run:
+def restore(
+    recipe: recipes.Segmentation, packed: Packed, seed: int, weights: Path, on: torch.device
+) -> Segmented:
     """Return a trained network with the post-processing that a recipe names.
 
     Args:
@@ -298,7 +215,7 @@ def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.
     Raises:
         ValueError: They are those of another run, or damaged; the message names the file.
     """
-    found = kept(weights, recipe, seed, packed.fingerprint)
+    found = kept(weights, recipe.trained, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
     try:
@@ -307,7 +224,7 @@ def restore(recipe: Recipe, packed: Packed, seed: int, weights: Path, on: torch.
         problem = "its tensors are not those of the recipe's network"
         raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
     module.to(on)
-    return Run(module, resumed=False)
+    return Segmented(module, resumed=False)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Splits: disjoint, whole scenes on one side, the same every time."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,6 +122,72 @@ def test_random_puts_scenes_on_both_sides_which_blocked_is_there_to_prevent():
 def test_only_the_publishers_training_part_is_split():
     made = packed([0, 1] * 50, parts=["train"] * 60 + ["valid"] * 20 + ["test, no masks"] * 20)
     assert np.concatenate(list(split(made, Split()).values())).max() == 59
+
+
+def test_all_parts_of_a_dataset_with_boxes_are_split():
+    made = packed([0] * 100, parts=["train"] * 60 + ["valid"] * 20 + ["test"] * 20)
+    boxes = replace(made, name="voc")
+    for method in ("blocked", "random", "contiguous"):
+        parts = split(boxes, Split(method=method))
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(100))
+        assert {name: len(part) for name, part in parts.items()} == pytest.approx(
+            {"train": 72, "valid": 8, "test": 20}, abs=2
+        )
+
+
+def shipped(train, valid, test) -> Packed:
+    """A dataset with the publisher's parts, in the wrong order."""
+    parts = ["test"] * test + ["train"] * train + ["valid"] * valid + ["test, no masks"] * 3
+    return packed([0, 1] * (len(parts) // 2) + [0] * (len(parts) % 2), parts=parts)
+
+
+def test_published_takes_the_parts_with_truth_as_they_are():
+    made = shipped(14, 3, 4)
+    for fold in range(5):
+        parts = split(made, Split(method="published", fold=fold))
+        assert {name: part.tolist() for name, part in parts.items()} == {
+            "train": list(range(4, 18)), "valid": [18, 19, 20], "test": [0, 1, 2, 3],
+        }  # fmt: skip
+
+
+@given(*[st.integers(1, 60)] * 3, st.integers(3, 200), st.integers(0, 3))
+def test_a_subset_of_published_parts_is_in_proportion(train, valid, test, subset, seed):
+    made = shipped(train, valid, test)
+    total = train + valid + test
+    how = Split(method="published", seed=seed)
+    whole, parts = split(made, how), split(made, how, subset)
+    assert sum(map(len, parts.values())) == min(subset, total)
+    for name, part in parts.items():
+        assert len(part) >= 1
+        assert set(part.tolist()) <= set(whole[name].tolist())
+        assert (np.diff(part) > 0).all()
+        assert abs(len(part) - min(subset, total) * len(whole[name]) / total) < 2
+        np.testing.assert_array_equal(part, split(made, how, subset)[name])
+
+
+def test_another_seed_draws_another_subset_of_published_parts():
+    made = shipped(50, 20, 20)
+    first, other = (split(made, Split(method="published", seed=seed), 45) for seed in (0, 1))
+    assert set(first["train"]) != set(other["train"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        (["train"] * 9, "no valid and no test part with truth, only: train;"),
+        (["train"] * 5 + ["valid"] * 4, "no test part with truth, only: train, valid;"),
+        (["train"] * 5 + ["valid"] * 2 + ["test, no masks"] * 2, "no test part with truth"),
+        (["valid"] * 5 + ["test"] * 4, "no train part with truth"),
+    ],
+)
+def test_published_is_refused_where_a_part_has_no_truth(parts, problem):
+    with pytest.raises(ValueError, match=rf"'published': made has {problem}"):
+        split(packed([0] * 9, parts=parts), Split(method="published"))
+
+
+def test_a_subset_smaller_than_the_published_parts_is_refused():
+    with pytest.raises(ValueError, match=r"subset = 2: .* take at least 3"):
+        split(shipped(9, 3, 3), Split(method="published"), 2)
 
 
 def test_a_subset_is_drawn_before_the_split_and_is_the_same_every_time():

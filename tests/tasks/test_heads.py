@@ -6,9 +6,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from landslide_lib.models import MODELS
-from landslide_lib.models.heads import HEADS
+from landslide_lib.models.heads import HEADS, mask_of
 from landslide_lib.recipe import recipe
-from landslide_lib.tasks.segmentation import OPTIMIZERS, mask_of, model_of, objective
+from landslide_lib.tasks.optimizers import OPTIMIZERS
+from landslide_lib.tasks.segmentation import model_of, objective
 
 BASE = {"dataset": "bijie", "width": 4, "image_size": 32}
 LOSS = nn.BCEWithLogitsLoss()

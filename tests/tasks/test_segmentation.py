@@ -19,21 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_lib import augment, scores, study
+from landslide_lib import recipe as recipes
 from landslide_lib.datasets import Packed
 from landslide_lib.losses import LOSSES
 from landslide_lib.models import MODELS
 from landslide_lib.parts import LossTerm, Optimizer
-from landslide_lib.recipe import Recipe, essence, profile, recipe
+from landslide_lib.recipe import essence, profile, recipe
 from landslide_lib.records import Store
 from landslide_lib.tasks import engine
-from landslide_lib.tasks.segmentation import (
-    OPTIMIZERS,
-    Run,
-    Segmentation,
-    learning_rate,
-    loss_of,
-    train,
-)
+from landslide_lib.tasks.learner import Run, learning_rate
+from landslide_lib.tasks.optimizers import OPTIMIZERS
+from landslide_lib.tasks.segmentation import Segmentation, loss_of, train
 
 CPU = torch.device("cpu")
 TINY = {"dataset": "bijie", "image_size": 16, "width": 4, "batch": 8, "epochs": 3,
@@ -115,7 +111,7 @@ def test_the_library_builds_whatever_a_recipe_can_name():
 
     terms = get_args(get_args(LossTerm)[0])
     named = {name for term in terms for name in choices(term.model_fields["name"].annotation)}
-    fields = Recipe.model_fields
+    fields = recipes.Segmentation.model_fields
     assert named == set(LOSSES)
     assert choices(fields["model"].annotation) == set(MODELS)
     assert choices(Optimizer.model_fields["name"].annotation) == set(OPTIMIZERS)
@@ -309,11 +305,11 @@ SMOKE = recipe({"dataset": "bijie"}, profile("smoke"), {"epochs": 3})
 
 #: A process that kills itself, as a cluster would, when the third epoch begins.
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 import torch
 torch.set_num_threads(1)
 from landslide_lib import study
-from landslide_lib.recipe import Recipe
+from landslide_lib.recipe import recipe
 from landslide_lib.tasks.segmentation import Segmentation
 
 def kill(self, start=Segmentation.on_train_epoch_start):
@@ -322,7 +318,7 @@ def kill(self, start=Segmentation.on_train_epoch_start):
     start(self)
 
 Segmentation.on_train_epoch_start = kill
-study.run(Recipe.model_validate_json(sys.argv[1]), 0, device="cpu")
+study.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
 """
 
 

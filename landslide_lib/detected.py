@@ -1,0 +1,195 @@
+"""What records of detectors say: their boxes, their learning, what a split or a start is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landslide_lib import scores
+from landslide_lib.detections import paired_bootstrap
+from landslide_lib.paths import data_root as usual_root
+from landslide_lib.plots import Picture
+from landslide_lib.plots.detection import boxes_beside
+from landslide_lib.records import Record, Store
+from landslide_lib.reports import Table
+
+Rows = Sequence[Mapping[str, Any]]
+Runs = Mapping[str, Sequence[Record]]
+#: A curve has flattened where its last quarter rises by less than this much mAP at IoU 0.5.
+FLAT = 0.01
+
+
+def best_on_validation(runs: Runs) -> tuple[str, Record] | None:
+    """Return the row and the record with the highest mAP at IoU 0.5 on its validation images."""
+    every = [(name, record) for name, some in runs.items() for record in some]
+    return max(every, key=lambda pair: _map_50(pair[1], "valid"), default=None)
+
+
+def _map_50(record: Record, part: str) -> float:
+    outcome = record.valid if part == "valid" else record.test
+    return outcome.metrics["boxes"]["map_50"] or 0.0
+
+
+def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Picture:
+    """Draw the test images whose boxes a record keeps, on the imagery where it is at hand.
+
+    Args:
+        best: A row and its record.
+        data_root: In place of `LANDSLIDE_DATA`.
+    """
+    from landslide_lib import datasets
+
+    name, record = best
+    assert record.detections is not None
+    examples, side = record.detections.examples, record.recipe.image_size
+    images = None
+    try:
+        root = Path(data_root) if data_root else usual_root()
+        packed = datasets.load(datasets.get(record.recipe.dataset), side, root=root)
+    except datasets.DatasetNotFoundError:
+        packed = None
+    if packed is not None and packed.fingerprint == record.fingerprint:
+        places = [packed.ids.index(record.test_ids[one.image]) for one in examples]
+        colours = packed.read(np.array(places), ("R", "G", "B")).astype(np.float32)
+        bright = max(1.0, float(np.quantile(colours, 0.995)))
+        images = list(np.clip(colours.transpose(0, 2, 3, 1) / bright, 0, 1))
+    return boxes_beside(
+        images, examples, side=side, threshold=record.test_tuned.threshold, name=f"boxes-{name}"
+    )
+
+
+def said(best: tuple[str, Record], table: Table) -> str:
+    """Say how many boxes a record finds at the score that was chosen on its validation images."""
+    name, record = best
+    found = record.test_tuned.metrics["boxes"]
+    if found["recall"] is None or found["precision"] is None:
+        return f"{table.row(name).label} calls no box at the score of validation."
+    return (
+        f"{table.row(name).label}, seed {record.seed}: at the score that was best on validation "
+        f"images ({record.test_tuned.threshold:.2f}) it finds {found['recall']:.0%} of the "
+        f"landslides of the test images, and {found['precision']:.0%} of the boxes it calls are "
+        "right, both at an IoU of one half."
+    )
+
+
+def flattened(named: Mapping[str, Sequence[Record]]) -> str:
+    """Say of each row how much the validation mAP still rose in the last quarter of its epochs."""
+    lines = []
+    for label, records in named.items():
+        rises = []
+        for record in records:
+            curve = [line.valid_map_50 or 0.0 for line in record.history]
+            quarter = max(1, len(curve) // 4)
+            rises.append(float(np.mean(curve[-quarter:]) - np.mean(curve[-2 * quarter : -quarter])))
+        still = "still rising" if max(rises) >= FLAT else "flat"
+        shown = ", ".join(f"{rise:+.3f}" for rise in rises)
+        lines.append(f"- {label}: {shown}, {still}.")
+    return (
+        "The mean validation mAP (IoU 0.5) of the last quarter of the epochs less that of the "
+        "quarter before, a value a seed:\n\n" + "\n".join(lines)
+    )
+
+
+def leak(rows: Rows, mixed: str, blocked: str) -> str:
+    """Say what a split that keeps neighbours together scores against one that does not."""
+    there = {row["id"]: row for row in rows if row["ours"]}
+    if not {mixed, blocked} <= there.keys():
+        return "Not both rows have been run yet."
+    one, other = (
+        there[name]["ours"]["metrics"]["boxes"]["map_50"]["mean"] for name in (mixed, blocked)
+    )
+    seeds = min(len(there[name]["ours"]["seeds"]) for name in (mixed, blocked))
+    return (
+        f"With the publisher's parts the mAP at IoU 0.5 is {one:.3f}, with blocks of neighbours "
+        f"{other:.3f}: {one - other:+.3f} for the parts that cut through scenes, with {seeds} "
+        "seed(s) a side."
+    )
+
+
+def nearly_nothing(table: Table, rows: Rows) -> str:
+    """Say what a sound run gives in the place of cells that are printed as upper bounds."""
+    bounds = [row for row in table.rows
+              if any(isinstance(cell, str) and cell.startswith("<")
+                     for name, cell in row.reported.items() if name in table.metrics)]  # fmt: skip
+    there = {row["id"]: row for row in rows if row["ours"]}
+    words = []
+    for row in bounds:
+        cells = " and ".join(f"{table.columns[n].label} {row.reported[n]}" for n in table.metrics)
+        words.append(f"The report prints {cells} for {row.label}, pre-trained on ImageNet.")
+        sound = there.get(f"{row.id}-random")
+        if sound:
+            ours = sound["ours"]["metrics"]["boxes"]["map"]["mean"] or 0.0
+            words.append(f"Ours, without any pre-training, has {ours:.4f} in the first.")
+            printed = row.reported[table.metrics[0]]
+            if isinstance(printed, str) and ours > float(printed.lstrip("<")):
+                words.append(
+                    "So the encoder can be trained to find landslides, and the printed cells speak "
+                    "of a training, not of the encoder."
+                )
+    return " ".join(words) or "The table has no such cell."
+
+
+def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> str:
+    """Say what each start is worth against another one of the same encoder, with intervals.
+
+    Args:
+        table: Of a report.
+        runs: Records by row.
+        pairs: The rows to compare: the one, and what it is compared with.
+    """
+    lines = []
+    for name, base in pairs.items():
+        mine, other = (
+            {record.seed: record for record in runs.get(row, ())} for row in (name, base)
+        )
+        common = sorted(set(mine) & set(other))
+        if not common:
+            lines.append(
+                f"- {table.row(name).label}: not run yet together with {table.row(base).label}."
+            )
+            continue
+        sides = [[side[seed].detections for seed in common] for side in (mine, other)]
+        ours, theirs = ([one for one in side if one is not None] for side in sides)
+        found = paired_bootstrap(ours, theirs, mine[common[0]].test_groups)
+        if found is None:
+            lines.append(f"- {table.row(name).label}: too few blocks to draw from.")
+            continue
+        lines.append(
+            f"- {table.row(name).label} against {table.row(base).label}: "
+            f"{found['difference']:+.3f} (interval of 95 % {found['low']:+.3f} to "
+            f"{found['high']:+.3f}, {len(common)} seed(s))."
+        )
+    return "\n".join(lines)
+
+
+def origins(table: Table, runs: Runs, store: Store) -> dict[str, Record]:
+    """Return the record that each row's first detector grew from, by the row's label."""
+    every = {record.name: record for record in store.all()}
+    found = {}
+    for name, some in runs.items():
+        if some and some[0].grown_from in every:
+            found[table.row(name).label] = every[some[0].grown_from]
+    return found
+
+
+def learnt(starts: Mapping[str, Record]) -> str:
+    """Say how the loss on validation images went, and what the encoder scores on test images."""
+    lines = []
+    for label, record in starts.items():
+        losses = [line.valid_loss for line in record.history if line.valid_loss is not None]
+        ((kind, metrics),) = record.test.metrics.items()
+        score, value = next(iter(metrics.items()))
+        said = "has none" if value is None else f"{value:.3f}"
+        floor = (
+            f"; calling all positive scores {scores.floor(record.test_counts):.3f}"
+            if record.test_counts
+            else ""
+        )
+        lines.append(
+            f"- {label}: validation loss from {losses[0]:.3f} to {losses[-1]:.3f}, the lowest "
+            f"{min(losses):.3f}; {score} of {kind} on test images {said}{floor}."
+        )
+    return "\n".join(lines)

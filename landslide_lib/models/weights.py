@@ -1,0 +1,263 @@
+"""What an encoder starts from: ImageNet's weights, those of others, or those of a run of ours."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants as hub
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import adapt_input_conv, load_state_dict_from_hf, swin_transformer
+from timm.models import vision_transformer as vit
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN  # type: ignore[import-untyped, unused-ignore]
+
+from landslide_lib.paths import data_root
+from landslide_lib.recipe import Detection
+from landslide_lib.recipe.encoders import File, ImageNet
+
+State = Mapping[str, Tensor]
+
+#: The folder of the data root in which weights of others lie.
+FOLDER = "weights"
+#: Where a training script keeps its network among other things.
+WRAPPERS = ("state_dict", "model")
+#: A parameter that only a CLIP has; timm knows such a network by it.
+CLIP = "visual.class_embedding"
+#: What timm does to the weights of a family: other names, positions and windows of other sizes.
+FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tensor]]] = {
+    vit.VisionTransformer: vit.checkpoint_filter_fn,
+    swin_transformer.SwinTransformer: swin_transformer.checkpoint_filter_fn,
+}
+#: The least share of an encoder's parameters that weights of others have to hold.
+ENOUGH = 0.5
+
+
+class WeightsNotFoundError(FileNotFoundError):
+    """An encoder's published weights are not there; the message says where from and what to do."""
+
+
+class UnfitWeightsError(ValueError):
+    """Weights that are damaged, unsafe or another network's; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an encoder took of weights, by the encoder's names.
+
+    Attributes:
+        source: The file or the repository.
+        share: Of the encoder's parameters, in 0..1, how many were taken.
+        taken: Tensors that were.
+        missing: Tensors of the encoder that the weights lack; they stay random.
+        unexpected: Tensors of the weights that the encoder has no place for.
+        mismatched: Tensors of another shape, theirs and the encoder's; they stay random.
+    """
+
+    source: str
+    share: float
+    taken: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a record says of it: plain values, and the number of those taken."""
+        return {
+            "source": self.source, "share": round(self.share, 4), "taken": len(self.taken),
+            "missing": list(self.missing), "unexpected": list(self.unexpected),
+            "mismatched": {name: [list(shape) for shape in both]
+                           for name, both in self.mismatched.items()},
+        }  # fmt: skip
+
+
+def begin(
+    network: nn.Module,
+    how: Detection | ImageNet | File,
+    given: State | None = None,
+    data_root: Path | None = None,
+) -> dict[str, Any] | None:
+    """Let a network's encoder start from what a recipe says.
+
+    Args:
+        network: A detector or an encoder.
+        how: The detector's recipe, or what an encoder starts from.
+        given: The weights of the pre-training, where the recipe's start is a run of ours.
+        data_root: In place of `LANDSLIDE_DATA`.
+
+    Returns:
+        `Loaded.summary` for the record; None if the recipe has no start.
+
+    Raises:
+        WeightsNotFoundError, UnfitWeightsError: See `start`.
+        ValueError: The recipe's start is a run of ours, and its weights are not given.
+    """
+    part = how.start if isinstance(how, Detection) else how
+    if part is None:
+        return None
+    encoder = network.backbone.encoder if isinstance(network, FasterRCNN) else network
+    if isinstance(part, ImageNet | File):
+        return start(encoder, part, data_root).summary()
+    if given is None:
+        raise ValueError(f"start: {part.name} is a run of its own, whose weights are not given")
+    return start(encoder, given, data_root).summary()
+
+
+def start(encoder: nn.Module, how: ImageNet | File | State, root: Path | None = None) -> Loaded:
+    """Load weights into an encoder.
+
+    A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as
+    `module.` or `encoder.`. ViT and Swin of another image size or patch size are resized as timm
+    does it; so are weights of three bands for another number: repeated in turn, and scaled by
+    three over that number, whatever the bands are. A CLIP's names are translated; the norm
+    before its first block is `unexpected`, for timm's plain ViT has none.
+
+    Args:
+        encoder: Of `models.encoders`. It is changed in full or not at all.
+        how: `ImageNet`: the file `NAME.safetensors` in the folder `weights` of the data root,
+            else NAME of timm's repositories on the hub. `File`: a file in that folder, of torch
+            or safetensors. A state dict: of a run of ours, which has to hold all of the encoder.
+        root: The data root, in place of `LANDSLIDE_DATA`.
+
+    Returns:
+        What was taken and what was not.
+
+    Raises:
+        WeightsNotFoundError: They are not there, and the hub has not given them.
+        UnfitWeightsError: The file is damaged or holds code, which is never run; or the encoder
+            finds less than half of its parameters in it, or in a run of ours less than all.
+    """
+    folder = (root or data_root()) / FOLDER
+    if isinstance(how, ImageNet):
+        return _load(encoder, *_imagenet(encoder, folder), least=ENOUGH)
+    if isinstance(how, File):
+        path = folder / how.weights
+        if not path.is_file():
+            raise WeightsNotFoundError(
+                f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
+                f"that holds {FOLDER}/{how.weights}"
+            )
+        return _load(encoder, str(path), _read(path), least=ENOUGH)
+    return _load(encoder, "a run of this study", dict(how), least=1.0)
+
+
+def unavailable(source: str, error: Exception, remedy: str) -> WeightsNotFoundError:
+    """Return the error that the hub has not given a repository's weights, and what to do."""
+    return WeightsNotFoundError(
+        f"ImageNet's weights of {source} could not be had from {hub.ENDPOINT}/{source}, nor "
+        f"from the cache {hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a "
+        f"network, {remedy}"
+    )
+
+
+def _imagenet(encoder: Any, folder: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return where ImageNet's weights of an encoder come from, and them."""
+    source = encoder.pretrained_cfg["hf_hub_id"]
+    path = folder / f"{source.split('/')[-1]}.safetensors"
+    if path.is_file():
+        return str(path), _read(path)
+    try:
+        return source, load_state_dict_from_hf(source, weights_only=True)
+    except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
+        remedy = f"put that repository's model.safetensors there as {path}"
+        raise unavailable(source, error, remedy) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name; code in it is never run."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # Most training scripts keep their arguments so, and it does nothing by itself.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UnfitWeightsError(
+            f"{path} holds more than tensors and plain values, or is damaged. It is refused, "
+            "because code in it could be run; keep the state dict alone in it"
+        ) from None
+    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
+        raise UnfitWeightsError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); get it again"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping):
+        raise UnfitWeightsError(f"{path} holds a {type(found).__name__}, not weights by name")
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float) -> Loaded:
+    """Load what fits, if it is enough; see `start`."""
+    own = encoder.state_dict()
+    try:
+        theirs = _fitted(encoder, _below(state, set(own)))
+    except (AttributeError, AssertionError, RuntimeError, ValueError) as error:
+        raise UnfitWeightsError(
+            f"{source}: timm cannot fit these weights to a {type(encoder).__name__} ({error})"
+        ) from error
+    fitting = {n: v for n, v in theirs.items() if n in own and v.shape == own[n].shape}
+    parameters = {name: value.numel() for name, value in encoder.named_parameters()}
+    loaded = Loaded(
+        source=source,
+        share=sum(parameters.get(name, 0) for name in fitting) / sum(parameters.values()),
+        taken=tuple(fitting),
+        # How many batches a norm has seen is in no old checkpoint, and does nothing.
+        missing=tuple(n for n in own if n not in theirs and not n.endswith("batches_tracked")),
+        unexpected=tuple(name for name in theirs if name not in own),
+        mismatched={name: (tuple(value.shape), tuple(own[name].shape))
+                    for name, value in theirs.items() if name in own and name not in fitting},
+    )  # fmt: skip
+    if loaded.share < least:
+        raise UnfitWeightsError(
+            f"{source}: of the encoder's parameters, {loaded.share:.0%} are in it with the right "
+            f"name and shape, and at least {least:.0%} have to be; these are another network's. "
+            + _listed("missing", loaded.missing)
+            + _listed("unexpected", loaded.unexpected)
+            + _listed("of another shape", [
+                f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()
+            ])
+        )  # fmt: skip
+    encoder.load_state_dict(fitting, strict=False)
+    return loaded
+
+
+def _below(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
+    """Return what stands below the prefix under which most names are the encoder's.
+
+    >>> below = _below({"module.encoder.a.w": 1, "module.head.w": 2}, {"a.w", "b.w"})
+    >>> below
+    {'a.w': 1}
+    """
+    prefixes = [name.removesuffix(CLIP) for name in state if name.endswith(CLIP)]
+    if not prefixes:
+        steps = [name.split(".") for name in state]
+        prefixes = ["".join(f"{step}." for step in path[:i]) for path in steps
+                    for i in range(len(path)) if ".".join(path[i:]) in own]  # fmt: skip
+    (prefix, _), *_ = Counter(prefixes).most_common(1) or [("", 0)]
+    return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+
+
+def _fitted(encoder: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights as timm fits them to an encoder's names, sizes and number of bands."""
+    if fit := FITTED.get(type(encoder)):
+        state = fit(state, encoder)
+    first = f"{encoder.pretrained_cfg['first_conv']}.weight"
+    bands = encoder.state_dict()[first].shape[1]
+    if first in state and state[first].ndim == 4 and state[first].shape[1] == 3 != bands:
+        state[first] = adapt_input_conv(bands, state[first])
+    return state
+
+
+def _listed(what: str, names: Any, most: int = 5) -> str:
+    """Return names as the end of a message has them; nothing of none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f" {what.capitalize()}: {', '.join(names[:most])}{more}." if names else ""

@@ -1,0 +1,134 @@
+"""What every run has: data, split, budget, optimizer; and the hash that identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from landslide_lib import parts
+from landslide_lib.bands import ENGINEERED, OF_DATASET, check
+from landslide_lib.parts import Optimizer, Part, Split, knob
+
+
+class Recipe(Part):
+    """A frozen description of one run. The seed stands beside it, not in it.
+
+    The recipe of each task has its fields and those below.
+    """
+
+    dataset: Literal["synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav", "voc"]
+    task: str
+    bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")
+    split: Split = knob(Split())
+    subset: int | None = knob(None, ge=20, description="images drawn before the split")
+    image_size: int = knob(128, ge=16, le=1024, multiple_of=16)
+    optimizer: Optimizer = knob(Optimizer())
+    epochs: int = knob(50, ge=1, le=10_000)
+    batch: int = knob(32, ge=1, le=4096)
+    precision: Literal["32-true", "bf16-mixed"] = knob("bf16-mixed")
+
+    @model_validator(mode="after")
+    def _names_are_there_once(self) -> Recipe:
+        for key, names in self._named().items():
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+        check(self.bands, OF_DATASET[self.dataset], self.dataset)
+        return self
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        """Return the lists of which each entry may be named once."""
+        return {"bands": self.bands}
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network takes.
+
+        >>> from landslide_lib.recipe import recipe
+        >>> recipe({"dataset": "bijie"}).channels
+        3
+        """
+        return len(self.bands or OF_DATASET[self.dataset])
+
+    @property
+    def grows_from(self) -> Recipe | None:
+        """The recipe whose network this one starts from, where another run makes it."""
+        return None
+
+    @property
+    def trains(self) -> bool:
+        """Whether a run trains: post-processing takes a trained network as it is."""
+        return True
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of what differs from the origins.
+
+        >>> from landslide_lib.recipe import recipe
+        >>> short = recipe({"dataset": "bijie"})
+        >>> long = recipe({"dataset": "bijie", "epochs": 50, "split": {"folds": 5}})
+        >>> short.hash == long.hash
+        True
+        """
+        return _hash(self)
+
+    @property
+    def components(self) -> dict[str, int]:
+        """The components that a run of this recipe uses, each with its revision."""
+        names = [
+            f"task/{self.task}",
+            "pack",
+            *(f"bands/{name}" for name in self.bands if name in ENGINEERED),
+            f"dataset/{self.dataset}",
+            f"split/{self.split.method}",
+            f"optimizer/{self.optimizer.name}",
+            f"schedule/{self.optimizer.schedule}",
+            *self._components(),
+        ]
+        made = {name: parts.REVISIONS.get(name, 1) for name in sorted(names)}
+        return {**(self.grows_from.components if self.grows_from else {}), **made}
+
+    def _components(self) -> list[str]:
+        """Return those of the task."""
+        return []
+
+
+@lru_cache(maxsize=4096)
+def _hash(made: Recipe) -> str:
+    # Kept: a page of the book asks for some ten thousand of them.
+    text = json.dumps(essence(made), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def essence(part: Part) -> dict[str, Any]:
+    """Return the fields of a part that differ from the default they first had.
+
+    Args:
+        part: A recipe or one of its parts.
+
+    Returns:
+        A dict of plain values. Fields without a default are always in it.
+
+    >>> essence(parts.Focal(name="focal", gamma=3.0))
+    {'name': 'focal', 'gamma': 3.0}
+    """
+    kept: dict[str, Any] = {}
+    for name, field in type(part).model_fields.items():
+        value = _plain(getattr(part, name))
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and value == extra["origin"]:
+            continue
+        kept[name] = value
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        return essence(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,71 @@
+"""The recipe of a detector, which draws boxes around landslides."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ValidationError, model_validator
+
+from landslide_lib.parts import Split, knob
+from landslide_lib.recipe.base import Recipe
+from landslide_lib.recipe.encoders import Encoder, File, ImageNet, Start
+from landslide_lib.recipe.pretraining import Pretraining
+
+
+class Detection(Recipe):
+    """A run of Faster R-CNN (Ren et al. 2015) with an encoder and a feature pyramid."""
+
+    task: Literal["detection"]
+    encoder: Encoder = knob("resnet18")
+    tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
+    width: int = knob(256, ge=8, le=1024, description="channels of the feature pyramid")
+    start: Start = knob(None, description="of the encoder; none is a random one")
+    pretraining_epochs: int = knob(200, ge=1, le=10_000, description="where start is trained here")
+    augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
+
+    @model_validator(mode="after")
+    def _start_fits(self) -> Detection:
+        try:
+            learnt = self.grows_from  # refused now and not when it is run
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        if learnt and learnt.channels != self.channels:
+            raise ValueError(
+                f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} cannot "
+                f"go on with {self.channels} of {self.dataset}; learn it on data with as many, or "
+                "name as many bands"
+            )
+        return self
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        return {"bands": self.bands, "augmentation": self.augmentation}
+
+    @property
+    def grows_from(self) -> Recipe | None:
+        """The pre-training of its encoder, where that is a run of this study."""
+        start = self.start
+        if start is None or isinstance(start, ImageNet | File):
+            return None
+        on = start.on or self.dataset
+        return Pretraining(
+            task="pretraining",
+            dataset=on,
+            bands=self.bands,
+            # The images that the detector is tested on are no part of it.
+            split=self.split if on == self.dataset else Split(),
+            subset=self.subset,
+            image_size=self.image_size,
+            batch=self.batch,
+            epochs=self.pretraining_epochs,
+            precision=self.precision,
+            encoder=self.encoder,
+            tiny=self.tiny,
+            objective=start,
+        )
+
+    def _components(self) -> list[str]:
+        start = [f"start/{self.start.name}"] if self.start else []
+        return [
+            "boxes", f"encoder/{self.encoder}", *start,
+            *(f"augmentation/boxes/{name}" for name in self.augmentation),
+        ]  # fmt: skip

@@ -1,0 +1,158 @@
+"""Detectors and what their encoders learn first: from files to records that grow from another."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from landslide_lib import study
+from landslide_lib.datasets.box_batches import BoxBatches, turn
+from landslide_lib.recipe import profile, recipe
+from landslide_lib.records import Store
+from landslide_lib.tasks import detection, pretraining
+
+SMOKE = recipe({"task": "detection", "dataset": "bijie"}, profile("smoke", "detection"))
+SIDE = 8
+
+
+def start(name: str, encoder: str = "vit_tiny", **more):
+    return recipe(SMOKE.model_dump(), {"encoder": encoder, "start": {"name": name, **more}})
+
+
+# --- boxes turn with their image -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", list(itertools.product(range(4), range(2))))
+def test_a_box_stays_around_what_it_is_around(way):
+    image = torch.zeros(3, SIDE, SIDE)
+    image[:, 1:3, 2:7] = 1
+    turned, boxes = turn(image, torch.tensor([[2.0, 1.0, 7.0, 3.0]]), *way)
+    left, top, right, bottom = boxes[0].int().tolist()
+    assert turned[:, top:bottom, left:right].min() == 1
+    assert turned.sum() == image.sum() == 3 * (right - left) * (bottom - top)
+
+
+def test_the_eight_ways_are_all_different():
+    image = torch.arange(SIDE**2.0).view(1, SIDE, SIDE)
+    none = torch.zeros(0, 4)
+    seen = {tuple(turn(image, none, *way)[0].flatten().tolist())
+            for way in itertools.product(range(4), range(2))}  # fmt: skip
+    assert len(seen) == 8
+
+
+class Around:
+    """A box around all of each image but its border."""
+
+    def of(self, _: int) -> np.ndarray:
+        return np.array([[1, 1, 15, 15]], np.float32)
+
+
+def test_training_batches_are_turned_alike_and_others_not(packed):
+    given = (packed, np.arange(12), 4, torch.ones(3, 1, 1))
+    plain = BoxBatches(*given, boxes=Around())
+    turned = BoxBatches(*given, boxes=Around(), turned=True, seed=0)
+    images, targets = next(iter(plain))
+    assert images.shape == (4, 3, 16, 16)
+    assert [one["labels"].tolist() for one in targets] == [[1]] * 4
+    once, again = (next(iter(turned))[0] for _ in range(2))
+    assert torch.equal(once, again)
+    turned.set_epoch(1)
+    assert not torch.equal(next(iter(turned))[0], once)
+
+
+# --- whole runs ----------------------------------------------------------------------------
+
+
+def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    made = study.run(SMOKE, 0, device="cpu", store=store)
+    assert len(made.detections.truth) == made.images["test"] == len(made.test_ids)
+    assert made.test_counts == made.histogram == []
+    assert set(made.test.metrics["boxes"]) == {"map", "map_50", "f1", "precision", "recall"}
+    assert made.test.metrics["boxes"]["map_50"] == made.test_tuned.metrics["boxes"]["map_50"]
+    assert [line.valid_map_50 is not None for line in made.history] == [True] * SMOKE.epochs
+    assert (made.start, made.grown_from) == (None, None)
+    assert store.find(SMOKE, 0) == [made]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [start("mae"), start("mae", "swin_tiny"), start("presence", "resnet18"),
+     start("distillation", "resnet18", teacher="vit_tiny", teacher_start="random")],
+    ids=["mae", "simmim", "presence", "distillation"],
+)  # fmt: skip
+def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
+    store = Store(tmp_path / "runs" / "records", more=())
+    made = study.run(wanted, 0, device="cpu", store=store)
+    (base,) = store.find(wanted.grows_from, 0)
+    assert made.grown_from == base.name
+    assert made.start["share"] == 1.0
+    assert not made.start["missing"]
+    assert base.recipe == wanted.grows_from
+    if wanted.start.name == "distillation":
+        (teacher,) = store.find(wanted.grows_from.grows_from, 0)
+        assert base.grown_from == teacher.name
+        assert teacher.recipe.encoder == "vit_tiny"
+    before = len(store.all())
+    again = study.run(wanted, 0, device="cpu", store=store, rerun=True)
+    assert again.test == made.test
+    assert len(store.all()) == before + 1  # the start was not learnt again
+
+
+def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
+    seen = {}
+    teach, keep = pretraining.Presence.teach, pretraining.Learnt.keep
+
+    def taught(self, given, name):
+        teach(self, given, name)
+        seen["before"] = {k: v.clone() for k, v in self.teacher.state_dict().items()}
+
+    def kept(self, path):
+        if getattr(self.module, "teacher", None) is not None:
+            seen["after"] = self.module.teacher.state_dict()
+        keep(self, path)
+
+    monkeypatch.setattr(pretraining.Presence, "teach", taught)
+    monkeypatch.setattr(pretraining.Learnt, "keep", kept)
+    wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
+    study.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
+    assert all(torch.equal(v.cpu(), seen["after"][k].cpu()) for k, v in seen["before"].items())
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkeypatch):
+    wanted = recipe(SMOKE.model_dump(), {"epochs": 2})
+    whole = study.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
+    store = Store(tmp_path / "b" / "records", more=())
+    begin = detection.Detection.on_train_epoch_start
+
+    def stop(self):
+        if self.current_epoch == 1:
+            raise RuntimeError("stopped")
+        begin(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detection.Detection, "on_train_epoch_start", stop)
+        with pytest.raises(RuntimeError, match="stopped"):
+            study.run(wanted, 0, device="cpu", store=store)
+    resumed = study.run(wanted, 0, device="cpu", store=store)
+    assert resumed.resumed == 1
+    assert resumed.detections == whole.detections
+    assert [line.train_loss for line in resumed.history] == [
+        line.train_loss for line in whole.history
+    ]
+
+
+def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, monkeypatch):
+    from landslide_lib.datasets import crops
+
+    every = crops.examples
+
+    def positive(*given, **more):
+        made = every(*given, **more)
+        return crops.Crops(made.image, made.corner, made.side, np.ones_like(made.label))
+
+    monkeypatch.setattr(pretraining, "examples", positive)
+    with pytest.raises(ValueError, match="bijie has no train images of both kinds"):
+        study.run(start("presence", "resnet18"), 0, device="cpu",
+                  store=Store(tmp_path / "records", more=()))  # fmt: skip
