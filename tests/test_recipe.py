@@ -234,6 +234,24 @@ def test_weights_of_others_are_no_run_of_the_study(start):
 
 
 @pytest.mark.parametrize(
+    ("change", "fetches"),
+    [
+        ({}, False),
+        ({"start": {"name": "imagenet"}}, True),
+        ({"start": {"name": "file", "weights": "a.pth"}}, True),
+        ({"encoder": "vit_tiny", "start": {"name": "mae"}}, False),
+        ({"encoder": "vit_tiny", "start": {"name": "mae", "start": {"name": "imagenet"}}}, True),
+        ({"start": {"name": "distillation"}}, True),  # its teacher starts from ImageNet
+        ({"start": {"name": "distillation", "teacher_start": "random"}}, False),
+    ],
+)
+def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
+    assert recipe(BOXES, change).fetches is fetches
+    assert not recipe(BASE).fetches
+    assert recipe(BASE, {"model": "deeplab_v3", "pretrained": True}).fetches
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"start": {"name": "mae"}}, "masked autoencoding takes patches, and resnet18 has none"),

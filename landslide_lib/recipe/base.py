@@ -65,6 +65,11 @@ class Recipe(Part):
         return True
 
     @property
+    def fetches(self) -> bool:
+        """Whether a run needs weights of others, from a model hub or a file that one places."""
+        return self.grows_from is not None and self.grows_from.fetches
+
+    @property
     def hash(self) -> str:
         """16 hexadecimal digits of the SHA-256 of what differs from the origins.
 

@@ -63,6 +63,11 @@ class Detection(Recipe):
             objective=start,
         )
 
+    @property
+    def fetches(self) -> bool:
+        """Whether a run, or one that it grows from, needs weights of others."""
+        return isinstance(self.start, ImageNet | File) or super().fetches
+
     def _components(self) -> list[str]:
         start = [f"start/{self.start.name}"] if self.start else []
         return [

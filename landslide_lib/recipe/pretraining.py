@@ -51,6 +51,11 @@ class Pretraining(Recipe):
         teacher = Presence(name="presence", on=what.on, start=start)
         return self.model_copy(update={"encoder": what.teacher, "objective": teacher})
 
+    @property
+    def fetches(self) -> bool:
+        """Whether a run, or its teacher's, needs weights of others."""
+        return self.objective.start is not None or super().fetches
+
     def _components(self) -> list[str]:
         start = [f"start/{self.objective.start.name}"] if self.objective.start else []
         return [

@@ -77,6 +77,11 @@ class Segmentation(Recipe):
         """Whether a run trains: post-processing takes a trained network as it is."""
         return not self.post_processing
 
+    @property
+    def fetches(self) -> bool:
+        """Whether a run needs weights of others: where the encoder is pretrained."""
+        return self.pretrained
+
     def _components(self) -> list[str]:
         return [
             f"model/{self.model}",
