@@ -288,12 +288,10 @@ def agreement(
     return intervals.kendall([row["reported"][column] for row in run], values)
 
 
-def ranked(rows: Sequence[dict[str, Any]], *, tuned: bool = False) -> list[dict[str, Any]]:
-    """Return the rows that were run, the best landslide F1 first."""
-    where = "tuned" if tuned else "metrics"
+def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows that were run, the best landslide F1 at 0.5 first."""
 
     def f1(row: dict[str, Any]) -> float:
-        value = row["ours"][where]["pooled"]["f1"]["mean"]
-        return float(value or 0.0)
+        return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
 
     return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)

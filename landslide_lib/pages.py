@@ -192,7 +192,7 @@ def runs() -> str:
             for dataset, profile, _ in beside.known_runs(one, store):
                 for row in one.runnable(dataset):
                     recipe: Recipe | None = resolve(one, row, dataset=dataset, profile_name=profile)
-                    name = f"{one.name}/{row.id}"
+                    name = f"{one.name}, {row.label}"
                     while recipe is not None:
                         if name not in rows_of[recipe.hash]:
                             rows_of[recipe.hash].append(name)
@@ -215,7 +215,7 @@ def runs() -> str:
             **SHOWN[record.recipe.task](record),
             "test images": record.images["test"],
             "device": f"{record.device}, {record.threads} thread(s)",
-            "minutes": None if record.grown_from else round(_minutes(record), 1),
+            "minutes": round(_minutes(record), 1) if record.history else None,
             "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
             "record": record_link(record.name, record.run),
         })  # fmt: skip

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 
 from landslide_lib import datasets, detections
 from landslide_lib import recipe as recipes
-from landslide_lib.datasets.batches import band_means
 from landslide_lib.datasets.box_batches import BoxBatches
 from landslide_lib.datasets.boxes import Boxes, load_boxes
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.split import split
 from landslide_lib.detections import Detections
 from landslide_lib.models import weights
 from landslide_lib.models.detector import detector
@@ -50,11 +47,7 @@ class Detection(Learner):
     ) -> None:
         super().__init__(recipe, packed, seed, on)
         self.boxes = boxes
-        self.parts = split(packed, recipe.split, recipe.subset)
-        self.means = band_means(packed, self.parts["train"], recipe.bands)
-        lightning.seed_everything(seed, workers=False, verbose=False)
         self.network = detector(recipe, len(self.means))
-        self.start: dict[str, Any] | None = None
 
     def batches(self, part: str) -> BoxBatches:
         """Return the batches of a part; only `train` is shuffled and augmented."""

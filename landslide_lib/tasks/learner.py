@@ -13,7 +13,9 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from landslide_lib.datasets.batches import band_means
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.split import split
 from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
 from landslide_lib.tasks import engine
@@ -39,8 +41,9 @@ def learning_rate(step: int, steps: int, how: Optimizer) -> float:
 class Learner(lightning.LightningModule):  # type: ignore[misc]
     """A network with its recipe, its data and its history.
 
-    A task gives it `network`, `parts` (the images of training, validation and test by index) and
-    the steps; `scored` returns what an epoch's line of the history says beside its losses.
+    `parts` are the images of training, validation and test by index, `means` those of the bands
+    over the training images. A task builds `network`, for which the seed is set, and has the steps;
+    `scored` returns what an epoch's line of the history says beside its losses.
 
     Args:
         recipe: What to train.
@@ -50,13 +53,16 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
     """
 
     network: nn.Module
-    parts: dict[str, Any]
 
     def __init__(self, recipe: Recipe, packed: Packed, seed: int, on: torch.device) -> None:
         super().__init__()
         self.recipe, self.packed, self.seed, self.on = recipe, packed, seed, on
+        self.parts = split(packed, recipe.split, recipe.subset)
+        self.means = band_means(packed, self.parts["train"], recipe.bands)
+        self.start: dict[str, Any] | None = None  # what was taken of weights that it starts from
         self.history: list[dict[str, Any]] = []
         self._clock = 0.0
+        lightning.seed_everything(seed, workers=False, verbose=False)
 
     def batches(self, part: str) -> Any:
         """Return the batches of a part; only `train` is shuffled and augmented."""

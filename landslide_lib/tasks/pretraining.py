@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,11 @@ from torch.nn import functional as F
 
 from landslide_lib import augment, datasets, scores
 from landslide_lib import recipe as recipes
-from landslide_lib.datasets.batches import Batches, band_means
+from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.boxes import load_boxes
 from landslide_lib.datasets.crop_batches import CropBatches
 from landslide_lib.datasets.crops import Crops, examples
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.split import split
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.models import weights
 from landslide_lib.models.autoencoder import autoencoder
@@ -50,15 +48,6 @@ class Pretraining(Learner):
     """What masked autoencoding and the classifications share; see `Learner`."""
 
     recipe: recipes.Pretraining
-
-    def __init__(
-        self, recipe: recipes.Pretraining, packed: Packed, seed: int, on: torch.device
-    ) -> None:
-        super().__init__(recipe, packed, seed, on)
-        self.parts = split(packed, recipe.split, recipe.subset)
-        self.means = band_means(packed, self.parts["train"], recipe.bands)
-        lightning.seed_everything(seed, workers=False, verbose=False)
-        self.start: dict[str, Any] | None = None
 
     def encoder(self) -> nn.Module:
         """Build the encoder of the recipe."""

@@ -7,16 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib import augment, postprocessing, scores
 from landslide_lib import recipe as recipes
-from landslide_lib.datasets.batches import Batches, band_means
+from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.split import split
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
@@ -92,9 +90,6 @@ class Segmentation(Learner):
         self, recipe: recipes.Segmentation, packed: Packed, seed: int, on: torch.device
     ) -> None:
         super().__init__(recipe, packed, seed, on)
-        self.parts = split(packed, recipe.split, recipe.subset)
-        self.means = band_means(packed, self.parts["train"], recipe.bands)
-        lightning.seed_everything(seed, workers=False, verbose=False)
         network = model_of(recipe, len(self.means))
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss_of(recipe)
