@@ -354,5 +354,5 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
 
 def budget(recipe: Recipe) -> dict[str, Any]:
     """Return the budget of a recipe, as it is printed beside a number."""
-    fields = PROFILES[recipe.task]["full"]
+    fields = ("epochs", *PROFILES[recipe.task]["full"])
     return {"profile": profile_of(recipe), **{name: getattr(recipe, name) for name in fields}}

@@ -212,16 +212,16 @@ def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_te
     student = made.grows_from
     teacher = student.grows_from
     assert (student.encoder, teacher.encoder) == ("swin_tiny", "swin_base")
-    assert (student.dataset, student.epochs) == ("bijie", made.pretraining_epochs)
+    assert (student.dataset, student.epochs) == ("bijie", made.presence_epochs)
     assert (teacher.objective.name, teacher.objective.start.name) == ("presence", "imagenet")
-    assert teacher.grows_from is None
+    assert (teacher.epochs, teacher.grows_from) == (made.presence_epochs, None)
     assert {"objective/distillation", "objective/presence"} <= made.components.keys()
 
 
 def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     split = {"method": "published"}
     own = recipe(BOXES, {"encoder": "vit_tiny", "split": split, "start": {"name": "mae"}})
-    assert own.grows_from.split == own.split
+    assert (own.grows_from.split, own.grows_from.epochs) == (own.split, own.masked_epochs)
     other = recipe(BOXES, {"split": split, "start": {"name": "presence", "on": "bijie"}})
     assert other.grows_from.split == parts.Split()
 
@@ -340,7 +340,8 @@ ORIGINS: dict[str, Any] = {
     "Detection.tiny": False,
     "Detection.width": 256,
     "Detection.start": None,
-    "Detection.pretraining_epochs": 200,
+    "Detection.masked_epochs": 200,
+    "Detection.presence_epochs": 20,
     "Detection.augmentation": ["rotation"],
     "Distillation.on": "",
     "Distillation.teacher": "vit_large",

@@ -67,19 +67,20 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "detection": {
         "smoke": {"epochs": 1, "subset": 40, "image_size": 64, "width": 16, "batch": 4,
-                  "tiny": True, "pretraining_epochs": 1},
+                  "tiny": True, "masked_epochs": 1, "presence_epochs": 1},
         "quick": {"epochs": 4, "subset": 200, "image_size": 64, "width": 16, "batch": 8,
-                  "tiny": True, "pretraining_epochs": 4},
-        "cpu": {"epochs": 20, "subset": None, "image_size": 128, "width": 64, "batch": 8,
-                "tiny": False, "pretraining_epochs": 60},
+                  "tiny": True, "masked_epochs": 4, "presence_epochs": 4},
+        "cpu": {"epochs": 12, "subset": None, "image_size": 128, "width": 64, "batch": 8,
+                "tiny": False, "masked_epochs": 40, "presence_epochs": 6},
         "full": {"epochs": 30, "subset": None, "image_size": 224, "width": 256, "batch": 16,
-                 "tiny": False, "pretraining_epochs": 400},
+                 "tiny": False, "masked_epochs": 400, "presence_epochs": 20},
     },
+    # How many epochs, is said by the detector that grows from it.
     "pretraining": {
-        "smoke": {"epochs": 1, "subset": 40, "image_size": 64, "batch": 4, "tiny": True},
-        "quick": {"epochs": 4, "subset": 200, "image_size": 64, "batch": 8, "tiny": True},
-        "cpu": {"epochs": 60, "subset": None, "image_size": 128, "batch": 8, "tiny": False},
-        "full": {"epochs": 400, "subset": None, "image_size": 224, "batch": 16, "tiny": False},
+        "smoke": {"subset": 40, "image_size": 64, "batch": 4, "tiny": True},
+        "quick": {"subset": 200, "image_size": 64, "batch": 8, "tiny": True},
+        "cpu": {"subset": None, "image_size": 128, "batch": 8, "tiny": False},
+        "full": {"subset": None, "image_size": 224, "batch": 16, "tiny": False},
     },
 }  # fmt: skip
 #: Their names.

@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from landslide_lib.parts import Split, knob
 from landslide_lib.recipe.base import Recipe
-from landslide_lib.recipe.encoders import Encoder, File, ImageNet, Start
+from landslide_lib.recipe.encoders import Encoder, File, ImageNet, Masked, Start
 from landslide_lib.recipe.pretraining import Pretraining
 
 
@@ -20,7 +20,10 @@ class Detection(Recipe):
     tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
     width: int = knob(256, ge=8, le=1024, description="channels of the feature pyramid")
     start: Start = knob(None, description="of the encoder; none is a random one")
-    pretraining_epochs: int = knob(200, ge=1, le=10_000, description="where start is trained here")
+    masked_epochs: int = knob(200, ge=1, le=10_000, description="of masked autoencoding, as start")
+    presence_epochs: int = knob(
+        20, ge=1, le=10_000, description="of telling images apart, as start; of a teacher, too"
+    )
     augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
 
     @model_validator(mode="after")
@@ -56,7 +59,7 @@ class Detection(Recipe):
             subset=self.subset,
             image_size=self.image_size,
             batch=self.batch,
-            epochs=self.pretraining_epochs,
+            epochs=self.masked_epochs if isinstance(start, Masked) else self.presence_epochs,
             precision=self.precision,
             encoder=self.encoder,
             tiny=self.tiny,
