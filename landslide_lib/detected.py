@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landslide_lib import scores
+from landslide_lib.bands import RGB
 from landslide_lib.detections import paired_bootstrap
 from landslide_lib.paths import data_root as usual_root
 from landslide_lib.plots import Picture
 from landslide_lib.plots.detection import boxes_beside
 from landslide_lib.records import Record, Store
 from landslide_lib.reports import Table
+
+if TYPE_CHECKING:
+    from landslide_lib.datasets.pack import Packed
 
 Rows = Sequence[Mapping[str, Any]]
 Runs = Mapping[str, Sequence[Record]]
@@ -25,12 +30,9 @@ FLAT = 0.01
 def best_on_validation(runs: Runs) -> tuple[str, Record] | None:
     """Return the row and the record with the highest mAP at IoU 0.5 on its validation images."""
     every = [(name, record) for name, some in runs.items() for record in some]
-    return max(every, key=lambda pair: _map_50(pair[1], "valid"), default=None)
-
-
-def _map_50(record: Record, part: str) -> float:
-    outcome = record.valid if part == "valid" else record.test
-    return outcome.metrics["boxes"]["map_50"] or 0.0
+    return max(
+        every, key=lambda pair: pair[1].valid.metrics["boxes"]["map_50"] or 0.0, default=None
+    )
 
 
 def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Picture:
@@ -40,25 +42,47 @@ def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Pictu
         best: A row and its record.
         data_root: In place of `LANDSLIDE_DATA`.
     """
-    from landslide_lib import datasets
-
     name, record = best
     assert record.detections is not None
     examples, side = record.detections.examples, record.recipe.image_size
     images = None
-    try:
-        root = Path(data_root) if data_root else usual_root()
-        packed = datasets.load(datasets.get(record.recipe.dataset), side, root=root)
-    except datasets.DatasetNotFoundError:
-        packed = None
-    if packed is not None and packed.fingerprint == record.fingerprint:
+    packed = imagery_of(record, data_root=data_root)
+    if packed is not None:
         places = [packed.ids.index(record.test_ids[one.image]) for one in examples]
-        colours = packed.read(np.array(places), ("R", "G", "B")).astype(np.float32)
-        bright = max(1.0, float(np.quantile(colours, 0.995)))
-        images = list(np.clip(colours.transpose(0, 2, 3, 1) / bright, 0, 1))
+        colours = packed.read(np.array(places), RGB).astype(np.float32)
+        images = list(natural(colours, bright(colours)))
     return boxes_beside(
         images, examples, side=side, threshold=record.test_tuned.threshold, name=f"boxes-{name}"
     )
+
+
+def imagery_of(record: Record, *, data_root: str | Path = "") -> Packed | None:
+    """Return the images that a record is of, or None where they are not at hand.
+
+    Args:
+        record: Of any task.
+        data_root: In place of `LANDSLIDE_DATA`.
+    """
+    from landslide_lib import datasets
+
+    root = Path(data_root) if data_root else usual_root()
+    try:
+        packed = datasets.load(
+            datasets.get(record.recipe.dataset), record.recipe.image_size, root=root
+        )
+    except datasets.DatasetNotFoundError:
+        return None
+    return packed if packed.fingerprint == record.fingerprint else None
+
+
+def bright(colours: NDArray[np.floating]) -> float:
+    """Return what is drawn as white: the 99.5 % quantile, 1 at least."""
+    return max(1.0, float(np.quantile(colours, 0.995)))
+
+
+def natural(colours: NDArray[np.floating], white: float) -> NDArray[np.floating]:
+    """Return pictures (N, S, S, 3) in 0..1 of red, green and blue (N, 3, S, S)."""
+    return np.asarray(np.clip(colours.transpose(0, 2, 3, 1) / white, 0, 1))
 
 
 def said(best: tuple[str, Record], table: Table) -> str:

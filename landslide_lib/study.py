@@ -204,11 +204,12 @@ def _train(
     after = machine.energy_joule(cuda)
     history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
+    fields = _described(trained, wanted, packed, seed, on)
     record = Record(
-        **_described(trained, wanted, packed, seed, on),
+        **fields,
         history=history,
         seconds_per_epoch=round(seconds, 4),
-        samples_per_second=round(len(trained.module.parts["train"]) / seconds, 1),
+        samples_per_second=round(fields["images"]["train"] / seconds, 1),
         energy_wh=_watt_hours(joule, after),
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.

@@ -19,7 +19,7 @@ from landslide_lib.datasets.crops import Crops, examples
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.models import weights
-from landslide_lib.models.autoencoder import autoencoder
+from landslide_lib.models.autoencoder import Restored, autoencoder
 from landslide_lib.models.encoders import encoder
 from landslide_lib.records import Outcome, Record
 from landslide_lib.tasks import engine
@@ -216,6 +216,38 @@ class Presence(Pretraining):
             "test_groups": [self.packed.groups[i] for i in self.crops["test"].image],
             "test_counts": of_test.tolist(), "histogram": histogram, "start": self.start,
         }  # fmt: skip
+
+
+@torch.no_grad()
+def restored(
+    recipe: recipes.Pretraining, packed: Packed, seed: int, weights: Path, on: torch.device
+) -> tuple[Tensor, Restored]:
+    """Return the first batch of test images and what a trained autoencoder makes of it.
+
+    The patches are those that the test loss of the record was taken on.
+
+    Args:
+        recipe: Of a masked autoencoder.
+        packed: The dataset at the recipe's image size.
+        seed: Of its training.
+        weights: As `Run.keep` has written them.
+        on: The device.
+
+    Returns:
+        The images (B, C, S, S), and `Restored`; both in the dataset's own values.
+
+    Raises:
+        FileNotFoundError: The weights are not there.
+        ValueError: They are those of another run, or damaged; the message names the file.
+    """
+    given = kept(weights, recipe, seed, packed.fingerprint)
+    module = Masked(recipe, packed, seed, on)
+    module.network.load_state_dict(given)
+    module.to(on).eval()
+    images, _ = next(iter(module.batches("test")))
+    made = module.network(images, torch.Generator().manual_seed(0))
+    means = module.means.to(on)
+    return images * means, made._replace(restored=made.restored * means)
 
 
 def probability(logits: Tensor) -> Tensor:
