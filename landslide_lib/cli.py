@@ -324,9 +324,14 @@ def verify(
 
     verdict = datasets.verify(datasets.get(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
+    much = (
+        f"{verdict.boxes} boxes"
+        if verdict.landslide_share is None
+        else f"{verdict.landslide_share:.2%} of pixels"
+    )
     typer.echo(
         f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
-        f"truth {verdict.with_landslide} with a landslide, {verdict.landslide_share:.2%} of pixels"
+        f"truth {verdict.with_landslide} with a landslide, {much}"
     )
     for band, facts in verdict.bands.items():
         shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())

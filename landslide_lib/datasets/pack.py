@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from landslide_lib import parts
 from landslide_lib.bands import source
-from landslide_lib.datasets.base import BadFileError, Dataset, Sample, read_sample
+from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
 from landslide_lib.datasets.files import listing
 from landslide_lib.paths import cache_root, data_root
 
@@ -267,8 +267,9 @@ class Verdict:
     Attributes:
         name: The dataset's.
         images: How many can be used.
-        with_landslide: How many of them hold a landslide pixel.
-        landslide_share: Of the pixels of the images whose truth is known.
+        with_landslide: How many of them hold a landslide pixel, or a box.
+        landslide_share: Of the pixels of the images whose truth is known; None where it is boxes.
+        boxes: How many there are; None where the truth is masks.
         sizes: Heights and widths, all of up to three, else the smallest and the largest.
         bands: Minimum, maximum, mean and standard deviation of each.
         bad: Each file that cannot be used, and why.
@@ -278,7 +279,8 @@ class Verdict:
     name: str
     images: int
     with_landslide: int
-    landslide_share: float
+    landslide_share: float | None
+    boxes: int | None
     sizes: tuple[str, ...]
     bands: dict[str, dict[str, float]]
     bad: tuple[Problem, ...]
@@ -304,7 +306,8 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
     """
     bad, sizes, stats = [], set(), []
     counts: Counter[str] = Counter()
-    positive = pixels = landslide = 0
+    positive = pixels = landslide = boxes = 0
+    boxed = isinstance(dataset, BoxDataset)
     samples = dataset.samples(root or data_root())
     for sample in tqdm(samples, desc=f"verifying {dataset.name}", disable=None, leave=False):
         try:
@@ -314,7 +317,9 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
             continue
         counts[sample.part] += 1
         sizes.add(image.shape[:2])
-        positive += bool(mask.any())
+        drawn = len(dataset.boxes(sample)) if isinstance(dataset, BoxDataset) else 0
+        boxes += drawn
+        positive += bool(mask.any() or drawn)
         if not sample.part.endswith("no masks"):
             pixels += mask.size
         landslide += int(mask.sum())
@@ -333,6 +338,7 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
     ordered = sorted(sizes)
     shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
     return Verdict(
-        dataset.name, counts.total(), positive, landslide / pixels if pixels else 0.0,
+        dataset.name, counts.total(), positive,
+        None if boxed else landslide / pixels if pixels else 0.0, boxes if boxed else None,
         tuple(shown), bands, tuple(bad), dict(counts),
     )  # fmt: skip

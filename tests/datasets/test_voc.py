@@ -49,6 +49,14 @@ def test_a_picture_of_any_size_keeps_its_boxes_when_it_becomes_a_square(tmp_path
     assert boxes.of(1).shape == (0, 4)
 
 
+def test_verify_counts_boxes_where_there_are_no_masks(tmp_path, put):
+    put(tmp_path / "voc" / "a.png", (30, 10, 60, 40), (0, 0, 6, 4))
+    put(tmp_path / "voc" / "b.jpg")
+    verdict = datasets.verify(VOC, tmp_path)
+    assert (verdict.images, verdict.with_landslide, verdict.boxes) == (2, 1, 2)
+    assert verdict.landslide_share is None
+
+
 def test_a_box_is_around_what_is_bright_in_the_packed_picture(tmp_path, cache, make):
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[20:30, 45:60] = 255
