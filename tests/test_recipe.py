@@ -215,6 +215,7 @@ def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_te
     assert (student.dataset, student.epochs) == ("bijie", made.presence_epochs)
     assert (teacher.objective.name, teacher.objective.start.name) == ("presence", "imagenet")
     assert (teacher.epochs, teacher.grows_from) == (made.presence_epochs, None)
+    assert student.optimizer == teacher.optimizer == made.optimizer
     assert {"objective/distillation", "objective/presence"} <= made.components.keys()
 
 
@@ -358,7 +359,7 @@ ORIGINS: dict[str, Any] = {
     "Pretraining.split": {},
     "Pretraining.subset": None,
     "Pretraining.image_size": 128,
-    "Pretraining.optimizer": {"name": "adamw", "lr": 0.001, "weight_decay": 0.05},
+    "Pretraining.optimizer": {"name": "adamw", "lr": 0.0001, "weight_decay": 0.05},
     "Pretraining.epochs": 50,
     "Pretraining.batch": 32,
     "Pretraining.precision": "bf16-mixed",

@@ -71,9 +71,9 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 4, "subset": 200, "image_size": 64, "width": 16, "batch": 8,
                   "tiny": True, "masked_epochs": 4, "presence_epochs": 4},
         "cpu": {"epochs": 12, "subset": None, "image_size": 128, "width": 64, "batch": 8,
-                "tiny": False, "masked_epochs": 40, "presence_epochs": 6},
+                "tiny": False, "masked_epochs": 30, "presence_epochs": 6},
         "full": {"epochs": 30, "subset": None, "image_size": 224, "width": 256, "batch": 16,
-                 "tiny": False, "masked_epochs": 400, "presence_epochs": 20},
+                 "tiny": False, "masked_epochs": 300, "presence_epochs": 20},
     },
     # How many epochs, is said by the detector that grows from it.
     "pretraining": {

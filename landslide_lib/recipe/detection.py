@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
@@ -50,6 +50,11 @@ class Detection(Recipe):
         if start is None or isinstance(start, ImageNet | File):
             return None
         on = start.on or self.dataset
+        how: dict[str, Any] = (
+            {"epochs": self.masked_epochs}
+            if isinstance(start, Masked)
+            else {"epochs": self.presence_epochs, "optimizer": self.optimizer}
+        )
         return Pretraining(
             task="pretraining",
             dataset=on,
@@ -59,11 +64,11 @@ class Detection(Recipe):
             subset=self.subset,
             image_size=self.image_size,
             batch=self.batch,
-            epochs=self.masked_epochs if isinstance(start, Masked) else self.presence_epochs,
             precision=self.precision,
             encoder=self.encoder,
             tiny=self.tiny,
             objective=start,
+            **how,
         )
 
     @property

@@ -20,13 +20,17 @@ from landslide_lib.recipe.encoders import (
 
 
 class Pretraining(Recipe):
-    """A pre-training run. Its record keeps the weights that a detector grows from."""
+    """A pre-training run. Its record keeps the weights that a detector grows from.
+
+    Its learning rate is that of masked autoencoding here: with three times as much a Swin stayed
+    for epochs where a constant picture is. Telling images apart takes the detector's.
+    """
 
     task: Literal["pretraining"]
     encoder: Encoder = knob("resnet18")
     tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
     objective: Objective
-    optimizer: Optimizer = knob(Optimizer(name="adamw", lr=1e-3, weight_decay=0.05))
+    optimizer: Optimizer = knob(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
     augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
 
     @model_validator(mode="after")
