@@ -16,7 +16,7 @@ from landslide_lib.paths import data_root as usual_root
 from landslide_lib.plots import Picture
 from landslide_lib.plots.detection import boxes_beside
 from landslide_lib.records import Record, Store
-from landslide_lib.reports import Table
+from landslide_lib.reports import Table, resolve
 
 if TYPE_CHECKING:
     from landslide_lib.datasets.pack import Packed
@@ -114,6 +114,26 @@ def flattened(named: Mapping[str, Sequence[Record]]) -> str:
     return (
         "The mean validation mAP (IoU 0.5) of the last quarter of the epochs less that of the "
         "quarter before, a value a seed:\n\n" + "\n".join(lines)
+    )
+
+
+def not_run(table: Table, runs: Runs, dataset: str) -> str:
+    """Say which rows that can be run have no run of ours, and what they need.
+
+    Args:
+        table: Of a report.
+        runs: Records by row.
+        dataset: What they are of.
+    """
+    without: dict[bool, list[str]] = {True: [], False: []}
+    for row in table.runnable(dataset):
+        if not runs.get(row.id):
+            without[resolve(table, row, dataset=dataset).fetches].append(row.label)
+    words = {True: "need weights of others, from a model hub or a file", False: "need only time"}
+    return "\n".join(
+        f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
+        for fetches, labels in without.items()
+        if labels
     )
 
 

@@ -87,6 +87,17 @@ def test_a_curve_has_flattened_or_not(curve, said):
     assert said in detected.flattened({"row": [record("resnet-18-random", 4, curve=curve)]})
 
 
+def test_rows_that_were_not_run_are_named_with_what_they_need():
+    runs = {"resnet-18-random": [record("resnet-18-random", 16)], "vit-tiny-random": []}
+    fetching, rest = detected.not_run(TABLE, runs, "landslide4sense-boxes").splitlines()
+    assert "weights of others" in fetching
+    assert {"ViT-Large", "ResNet-18"} <= set(fetching.split(": ")[1].rstrip(".").split("; "))
+    assert "need only time" in rest
+    assert TABLE.row("vit-tiny-random").label in rest
+    assert TABLE.row("resnet-18-random").label not in rest.split("; ")
+    assert detected.not_run(TABLE, {row.id: [1] for row in TABLE.rows}, "synthetic") == ""
+
+
 def test_what_the_split_is_worth_needs_both_rows(tmp_path):
     rows, _ = shown(record("resnet-18-random", 16), tmp_path=tmp_path)
     names = ("resnet-18-random", "resnet-18-blocks")
