@@ -219,6 +219,20 @@ def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_te
     assert {"objective/distillation", "objective/presence"} <= made.components.keys()
 
 
+@pytest.mark.parametrize(
+    ("start", "used"),
+    [(None, set()), ({"name": "imagenet"}, set()), ({"name": "mae"}, {"masked_epochs"}),
+     ({"name": "presence"}, {"presence_epochs"}),
+     ({"name": "distillation"}, {"presence_epochs"})],
+)  # fmt: skip
+def test_epochs_of_another_start_make_no_other_run(start, used):
+    made = recipe(BOXES, profile("cpu", "detection"), {"encoder": "vit_tiny", "start": start})
+    for name in ("masked_epochs", "presence_epochs"):
+        other = recipe(made.model_dump(), {name: 7})
+        assert (other.hash == made.hash) == (name not in used)
+        assert (profile_of(other) == "cpu") == (name not in used)
+
+
 def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     split = {"method": "published"}
     own = recipe(BOXES, {"encoder": "vit_tiny", "split": split, "start": {"name": "mae"}})

@@ -150,7 +150,8 @@ def profile_of(made: Recipe) -> str | None:
     'quick'
     """
     for name, budget in PROFILES[made.task].items():
-        if all(getattr(made, key) == value for key, value in budget.items()):
+        used = budget.keys() - set(made.idle)
+        if all(getattr(made, key) == budget[key] for key in used):
             return name
     return None
 

@@ -70,8 +70,13 @@ class Recipe(Part):
         return self.grows_from is not None and self.grows_from.fetches
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that a run of this recipe makes no use of; its hash does not depend on them."""
+        return ()
+
+    @property
     def hash(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of what differs from the origins.
+        """16 hexadecimal digits of the SHA-256 of what differs from the origins and is used.
 
         >>> from landslide_lib.recipe import recipe
         >>> short = recipe({"dataset": "bijie"})
@@ -110,7 +115,7 @@ def _hash(made: Recipe) -> str:
 
 
 def essence(part: Part) -> dict[str, Any]:
-    """Return the fields of a part that differ from the default they first had.
+    """Return the fields of a part that differ from the default they first had and are used.
 
     Args:
         part: A recipe or one of its parts.
@@ -122,7 +127,10 @@ def essence(part: Part) -> dict[str, Any]:
     {'name': 'focal', 'gamma': 3.0}
     """
     kept: dict[str, Any] = {}
+    idle = part.idle if isinstance(part, Recipe) else ()
     for name, field in type(part).model_fields.items():
+        if name in idle:
+            continue
         value = _plain(getattr(part, name))
         extra = field.json_schema_extra
         if isinstance(extra, dict) and value == extra["origin"]:

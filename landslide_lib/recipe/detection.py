@@ -8,7 +8,15 @@ from pydantic import ValidationError, model_validator
 
 from landslide_lib.parts import Split, knob
 from landslide_lib.recipe.base import Recipe
-from landslide_lib.recipe.encoders import Encoder, File, ImageNet, Masked, Start
+from landslide_lib.recipe.encoders import (
+    Distillation,
+    Encoder,
+    File,
+    ImageNet,
+    Masked,
+    Presence,
+    Start,
+)
 from landslide_lib.recipe.pretraining import Pretraining
 
 
@@ -70,6 +78,13 @@ class Detection(Recipe):
             objective=start,
             **how,
         )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The epochs of what its encoder does not start from."""
+        masked = isinstance(self.start, Masked)
+        told = isinstance(self.start, Presence | Distillation)
+        return ("masked_epochs",) * (not masked) + ("presence_epochs",) * (not told)
 
     @property
     def fetches(self) -> bool:
