@@ -253,9 +253,11 @@ def publish(
     }
     # What a record grew from is part of what it says.
     every = {record.name: record for record in store.all()}
-    for record in list(found.values()):
-        while record.grown_from in every:
-            record = found[record.grown_from] = every[record.grown_from]
+    left = list(found.values())
+    while left:
+        before = [every[name] for name in left.pop().grown_from if name in every.keys() - found]
+        found |= {record.name: record for record in before}
+        left += before
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():

@@ -36,11 +36,19 @@ def weights(folder: Path) -> None:
 def patches(tmp_path_factory) -> Path:
     """Forty-four patches of noise in which every other one has a bright square."""
     root = tmp_path_factory.mktemp("rows")
-    home = root / "landslide4sense" / "TrainData"
+    draw = np.random.default_rng(0)
+    # Of many scenes, as far as numbers tell, to train on; few of the other parts.
+    for folder, last in (("TrainData", 45 * 40), ("ValidData", 3 * 40), ("TestData", 3 * 40)):
+        fill(root / "landslide4sense" / folder, range(1, last, 40), draw)
+    weights(root / "weights")
+    return root
+
+
+def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
+    """Write patches with their masks."""
     (home / "img").mkdir(parents=True)
     (home / "mask").mkdir()
-    draw = np.random.default_rng(0)
-    for number in range(1, 45 * 40, 40):  # of many scenes, as far as numbers tell
+    for number in numbers:
         image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense.bands))).clip(0.01)
         mask = np.zeros((SIZE, SIZE), np.uint8)
         if number % 80 == 1:
@@ -50,18 +58,21 @@ def patches(tmp_path_factory) -> Path:
             name = "image" if kind == "img" else "mask"
             with h5py.File(home / kind / f"{name}_{number}.h5", "w") as file:
                 file[key] = array
-    weights(root / "weights")
-    return root
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """One for all rows: what several grow from is run once."""
+    return Store(tmp_path_factory.mktemp("runs") / "records", more=())
 
 
 @pytest.mark.parametrize("made", ROWS.values())
-def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
-    store = Store(tmp_path / "records", more=())
+def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
     record = study.run(made, 0, store=store, device="cpu", data_root=patches)
     assert store.find(made, 0)[0].name == record.name
     assert record.parameters > 0
     assert np.isfinite([line.train_loss for line in record.history]).all()
-    if made.task == "segmentation":
+    if made.task in ("segmentation", "adaptation"):
         assert np.sum(record.test_counts) == record.images["test"] * made.image_size**2
     else:
         assert len(record.detections.truth) == record.images["test"]
@@ -76,7 +87,7 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
             "baseline", "losses", "losses-combined", "bands", "heads", "backbones",
             "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only",
         )),
-        "detection/backbones", "detection/pretraining",
+        "detection/backbones", "detection/pretraining", "refinement/validation", "refinement/test",
     ],
 )  # fmt: skip
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):
