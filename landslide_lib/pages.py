@@ -12,7 +12,7 @@ import pandas as pd
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
 from landslide_lib.paths import HOME
-from landslide_lib.recipe import PROFILES, Detection, Pretraining, Recipe, profile_of
+from landslide_lib.recipe import PROFILES, Detection, Pretraining, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, Table, reports, resolve

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from landslide_lib import augment, scores
+from landslide_lib import augment, scores, submission
 from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.domains import moments, parts
@@ -305,6 +306,54 @@ def restored(
         raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
     module.to(on)
     return module
+
+
+@torch.no_grad()
+def masks(
+    recipe: recipes.Adaptation,
+    packed: Packed,
+    seed: int,
+    grown: Sequence[tuple[Record, Path]],
+    on: torch.device,
+    part: str,
+    threshold: float,
+) -> dict[int, Labels]:
+    """Return what trained networks call landslide on a part of Landslide4Sense.
+
+    Args:
+        recipe: Of the network or the ensemble.
+        packed: From `domains.load`; its target is Landslide4Sense.
+        seed: Of the training.
+        grown: The records of the networks and the files of their weights.
+        on: The device.
+        part: `train`, `valid` or `test`, with masks or without; where normalization is separated
+            its statistics are those of this part.
+        threshold: Above which a pixel is landslide.
+
+    Returns:
+        By the number of a patch, (128, 128) uint8 in {0, 1}. Probabilities of smaller images are
+        enlarged bilinearly.
+
+    Raises:
+        ValueError: There is no such part; or see `restored`.
+    """
+    members = [restored(record, packed, seed, path, on) for record, path in grown]
+    module = members[0]
+    where = np.flatnonzero([name.split(",")[0] == part for name in module.target.parts])
+    if not len(where):
+        raise ValueError(
+            f"part {part!r}: {module.target.name} has none here, only: "
+            f"{', '.join(sorted(set(module.target.parts)))}"
+        )
+    module.parts["test"] = where
+    networks = [one.network for one in members]
+    found = []
+    for images, _ in module.batches("test"):
+        sure = mean_probability(networks, images)
+        sure = functional.interpolate(sure, size=submission.SHAPE, mode="bilinear")
+        found.append((sure[:, 0] > threshold).to(torch.uint8).cpu().numpy())
+    numbers = [int(module.target.ids[i].rsplit("/", 1)[-1]) for i in where]
+    return dict(zip(numbers, np.concatenate(found), strict=True))
 
 
 def restore(
