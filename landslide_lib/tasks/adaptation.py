@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -198,17 +198,17 @@ class Adaptation(Learner):
         return {"valid_f1": f1 if np.isfinite(f1) else None}
 
 
+@dataclass
 class Adapted(Run[Adaptation]):
     """Trained networks, one or an ensemble, with the batches of the first."""
 
-    networks: Sequence[nn.Module] = ()
+    networks: Sequence[nn.Module]
 
     def count(self, part: str, *thresholds: float) -> Counter:
         """Count the mean prediction on a part, at thresholds and by histogram."""
-        networks = self.networks or [self.module.network]
         counter = Counter(*thresholds)
         for images, masks in self.module.batches(part):
-            counter.update(mean_probability(networks, images, DOMAIN[part]), masks)
+            counter.update(mean_probability(self.networks, images, DOMAIN[part]), masks)
         return counter
 
     def evaluated(self) -> dict[str, Any]:
@@ -234,9 +234,7 @@ class Adapted(Run[Adaptation]):
             "test_groups": [target.groups[i] for i in where],
             "test_counts": test.images(0).tolist(),
             "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
-            "parameters": sum(
-                p.numel() for one in self.networks or [module.network] for p in one.parameters()
-            ),
+            "parameters": sum(p.numel() for one in self.networks for p in one.parameters()),
             "pseudo_labels": None if labels is None else quality(labels, target.masks[where]),
         }
 
@@ -284,7 +282,7 @@ def train(
     module = Adaptation(recipe, packed, seed, on, labels)
     resumed = engine.fit(module, recipe, seed, work, on)
     module.to(on)
-    return Adapted(module, resumed)
+    return Adapted(module, resumed, [module.network])
 
 
 def restored(
@@ -376,6 +374,4 @@ def restore(
         ValueError: See `restored`.
     """
     members = [restored(record, packed, seed, path, on) for record, path in grown]
-    made = Adapted(members[0], resumed=False)
-    made.networks = [one.network for one in members]
-    return made
+    return Adapted(members[0], resumed=False, networks=[one.network for one in members])
