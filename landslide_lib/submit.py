@@ -65,7 +65,7 @@ def submit(
     if gaps := set(range(1, max(masks) + 1)) - masks.keys():
         raise ValueError(
             f"landslide4sense: the {part} part lacks the patches "
-            f"{', '.join(map(str, sorted(gaps)[:5]))}, {len(gaps)} in all, and the competition wants "
-            "a mask of each; get the rest of the part"
+            f"{', '.join(map(str, sorted(gaps)[:5]))}, {len(gaps)} in all, and the competition "
+            "wants a mask of each; get the rest of the part"
         )
     return submission.write(masks, path)
