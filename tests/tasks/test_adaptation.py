@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,6 @@ from landslide_lib.records import Store
 from landslide_lib.tasks import adaptation, engine, pseudo_labels
 from landslide_lib.tasks.adaptation import Adaptation, Both
 from landslide_lib.tasks.pseudo_labels import OPEN
-from tests.conftest import squares
 
 ON = torch.device("cpu")
 SMOKE = recipe(
@@ -25,21 +23,10 @@ SMOKE = recipe(
 ROUND = {"models": ["resnet"]}
 
 
-@pytest.fixture(scope="session")
-def domain_root(bijie_root):
-    """The root of `bijie` with `uav/` beside it: 16 tiles of another brightness."""
-    images, masks = squares(16, 128, seed=1)
-    for kind, some in (("image", images // 2), ("mask", masks * 255)):
-        (bijie_root / "uav" / kind).mkdir(parents=True, exist_ok=True)
-        for i, one in enumerate(some):
-            cv2.imwrite(str(bijie_root / "uav" / kind / f"image_{i}.png"), one)
-    return bijie_root
-
-
 @pytest.fixture
-def data(domain_root, monkeypatch):
-    monkeypatch.setenv("LANDSLIDE_DATA", str(domain_root))
-    return domain_root
+def data(bijie):
+    """Bijie with the tiles of its target beside it."""
+    return bijie
 
 
 def wanted(**change):
