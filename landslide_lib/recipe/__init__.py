@@ -90,7 +90,7 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         # After so few steps no network is sure of anything.
         "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "batch": 4, "size": "tiny",
                   "confidence": 0.501},
-        "quick": {"epochs": 4, "subset": 200, "image_size": 32, "batch": 16, "size": "tiny",
+        "quick": {"epochs": 2, "subset": 120, "image_size": 32, "batch": 8, "size": "tiny",
                   "confidence": 0.55},
         "cpu": {"epochs": 12, "subset": None, "image_size": 32, "batch": 16, "size": "small"},
         "full": {"epochs": 84, "subset": None, "image_size": 128, "batch": 16, "size": "base"},
