@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from landslide_lib.bands import SPECTRAL
 
 Pair = tuple[Tensor, Tensor]
 Augment = Callable[[Tensor, Tensor, torch.Generator], Pair]
@@ -66,17 +69,78 @@ def cutmix(
     return torch.where(inside, images[other], images), torch.where(inside, masks[other], masks)
 
 
-AUGMENTATIONS: dict[str, Augment] = {"rotation": rotation, "cutmix": cutmix}
+def colour(
+    images: Tensor,
+    masks: Tensor,
+    generator: torch.Generator,
+    bands: Sequence[str],
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+) -> Pair:
+    """Perturb brightness and contrast of the spectral bands, each band of each image on its own.
+
+    A band x of mean m becomes m + gain (x - m) + shift, the gain uniform in 1 ± contrast, the
+    shift in ± brightness. That is in the unit of the images: in deviations of the band where they
+    are normalised by mean and deviation. Slope, elevation and engineered channels are handed on
+    bit by bit. The report names "color perturbation" that "is only applied to spectral data", and
+    no numbers; those here are this study's.
+
+    Args:
+        images: (B, C, S, S), normalised.
+        masks: (B, 1, S, S).
+        generator: A CPU generator.
+        bands: The names of the C bands.
+        brightness: The greatest shift.
+        contrast: The greatest change of the gain, below 1.
+
+    Returns:
+        Changed copies of the images, and the masks as they are.
+
+    Reference:
+        `label-refinement`, section 2.1.
+    """
+    kept = [place for place, band in enumerate(bands) if band not in SPECTRAL]
+    draw = 2 * torch.rand(2, *images.shape[:2], 1, 1, generator=generator) - 1
+    change, shift = draw.to(images)
+    change, shift = contrast * change, brightness * shift
+    made = images * (1 + change)
+    made += shift - change * images.mean((2, 3), keepdim=True)
+    made[:, kept] = images[:, kept]
+    return made, masks
 
 
-def compose(names: Sequence[str]) -> Augment | None:
-    """Return one augmentation that applies the named ones in turn, or None for none."""
+AUGMENTATIONS: dict[str, Callable[..., Pair]] = {
+    "rotation": rotation,
+    "cutmix": cutmix,
+    "colour": colour,
+}
+
+
+def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
+    """Return one augmentation that applies the named ones in turn, or None for none.
+
+    Args:
+        names: Of `AUGMENTATIONS`.
+        bands: The names of the images' bands, which `colour` needs.
+
+    Raises:
+        ValueError: `colour` is among the names and no spectral band among the bands.
+    """
     if not names:
         return None
+    if "colour" in names and SPECTRAL.isdisjoint(bands):
+        raise ValueError(
+            f"augmentation: colour changes spectral bands, and of [{', '.join(bands)}] none is "
+            "one; leave colour out, or name spectral bands"
+        )
+    steps: dict[str, Callable[..., Pair]] = {
+        **AUGMENTATIONS,
+        "colour": partial(colour, bands=bands),
+    }
 
     def augment(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
         for name in names:
-            images, masks = AUGMENTATIONS[name](images, masks, generator)
+            images, masks = steps[name](images, masks, generator)
         return images, masks
 
     return augment

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 #: competition numbers it, then slope and elevation of ALOS PALSAR.
 L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "slope", "DEM")
 RGB = ("R", "G", "B")
+#: The bands of light: neither slope and elevation nor what is engineered.
+SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
 
 #: The bands of each dataset, for a recipe, which never looks at the datasets themselves.
 OF_DATASET: dict[str, tuple[str, ...]] = {

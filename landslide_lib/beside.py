@@ -261,7 +261,9 @@ def _boxes(
 
 
 #: What two rows of a task are compared by: landslide F1 at 0.5, mAP at IoU 0.5.
-COMPARED: dict[str, Compare] = {"segmentation": _pixels, "detection": _boxes}
+COMPARED: dict[str, Compare] = {
+    "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes,
+}  # fmt: skip
 
 
 def agreement(

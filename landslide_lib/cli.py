@@ -186,8 +186,8 @@ def export_(
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes:
         raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
-    if chosen.task != "segmentation":
-        raise ValueError(f"{table}: only segmentation networks are exported, not of {chosen.task}")
+    if (task := recipes[0].task) != "segmentation":
+        raise ValueError(f"{table}: only segmentation networks are exported, not those of {task}")
     if publish:
         from landslide_lib import edge
 
@@ -211,6 +211,45 @@ def export_(
     if publish:
         on = recipes[0].dataset
         typer.echo(edge.publish(table, profile or "full", on, done), err=True)
+
+
+@app.command()
+@plainly
+def submit(
+    table: TableName,
+    row: Annotated[str, typer.Option(help="Of the table.")],
+    out: Annotated[Path, typer.Option(help="The ZIP to be.")] = Path("submission.zip"),
+    part: Annotated[str, typer.Option(help="Of Landslide4Sense: valid or test.")] = "test",
+    seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
+    profile: ProfileName = "full",
+    data_root: DataRoot = None,
+) -> None:
+    """Write what a trained row predicts as a submission to the Landslide4Sense competition."""
+    from landslide_lib import submit as submitting
+
+    chosen, store = reports.table(table), Store()
+    (one,) = chosen.chosen([row], "landslide4sense")
+    wanted = reports.resolve(chosen, one, dataset="landslide4sense", profile_name=profile)
+    found = store.find(wanted, seed)
+    if not found:
+        raise RecordError(
+            f"{table}, row {row}: not run yet; `landslide train {table} --row {row} --dataset "
+            f"landslide4sense --profile {profile} --seed {seed}` first"
+        )
+    typer.echo(submitting.submit(found[0], part, out, store=store, data_root=data_root))
+
+
+@app.command("check-submission")
+@plainly
+def check_submission(
+    path: Annotated[Path, typer.Argument(help="The ZIP.")],
+    count: Annotated[int | None, typer.Option(help="Of masks there have to be.")] = None,
+) -> None:
+    """Check a submission to the Landslide4Sense competition."""
+    from landslide_lib import submission
+
+    submission.validate(path, count)
+    typer.echo(f"{path}: every mask is as the competition asks")
 
 
 @app.command("table")
@@ -253,9 +292,11 @@ def publish(
     }
     # What a record grew from is part of what it says.
     every = {record.name: record for record in store.all()}
-    for record in list(found.values()):
-        while record.grown_from in every:
-            record = found[record.grown_from] = every[record.grown_from]
+    left = list(found.values())
+    while left:
+        before = [every[name] for name in left.pop().grown_from if name in every.keys() - found]
+        found |= {record.name: record for record in before}
+        left += before
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():

@@ -214,8 +214,9 @@ def origins(table: Table, runs: Runs, store: Store) -> dict[str, Record]:
     every = {record.name: record for record in store.all()}
     found = {}
     for name, some in runs.items():
-        if some and some[0].grown_from in every:
-            found[table.row(name).label] = every[some[0].grown_from]
+        for origin in some[0].grown_from if some else ():
+            if origin in every:
+                found[table.row(name).label] = every[origin]
     return found
 
 

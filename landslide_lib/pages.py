@@ -12,7 +12,7 @@ import pandas as pd
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
 from landslide_lib.paths import HOME
-from landslide_lib.recipe import PROFILES, Detection, Pretraining, Recipe, profile_of
+from landslide_lib.recipe import PROFILES, Detection, Pretraining, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, Table, reports, resolve
@@ -191,15 +191,12 @@ def runs() -> str:
         for one in report.tables.values():
             for dataset, profile, _ in beside.known_runs(one, store):
                 for row in one.runnable(dataset):
-                    recipe: Recipe | None = resolve(one, row, dataset=dataset, profile_name=profile)
+                    recipe = resolve(one, row, dataset=dataset, profile_name=profile)
                     name = f"{one.name}, {row.label}"
-                    while recipe is not None:
-                        if name not in rows_of[recipe.hash]:
-                            rows_of[recipe.hash].append(name)
-                        recipe, name = (
-                            recipe.grows_from,
-                            f"start of {name.removeprefix('start of ')}",
-                        )
+                    rows_of[recipe.hash].append(name)
+                    for other in recipe.ancestors:
+                        if f"for {name}" not in rows_of[other.hash]:
+                            rows_of[other.hash].append(f"for {name}")
     lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
     seen = set()
     for record in sorted(store.all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
@@ -258,7 +255,7 @@ def _learnt(record: Record) -> dict[str, Any]:
 
 #: The scores of a record by task, as the page of runs shows them.
 SHOWN: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "segmentation": _pixels, "detection": _boxes, "pretraining": _learnt,
+    "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes, "pretraining": _learnt,
 }  # fmt: skip
 
 

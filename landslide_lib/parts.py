@@ -117,8 +117,31 @@ class Center(_Term):
     weight: float = knob(5.0, ge=0, le=100, description="extra weight at the centre")
 
 
+class SoftCrossEntropy(_Term):
+    """Cross entropy with softened labels (Szegedy et al. 2016)."""
+
+    name: Literal["soft_ce"]
+    smoothing: float = knob(0.1, ge=0, lt=1, description="a label's share that says nothing")
+
+
+class HardExamples(_Term):
+    """Cross entropy over the hardest pixels of a batch (Shrivastava et al. 2016)."""
+
+    name: Literal["ohem"]
+    share: float = knob(0.25, gt=0, le=1, description="of the pixels that are the hardest")
+
+
 LossTerm = Annotated[
-    CrossEntropy | Focal | LogCosh | IoU | Tversky | Lovasz | Boundary | Center,
+    CrossEntropy
+    | Focal
+    | LogCosh
+    | IoU
+    | Tversky
+    | Lovasz
+    | Boundary
+    | Center
+    | SoftCrossEntropy
+    | HardExamples,
     Field(discriminator="name"),
 ]
 

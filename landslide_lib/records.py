@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from landslide_lib.detections import Detections
 from landslide_lib.paths import PUBLISHED, runs_root
@@ -87,10 +87,12 @@ class Record(BaseModel):
         device, threads, versions, commit, dirty: What it ran on.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        grown_from: The record whose network this one took up; None where it began of its own. Of
-            a segmentation that network was post-processed: such a record has no history, its
-            `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
+        grown_from: The records whose networks this one took up; none where it began of its own.
+            A post-processed network or an ensemble was not trained: such a record has no history,
+            its `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
         start: What was taken of the weights that an encoder started from.
+        pseudo_labels: Coverage, precision and recall of the labels of the target that a round of
+            refinement learnt from, against the masks that were hidden from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -123,10 +125,17 @@ class Record(BaseModel):
     started: str
     finished: str
     resumed: int
-    grown_from: str | None = None
+    grown_from: tuple[str, ...] = ()
     valid_tuned: Outcome | None = None
     detections: Detections | None = None
     start: dict[str, Any] | None = None
+    pseudo_labels: dict[str, float | None] | None = None
+
+    @field_validator("grown_from", mode="before")
+    @classmethod
+    def _one_or_none(cls, given: Any) -> Any:
+        """Take the form of the first records, which grew from one other at most."""
+        return (given,) if isinstance(given, str) else given or ()
 
     @property
     def name(self) -> str:

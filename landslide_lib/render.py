@@ -194,7 +194,8 @@ def as_csv(table: Table, rows: Rows) -> str:
         "kind",
         *(f"reported_{n}" for n in (*table.metrics, *table.extra)),
     ]
-    budget = PROFILES.get(table.task, PROFILES["segmentation"])["full"]
+    task = table.base.get("task", table.task)
+    budget = PROFILES.get(task, PROFILES["segmentation"])["full"]
     fields += [f"ours_{name}{end}" for name, *_ in wanted for end in ("", "_low", "_high")]
     fields += ["dataset", *budget, "profile", "seeds", "parameters", "floor"]
     writer = csv.DictWriter(out, fields, lineterminator="\n")

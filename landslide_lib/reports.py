@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from landslide_lib.bands import BOXES, OF_DATASET, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
+from landslide_lib.recipe.adaptation import TARGETS
 
 
 class _Strict(BaseModel):
@@ -304,7 +305,8 @@ def resolve(
 
     A row that changes a field of the budget, such as the width, keeps its change. On a dataset
     that does not have the bands of the table's base its own bands are taken; bands that the row
-    itself names are refused there. One without published parts is split by scenes.
+    itself names are refused there. One without published parts is split by scenes. A network that
+    is to work on a part of the report's data works on what `TARGETS` names.
 
     Args:
         table: Of a report.
@@ -330,5 +332,7 @@ def resolve(
     parts = recipe(table.base, row.change).split.method == "published"
     if dataset and parts and dataset not in BOXES:
         swap["split"] = {"method": "blocked"}  # nobody has published parts of it
+    if dataset and "target" in table.base and dataset != table.base.get("dataset"):
+        swap["target"] = TARGETS.get(dataset, {})
     budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
     return recipe(table.base, budget, row.change, swap)

@@ -68,10 +68,10 @@ def run(
         return found[0]
     machine.commit()  # now, not after the training: the tree may change meanwhile
     from landslide_lib import datasets
+    from landslide_lib.datasets import domains
 
-    dataset = datasets.get(wanted.dataset)
     try:
-        packed = datasets.load(dataset, wanted.image_size, root=data_root, skip_bad=skip_bad)
+        packed = domains.load(wanted, root=data_root, skip_bad=skip_bad)
     except datasets.DatasetNotFoundError:
         # A reader without the data still has the published records.
         found = store.find(wanted, seed)
@@ -86,15 +86,15 @@ def run(
         if found and not rerun:
             return found[0]
         how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
-        base = _base(wanted, seed, store, how)
-        if base and not wanted.trains:
-            record = _grow(wanted, packed, seed, store, base, device)
+        grown = [_base(other, seed, store, how) for other in wanted.grows_from]
+        if not wanted.trains:
+            record = _grow(wanted, packed, seed, store, grown, device)
             store.add(record)
             return record
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
         try:
-            record = _train(wanted, packed, seed, work, store, base, device, data_root)
+            record = _train(wanted, packed, seed, work, store, grown, device, data_root)
         except ValueError:
             if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
                 shutil.rmtree(work, ignore_errors=True)
@@ -165,14 +165,13 @@ def _code(wanted: Recipe) -> str:
     return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
 
 
-def _base(wanted: Recipe, seed: int, store: Store, how: dict[str, Any]) -> Record | None:
-    """Return the record of the run that a recipe grows from, with its weights here."""
-    if wanted.grows_from is None:
-        return None
-    base = run(wanted.grows_from, seed, store=store, **how)
-    if not store.weights(base).is_file():
+def _base(wanted: Recipe, seed: int, store: Store, how: dict[str, Any]) -> Record:
+    """Return the record of a run that another one grows from, with its weights here."""
+    base = run(wanted, seed, store=store, **how)
+    # What was not trained has no weights of its own: those of its members are asked for.
+    if wanted.trains and not store.weights(base).is_file():
         print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
-        base = run(wanted.grows_from, seed, store=store, rerun=True, **how)
+        base = run(wanted, seed, store=store, rerun=True, **how)
     return base
 
 
@@ -182,7 +181,7 @@ def _train(
     seed: int,
     work: Path,
     store: Store,
-    base: Record | None,
+    grown: Sequence[Record],
     device_name: str,
     data_root: Path | None,
 ) -> Record:
@@ -198,9 +197,9 @@ def _train(
     if cuda is not None:
         torch.cuda.reset_peak_memory_stats(on)
     joule = machine.energy_joule(cuda)
-    grown = (base, store.weights(base)) if base else None
     task = import_module(f"landslide_lib.tasks.{wanted.task}")  # a task's module has its name
-    trained = task.train(wanted, packed, seed, work, on, grown, data_root)
+    given = [(record, store.weights(record)) for record in grown]
+    trained = task.train(wanted, packed, seed, work, on, given, data_root)
     after = machine.energy_joule(cuda)
     history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
@@ -215,27 +214,33 @@ def _train(
         # A run that was taken up by other code than it was begun with is of no one commit.
         dirty=any(s.dirty for s in starts)
         or len({s.commit for s in starts}) > 1
-        or bool(base and base.dirty),
+        or any(record.dirty for record in grown),
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if trained.resumed else 0,
-        grown_from=base.name if base else None,
+        grown_from=tuple(record.name for record in grown),
     )
     trained.keep(store.weights(record))  # before the record is there: it says that all is
     return record
 
 
 def _grow(
-    wanted: Recipe, packed: Any, seed: int, store: Store, base: Record, device_name: str
+    wanted: Recipe,
+    packed: Any,
+    seed: int,
+    store: Store,
+    grown: Sequence[Record],
+    device_name: str,
 ) -> Record:
-    """Evaluate a trained network with the post-processing of a recipe; train nothing."""
-    from landslide_lib.tasks import engine, segmentation
+    """Evaluate trained networks with the post-processing, or as the ensemble, of a recipe."""
+    from landslide_lib.tasks import engine
 
     on = engine.device(device_name)
     commit, dirty = machine.commit()
     started, clock = _now(), time.perf_counter()
-    grown = segmentation.restore(wanted, packed, seed, store.weights(base), on)  # type: ignore[arg-type]
-    fields = _described(grown, wanted, packed, seed, on)
+    task = import_module(f"landslide_lib.tasks.{wanted.task}")
+    given = [(record, store.weights(record)) for record in grown]
+    fields = _described(task.restore(wanted, packed, seed, given, on), wanted, packed, seed, on)
     images = fields["images"]["valid"] + fields["images"]["test"]
     return Record(
         **fields,
@@ -244,11 +249,11 @@ def _grow(
         samples_per_second=round(images / (time.perf_counter() - clock), 1),
         energy_wh=None,
         commit=commit,
-        dirty=dirty or base.dirty,
+        dirty=dirty or any(record.dirty for record in grown),
         started=started,
         finished=_now(),
         resumed=0,
-        grown_from=base.name,
+        grown_from=tuple(record.name for record in grown),
     )
 
 
@@ -263,7 +268,7 @@ def _described(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) ->
     peak = machine.peak_memory_mb()
     if on.type == "cuda":
         peak = torch.cuda.max_memory_allocated(on) / 1024**2
-    where = module.parts["test"].tolist()
+    where = [] if "test_ids" in evaluated else module.parts["test"].tolist()
     return {
         "recipe": wanted,
         "hash": wanted.hash,
@@ -274,12 +279,12 @@ def _described(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) ->
         "images": {part: len(indices) for part, indices in module.parts.items()},
         "test_ids": [packed.ids[i] for i in where],
         "test_groups": [packed.groups[i] for i in where],
-        **evaluated,
         "parameters": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
         "peak_memory_mb": round(peak, 1),
         "device": engine.describe(on, machine.processor()),
         "threads": engine.threads(),
         "versions": machine.versions(),
+        **evaluated,
     }
 
 

@@ -79,7 +79,7 @@ def packed() -> Packed:
 
 @pytest.fixture(scope="session")
 def bijie_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with `bijie/`: 48 pictures of 32 pixels in the publisher's layout."""
+    """A data root with `bijie/`, 48 pictures of 32 pixels, and `uav/`, 16 darker tiles."""
     root = tmp_path_factory.mktemp("data")
     landslide, rest = root / "bijie" / "landslide", root / "bijie" / "non-landslide"
     for folder in (landslide / "image", landslide / "mask", rest / "image"):
@@ -90,6 +90,11 @@ def bijie_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(landslide / "mask" / f"{i:03}.png"), mask * 255)
         else:
             cv2.imwrite(str(rest / "image" / f"{i:03}.png"), image)
+    images, masks = squares(16, 128, seed=1)
+    for kind, some in (("image", images // 2), ("mask", masks * 255)):
+        (root / "uav" / kind).mkdir(parents=True)
+        for i, one in enumerate(some):
+            cv2.imwrite(str(root / "uav" / kind / f"image_{i}.png"), one)
     return root
 
 

@@ -189,6 +189,7 @@ TASKS = {
     "segmentation": {},
     "detection": {"task": "detection"},
     "pretraining": {"task": "pretraining", "objective": {"name": "presence"}},
+    "adaptation": {"task": "adaptation", "target": {"dataset": "uav"}},
 }
 
 
@@ -209,12 +210,12 @@ BOXES = {"dataset": "landslide4sense-boxes", "task": "detection"}
 def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_teacher():
     start = {"name": "distillation", "teacher": "swin_base", "on": "bijie"}
     made = recipe(BOXES, profile("cpu", "detection"), {"encoder": "swin_tiny", "start": start})
-    student = made.grows_from
-    teacher = student.grows_from
+    (student,) = made.grows_from
+    (teacher,) = student.grows_from
     assert (student.encoder, teacher.encoder) == ("swin_tiny", "swin_base")
     assert (student.dataset, student.epochs) == ("bijie", made.presence_epochs)
     assert (teacher.objective.name, teacher.objective.start.name) == ("presence", "imagenet")
-    assert (teacher.epochs, teacher.grows_from) == (made.presence_epochs, None)
+    assert (teacher.epochs, teacher.grows_from) == (made.presence_epochs, ())
     assert student.optimizer == teacher.optimizer == made.optimizer
     assert {"objective/distillation", "objective/presence"} <= made.components.keys()
 
@@ -236,16 +237,17 @@ def test_epochs_of_another_start_make_no_other_run(start, used):
 def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     split = {"method": "published"}
     own = recipe(BOXES, {"encoder": "vit_tiny", "split": split, "start": {"name": "mae"}})
-    assert (own.grows_from.split, own.grows_from.epochs) == (own.split, own.masked_epochs)
+    (learnt,) = own.grows_from
+    assert (learnt.split, learnt.epochs) == (own.split, own.masked_epochs)
     other = recipe(BOXES, {"split": split, "start": {"name": "presence", "on": "bijie"}})
-    assert other.grows_from.split == parts.Split()
+    assert [one.split for one in other.grows_from] == [parts.Split()]
 
 
 @pytest.mark.parametrize(
     "start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}]
 )
 def test_weights_of_others_are_no_run_of_the_study(start):
-    assert recipe(BOXES, {"start": start}).grows_from is None
+    assert recipe(BOXES, {"start": start}).grows_from == ()
 
 
 @pytest.mark.parametrize(
@@ -298,6 +300,28 @@ def test_a_profile_that_one_took_can_be_edited_without_harm():
 #: The default that each field had when it came into the study. A published record's hash
 #: leaves out a field that is at its origin, so nothing here may ever change.
 ORIGINS: dict[str, Any] = {
+    "Target.dataset": "",
+    "Target.part": "train",
+    "Target.region": "",
+    "Round.scale": 1.0,
+    "Adaptation.bands": [],
+    "Adaptation.split": {},
+    "Adaptation.subset": None,
+    "Adaptation.image_size": 128,
+    "Adaptation.optimizer": {},
+    "Adaptation.epochs": 50,
+    "Adaptation.batch": 32,
+    "Adaptation.precision": "bf16-mixed",
+    "Adaptation.model": "resnet",
+    "Adaptation.size": "base",
+    "Adaptation.scale": 1.0,
+    "Adaptation.normalization": "source",
+    "Adaptation.norms": "batch",
+    "Adaptation.loss": [{"name": "ce"}],
+    "Adaptation.augmentation": ["rotation", "colour"],
+    "Adaptation.rounds": [],
+    "Adaptation.confidence": 0.7,
+    "Adaptation.ensemble": [],
     "Segmentation.task": "segmentation",
     "Segmentation.bands": [],
     "Segmentation.split": {},
@@ -341,6 +365,10 @@ ORIGINS: dict[str, Any] = {
     "Boundary.sigma": 2.0,
     "Center.factor": 1.0,
     "Center.weight": 5.0,
+    "SoftCrossEntropy.factor": 1.0,
+    "SoftCrossEntropy.smoothing": 0.1,
+    "HardExamples.factor": 1.0,
+    "HardExamples.share": 0.25,
     "Opening.kernel": 3,
     "Closing.kernel": 3,
     "Detection.bands": [],

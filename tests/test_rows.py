@@ -1,5 +1,6 @@
 """Every row that can be run is run, in smoke, on files in the layout of the report's data."""
 
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -8,10 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landslide_lib import reports, study
+from landslide_lib import reports, study, submission
 from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.models.encoders import ENCODERS, encoder
 from landslide_lib.records import Store
+from landslide_lib.submit import submit
 
 ROWS = {}
 for report in reports.reports().values():
@@ -36,37 +38,65 @@ def weights(folder: Path) -> None:
 def patches(tmp_path_factory) -> Path:
     """Forty-four patches of noise in which every other one has a bright square."""
     root = tmp_path_factory.mktemp("rows")
-    home = root / "landslide4sense" / "TrainData"
+    draw = np.random.default_rng(0)
+    # Of many scenes, as far as numbers tell, to train on; few of the other parts.
+    for folder, numbers in (("TrainData", range(1, 45 * 40, 40)), ("ValidData", range(1, 4)),
+                            ("TestData", range(1, 4))):  # fmt: skip
+        fill(root / "landslide4sense" / folder, numbers, draw)
+    weights(root / "weights")
+    return root
+
+
+def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
+    """Write patches with their masks."""
     (home / "img").mkdir(parents=True)
     (home / "mask").mkdir()
-    draw = np.random.default_rng(0)
-    for number in range(1, 45 * 40, 40):  # of many scenes, as far as numbers tell
+    for number in numbers:
         image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense.bands))).clip(0.01)
         mask = np.zeros((SIZE, SIZE), np.uint8)
-        if number % 80 == 1:
+        if number % 80 in (1, 2):
             mask[30:80, 40:100] = 1
             image[mask == 1] *= 1.5
         for kind, key, array in (("img", "img", image), ("mask", "mask", mask)):
             name = "image" if kind == "img" else "mask"
             with h5py.File(home / kind / f"{name}_{number}.h5", "w") as file:
                 file[key] = array
-    weights(root / "weights")
-    return root
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """One for all rows: what several grow from is run once."""
+    return Store(tmp_path_factory.mktemp("runs") / "records", more=())
 
 
 @pytest.mark.parametrize("made", ROWS.values())
-def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
-    store = Store(tmp_path / "records", more=())
+def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
     record = study.run(made, 0, store=store, device="cpu", data_root=patches)
     assert store.find(made, 0)[0].name == record.name
     assert record.parameters > 0
     assert np.isfinite([line.train_loss for line in record.history]).all()
-    if made.task == "segmentation":
+    if made.task in ("segmentation", "adaptation"):
         assert np.sum(record.test_counts) == record.images["test"] * made.image_size**2
     else:
         assert len(record.detections.truth) == record.images["test"]
         assert (record.start is None) == (made.start is None)
     assert record.revisions == made.components
+
+
+@pytest.mark.parametrize("row", ["round-1-resnet-x1", "round-1-two"])
+def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path, row):
+    table = reports.table("refinement/test" if row.endswith("two") else "refinement/validation")
+    made = reports.resolve(table, table.row(row), profile_name="smoke")
+    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    path = submit(record, "test", tmp_path / "it.zip", store=store, data_root=patches)
+    submission.validate(path, 3)
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == ["mask_1.h5", "mask_2.h5", "mask_3.h5"]
+    with pytest.raises(ValueError, match="the train part lacks the patches 2, 3, 4, 5, 6"):
+        submit(record, "train", tmp_path / "no.zip", store=store, data_root=patches)
+    assert not (tmp_path / "no.zip").exists()
+    with pytest.raises(ValueError, match="part 'other': landslide4sense has none here"):
+        submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +106,7 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, tmp_path):
             "baseline", "losses", "losses-combined", "bands", "heads", "backbones",
             "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only",
         )),
-        "detection/backbones", "detection/pretraining",
+        "detection/backbones", "detection/pretraining", "refinement/validation", "refinement/test",
     ],
 )  # fmt: skip
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):

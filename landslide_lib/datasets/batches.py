@@ -58,7 +58,8 @@ class Batches:
         packed: The dataset.
         indices: Which images.
         batch: Images a batch; a training epoch drops the images that do not fill one.
-        means: (C, 1, 1), from `band_means`.
+        means: (C, 1, 1), from `band_means`: what each band is divided by.
+        shift: (C, 1, 1), what is taken from each band before that; None for nothing.
         bands: By name, engineered ones too; () for the dataset's own.
         device: Where batches are made; the images are normalised and kept there, for the next
             run too, if at most half of its free memory is taken by them.
@@ -91,6 +92,7 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         dtype: torch.dtype = torch.float32,
+        shift: Tensor | None = None,
     ) -> None:
         if not dtype.is_floating_point:
             raise ValueError(f"dtype {dtype} holds no fractions; use float32, float16 or bfloat16")
@@ -98,13 +100,15 @@ class Batches:
         self.rank, self.world, self.epoch = rank, world, 0
         self.device = torch.device(device)
         self.means = means.to(self.device)
+        self.shift = torch.zeros_like(self.means) if shift is None else shift.to(self.device)
         self.packed, self.indices = with_bands(packed, bands), indices
         self.bands = tuple(bands) or packed.bands
         if seed is not None and len(indices) < world:
             raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
         self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
-        key = (indices.tobytes(), self.means.cpu().numpy().tobytes(), str(self.device), dtype)
+        scales = [scale.cpu().numpy().tobytes() for scale in (self.means, self.shift)]
+        key = (indices.tobytes(), *scales, str(self.device), dtype)
         if there(packed, self.bands, key) or self._fits():
             self.resident = shared(packed, self.bands, key, self._keep)
 
@@ -167,7 +171,8 @@ class Batches:
     def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.packed.read(rows, self.bands)).to(self.device)
         masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
-        return images.float().div_(self.means).to(self.dtype), masks[:, None].to(self.dtype)
+        images = images.float().sub_(self.shift).div_(self.means)
+        return images.to(self.dtype), masks[:, None].to(self.dtype)
 
 
 def _free(device: torch.device) -> float:

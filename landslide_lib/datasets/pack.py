@@ -44,6 +44,7 @@ class Packed:
         fingerprint: Of the source files and the exclusions.
         excluded: Files that `skip_bad` left out, each with what is wrong with it.
         folder: Where it lies; None if it was made in memory.
+        target: The packed images that a network learnt on these is to work on; see `domains`.
         engineered: (N, S, S) float16 by name, memory-mapped: the channels that
             `engineered.with_bands` was asked for.
     """
@@ -60,6 +61,7 @@ class Packed:
     excluded: tuple[dict[str, str], ...]
     folder: Path | None = None
     engineered: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
+    target: Packed | None = None
 
     @property
     def positive(self) -> NDArray[np.bool_]:

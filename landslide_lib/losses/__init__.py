@@ -5,7 +5,7 @@ and gives a scalar in float32 (float64 for float64 logits). None waits for the d
 
 Example:
     >>> sorted(LOSSES)
-    ['boundary', 'ce', 'center', 'focal', 'iou', 'log_cosh', 'lovasz', 'tversky']
+    ['boundary', 'ce', 'center', 'focal', 'iou', 'log_cosh', 'lovasz', 'ohem', 'soft_ce', 'tversky']
     >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
     0.8
 
@@ -23,6 +23,8 @@ from landslide_lib.losses.focal import FocalLoss
 from landslide_lib.losses.iou import IoULoss
 from landslide_lib.losses.log_cosh import LogCoshLoss
 from landslide_lib.losses.lovasz import LovaszLoss
+from landslide_lib.losses.ohem import HardExamplesLoss
+from landslide_lib.losses.soft_cross_entropy import SoftCrossEntropyLoss
 from landslide_lib.losses.tversky import TverskyLoss
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
@@ -34,6 +36,8 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "lovasz": LovaszLoss,
     "boundary": BoundaryLoss,
     "center": CenterLoss,
+    "soft_ce": SoftCrossEntropyLoss,
+    "ohem": HardExamplesLoss,
 }
 
 __all__ = [
@@ -42,9 +46,11 @@ __all__ = [
     "CenterLoss",
     "CrossEntropyLoss",
     "FocalLoss",
+    "HardExamplesLoss",
     "IoULoss",
     "LogCoshLoss",
     "LovaszLoss",
+    "SoftCrossEntropyLoss",
     "TverskyLoss",
     "WeightedSum",
     "combine",

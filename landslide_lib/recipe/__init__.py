@@ -20,18 +20,20 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from landslide_lib.parts import Part
+from landslide_lib.recipe.adaptation import Adaptation
 from landslide_lib.recipe.base import Recipe, essence
 from landslide_lib.recipe.detection import Detection
 from landslide_lib.recipe.pretraining import Pretraining
 from landslide_lib.recipe.segmentation import PRETRAINED, Segmentation
 
 __all__ = [
-    "PRETRAINED", "PROFILES", "TASKS", "AnyRecipe", "Detection", "Pretraining", "Recipe",
-    "RecipeError", "Segmentation", "essence", "merge", "profile", "profile_of", "recipe",
+    "PRETRAINED", "PROFILES", "TASKS", "Adaptation", "AnyRecipe", "Detection", "Pretraining",
+    "Recipe", "RecipeError", "Segmentation", "essence", "merge", "profile", "profile_of", "recipe",
 ]  # fmt: skip
 
 TASKS: dict[str, type[Recipe]] = {
     "segmentation": Segmentation, "detection": Detection, "pretraining": Pretraining,
+    "adaptation": Adaptation,
 }  # fmt: skip
 
 
@@ -46,7 +48,8 @@ def _task(given: Any) -> str:
 AnyRecipe = Annotated[
     Annotated[Segmentation, Tag("segmentation")]
     | Annotated[Detection, Tag("detection")]
-    | Annotated[Pretraining, Tag("pretraining")],
+    | Annotated[Pretraining, Tag("pretraining")]
+    | Annotated[Adaptation, Tag("adaptation")],
     Discriminator(_task),
 ]
 _ANY: TypeAdapter[Recipe] = TypeAdapter(AnyRecipe)
@@ -81,6 +84,16 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "quick": {"subset": 200, "image_size": 64, "batch": 8, "tiny": True},
         "cpu": {"subset": None, "image_size": 128, "batch": 8, "tiny": False},
         "full": {"subset": None, "image_size": 224, "batch": 16, "tiny": False},
+    },
+    # The report states batch and steps: 20,000 of 16 patches are 84 epochs of its 3,799.
+    "adaptation": {
+        # After so few steps no network is sure of anything.
+        "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "batch": 4, "size": "tiny",
+                  "confidence": 0.501},
+        "quick": {"epochs": 2, "subset": 120, "image_size": 32, "batch": 8, "size": "tiny",
+                  "confidence": 0.55},
+        "cpu": {"epochs": 12, "subset": None, "image_size": 32, "batch": 16, "size": "small"},
+        "full": {"epochs": 84, "subset": None, "image_size": 128, "batch": 16, "size": "base"},
     },
 }  # fmt: skip
 #: Their names.

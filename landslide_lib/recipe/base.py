@@ -55,9 +55,21 @@ class Recipe(Part):
         return len(self.bands or OF_DATASET[self.dataset])
 
     @property
-    def grows_from(self) -> Recipe | None:
-        """The recipe whose network this one starts from, where another run makes it."""
-        return None
+    def grows_from(self) -> tuple[Recipe, ...]:
+        """The recipes whose networks this one takes up, where other runs make them."""
+        return ()
+
+    @property
+    def ancestors(self) -> tuple[Recipe, ...]:
+        """What it grows from, and what that grows from, each once."""
+        found: dict[str, Recipe] = {}
+        left = list(self.grows_from)
+        while left:
+            one = left.pop()
+            if one.hash not in found:
+                found[one.hash] = one
+                left += one.grows_from
+        return tuple(found.values())
 
     @property
     def trains(self) -> bool:
@@ -67,7 +79,7 @@ class Recipe(Part):
     @property
     def fetches(self) -> bool:
         """Whether a run needs weights of others, from a model hub or a file that one places."""
-        return self.grows_from is not None and self.grows_from.fetches
+        return any(other.fetches for other in self.grows_from)
 
     @property
     def idle(self) -> tuple[str, ...]:
@@ -89,7 +101,11 @@ class Recipe(Part):
     @property
     def components(self) -> dict[str, int]:
         """The components that a run of this recipe uses, each with its revision."""
-        names = [
+        return {name: parts.REVISIONS.get(name, 1) for name in _named_components(self)}
+
+    def _of_run(self) -> list[str]:
+        """Return the components that the run itself uses, not those that it grows from."""
+        return [
             f"task/{self.task}",
             "pack",
             *(f"bands/{name}" for name in self.bands if name in ENGINEERED),
@@ -99,11 +115,9 @@ class Recipe(Part):
             f"schedule/{self.optimizer.schedule}",
             *self._components(),
         ]
-        made = {name: parts.REVISIONS.get(name, 1) for name in sorted(names)}
-        return {**(self.grows_from.components if self.grows_from else {}), **made}
 
     def _components(self) -> list[str]:
-        """Return those of the task."""
+        """Return those of the task among them."""
         return []
 
 
@@ -112,6 +126,13 @@ def _hash(made: Recipe) -> str:
     # Kept: a page of the book asks for some ten thousand of them.
     text = json.dumps(essence(made), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def _named_components(made: Recipe) -> tuple[str, ...]:
+    # Kept: networks of a round of refinement have the same ancestors.
+    grown = [name for other in made.grows_from for name in _named_components(other)]
+    return tuple(sorted({*grown, *made._of_run()}))
 
 
 def essence(part: Part) -> dict[str, Any]:

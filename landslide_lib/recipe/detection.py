@@ -37,33 +37,34 @@ class Detection(Recipe):
     @model_validator(mode="after")
     def _start_fits(self) -> Detection:
         try:
-            learnt = self.grows_from  # refused now and not when it is run
+            grown = self.grows_from  # refused now and not when it is run
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-        if learnt and learnt.channels != self.channels:
-            raise ValueError(
-                f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} cannot "
-                f"go on with {self.channels} of {self.dataset}; learn it on data with as many, or "
-                "name as many bands"
-            )
+        for learnt in grown:
+            if learnt.channels != self.channels:
+                raise ValueError(
+                    f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} "
+                    f"cannot go on with {self.channels} of {self.dataset}; learn it on data with "
+                    "as many, or name as many bands"
+                )
         return self
 
     def _named(self) -> dict[str, tuple[str, ...]]:
         return {"bands": self.bands, "augmentation": self.augmentation}
 
     @property
-    def grows_from(self) -> Recipe | None:
+    def grows_from(self) -> tuple[Recipe, ...]:
         """The pre-training of its encoder, where that is a run of this study."""
         start = self.start
         if start is None or isinstance(start, ImageNet | File):
-            return None
+            return ()
         on = start.on or self.dataset
         how: dict[str, Any] = (
             {"epochs": self.masked_epochs}
             if isinstance(start, Masked)
             else {"epochs": self.presence_epochs, "optimizer": self.optimizer}
         )
-        return Pretraining(
+        learnt = Pretraining(
             task="pretraining",
             dataset=on,
             bands=self.bands,
@@ -78,6 +79,7 @@ class Detection(Recipe):
             objective=start,
             **how,
         )
+        return (learnt,)
 
     @property
     def idle(self) -> tuple[str, ...]:

@@ -46,14 +46,14 @@ class Pretraining(Recipe):
         return {"bands": self.bands, "augmentation": self.augmentation}
 
     @property
-    def grows_from(self) -> Recipe | None:
+    def grows_from(self) -> tuple[Recipe, ...]:
         """The training of the teacher, for a distillation."""
         what = self.objective
         if not isinstance(what, Distillation):
-            return None
+            return ()
         start = ImageNet(name="imagenet") if what.teacher_start == "imagenet" else None
         teacher = Presence(name="presence", on=what.on, start=start)
-        return self.model_copy(update={"encoder": what.teacher, "objective": teacher})
+        return (self.model_copy(update={"encoder": what.teacher, "objective": teacher}),)
 
     @property
     def fetches(self) -> bool:

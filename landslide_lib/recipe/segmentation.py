@@ -68,9 +68,9 @@ class Segmentation(Recipe):
         return self.model_copy(update={"post_processing": ()}) if self.post_processing else self
 
     @property
-    def grows_from(self) -> Recipe | None:
+    def grows_from(self) -> tuple[Recipe, ...]:
         """The same without post-processing, if it has any."""
-        return self.trained if self.post_processing else None
+        return (self.trained,) if self.post_processing else ()
 
     @property
     def trains(self) -> bool:

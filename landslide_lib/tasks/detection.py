@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def train(
     seed: int,
     work: Path,
     on: torch.device,
-    base: tuple[Record, Path] | None = None,
+    grown: Sequence[tuple[Record, Path]] = (),
     data_root: Path | None = None,
 ) -> Detected:
     """Train a detector from its last checkpoint, or from its start.
@@ -143,7 +144,7 @@ def train(
         seed: See `Learner`.
         work: The folder of this run's checkpoints.
         on: The device.
-        base: The record of the pre-training and the file of its weights, where the recipe has one.
+        grown: The record of the pre-training and the file of its weights, where there is one.
         data_root: In place of `LANDSLIDE_DATA`.
 
     Returns:
@@ -156,8 +157,7 @@ def train(
     boxes = load_boxes(datasets.get(recipe.dataset), packed, recipe.image_size, root=data_root)
     module = Detection(recipe, packed, seed, on, boxes)
     given = None
-    if base:
-        record, path = base
+    for record, path in grown:
         given = kept(path, record.recipe, seed, record.fingerprint)
     module.start = weights.begin(module.network, recipe, given, data_root)
     resumed = engine.fit(module, recipe, seed, work, on)

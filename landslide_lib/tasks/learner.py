@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from landslide_lib.datasets.batches import band_means
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.split import split
+from landslide_lib.datasets.split import Indices, split
 from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
 from landslide_lib.tasks import engine
@@ -57,12 +57,16 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: Recipe, packed: Packed, seed: int, on: torch.device) -> None:
         super().__init__()
         self.recipe, self.packed, self.seed, self.on = recipe, packed, seed, on
-        self.parts = split(packed, recipe.split, recipe.subset)
+        self.parts = self.parted()
         self.means = band_means(packed, self.parts["train"], recipe.bands)
         self.start: dict[str, Any] | None = None  # what was taken of weights that it starts from
         self.history: list[dict[str, Any]] = []
         self._clock = 0.0
         lightning.seed_everything(seed, workers=False, verbose=False)
+
+    def parted(self) -> dict[str, Indices]:
+        """Return the images of each part."""
+        return split(self.packed, self.recipe.split, self.recipe.subset)
 
     def batches(self, part: str) -> Any:
         """Return the batches of a part; only `train` is shuffled and augmented."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ def train(
     seed: int,
     work: Path,
     on: torch.device,
-    base: tuple[Record, Path] | None = None,
+    grown: Sequence[tuple[Record, Path]] = (),
     data_root: Path | None = None,
 ) -> Learnt:
     """Train an encoder from its last checkpoint, or from its start.
@@ -290,7 +291,7 @@ def train(
         seed: See `Learner`.
         work: The folder of this run's checkpoints.
         on: The device.
-        base: The record of the teacher and the file of its weights, for a distillation.
+        grown: The record of the teacher and the file of its weights, for a distillation.
         data_root: In place of `LANDSLIDE_DATA`.
 
     Raises:
@@ -303,10 +304,10 @@ def train(
         module = Masked(recipe, packed, seed, on)
     else:
         module = Presence(recipe, packed, seed, on, data_root=data_root)
-        if base and isinstance(base[0].recipe, recipes.Pretraining):
-            teacher, path = base
+        for teacher, path in grown:
+            assert isinstance(teacher.recipe, recipes.Pretraining)
             given = kept(path, teacher.recipe, seed, teacher.fingerprint)
-            module.teach(given, base[0].recipe.encoder)
+            module.teach(given, teacher.recipe.encoder)
     if recipe.objective.start:
         seen = module.network.get_submodule("encoder")
         module.start = weights.begin(seen, recipe.objective.start, data_root=data_root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS, Outputs, mask_of
-from landslide_lib.records import Outcome
+from landslide_lib.records import Outcome, Record
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
 from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
 
-def loss_of(recipe: recipes.Segmentation) -> nn.Module:
+def loss_of(recipe: recipes.Segmentation | recipes.Adaptation) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
     terms = []
     for term in recipe.loss:
@@ -150,9 +151,9 @@ class Segmented(Run[Segmentation]):
         tuned = scores.best_threshold(*seen)
         test = self.count("test", 0.5, tuned)
         return {
-            "test": _outcome(test.images(0), 0.5),
-            "test_tuned": _outcome(test.images(1), tuned),
-            "valid": _outcome(valid.images(), 0.5),
+            "test": outcome(test.images(0), 0.5),
+            "test_tuned": outcome(test.images(1), tuned),
+            "valid": outcome(valid.images(), 0.5),
             "valid_tuned": Outcome(
                 threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
             ),
@@ -162,7 +163,8 @@ class Segmented(Run[Segmentation]):
         }
 
 
-def _outcome(counts: Any, threshold: float) -> Outcome:
+def outcome(counts: Any, threshold: float) -> Outcome:
+    """Return the scores of tp, fp, fn, tn of each image at a threshold."""
     return Outcome(threshold=threshold, metrics=scores.scores(counts))
 
 
@@ -196,7 +198,11 @@ def train(
 
 
 def restore(
-    recipe: recipes.Segmentation, packed: Packed, seed: int, weights: Path, on: torch.device
+    recipe: recipes.Segmentation,
+    packed: Packed,
+    seed: int,
+    grown: Sequence[tuple[Record, Path]],
+    on: torch.device,
 ) -> Segmented:
     """Return a trained network with the post-processing that a recipe names.
 
@@ -204,12 +210,13 @@ def restore(
         recipe: With post-processing, or without.
         packed: The dataset at the recipe's image size.
         seed: Of the training.
-        weights: As `Run.keep` has written them.
+        grown: The record of the network and the file of its weights.
         on: The device.
 
     Raises:
-        ValueError: They are those of another run, or damaged; the message names the file.
+        ValueError: The weights are those of another run, or damaged; the message names the file.
     """
+    ((_, weights),) = grown
     found = kept(weights, recipe.trained, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)

@@ -1,8 +1,10 @@
 """Every loss against its definition, computed another way, and against its limits."""
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,9 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landslide_lib.losses import LOSSES, FocalLoss, IoULoss, TverskyLoss, combine
+from landslide_lib.parts import HardExamples, LossTerm, Part, SoftCrossEntropy
 
 Array = NDArray[np.float64]
 NAMES = sorted(LOSSES)
+#: Those that are least where the network is sure and right; a softened label is never sure.
+OF_SURE_LABELS = [name for name in NAMES if name != "soft_ce"]
 SHAPE = (2, 1, 5, 6)
 
 
@@ -137,6 +142,17 @@ def center(logits: Array, target: Array, weight: float = 5.0) -> float:
     return weighted(maps, logits, target)
 
 
+def soft_ce(logits: Array, target: Array, smoothing: float = 0.1) -> float:
+    """With that probability the label is drawn anew, as likely 0 as 1."""
+    drawn = (ce(logits, np.zeros_like(target)) + ce(logits, np.ones_like(target))) / 2
+    return (1 - smoothing) * ce(logits, target) + smoothing * drawn
+
+
+def ohem(logits: Array, target: Array, share: float = 0.25) -> float:
+    losses = sorted(entropy(z, y) for z, y in zip(logits.flat, target.flat, strict=True))
+    return float(np.mean(losses[-math.ceil(share * target.size) :]))
+
+
 REFERENCES: dict[str, Callable[..., float]] = {
     "ce": ce,
     "focal": focal,
@@ -146,6 +162,8 @@ REFERENCES: dict[str, Callable[..., float]] = {
     "lovasz": lovasz,
     "boundary": boundary,
     "center": center,
+    "soft_ce": soft_ce,
+    "ohem": ohem,
 }
 OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
     "focal": {"alpha": 0.6, "gamma": 1.0},
@@ -153,6 +171,8 @@ OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
     "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1},
     "boundary": {"weight": 2.0, "sigma": 0.5},
     "center": {"weight": 1.5},
+    "soft_ce": {"smoothing": 0.3},
+    "ohem": {"share": 0.7},
 }
 
 
@@ -236,11 +256,13 @@ def test_value_and_gradient_are_finite(name: str, kind: str, dtype: torch.dtype)
         assert logits.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", OF_SURE_LABELS)
 def test_perfect_prediction_costs_nothing(name: str) -> None:
     for target in TARGETS.values():
         assert LOSSES[name]()(100 * target - 50, target).item() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", OF_SURE_LABELS)
 def test_false_alarms_are_pushed_down_where_there_is_no_landslide(name: str) -> None:
     logits = random_logits().requires_grad_()
     LOSSES[name]()(logits, torch.zeros(SHAPE)).backward()
@@ -322,6 +344,7 @@ def test_never_negative(name: str, logits: Array, target: Array) -> None:
     assert LOSSES[name]()(torch.from_numpy(logits), torch.from_numpy(target)) >= 0
 
 
+@pytest.mark.parametrize("name", OF_SURE_LABELS)
 @few
 @given(logits=some_logits, target=some_target, step=st.floats(0.01, 2))
 def test_better_prediction_costs_less(name: str, logits: Array, target: Array, step: float) -> None:
@@ -442,6 +465,85 @@ def test_agrees_with_segmentation_models(ours: str, theirs: nn.Module) -> None:
     torch.testing.assert_close(LOSSES[ours]()(x, y), theirs(x, y))
 
 
+@few
+@given(logits=some_logits, target=some_target, smoothing=st.floats(0, 0.99))
+def test_soft_cross_entropy_is_that_of_torch_with_two_logits(
+    logits: Array, target: Array, smoothing: float
+) -> None:
+    x, y = torch.from_numpy(logits), torch.from_numpy(target)
+    two = torch.cat([torch.zeros_like(x), x], 1)
+    expected = nn.functional.cross_entropy(two, y[:, 0].long(), label_smoothing=smoothing)
+    torch.testing.assert_close(LOSSES["soft_ce"](smoothing=smoothing)(x, y), expected)
+
+
+@few
+@given(logits=some_logits, target=some_target)
+def test_without_smoothing_soft_cross_entropy_is_cross_entropy(
+    logits: Array, target: Array
+) -> None:
+    x, y = torch.from_numpy(logits), torch.from_numpy(target)
+    assert torch.equal(LOSSES["soft_ce"](smoothing=0.0)(x, y), LOSSES["ce"]()(x, y))
+
+
+@pytest.mark.parametrize("smoothing", [0.05, 0.1, 0.9])
+def test_soft_cross_entropy_pulls_towards_the_softened_label(smoothing: float) -> None:
+    y = random_target().double()
+    x = torch.logit(y * (1 - smoothing) + smoothing / 2)
+    surer = (x + (2 * y - 1)).requires_grad_()
+    x.requires_grad_()
+    loss = LOSSES["soft_ce"](smoothing=smoothing)
+    loss(x, y).backward()
+    loss(surer, y).backward()
+    assert x.grad is not None
+    assert surer.grad is not None
+    assert x.grad.abs().max() < 1e-12
+    assert ((2 * y - 1) * surer.grad > 0).all()
+
+
+@few
+@given(logits=some_logits, target=some_target, share=st.floats(0.001, 1))
+def test_only_the_hardest_pixels_have_a_gradient(
+    logits: Array, target: Array, share: float
+) -> None:
+    x, y = torch.from_numpy(logits).requires_grad_(), torch.from_numpy(target)
+    LOSSES["ohem"](share=share)(x, y).backward()
+    assert x.grad is not None
+    learnt = x.grad.flatten() != 0
+    hardest = math.ceil(share * y.numel())
+    # Also where many pixels cost the same, which hypothesis likes to draw.
+    assert learnt.sum() == hardest
+    losses = nn.functional.binary_cross_entropy_with_logits(x, y, reduction="none").flatten()
+    assert (losses[~learnt] <= losses[learnt].min()).all()
+    expected = (torch.sigmoid(x) - y).flatten()[learnt] / hardest
+    torch.testing.assert_close(x.grad.flatten()[learnt], expected)
+
+
+@pytest.mark.parametrize(
+    ("share", "pixels", "hardest"),
+    [(1e-9, 30, 1), (0.1, 30, 3), (0.1, 31, 4), (0.07, 100, 7), (0.29, 100, 29), (1.0, 30, 30)],
+)
+def test_a_share_is_the_number_as_it_is_written(share: float, pixels: int, hardest: int) -> None:
+    x = torch.zeros(1, 1, 1, pixels, requires_grad=True)
+    LOSSES["ohem"](share=share)(x, torch.zeros_like(x)).backward()
+    assert x.grad is not None
+    assert (x.grad != 0).sum() == hardest
+
+
+def test_all_pixels_as_the_hardest_are_cross_entropy() -> None:
+    x, y = random_logits().requires_grad_(), random_target().double()
+    whole = LOSSES["ohem"](share=1.0)(x, y)
+    torch.testing.assert_close(whole, LOSSES["ce"]()(x, y))
+    (gradient,) = torch.autograd.grad(whole, x)
+    torch.testing.assert_close(gradient, (torch.sigmoid(x) - y) / y.numel())
+
+
+@pytest.mark.parametrize("name", ["ce", "soft_ce", "ohem", "lovasz"])
+def test_pixels_handed_over_in_one_row_cost_the_same(name: str) -> None:
+    x, y = random_logits(), random_target()
+    row = LOSSES[name]()(x.reshape(1, 1, 1, -1), y.reshape(1, 1, 1, -1))
+    torch.testing.assert_close(row, LOSSES[name]()(x, y))
+
+
 # --- Combinations -------------------------------------------------------------------------------
 
 
@@ -501,11 +603,42 @@ def test_combination_shows_its_weights() -> None:
         ("boundary", "sigma", "2"),
         ("center", "weight", math.inf),
         ("center", "weight", None),
+        ("soft_ce", "smoothing", -0.1),
+        ("soft_ce", "smoothing", 1.0),
+        ("soft_ce", "smoothing", math.nan),
+        ("ohem", "share", 0.0),
+        ("ohem", "share", 1.1),
+        ("ohem", "share", "1"),
     ],
 )
 def test_refuses_argument(name: str, argument: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"{argument}={value!r} is refused: allowed are .*\["):
+    with pytest.raises(ValueError, match=rf"{argument}={value!r} is refused: allowed are .*[\[(]"):
         LOSSES[name](**{argument: value})
+
+
+@pytest.mark.parametrize("term", get_args(get_args(LossTerm)[0]))
+def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[Part]) -> None:
+    fields = {name: field.default for name, field in term.model_fields.items()}
+    (name,) = get_args(term.model_fields["name"].annotation)
+    arguments = inspect.signature(LOSSES[name]).parameters.values()
+    del fields["name"], fields["factor"]
+    assert fields == {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("term", "value"),
+    [
+        (SoftCrossEntropy, {"name": "soft_ce", "smoothing": 1.0}),
+        (SoftCrossEntropy, {"name": "soft_ce", "smoothing": -0.1}),
+        (HardExamples, {"name": "ohem", "share": 0.0}),
+        (HardExamples, {"name": "ohem", "share": 1.1}),
+    ],
+)
+def test_a_recipe_refuses_what_its_loss_refuses(term: type[Part], value: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"should be (less|greater) than"):
+        term.model_validate(value)
+    with pytest.raises(ValueError, match="is refused"):
+        LOSSES[str(value.pop("name"))](**value)
 
 
 def test_refuses_a_tversky_index_without_errors() -> None:

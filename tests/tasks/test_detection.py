@@ -72,7 +72,7 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
     assert set(made.test.metrics["boxes"]) == {"map", "map_50", "f1", "precision", "recall"}
     assert made.test.metrics["boxes"]["map_50"] == made.test_tuned.metrics["boxes"]["map_50"]
     assert [line.valid_map_50 is not None for line in made.history] == [True] * SMOKE.epochs
-    assert (made.start, made.grown_from) == (None, None)
+    assert (made.start, made.grown_from) == (None, ())
     assert store.find(SMOKE, 0) == [made]
 
 
@@ -85,14 +85,15 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())
     made = study.run(wanted, 0, device="cpu", store=store)
-    (base,) = store.find(wanted.grows_from, 0)
-    assert made.grown_from == base.name
+    (learnt,) = wanted.grows_from
+    (base,) = store.find(learnt, 0)
+    assert made.grown_from == (base.name,)
     assert made.start["share"] == 1.0
     assert not made.start["missing"]
-    assert base.recipe == wanted.grows_from
+    assert base.recipe == learnt
     if wanted.start.name == "distillation":
-        (teacher,) = store.find(wanted.grows_from.grows_from, 0)
-        assert base.grown_from == teacher.name
+        (teacher,) = store.find(learnt.grows_from[0], 0)
+        assert base.grown_from == (teacher.name,)
         assert teacher.recipe.encoder == "vit_tiny"
     before = len(store.all())
     again = study.run(wanted, 0, device="cpu", store=store, rerun=True)
@@ -105,7 +106,7 @@ def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(
     bijie, tmp_path, monkeypatch, encoder
 ):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = study.run(start("mae", encoder).grows_from, 0, device="cpu", store=store)
+    record = study.run(start("mae", encoder).grows_from[0], 0, device="cpu", store=store)
     assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
 
     packed = datasets.load(datasets.get("bijie"), record.recipe.image_size)
@@ -129,7 +130,7 @@ def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(
 
 def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = study.run(start("presence", "resnet18").grows_from, 0, device="cpu", store=store)
+    record = study.run(start("presence", "resnet18").grows_from[0], 0, device="cpu", store=store)
     assert reconstructed.pictures({"one": record}, store) == {}
     # Examples, not images: an epoch of presence may take several crops of an image.
     assert record.samples_per_second == pytest.approx(

@@ -23,6 +23,7 @@ from landslide_lib import recipe as recipes
 from landslide_lib.datasets import Packed
 from landslide_lib.losses import LOSSES
 from landslide_lib.models import MODELS
+from landslide_lib.models.adapted import NETWORKS
 from landslide_lib.parts import LossTerm, Optimizer
 from landslide_lib.recipe import essence, profile, recipe
 from landslide_lib.records import Store
@@ -115,7 +116,10 @@ def test_the_library_builds_whatever_a_recipe_can_name():
     assert named == set(LOSSES)
     assert choices(fields["model"].annotation) == set(MODELS)
     assert choices(Optimizer.model_fields["name"].annotation) == set(OPTIMIZERS)
-    assert choices(get_args(fields["augmentation"].annotation)[0]) == set(augment.AUGMENTATIONS)
+    adaptation = recipes.Adaptation.model_fields
+    assert choices(adaptation["model"].annotation) == set(NETWORKS)
+    either = [choices(get_args(of["augmentation"].annotation)[0]) for of in (fields, adaptation)]
+    assert set.union(*either) == set(augment.AUGMENTATIONS)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))

@@ -1,0 +1,113 @@
+"""Source and target: the images that a network learns from, and those that it is to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landslide_lib.datasets import get
+from landslide_lib.datasets.engineered import with_bands
+from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.pack import load as load_packed
+from landslide_lib.datasets.shared import shared
+from landslide_lib.datasets.split import Indices, split
+from landslide_lib.recipe import Adaptation, Recipe
+
+#: A band that hardly differs is divided by 1.
+LEAST = 1e-6
+
+
+def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) -> Packed:
+    """Return the dataset of a recipe, with that of its target if it has one.
+
+    Args:
+        recipe: Of any task.
+        root: The data root; by default `LANDSLIDE_DATA`.
+        skip_bad: Leave unusable files out.
+
+    Returns:
+        The packed source. Its `target` is the packed target, its fingerprint that of both.
+
+    Raises:
+        DatasetNotFoundError, BadFileError: Of `pack.load`, of either of the two.
+    """
+    size, how = recipe.image_size, {"root": root, "skip_bad": skip_bad}
+    source = load_packed(get(recipe.dataset), size, **how)  # type: ignore[arg-type]
+    if not isinstance(recipe, Adaptation):
+        return source
+    other = recipe.target.dataset or recipe.dataset
+    if other == recipe.dataset:
+        return replace(source, target=source)
+    target = load_packed(get(other), size, **how)  # type: ignore[arg-type]
+    both = sha256(f"{source.fingerprint} {target.fingerprint}".encode()).hexdigest()[:16]
+    return replace(source, target=target, fingerprint=both)
+
+
+def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
+    """Return which images of the source are trained and validated on, and which of the target.
+
+    Args:
+        packed: From `load`.
+        recipe: With its target.
+
+    Returns:
+        Sorted indices: of the source under `train` and `valid`, of the target under `test`.
+        With a `subset` as many images of the target are drawn at most.
+
+    Raises:
+        ValueError: The target has no such part or region, or no masks to be scored with; or of
+            `split`.
+    """
+    target, how = packed.target, recipe.target
+    assert target is not None
+    named = np.array(target.regions) == how.region if how.region else np.ones(len(target), bool)
+    there = named & (np.array(target.parts) == how.part)
+    if not there.any():
+        known = sorted(set(target.regions) - {""}) if how.region else sorted(set(target.parts))
+        asked = f"region {how.region!r}" if how.region else f"part {how.part!r}"
+        raise ValueError(
+            f"target: {target.name} has no image with a mask in its {asked}, only: "
+            f"{', '.join(known) or 'none'}; name one of these"
+        )
+    found = np.flatnonzero(there)
+    if recipe.subset is not None and recipe.subset < len(found):
+        draw = np.random.default_rng(recipe.split.seed)
+        found = np.sort(draw.choice(found, recipe.subset, replace=False))
+    rest = packed
+    if target.name == packed.name:  # what is the target is no part of the source
+        left = np.where(there, "target", packed.parts).tolist()
+        rest = replace(packed, parts=tuple(left))
+    source = split(rest, recipe.split, recipe.subset)
+    train = np.sort(np.concatenate([source["train"], source["test"]]))
+    return {"train": train, "valid": source["valid"], "test": found}
+
+
+def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32.
+
+    Raises:
+        ValueError: The dataset has no such band and none to make it of.
+    """
+    names = tuple(bands) or packed.bands
+    each = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)
+    mean, spread = each[0], np.sqrt(np.maximum(each[1] - each[0] ** 2, 0))
+    spread[spread < LEAST] = 1.0
+    made = torch.from_numpy(np.stack([mean, spread])).float()[..., None, None]
+    return made[0], made[1]
+
+
+def _moments(packed: Packed, names: tuple[str, ...]) -> np.ndarray:
+    """Return mean and mean square of each band of each image, (2, N, C)."""
+    packed = with_bands(packed, names)
+    made = np.empty((2, len(packed), len(names)))
+    for start in range(0, len(packed), 256):
+        rows = np.arange(start, min(start + 256, len(packed)))
+        values = packed.read(rows, names).astype(np.float64)
+        made[0, rows], made[1, rows] = values.mean((2, 3)), (values**2).mean((2, 3))
+    return made

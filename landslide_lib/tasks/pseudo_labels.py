@@ -1,0 +1,83 @@
+"""Pseudo-labels: what networks are sure of on images whose masks are hidden from training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landslide_lib.models.cross_sensor import Domain, of_domain
+
+#: In a mask of pseudo-labels: a pixel that nobody is sure of.
+OPEN = 2
+
+
+@torch.no_grad()
+def mean_probability(
+    networks: Sequence[nn.Module], images: Tensor, domain: Domain = "target"
+) -> Tensor:
+    """Return the mean of the probabilities of some networks in float32, (B, 1, S, S).
+
+    Args:
+        networks: At least one; set to evaluation.
+        images: (B, C, S, S).
+        domain: That they are of.
+    """
+    each = []
+    for network in networks:
+        with of_domain(network.eval(), domain):
+            each.append(network(images).float().sigmoid())
+    return torch.stack(each).mean(0)
+
+
+def labels_of(
+    networks: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]], confidence: float
+) -> NDArray[np.uint8]:
+    """Return what the mean of some networks is sure of.
+
+    Landslide from the confidence on, background down to its counterpart, open between: the report
+    names the threshold and not what becomes of the rest, which is our reading.
+
+    Args:
+        networks: Of the round before.
+        batches: Of the target, in order. Their masks are not looked at.
+        confidence: Between 0.5 and 1.
+
+    Returns:
+        (N, S, S) of 0, 1 and `OPEN`.
+    """
+    made = []
+    for images, _ in batches:
+        sure = mean_probability(networks, images)[:, 0]
+        labels = torch.full(sure.shape, OPEN, dtype=torch.uint8, device=sure.device)
+        labels[sure >= confidence] = 1
+        labels[sure <= 1 - confidence] = 0
+        made.append(labels.cpu().numpy())
+    return np.concatenate(made)
+
+
+def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float | None]:
+    """Return how right pseudo-labels are, as shares.
+
+    Args:
+        labels: (N, S, S) of 0, 1 and `OPEN`.
+        truth: (N, S, S) of 0 and 1.
+
+    Returns:
+        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the
+        landslide labels among all pixels; None where there is nothing to divide by.
+
+    >>> found = quality(np.array([[[1, 1, 0, 2]]], np.uint8), np.array([[[1, 0, 0, 1]]], np.uint8))
+    >>> found["coverage"], found["precision"], found["recall"]
+    (0.75, 0.5, 0.5)
+    """
+    called, true = labels == 1, truth == 1
+    right, positive = int((called & true).sum()), int(true.sum())
+    return {
+        "coverage": float((labels != OPEN).mean()),
+        "precision": right / int(called.sum()) if called.any() else None,
+        "recall": right / positive if positive else None,
+    }

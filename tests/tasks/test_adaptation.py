@@ -1,0 +1,213 @@
+"""Learning on a source for a target: from files to rounds of refinement that grow from another."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from landslide_lib import study
+from landslide_lib.datasets import domains
+from landslide_lib.recipe import profile, recipe
+from landslide_lib.records import Store
+from landslide_lib.tasks import adaptation, engine, pseudo_labels
+from landslide_lib.tasks.adaptation import Adaptation, Both
+from landslide_lib.tasks.pseudo_labels import OPEN
+
+ON = torch.device("cpu")
+SMOKE = recipe(
+    {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}, "confidence": 0.51},
+    profile("smoke", "adaptation"),
+)
+ROUND = {"models": ["resnet"]}
+
+
+@pytest.fixture
+def data(bijie):
+    """Bijie with the tiles of its target beside it."""
+    return bijie
+
+
+def wanted(**change):
+    return recipe(SMOKE.model_dump(), change)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "runs" / "records", more=())
+
+
+def module(packed, labels=None, **change) -> Adaptation:
+    return Adaptation(wanted(**change), packed, 0, ON, labels)
+
+
+# --- normalization ---------------------------------------------------------------------------
+
+
+def pixels(made, part):
+    return torch.cat([images for images, _ in made.batches(part)]).double()
+
+
+def test_separated_normalization_leaves_each_domain_at_mean_0_and_deviation_1(data):
+    packed = domains.load(SMOKE)
+    made = module(packed, normalization="separated")
+    target = pixels(made, "test")
+    assert torch.allclose(target.mean((0, 2, 3)), torch.zeros(3, dtype=torch.double), atol=2e-3)
+    assert torch.allclose(target.std((0, 2, 3)), torch.ones(3, dtype=torch.double), atol=2e-3)
+    mean, spread = made.scale("source")
+    source = torch.from_numpy(packed.read(made.parts["train"]).astype(np.float32))
+    source = (source - mean) / spread
+    assert torch.allclose(source.mean((0, 2, 3)), torch.zeros(3), atol=2e-3)
+    assert torch.allclose(source.std((0, 2, 3)), torch.ones(3), atol=2e-3)
+
+
+def test_without_it_the_target_is_normalised_as_the_source_is(data):
+    made = module(domains.load(SMOKE))
+    assert torch.equal(made.scale("target")[0], made.scale("source")[0])
+    assert pixels(made, "test").mean() < -0.2  # the target is darker
+
+
+# --- the target's labels ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norms", ["batch", "cross_sensor"])
+def test_the_labels_of_the_target_never_reach_training(data, tmp_path, norms):
+    """With other masks of the target the trained network is the same, bit for bit."""
+    packed = domains.load(SMOKE)
+    poison = np.ones_like(packed.target.masks) - packed.target.masks
+    poisoned = dataclasses.replace(packed, target=dataclasses.replace(packed.target, masks=poison))
+    labels = np.full((16, 32, 32), OPEN, np.uint8)
+    labels[:, :8], labels[:, 8:16] = 1, 0
+    for given in (None, labels):
+        made = []
+        for i, one in enumerate((packed, poisoned)):
+            network = module(one, given, norms=norms)
+            work = tmp_path / f"{norms}-{given is None}-{i}"
+            engine.fit(network, network.recipe, 0, work, ON)
+            made.append(network.network.state_dict())
+        assert all(torch.equal(value, made[1][name]) for name, value in made[0].items())
+
+
+def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
+    packed = domains.load(SMOKE)
+    labels = np.full((16, 32, 32), OPEN, np.uint8)
+    both = module(packed, labels, augmentation=[]).batches("train")
+    assert isinstance(both, Both)
+    assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {float(OPEN)}
+    assert len(list(both)) == len(both.source)
+
+
+def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
+    packed = domains.load(SMOKE)
+    made = module(packed, np.zeros((16, 32, 32), np.uint8))
+    images, masks = torch.randn(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
+    target = torch.randn(2, 3, 32, 32)
+    open_ = torch.full_like(masks, OPEN)
+    made.network.eval()
+    with torch.no_grad():
+        alone = made.loss(made.network(images), masks)
+        assert torch.allclose(made._of_both((images, masks), (target, open_)), alone, atol=1e-5)
+
+
+# --- pseudo-labels ---------------------------------------------------------------------------
+
+
+class Fixed(nn.Module):
+    """A network that always says the same probability of every pixel, by the image's value."""
+
+    def forward(self, images):
+        return images[:, :1].logit()
+
+
+def test_labels_are_what_the_mean_is_sure_of():
+    values = torch.tensor([0.9, 0.7, 0.69, 0.5, 0.31, 0.3, 0.05])
+    batch = values.view(1, 1, 1, 7)
+    labels = pseudo_labels.labels_of([Fixed(), Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.7)
+    assert labels.tolist() == [[[1, 1, OPEN, OPEN, OPEN, 0, 0]]]
+
+
+def test_the_mean_of_one_network_is_that_network():
+    images = torch.rand(2, 3, 8, 8) * 0.9 + 0.05
+    assert torch.allclose(
+        pseudo_labels.mean_probability([Fixed()], images), images[:, :1], atol=1e-6
+    )
+
+
+def test_quality_has_none_where_nothing_is_called():
+    nothing = np.zeros((1, 2, 2), np.uint8)
+    assert pseudo_labels.quality(nothing, nothing) == {
+        "coverage": 1.0, "precision": None, "recall": None}  # fmt: skip
+
+
+# --- whole runs ------------------------------------------------------------------------------
+
+
+def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
+    made = study.run(wanted(model="segformer", rounds=[ROUND]), 0, device="cpu", store=store)
+    (teacher,) = store.find(wanted(), 0)
+    assert made.grown_from == (teacher.name,)
+    assert set(made.pseudo_labels) == {"coverage", "precision", "recall"}
+    assert teacher.pseudo_labels is None
+    assert made.images["test"] == len(made.test_ids) == len(made.test_counts) == 16
+    assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
+    again = study.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
+    assert again.grown_from == (teacher.name,)  # which was not trained again
+
+
+def test_an_ensemble_is_scored_and_not_trained_and_of_one_is_that_one(data, store):
+    one = study.run(wanted(), 0, device="cpu", store=store)
+    alone = study.run(wanted(ensemble=["resnet"]), 0, device="cpu", store=store)
+    assert (alone.test, alone.test_tuned, alone.history) == (one.test, one.test_tuned, [])
+    assert alone.grown_from == (one.name,)
+    two = study.run(wanted(ensemble=["resnet", "segformer"]), 0, device="cpu", store=store)
+    assert len(two.grown_from) == 2
+    members = [record for record in store.all() if record.name in two.grown_from]
+    assert two.parameters == sum(record.parameters for record in members)
+
+
+def test_a_round_that_would_learn_from_no_landslide_is_refused(data, store, monkeypatch):
+    monkeypatch.setattr(adaptation, "labels_of", lambda *_: np.zeros((16, 32, 32), np.uint8))
+    with pytest.raises(ValueError, match="round 1 would learn from no landslide"):
+        study.run(wanted(rounds=[ROUND]), 0, device="cpu", store=store)
+    assert not list((store.home.parent / "unfinished").iterdir())
+
+
+def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
+    how = {"epochs": 2, "rounds": [ROUND], "norms": "cross_sensor", "normalization": "separated"}
+    whole = study.run(
+        wanted(**how), 0, device="cpu", store=Store(tmp_path / "a" / "records", more=())
+    )
+    store = Store(tmp_path / "b" / "records", more=())
+    epochs = []
+
+    def stop(self):
+        epochs.append(self.current_epoch)
+        if self.labels is not None and self.current_epoch == 1 and len(epochs) < 5:
+            raise KeyboardInterrupt
+        return start(self)
+
+    start = Adaptation.on_train_epoch_start
+    monkeypatch.setattr(Adaptation, "on_train_epoch_start", stop)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        study.run(wanted(**how), 0, device="cpu", store=store)
+    taken_up = study.run(wanted(**how), 0, device="cpu", store=store)
+    assert taken_up.resumed == 1
+    assert taken_up.test == whole.test
+    assert taken_up.pseudo_labels == whole.pseudo_labels
+
+
+def test_a_target_without_imagery_is_refused_with_what_to_do(bijie_root, tmp_path, monkeypatch):
+    (tmp_path / "bijie").symlink_to(bijie_root / "bijie")
+    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="put image/ and mask/ into uav/"):
+        study.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "records", more=()))
+
+
+def test_other_imagery_of_the_target_is_another_run(data):
+    packed = domains.load(SMOKE)
+    assert packed.target.name == "uav"
+    assert packed.fingerprint not in (packed.target.fingerprint, "")
+    alone = domains.load(recipe({"dataset": "bijie", "image_size": 32}))
+    assert alone.target is None
+    assert packed.fingerprint != alone.fingerprint

@@ -1,0 +1,126 @@
+"""The perturbation of colour: what it changes, what it leaves, and that a run can be resumed."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+
+from landslide_lib import augment
+from landslide_lib.bands import ENGINEERED, L4S, RGB, SPECTRAL
+
+BANDS = ("DEM", "B4", "NDVI", "B", "slope", "B12")
+LIGHT = [1, 3, 5]
+OTHERS = [0, 2, 4]
+
+
+def drawn(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pairs(count: int, seed: int, size: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.randn(count, len(BANDS), size, size, generator=drawn(seed))
+    return images, (images[:, :1] > 0).float()
+
+
+def test_light_makes_the_bands_of_the_satellite_and_of_a_photograph_and_no_others():
+    assert set(L4S) - SPECTRAL == {"slope", "DEM"}
+    assert set(RGB) <= SPECTRAL
+    assert SPECTRAL.isdisjoint(ENGINEERED)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 1000))
+def test_colour_changes_every_band_of_light_and_nothing_else(count, seed):
+    images, masks = pairs(count, seed)
+    before = images.clone(), masks.clone()
+    made, made_masks = augment.colour(images, masks, drawn(seed), BANDS)
+    assert torch.equal(images, before[0])
+    assert torch.equal(made_masks, before[1])
+    assert torch.equal(made[:, OTHERS].view(torch.int32), before[0][:, OTHERS].view(torch.int32))
+    assert (made[:, LIGHT] != images[:, LIGHT]).flatten(2).any(2).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 0.9))
+def test_a_band_is_stretched_about_its_mean_and_shifted_within_the_ranges(
+    count, seed, brightness, contrast
+):
+    images, masks = pairs(count, seed)
+    made, _ = augment.colour(images, masks, drawn(seed), BANDS, brightness, contrast)
+    was, now = images[:, LIGHT].flatten(2), made[:, LIGHT].flatten(2)
+    gain = now.std(2) / was.std(2)
+    shift = now.mean(2) - was.mean(2)
+    assert (gain - 1).abs().max() <= contrast + 1e-5
+    assert shift.abs().max() <= brightness + 1e-5
+    mean = was.mean(2, keepdim=True)
+    expected = mean + gain[..., None] * (was - mean) + shift[..., None]
+    torch.testing.assert_close(now, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_over_many_draws_nothing_gets_brighter_or_richer_and_no_two_bands_go_together():
+    images, masks = pairs(4000, 0, size=4)
+    made, _ = augment.colour(images, masks, drawn(0), BANDS)
+    was, now = images[:, LIGHT].flatten(2), made[:, LIGHT].flatten(2)
+    shift, change = now.mean(2) - was.mean(2), now.std(2) / was.std(2) - 1
+    for each in (shift, change):
+        # Uniform in ±0.2: deviation 0.2 / sqrt(3), that of the mean of 4000 is 0.0018.
+        assert each.mean(0).abs().max() < 0.01
+        assert each.std(0).tolist() == pytest.approx([0.2 / 3**0.5] * 3, rel=0.05)
+    together = torch.corrcoef(torch.cat([shift, change], 1).T) - torch.eye(6)
+    assert together.abs().max() < 0.1
+
+
+def test_a_photograph_changes_in_all_of_its_bands():
+    images, masks = pairs(3, 0)
+    made, _ = augment.colour(images[:, :3], masks, drawn(0), RGB)
+    assert (made != images[:, :3]).flatten(2).any(2).all()
+
+
+@pytest.mark.parametrize("names", [["colour"], ["rotation", "colour"]])
+def test_what_is_drawn_is_the_generators(names):
+    images, masks = pairs(5, 0)
+    apply = augment.compose(names, BANDS)
+    assert apply is not None
+    torch.manual_seed(1)
+    one, again, other = drawn(3), drawn(3), drawn(4)
+    first = apply(images, masks, one)[0]
+    torch.manual_seed(2)
+    assert torch.equal(first, apply(images, masks, again)[0])
+    # A resumed epoch goes on where the generator is.
+    assert torch.equal(apply(images, masks, one)[0], apply(images, masks, again)[0])
+    assert not torch.equal(first, apply(images, masks, other)[0])
+
+
+def test_colour_beside_a_rotation_moves_the_terrain_as_the_rotation_does():
+    images, masks = pairs(8, 0)
+    turned, turned_masks = augment.rotation(images, masks, drawn(0))
+    both = augment.compose(["rotation", "colour"], BANDS)
+    assert both is not None
+    made, made_masks = both(images, masks, drawn(0))
+    assert torch.equal(made[:, OTHERS], turned[:, OTHERS])
+    assert torch.equal(made_masks, turned_masks)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_colour_keeps_type_and_layout_of_a_batch(dtype):
+    images, masks = pairs(3, 0)
+    images = images.to(dtype).contiguous(memory_format=torch.channels_last)
+    made, _ = augment.colour(images, masks, drawn(0), BANDS)
+    assert made.dtype == dtype
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    expected, _ = augment.colour(images.double(), masks, drawn(0), BANDS)
+    torch.testing.assert_close(made.double(), expected, rtol=0.03, atol=0.03)
+
+
+@pytest.mark.parametrize("bands", [(), ("slope", "DEM", "NDVI")])
+def test_colour_without_a_band_of_light_is_refused(bands):
+    with pytest.raises(ValueError, match=r"colour changes spectral bands, and of .* none"):
+        augment.compose(["rotation", "colour"], bands)
+
+
+def test_other_augmentations_need_no_bands():
+    images, masks = pairs(3, 0)
+    with_bands, without = augment.compose(["rotation"], BANDS), augment.compose(["rotation"])
+    assert with_bands is not None
+    assert without is not None
+    assert torch.equal(with_bands(images, masks, drawn(0))[0], without(images, masks, drawn(0))[0])
