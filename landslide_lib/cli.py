@@ -285,8 +285,8 @@ def publish(
     store, chosen = Store(), reports.table(table)
     found = {
         record.name: record
-        for d in ([dataset] if dataset else sorted({r.recipe.dataset for r in store.all()}))
-        for p in ([profile] if profile else [name for name in BUDGETS if name != "smoke"])
+        for d, p, _ in beside.known_runs(chosen, store, smoke=True)
+        if dataset in (None, d) and (p == profile if profile else p != "smoke")
         for row in chosen.runnable(d)
         for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     }

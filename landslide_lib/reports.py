@@ -156,6 +156,8 @@ class Table(_Strict):
     def runnable(self, dataset: str | None = None) -> list[Row]:
         """Return the rows that have a recipe for a dataset, by default the report's own."""
         on = dataset or self.base.get("dataset")
+        if on in BOXES and self.base.get("task") != "detection":
+            return []  # there are no masks to learn from
         return [
             row for row in self.rows if row.change is not None and (not row.only or on in row.only)
         ]

@@ -158,3 +158,22 @@ def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record,
     status, text = landslide("publish", "raunet/losses")
     assert status == 0
     assert len(list(published.glob("*-s0-2126*"))) == 1
+
+
+def test_publish_takes_what_every_record_grew_from(tmp_path, record, monkeypatch):
+    from landslide_lib import reports
+    from landslide_lib.recipe import essence
+
+    published = tmp_path / "published"
+    monkeypatch.setattr(records.publish, "__defaults__", (published,))
+    table, store = reports.table("refinement/test"), Store()
+    wanted = reports.resolve(table, table.row("round-1-two"), dataset="bijie", profile_name="cpu")
+    made = {}
+    for one in (wanted, *wanted.ancestors):  # an ensemble, its members, and who taught these
+        made[one.hash] = record(essence(one))
+    for one in (wanted, *wanted.ancestors):
+        names = [made[other.hash].name for other in one.grows_from]
+        store.add(record(essence(one), grown_from=names))
+    status, text = landslide("publish", "refinement/test", "--dataset", "bijie")
+    assert status == 0, text
+    assert len(list(published.glob("*.json"))) == len(made) == 5
