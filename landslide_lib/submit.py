@@ -60,7 +60,7 @@ def submit(
         )
     packed = domains.load(recipe, root=data_root)
     threshold = record.test_tuned.threshold
-    masks = adaptation.masks(recipe, packed, record.seed, grown, engine.device(device), part,
+    masks = adaptation.masks(packed, record.seed, grown, engine.device(device), part,
                              threshold)  # fmt: skip
     if gaps := set(range(1, max(masks) + 1)) - masks.keys():
         raise ValueError(

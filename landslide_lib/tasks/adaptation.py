@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landslide_lib import augment, scores, submission
+from landslide_lib import augment, submission
 from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.domains import moments, parts
@@ -23,12 +23,11 @@ from landslide_lib.metrics import Counter
 from landslide_lib.models.adapted import NETWORKS
 from landslide_lib.models.cross_sensor import Domain, cross_sensor, of_domain
 from landslide_lib.models.promoted import Promoted
-from landslide_lib.records import Outcome, Record
-from landslide_lib.scores import class_scores
+from landslide_lib.records import Record
 from landslide_lib.tasks import engine
-from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
+from landslide_lib.tasks.learner import kept
 from landslide_lib.tasks.pseudo_labels import OPEN, labels_of, mean_probability, quality
-from landslide_lib.tasks.segmentation import loss_of, outcome
+from landslide_lib.tasks.segmentation import Segmentation, Segmented, fill
 
 Labels = NDArray[np.uint8]
 #: Which domain the images of a part are of.
@@ -45,8 +44,7 @@ def network_of(recipe: recipes.Adaptation) -> nn.Module:
     made = NETWORKS[recipe.model](recipe.channels, recipe.size, enlarged)
     if recipe.norms == "cross_sensor":
         made = cross_sensor(made)
-    promoted: nn.Module = Promoted(made, recipe.scale)
-    return promoted.to(memory_format=torch.channels_last)
+    return Promoted(made, recipe.scale)
 
 
 class Both:
@@ -80,8 +78,8 @@ class Both:
             yield from self.target
 
 
-class Adaptation(Learner):
-    """A network and the batches of its two domains; see `Learner`.
+class Adaptation(Segmentation):
+    """A network and the batches of its two domains; see `Segmentation`.
 
     Args:
         recipe: What to train.
@@ -104,12 +102,27 @@ class Adaptation(Learner):
     ) -> None:
         super().__init__(recipe, packed, seed, on)
         self.labels = labels
-        self.network = network_of(recipe)
-        self.loss = loss_of(recipe)
 
     def parted(self) -> dict[str, Indices]:
         """Return the images of the source to train and to validate on, and the target's."""
         return parts(self.packed, self.recipe)
+
+    def divisors(self) -> Tensor:
+        """Return the standard deviations of the source's bands; `scales` has the rest."""
+        self.scales = {"source": moments(self.packed, self.parts["train"], self.recipe.bands)}
+        self.scales["target"] = self.scales["source"]
+        self.work_on(self.parts["test"])
+        return self.scales["source"][1]
+
+    def work_on(self, images: Indices) -> None:
+        """Take some images of the target for it, and their statistics where these are its own."""
+        self.parts["test"] = images
+        if self.recipe.normalization == "separated":
+            self.scales["target"] = moments(self.target, images, self.recipe.bands)
+
+    def built(self) -> nn.Module:
+        """Build the network."""
+        return network_of(self.recipe)
 
     @property
     def target(self) -> Packed:
@@ -124,18 +137,18 @@ class Adaptation(Learner):
         source = self._of("train", training=True)
         if self.labels is None and self.recipe.norms == "batch":
             return source
-        return Both(source, self._of("test", training=True, masks=self.labels))
+        return Both(source, self._of("test", training=True))
 
-    def _of(self, part: str, training: bool = False, masks: Labels | None = None) -> Batches:
+    def _of(self, part: str, training: bool = False) -> Batches:
         recipe, indices = self.recipe, self.parts[part]
         packed = self.packed if DOMAIN[part] == "source" else self.target
         if training and DOMAIN[part] == "target":
             # The target's own masks never come near a training step.
             hidden = np.full_like(packed.masks, OPEN)
-            if masks is not None:
-                hidden[indices] = masks
+            if self.labels is not None:
+                hidden[indices] = self.labels
             packed = replace(packed, masks=hidden, folder=None)
-        mean, spread = self.scale(DOMAIN[part])
+        mean, spread = self.scales[DOMAIN[part]]
         how = augment.compose(recipe.augmentation, recipe.bands or packed.bands)
         return Batches(
             packed, indices, recipe.batch, spread, shift=mean, bands=recipe.bands, device=self.on,
@@ -143,13 +156,7 @@ class Adaptation(Learner):
             **(self.shares if training else {}),
         )  # fmt: skip
 
-    def scale(self, domain: Domain) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation that the images of a domain are normalised by."""
-        if domain == "target" and self.recipe.normalization == "separated":
-            return moments(self.target, self.parts["test"], self.recipe.bands)
-        return moments(self.packed, self.parts["train"], self.recipe.bands)
-
-    def logits(self, images: Tensor, domain: Domain) -> Tensor:
+    def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
         """Return logits of images of one domain, (B, 1, S, S)."""
         with of_domain(self.network, domain):
             made: Tensor = self.network(images)
@@ -162,46 +169,29 @@ class Adaptation(Learner):
         return loss
 
     def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        return torch.as_tensor(self.loss(self.logits(images, "source"), masks))
+        return torch.as_tensor(self.loss(self(images), masks))
 
     def _of_both(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
         if self.labels is None:  # cross-sensor norms see the target, and nothing is learnt of it
             with torch.no_grad():
-                self.logits(target[0], "target")
+                self(target[0], "target")
             return self._loss(*source)
         if self.recipe.norms == "cross_sensor":
-            both = [self.logits(source[0], "source"), self.logits(target[0], "target")]
+            both = [self(source[0]), self(target[0], "target")]
         else:
-            both = [self.logits(torch.cat([source[0], target[0]]), "source")]
+            both = [self(torch.cat([source[0], target[0]]))]
         masks = torch.cat([source[1], target[1]])
         sure = masks != OPEN
         # As one row of pixels: no term of a round measures distances in a mask.
         logits = torch.cat(both)[sure].view(1, 1, 1, -1)
         return torch.as_tensor(self.loss(logits, masks[sure].view(1, 1, 1, -1)))
 
-    def on_validation_epoch_start(self) -> None:
-        """Start counting."""
-        super().on_validation_epoch_start()
-        self._counter = Counter()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Count a batch of the source's validation images."""
-        images, masks = batch
-        logits = self.logits(images, "source")
-        self._valid.append(torch.as_tensor(self.loss(logits, masks)))
-        self._counter.update(logits.float().sigmoid(), masks)
-
-    def scored(self) -> dict[str, float | None]:
-        """Return the pooled F1 at 0.5 on the source's validation images."""
-        tp, fp, fn, _ = self._counter.images().sum(0).tolist()
-        f1 = float(class_scores(tp, fp, fn)["f1"])
-        return {"valid_f1": f1 if np.isfinite(f1) else None}
-
 
 @dataclass
-class Adapted(Run[Adaptation]):
+class Adapted(Segmented):
     """Trained networks, one or an ensemble, with the batches of the first."""
 
+    module: Adaptation
     networks: Sequence[nn.Module]
 
     def count(self, part: str, *thresholds: float) -> Counter:
@@ -216,24 +206,12 @@ class Adapted(Run[Adaptation]):
 
         The threshold is chosen on validation images of the source: the target has no labels.
         """
-        module = self.module
-        valid = self.count("valid")
-        seen = valid.histogram().numpy()
-        tuned = scores.best_threshold(*seen)
-        test = self.count("test", 0.5, tuned)
-        where, target = module.parts["test"], module.target
-        labels = module.labels
+        where, target = self.module.parts["test"], self.module.target
+        labels = self.module.labels
         return {
-            "test": outcome(test.images(0), 0.5),
-            "test_tuned": outcome(test.images(1), tuned),
-            "valid": outcome(valid.images(), 0.5),
-            "valid_tuned": Outcome(
-                threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
-            ),
+            **super().evaluated(),
             "test_ids": [target.ids[i] for i in where],
             "test_groups": [target.groups[i] for i in where],
-            "test_counts": test.images(0).tolist(),
-            "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
             "parameters": sum(p.numel() for one in self.networks for p in one.parameters()),
             "pseudo_labels": None if labels is None else quality(labels, target.masks[where]),
         }
@@ -297,18 +275,12 @@ def restored(
     assert isinstance(recipe, recipes.Adaptation)
     found = kept(weights, recipe, seed, packed.fingerprint)
     module = Adaptation(recipe, packed, seed, on)
-    try:
-        module.network.load_state_dict(found)
-    except RuntimeError:
-        problem = "its tensors are not those of the recipe's network"
-        raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
-    module.to(on)
+    fill(module, found, weights)
     return module
 
 
 @torch.no_grad()
 def masks(
-    recipe: recipes.Adaptation,
     packed: Packed,
     seed: int,
     grown: Sequence[tuple[Record, Path]],
@@ -319,7 +291,6 @@ def masks(
     """Return what trained networks call landslide on a part of Landslide4Sense.
 
     Args:
-        recipe: Of the network or the ensemble.
         packed: From `domains.load`; its target is Landslide4Sense.
         seed: Of the training.
         grown: The records of the networks and the files of their weights.
@@ -343,7 +314,7 @@ def masks(
             f"part {part!r}: {module.target.name} has none here, only: "
             f"{', '.join(sorted(set(module.target.parts)))}"
         )
-    module.parts["test"] = where
+    module.work_on(where)
     networks = [one.network for one in members]
     found = []
     for images, _ in module.batches("test"):

@@ -58,7 +58,7 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.recipe, self.packed, self.seed, self.on = recipe, packed, seed, on
         self.parts = self.parted()
-        self.means = band_means(packed, self.parts["train"], recipe.bands)
+        self.means = self.divisors()
         self.start: dict[str, Any] | None = None  # what was taken of weights that it starts from
         self.history: list[dict[str, Any]] = []
         self._clock = 0.0
@@ -67,6 +67,10 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
     def parted(self) -> dict[str, Indices]:
         """Return the images of each part."""
         return split(self.packed, self.recipe.split, self.recipe.subset)
+
+    def divisors(self) -> Tensor:
+        """Return what each band is divided by, (C, 1, 1): its mean over the training images."""
+        return band_means(self.packed, self.parts["train"], self.recipe.bands)
 
     def batches(self, part: str) -> Any:
         """Return the batches of a part; only `train` is shuffled and augmented."""

@@ -85,15 +85,16 @@ def _resized(masks: Tensor, size: int) -> Tensor:
 class Segmentation(Learner):
     """A segmentation network, its loss and its batches; see `Learner`."""
 
-    recipe: recipes.Segmentation
+    recipe: Any  # a Segmentation; of `tasks.adaptation` an Adaptation
 
-    def __init__(
-        self, recipe: recipes.Segmentation, packed: Packed, seed: int, on: torch.device
-    ) -> None:
+    def __init__(self, recipe: Any, packed: Packed, seed: int, on: torch.device) -> None:
         super().__init__(recipe, packed, seed, on)
-        network = model_of(recipe, len(self.means))
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = self.built().to(memory_format=torch.channels_last)
         self.loss = loss_of(recipe)
+
+    def built(self) -> nn.Module:
+        """Build the network."""
+        return model_of(self.recipe, len(self.means))
 
     def forward(self, images: Tensor) -> Outputs:
         """Return logits, (B, 1, S, S), or several by name."""
@@ -151,9 +152,9 @@ class Segmented(Run[Segmentation]):
         tuned = scores.best_threshold(*seen)
         test = self.count("test", 0.5, tuned)
         return {
-            "test": outcome(test.images(0), 0.5),
-            "test_tuned": outcome(test.images(1), tuned),
-            "valid": outcome(valid.images(), 0.5),
+            "test": _outcome(test.images(0), 0.5),
+            "test_tuned": _outcome(test.images(1), tuned),
+            "valid": _outcome(valid.images(), 0.5),
             "valid_tuned": Outcome(
                 threshold=tuned, metrics=scores.at_threshold(*seen, threshold=tuned)
             ),
@@ -163,8 +164,7 @@ class Segmented(Run[Segmentation]):
         }
 
 
-def outcome(counts: Any, threshold: float) -> Outcome:
-    """Return the scores of tp, fp, fn, tn of each image at a threshold."""
+def _outcome(counts: Any, threshold: float) -> Outcome:
     return Outcome(threshold=threshold, metrics=scores.scores(counts))
 
 
@@ -220,13 +220,22 @@ def restore(
     found = kept(weights, recipe.trained, seed, packed.fingerprint)
     # All weights come from the file: those of ImageNet need not be fetched.
     module = Segmentation(recipe.model_copy(update={"pretrained": False}), packed, seed, on)
+    fill(module, found, weights)
+    return Segmented(module, resumed=False)
+
+
+def fill(module: Segmentation, found: dict[str, Tensor], weights: Path) -> None:
+    """Load weights that `kept` has read into a module's network.
+
+    Raises:
+        ValueError: They are not those of such a network; the message names the file.
+    """
     try:
         module.network.load_state_dict(found)
     except RuntimeError:
         problem = "its tensors are not those of the recipe's network"
         raise ValueError(f"{weights}: damaged ({problem}). {REMEDY}") from None
-    module.to(on)
-    return Segmented(module, resumed=False)
+    module.to(module.on)
 
 
 @torch.no_grad()
