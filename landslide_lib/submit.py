@@ -51,8 +51,14 @@ def submit(
     from landslide_lib.datasets import domains
     from landslide_lib.tasks import adaptation, engine
 
-    every = {one.name: one for one in store.all()}
-    members = [every[name] for name in record.grown_from] if recipe.ensemble else [record]
+    members = [record]
+    if recipe.ensemble:
+        members = [one for one in store.all() if one.name in record.grown_from]
+        if lost := set(record.grown_from) - {one.name for one in members}:
+            raise FileNotFoundError(
+                f"{record.name} is of {', '.join(sorted(lost))}, whose records are not here; train "
+                "the row again with --rerun"
+            )
     grown = [(one, store.weights(one)) for one in members]
     if missing := [str(weights) for _, weights in grown if not weights.is_file()]:
         raise FileNotFoundError(

@@ -95,6 +95,10 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
     with pytest.raises(ValueError, match="the train part lacks the patches 2, 3, 4, 5, 6"):
         submit(record, "train", tmp_path / "no.zip", store=store, data_root=patches)
     assert not (tmp_path / "no.zip").exists()
+    lacking = record.model_copy(update={"grown_from": ("a-record",)})
+    if made.ensemble:
+        with pytest.raises(FileNotFoundError, match="a-record, whose records are not here"):
+            submit(lacking, "test", tmp_path / "no.zip", store=store, data_root=patches)
     with pytest.raises(ValueError, match="part 'other': landslide4sense has none here"):
         submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
 
