@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from landslide_lib import adapted, beside, refined, reports, scores
 from landslide_lib.datasets import statistics
 from landslide_lib.recipe import essence, recipe
+from landslide_lib.recipe.adaptation import TARGETS
 from landslide_lib.records import Store
 
 TABLE, FINAL = reports.table("refinement/validation"), reports.table("refinement/test")
@@ -107,6 +108,20 @@ def test_where_nothing_is_published_of_a_domain_there_is_none(packed):
     assert adapted.domains(to_valid, {"landslide4sense": facts}) is None  # one part, and no other
     wanted = recipe({"dataset": "synthetic", "task": "adaptation", "target": {"region": "a"}})
     assert adapted.domains(wanted, {"synthetic": facts}) is None
+
+
+def test_the_region_to_adapt_to_is_the_one_whose_bands_differ_most():
+    known, apart = statistics.published(), {}
+    for region in known["synthetic"]["regions"]:
+        wanted = recipe(
+            {"dataset": "synthetic", "task": "adaptation", "target": {"region": region}}
+        )
+        both = adapted.domains(wanted, known)
+        apart[region] = np.mean([
+            abs(both["target"]["bands"][band]["mean"] - own["mean"]) / own["std"]
+            for band, own in both["source"]["bands"].items()
+        ])  # fmt: skip
+    assert max(apart, key=apart.get) == TARGETS["synthetic"]["region"]
 
 
 def test_a_shift_is_counted_in_deviations_of_the_source():
