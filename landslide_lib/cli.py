@@ -365,11 +365,12 @@ def verify(
 
     verdict = datasets.verify(datasets.get(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
-    much = (
-        f"{verdict.boxes} boxes"
-        if verdict.landslide_share is None
-        else f"{verdict.landslide_share:.2%} of pixels"
-    )
+    if verdict.boxes is not None:
+        much = f"{verdict.boxes} boxes"
+    elif verdict.landslide_share is not None:
+        much = f"{verdict.landslide_share:.2%} of pixels"
+    else:
+        much = "a label each and no masks"
     typer.echo(
         f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
         f"truth {verdict.with_landslide} with a landslide, {much}"

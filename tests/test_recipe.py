@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from landslide_lib import parts
-from landslide_lib.bands import ENGINEERED
+from landslide_lib.bands import OF_DATASET, possible
 from landslide_lib.parts import Part, knob
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.recipe import (
@@ -648,7 +648,8 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
                     for name in ("imagenet", "presence", "distillation", "mae")]  # fmt: skip
     some_of_all += [{}]
     some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
-    some_of_all += [{"dataset": "synthetic", "bands": [*ENGINEERED]}]
+    some_of_all += [{"dataset": name, "bands": [*possible(OF_DATASET[name])]}
+                    for name in ("synthetic", "synthetic-zindi")]  # fmt: skip
     some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
     some_of_all += [
         {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
