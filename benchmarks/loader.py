@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
 from landslide_lib.datasets import load, shared
-from landslide_lib.datasets.batches import Batches, band_means
+from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
+from landslide_lib.datasets.scales import band_means
 from landslide_lib.tasks import engine
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]

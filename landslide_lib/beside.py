@@ -108,7 +108,8 @@ def beside(
 
         - `run` (recipe and data), `dataset`, `bands` (their number), `budget`, `seeds`, `images`,
           `parameters`, `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of
-          calling all landslide; None for boxes);
+          calling all landslide; None for boxes), `apart` (whether it was tested on other images
+          than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
           validation images (None for a derived row): `{convention: {score: {mean, low, high,
           values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
@@ -160,6 +161,7 @@ def _ours(
         "parameters": first.parameters,
         "images": first.images,
         "floor": _floor(records),
+        "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
         "thresholds": [derived.threshold(record, at) for record in records],

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from landslide_lib import beside, chapters, derived, paths, recipe, records, render, reports
+from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import BUDGETS
 from landslide_lib.records import RecordError, Store
 
@@ -264,8 +265,8 @@ def table_(
     if format not in render.FORMATS:
         raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
     chosen = reports.table(table)
-    if dataset is not None:
-        recipe.recipe({"dataset": dataset})
+    if dataset is not None and dataset not in OF_DATASET:
+        raise ValueError(f"dataset {dataset!r}: unknown; allowed: {', '.join(OF_DATASET)}")
     rows = beside.beside(chosen, Store(), dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from landslide_lib import scores
 from landslide_lib.bands import RGB
-from landslide_lib.detections import paired_bootstrap
+from landslide_lib.detections import bootstrap, paired_bootstrap
 from landslide_lib.paths import data_root as usual_root
 from landslide_lib.plots import Picture
 from landslide_lib.plots.detection import boxes_beside
+from landslide_lib.recipe import Pretraining
 from landslide_lib.records import Record, Store
 from landslide_lib.reports import Table, resolve
 
@@ -23,8 +24,16 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 Runs = Mapping[str, Sequence[Record]]
+Facts = Mapping[str, Any]
 #: A curve has flattened where its last quarter rises by less than this much mAP at IoU 0.5.
 FLAT = 0.01
+
+
+def alike(runs: Runs, reference: str) -> dict[str, Sequence[Record]]:
+    """Return the records that were tested on the images of a row; none where it was not run."""
+    images = [record.test_ids for record in runs.get(reference, ())][:1]
+    return {name: same for name, some in runs.items()
+            if (same := [record for record in some if [record.test_ids] == images])}  # fmt: skip
 
 
 def best_on_validation(runs: Runs) -> tuple[str, Record] | None:
@@ -64,12 +73,11 @@ def imagery_of(record: Record, *, data_root: str | Path = "") -> Packed | None:
         data_root: In place of `LANDSLIDE_DATA`.
     """
     from landslide_lib import datasets
+    from landslide_lib.datasets import domains
 
     root = Path(data_root) if data_root else usual_root()
     try:
-        packed = datasets.load(
-            datasets.get(record.recipe.dataset), record.recipe.image_size, root=root
-        )
+        packed = domains.load(record.recipe, root=root)
     except datasets.DatasetNotFoundError:
         return None
     return packed if packed.fingerprint == record.fingerprint else None
@@ -137,20 +145,55 @@ def not_run(table: Table, runs: Runs, dataset: str) -> str:
     )
 
 
-def leak(rows: Rows, mixed: str, blocked: str) -> str:
-    """Say what a split that keeps neighbours together scores against one that does not."""
-    there = {row["id"]: row for row in rows if row["ours"]}
-    if not {mixed, blocked} <= there.keys():
+def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:
+    """Say what a split that keeps neighbours together scores against one that does not.
+
+    The test images differ, so that both scores have an interval of their own; that of the
+    difference is put together from both (MOVER: Zou and Donner 2008, doi:10.1002/sim.3095).
+
+    Args:
+        runs: Records by row.
+        mixed: The row with the publisher's parts.
+        blocked: The row with blocks of neighbours.
+        cut: The neighbours that each split sets apart, see `datasets.neighbours.cuts`.
+    """
+    sides = [runs.get(name, ()) for name in (mixed, blocked)]
+    if not all(sides):
         return "Not both rows have been run yet."
-    one, other = (
-        there[name]["ours"]["metrics"]["boxes"]["map_50"]["mean"] for name in (mixed, blocked)
+    found = [
+        bootstrap([one.detections for one in side if one.detections], side[0].test_groups)
+        for side in sides
+    ]
+    words = []
+    if cut:
+        shares = {
+            how: " and ".join(f"{apart} of {all_} ({apart / all_:.0%}) {where}"
+                              for where, (apart, all_) in cut[how].items())
+            for how in ("shipped", "blocked")
+        }  # fmt: skip
+        words.append(
+            f"Of the pairs of tiles that lie side by side (right) or one below the other, the "
+            f"publisher's parts set apart {shares['shipped']}, blocks of neighbours "
+            f"{shares['blocked']}: fewer, not none."
+        )
+    one, other = found
+    if one is None or other is None:
+        return " ".join([*words, "The test tiles are of too few blocks to draw from."])
+    difference = one["difference"] - other["difference"]
+    down, up = ([abs(of[end] - of["difference"]) for end in ("low", "high")] for of in (one, other))
+    low, high = difference - np.hypot(down[0], up[1]), difference + np.hypot(down[1], up[0])
+    blocks = [len(set(side[0].test_groups)) for side in sides]
+    words.append(
+        f"With the publisher's parts the mAP at IoU 0.5 is {one['difference']:.3f} on test tiles "
+        f"of {blocks[0]} blocks, with blocks of neighbours {other['difference']:.3f} on tiles of "
+        f"{blocks[1]}: a difference of {difference:+.3f} (interval of 95 % {low:+.3f} to "
+        f"{high:+.3f})."
     )
-    seeds = min(len(there[name]["ours"]["seeds"]) for name in (mixed, blocked))
-    return (
-        f"With the publisher's parts the mAP at IoU 0.5 is {one:.3f}, with blocks of neighbours "
-        f"{other:.3f}: {one - other:+.3f} for the parts that cut through scenes, with {seeds} "
-        "seed(s) a side."
-    )
+    if low < 0 < high:
+        words.append(
+            "So few blocks do not tell whether parts that cut through scenes flatter a detector."
+        )
+    return " ".join(words)
 
 
 def nearly_nothing(table: Table, rows: Rows) -> str:
@@ -220,8 +263,14 @@ def origins(table: Table, runs: Runs, store: Store) -> dict[str, Record]:
     return found
 
 
-def learnt(starts: Mapping[str, Record]) -> str:
-    """Say how the loss on validation images went, and what the encoder scores on test images."""
+def learnt(starts: Mapping[str, Record], known: Mapping[str, Facts] | None = None) -> str:
+    """Say how the loss on validation images went, and what the encoder scores on test images.
+
+    Args:
+        starts: Records of pre-training by label.
+        known: Published statistics by dataset, `datasets.statistics.published`: of an autoencoder
+            that restores pixels they give the loss of a picture of one colour.
+    """
     lines = []
     for label, record in starts.items():
         losses = [line.valid_loss for line in record.history if line.valid_loss is not None]
@@ -231,10 +280,25 @@ def learnt(starts: Mapping[str, Record]) -> str:
         floor = (
             f"; calling all positive scores {scores.floor(record.test_counts):.3f}"
             if record.test_counts
-            else ""
+            else _plain(record, (known or {}).get(record.recipe.dataset, {}))
         )
         lines.append(
             f"- {label}: validation loss from {losses[0]:.3f} to {losses[-1]:.3f}, the lowest "
             f"{min(losses):.3f}; {score} of {kind} on test images {said}{floor}."
         )
     return "\n".join(lines)
+
+
+def _plain(record: Record, facts: Facts) -> str:
+    """Say what loss a picture of one colour, each tile's own median, has where pixels are restored.
+
+    Of a ViT's patches, which are set to mean zero and deviation one, a chapter tells it.
+    """
+    bands = [band for band in facts.get("bands", {}).values() if "around" in band]
+    recipe = record.recipe
+    if not bands or facts["image_size"] != recipe.image_size or not isinstance(recipe, Pretraining):
+        return ""
+    if not recipe.encoder.startswith("swin"):
+        return ""
+    loss = float(np.mean([band["around"] / band["mean"] for band in bands]))
+    return f"; each tile's median colour, without any learning, scores {loss:.3f}"

@@ -369,6 +369,27 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
     }
 
 
+def bootstrap(
+    of: Sequence[Detections], blocks: Sequence[str], score: str = "map_50"
+) -> dict[str, float] | None:
+    """Return the average precision of a row with its interval: it is compared with finding nothing.
+
+    Args:
+        of: What each seed found.
+        blocks: (N,) the scene of each image.
+        score: `map` or `map_50`.
+
+    Returns:
+        See `paired_bootstrap`; `difference` is the average precision.
+    """
+    count = len(of[0].truth)
+    none = Detections(
+        truth=of[0].truth, scores=[[]] * count, right=[[]] * count,
+        faint=[[0] * (FAINT // HUNDREDTH)] * count,
+    )  # fmt: skip
+    return paired_bootstrap(of, [none], blocks, score)
+
+
 def paired_bootstrap(
     ours: Sequence[Detections],
     base: Sequence[Detections],

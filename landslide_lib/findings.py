@@ -59,8 +59,14 @@ HEADLINES: dict[str, tuple[Headline, ...]] = {
 
 
 def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation"]) -> str:
-    """Say which rows are first and last, over the seeds that all of them have."""
-    run = beside.over_common_seeds(rows)
+    """Say which rows are first and last, over the seeds that all of them have.
+
+    A row that was tested on other images than the reference row has no place in the order.
+    """
+    alike = [row for row in rows if not (row["ours"] and row["ours"]["apart"])]
+    elsewhere = [_named(row, headlines[0]) for row in rows
+                 if row["ours"] and row["ours"]["apart"] and row["kind"] == "run"]  # fmt: skip
+    rows, run = alike, beside.over_common_seeds(alike)
     every = {tuple(row["ours"]["seeds"]) for row in rows if row["ours"] and row["kind"] == "run"}
     if len(run) < 2:
         return "No order is known: the rows have no seed in common." if len(every) > 1 else ""
@@ -79,7 +85,8 @@ def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation
         parts.append(f"{one.said} **{_named(first, one)}** is the best of ours and "
                      f"{_named(last, one)} the last, a spread of {spread:.3f}")  # fmt: skip
     text = over + "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    out = f" Tested on other images, so out of this order: {', '.join(elsewhere)}."
+    return f"{text[0].upper()}{text[1:]}.{out if elsewhere else ''}"
 
 
 def differences(table: Table, rows: Rows) -> str:

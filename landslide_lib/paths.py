@@ -13,6 +13,10 @@ NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
 
 
+#: The folder of the data root with weights of others.
+WEIGHTS = "weights"
+
+
 def _folder(variable: str, default: str) -> Path:
     """Return what a variable names, from the working directory; a default is from the checkout.
 

@@ -135,6 +135,9 @@ def test_a_table_of_data_that_does_not_exist_is_no_table_of_dashes():
     status, text = landslide("table", "raunet/losses", "--dataset", "nonsense")
     assert status == 2
     assert "synthetic" in text
+    status, text = landslide("table", "detection/backbones", "--dataset", "voc")
+    assert status == 0
+    assert "ResNet-18" in text
 
 
 def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record, monkeypatch):

@@ -1,9 +1,11 @@
 """What is said of detectors is what their records hold."""
 
+import re
+
 import numpy as np
 import pytest
 
-from landslide_lib import beside, detected, detections, reports
+from landslide_lib import beside, detected, detections, findings, reports
 from landslide_lib.records import Epoch, Outcome, Record, Store
 
 TABLE = reports.table("detection/backbones")
@@ -99,12 +101,35 @@ def test_rows_that_were_not_run_are_named_with_what_they_need():
 
 
 def test_what_the_split_is_worth_needs_both_rows(tmp_path):
-    rows, _ = shown(record("resnet-18-random", 16), tmp_path=tmp_path)
     names = ("resnet-18-random", "resnet-18-blocks")
-    assert "Not both rows" in detected.leak(rows, *names)
-    rows, _ = shown(record("resnet-18-random", 16), record("resnet-18-blocks", 4),
-                    tmp_path=tmp_path / "both")  # fmt: skip
-    assert "for the parts that cut through scenes, with 1 seed(s)" in detected.leak(rows, *names)
+    one = record("resnet-18-random", 16)
+    assert "Not both rows" in detected.leak({names[0]: [one], names[1]: []}, *names)
+    runs = {names[0]: [one], names[1]: [record("resnet-18-blocks", 4)]}
+    cut = {"shipped": {"right": [3, 4]}, "blocked": {"right": [1, 4], "below": [1, 5]}}
+    said = detected.leak(runs, *names, cut)
+    assert (
+        "set apart 3 of 4 (75%) right, blocks of neighbours 1 of 4 (25%) right and 1 of 5" in said
+    )
+    assert "So few blocks do not tell" not in said
+    # Of two equal scores nothing is known, and the interval is wider than that of either.
+    same = detected.leak({names[0]: [record(names[0], 9)], names[1]: [record(names[1], 9)]}, *names)
+    low, high = (float(x) for x in re.findall(r"% ([+-][\d.]+) to ([+-][\d.]+)", same)[0])
+    alone = detections.bootstrap([found(9)], [str(k) for k in range(8)])
+    assert low == pytest.approx(-high, abs=1e-3)
+    assert high - low == pytest.approx(2**0.5 * (alone["high"] - alone["low"]), abs=2e-3)
+    assert "So few blocks do not tell" in same
+
+
+def test_rows_that_were_tested_on_other_images_are_left_out_of_the_order(tmp_path):
+    elsewhere = record("resnet-18-blocks", 16)
+    elsewhere = elsewhere.model_copy(update={"test_ids": [f"other {k}" for k in range(8)]})
+    rows, runs = shown(record("resnet-18-random", 9), record("vit-tiny-random", 4), elsewhere,
+                       tmp_path=tmp_path)  # fmt: skip
+    assert set(detected.alike(runs, "resnet-18-random")) == {"resnet-18-random", "vit-tiny-random"}
+    assert detected.alike(runs, "swin-tiny-random") == {}
+    said = findings.summary(TABLE, rows)
+    assert f"**{TABLE.row('resnet-18-random').label}" in said
+    assert f"out of this order: {TABLE.row('resnet-18-blocks').label}" in said
 
 
 def test_a_cell_that_is_a_bound_stands_beside_a_sound_run(tmp_path):

@@ -276,6 +276,14 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
         ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
         (
+            {
+                "encoder": "vit_tiny",
+                "bands": ["R", "G", "B"],
+                "start": {"name": "mae", "on": "landslide4sense"},
+            },
+            "start: landslide4sense holds the very tiles that landslide4sense-boxes is tested on",
+        ),
+        (
             {"encoder": "vit_tiny", "start": {"name": "mae", "on": "synthetic"}},
             "an encoder that learns 14 bands on synthetic cannot go on with 3 of landslide4sense-b",
         ),
@@ -646,6 +654,7 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
     some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": name}}
                     for name in ("imagenet", "presence", "distillation", "mae")]  # fmt: skip
+    some_of_all += [{**BOXES, "start": {"name": "file", "weights": "some.pth"}}]
     some_of_all += [{}]
     some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
     some_of_all += [{"dataset": name, "bands": [*possible(OF_DATASET[name])]}

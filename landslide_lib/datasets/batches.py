@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from landslide_lib.datasets.engineered import with_bands
@@ -16,39 +15,6 @@ from landslide_lib.datasets.shared import clear, shared, there
 from landslide_lib.datasets.split import Indices
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-
-
-def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> Tensor:
-    """Return the mean of each band over some images, (C, 1, 1) float32.
-
-    The report divides each band by its mean (slide I-D); the mean is that of the training
-    images only. A band whose mean is nearly 0 is divided by 1. An engineered channel is divided
-    by the mean of its absolute value: an index or a gradient has a mean near 0 by its nature.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
-    """
-    names = tuple(bands) or packed.bands
-    each = shared(packed, names, "means", lambda: _means(packed, names))
-    total = np.zeros(len(names))
-    for chunk in np.array_split(indices, max(1, len(indices) // 256)):
-        total += each[chunk].sum(0)
-    mean = total / len(indices)
-    mean[np.abs(mean) < 1e-6] = 1.0
-    return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
-
-
-def _means(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return the mean of each band of each image, (N, C)."""
-    packed = with_bands(packed, names)
-    made = [name in packed.engineered for name in names]
-    means = np.empty((len(packed), len(names)))
-    for start in range(0, len(packed), 256):
-        values = packed.read(np.arange(start, min(start + 256, len(packed))), names)
-        values = values.astype(np.float64)
-        values[:, made] = np.abs(values[:, made])
-        means[start : start + 256] = values.mean((2, 3))
-    return means
 
 
 class Batches:

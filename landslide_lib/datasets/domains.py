@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from landslide_lib.datasets import get
-from landslide_lib.datasets.engineered import with_bands
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.pack import load as load_packed
-from landslide_lib.datasets.shared import shared
 from landslide_lib.datasets.split import Indices, split
+from landslide_lib.paths import WEIGHTS, data_root
 from landslide_lib.recipe import Adaptation, Recipe
-
-#: A band that hardly differs is divided by 1.
-LEAST = 1e-6
 
 
 def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) -> Packed:
     """Return the dataset of a recipe, with that of its target if it has one.
+
+    Weights of others, in files that the recipe or one that it grows from names, are as much of
+    what a run is made of as images: their bytes are part of the fingerprint.
 
     Args:
         recipe: Of any task.
@@ -39,6 +35,11 @@ def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) ->
     """
     size, how = recipe.image_size, {"root": root, "skip_bad": skip_bad}
     source = load_packed(get(recipe.dataset), size, **how)  # type: ignore[arg-type]
+    files = {name for one in (recipe, *recipe.ancestors) for name in one.files}
+    paths = [(root or data_root()) / WEIGHTS / name for name in sorted(files)]
+    for path in filter(Path.is_file, paths):
+        text = f"{source.fingerprint} {sha256(path.read_bytes()).hexdigest()}"
+        source = replace(source, fingerprint=sha256(text.encode()).hexdigest()[:16])
     if not isinstance(recipe, Adaptation):
         return source
     other = recipe.target.dataset or recipe.dataset
@@ -86,28 +87,3 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     source = split(rest, recipe.split, recipe.subset)
     train = np.sort(np.concatenate([source["train"], source["test"]]))
     return {"train": train, "valid": source["valid"], "test": found}
-
-
-def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
-    """
-    names = tuple(bands) or packed.bands
-    each = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)
-    mean, spread = each[0], np.sqrt(np.maximum(each[1] - each[0] ** 2, 0))
-    spread[spread < LEAST] = 1.0
-    made = torch.from_numpy(np.stack([mean, spread])).float()[..., None, None]
-    return made[0], made[1]
-
-
-def _moments(packed: Packed, names: tuple[str, ...]) -> np.ndarray:
-    """Return mean and mean square of each band of each image, (2, N, C)."""
-    packed = with_bands(packed, names)
-    made = np.empty((2, len(packed), len(names)))
-    for start in range(0, len(packed), 256):
-        rows = np.arange(start, min(start + 256, len(packed)))
-        values = packed.read(rows, names).astype(np.float64)
-        made[0, rows], made[1, rows] = values.mean((2, 3)), (values**2).mean((2, 3))
-    return made

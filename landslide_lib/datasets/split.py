@@ -26,7 +26,8 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
             boxes (`bands.BOXES`) all parts are, of which each image has its truth.
         how: Method, fold and seed. `blocked` and `random` balance images with and without
             a landslide over the folds, where there are masks that tell. `published` takes the
-            publisher's parts and knows no folds.
+            publisher's parts and knows no folds; of a folder of one's own (`voc`) that has not all
+            three it splits all images as `blocked` does, each a scene of its own.
         subset: Images drawn before the split; None for all. Under `published` they are drawn from
             each part, in proportion to its size and at least one.
 
@@ -39,18 +40,22 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
         ValueError: Fewer images, or scenes, than the split needs, or no published part where
             one is asked for.
     """
-    if how.method == "published":
+    if how.method == "published" and not (packed.name == "voc" and _missing(packed)):
         return _published(packed, how, subset)
     names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
     found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
     return {part: indices.copy() for part, indices in found.items()}
 
 
+def _missing(packed: Packed) -> list[str]:
+    """Return the parts that the publisher did not make."""
+    return [part for part in PARTS if part not in packed.parts]
+
+
 def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indices]:
     names = np.array(packed.parts)
     found = {part: np.flatnonzero(names == part) for part in PARTS}
-    missing = [part for part, indices in found.items() if not len(indices)]
-    if missing:
+    if missing := _missing(packed):
         raise ValueError(
             f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part "
             f"with truth, only: {', '.join(sorted(set(packed.parts)))}; choose another method"

@@ -58,7 +58,8 @@ def describe(packed: Packed) -> dict[str, Any]:
 
     Returns:
         `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name:
-        {mean, std, min, max}}` over all pixels) and, over the images with truth, `labelled`
+        {mean, std, min, max, around}}` over all pixels; `around` is the mean distance of a pixel
+        from the median of its image) and, over the images with truth, `labelled`
         (their number), `positive` (the share with a landslide), `landslide` (the share of the
         pixels), `smallest` and `largest` (landslide share of one image that has any); None
         where no image has truth, and the last three where it is labels. Besides:
@@ -78,7 +79,9 @@ def describe(packed: Packed) -> dict[str, Any]:
         # Band by band in float64: float16 sums overflow, and all bands at once may not fit.
         values = np.asarray(packed.images[:, column], np.float64)
         bands[name] = {"mean": float(values.mean()), "std": float(values.std()),
-                       "min": float(values.min()), "max": float(values.max())}  # fmt: skip
+                       "min": float(values.min()), "max": float(values.max()),
+                       "around": float(np.abs(values - np.median(values, (1, 2), keepdims=True))
+                                       .mean())}  # fmt: skip
     truth = _truth(packed)
     shares = packed.masks[truth].mean(axis=(1, 2)) if truth.any() else np.zeros(0)
     drawn = packed.name not in LABELS  # a label says whether, not where

@@ -155,7 +155,9 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         if not all(map(math.isfinite, box)):
             problem = f"holds a box without numbers: {', '.join(map(repr, corners))}"
             raise BadFileError(path, problem, REDO)
-        if not (box[0] < box[2] and box[1] < box[3]):
+        # In float32 as well, in which a network is given it.
+        small = np.array(box, np.float32)
+        if not (small[0] < small[2] and small[1] < small[3]):
             raise BadFileError(path, f"holds the box {shown(box)}, which has no area", REDO)
         names.append(thing.findtext("name", "").strip())
         boxes.append(box)

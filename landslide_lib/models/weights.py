@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +21,12 @@ from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN  # type: ignore[import-untyped, unused-ignore]
 
-from landslide_lib.paths import data_root
+from landslide_lib.paths import WEIGHTS, data_root
 from landslide_lib.recipe import Detection
 from landslide_lib.recipe.encoders import File, ImageNet
 
 State = Mapping[str, Tensor]
 
-#: The folder of the data root in which weights of others lie.
-FOLDER = "weights"
 #: Where a training script keeps its network among other things.
 WRAPPERS = ("state_dict", "model")
 #: A parameter that only a CLIP has; timm knows such a network by it.
@@ -36,8 +36,9 @@ FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tenso
     vit.VisionTransformer: vit.checkpoint_filter_fn,
     swin_transformer.SwinTransformer: swin_transformer.checkpoint_filter_fn,
 }
-#: The least share of an encoder's parameters that weights of others have to hold.
-ENOUGH = 0.5
+#: The least share of an encoder's parameters that its own published weights have to hold, and those
+#: of others: what they lack stays random, and is listed.
+WHOLE, NEARLY = 1.0, 0.95
 
 
 class WeightsNotFoundError(FileNotFoundError):
@@ -53,7 +54,7 @@ class Loaded:
     """What an encoder took of weights, by the encoder's names.
 
     Attributes:
-        source: The file or the repository.
+        source: The name of the file, or the repository.
         share: Of the encoder's parameters, in 0..1, how many were taken.
         taken: Tensors that were.
         missing: Tensors of the encoder that the weights lack; they stay random.
@@ -131,21 +132,22 @@ def start(encoder: nn.Module, how: ImageNet | File | State, root: Path | None = 
 
     Raises:
         WeightsNotFoundError: They are not there, and the hub has not given them.
-        UnfitWeightsError: The file is damaged or holds code, which is never run; or the encoder
-            finds less than half of its parameters in it, or in a run of ours less than all.
+        UnfitWeightsError: The file is damaged, holds NaN, or code, which is never run; or the
+            encoder finds less than 95 % of its parameters in it, or of weights that are its own,
+            ImageNet's or a run's, less than all.
     """
-    folder = (root or data_root()) / FOLDER
+    folder = (root or data_root()) / WEIGHTS
     if isinstance(how, ImageNet):
-        return _load(encoder, *_imagenet(encoder, folder), least=ENOUGH)
+        return _load(encoder, *_imagenet(encoder, folder), least=WHOLE, folder=folder)
     if isinstance(how, File):
         path = folder / how.weights
         if not path.is_file():
             raise WeightsNotFoundError(
                 f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
-                f"that holds {FOLDER}/{how.weights}"
+                f"that holds {WEIGHTS}/{how.weights}"
             )
-        return _load(encoder, str(path), _read(path), least=ENOUGH)
-    return _load(encoder, "a run of this study", dict(how), least=1.0)
+        return _load(encoder, str(path), _read(path), least=NEARLY, folder=folder)
+    return _load(encoder, "a run of this study", dict(how), least=WHOLE)
 
 
 def unavailable(source: str, error: Exception, remedy: str) -> WeightsNotFoundError:
@@ -166,7 +168,7 @@ def _imagenet(encoder: Any, folder: Path) -> tuple[str, dict[str, Tensor]]:
     try:
         return source, load_state_dict_from_hf(source, weights_only=True)
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        remedy = f"put that repository's model.safetensors there as {path}"
+        remedy = f"put that repository's model.safetensors here: {path.resolve()}"
         raise unavailable(source, error, remedy) from error
 
 
@@ -192,11 +194,20 @@ def _read(path: Path) -> dict[str, Tensor]:
             found = found[wrapper]
     if not isinstance(found, Mapping):
         raise UnfitWeightsError(f"{path} holds a {type(found).__name__}, not weights by name")
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    state = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    if strange := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise UnfitWeightsError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
+    return state
 
 
-def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float) -> Loaded:
-    """Load what fits, if it is enough; see `start`."""
+def _load(
+    encoder: Any,
+    source: str,
+    state: dict[str, Tensor],
+    least: float,
+    folder: Path | None = None,
+) -> Loaded:
+    """Load what fits, if it is enough; see `start`. A record names a file without its folder."""
     own = encoder.state_dict()
     try:
         theirs = _fitted(encoder, _below(state, set(own)))
@@ -207,7 +218,7 @@ def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float) -> 
     fitting = {n: v for n, v in theirs.items() if n in own and v.shape == own[n].shape}
     parameters = {name: value.numel() for name, value in encoder.named_parameters()}
     loaded = Loaded(
-        source=source,
+        source=source.removeprefix(f"{folder}{os.sep}"),
         share=sum(parameters.get(name, 0) for name in fitting) / sum(parameters.values()),
         taken=tuple(fitting),
         # How many batches a norm has seen is in no old checkpoint, and does nothing.
@@ -227,6 +238,9 @@ def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float) -> 
             ])
         )  # fmt: skip
     encoder.load_state_dict(fitting, strict=False)
+    left = [*loaded.missing, *loaded.mismatched]
+    if left:
+        print(f"{source}: what it lacks stays random.{_listed('missing', left)}", file=sys.stderr)
     return loaded
 
 

@@ -85,6 +85,16 @@ class Recipe(Part):
         return any(other.fetches for other in self.grows_from)
 
     @property
+    def centred(self) -> bool:
+        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
+        return False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of weights of others, in the folder `weights` of the data root."""
+        return ()
+
+    @property
     def idle(self) -> tuple[str, ...]:
         """Fields that a run of this recipe makes no use of; its hash does not depend on them."""
         return ()

@@ -47,6 +47,11 @@ class Detection(Recipe):
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         for learnt in grown:
+            if {learnt.dataset, self.dataset} == {"landslide4sense", "landslide4sense-boxes"}:
+                raise ValueError(
+                    f"start: {learnt.dataset} holds the very tiles that {self.dataset} is tested "
+                    "on; learn it on the detector's own training tiles, or on other data"
+                )
             if learnt.channels != self.channels:
                 raise ValueError(
                     f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} "
@@ -98,6 +103,17 @@ class Detection(Recipe):
     def fetches(self) -> bool:
         """Whether a run, or one that it grows from, needs weights of others."""
         return isinstance(self.start, ImageNet | File) or super().fetches
+
+    @property
+    def centred(self) -> bool:
+        """Where weights of others are taken up: such images they have learnt on."""
+        return self.fetches
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file that the encoder starts from, if it does."""
+        start = self.start
+        return (start.weights,) if isinstance(start, File) else ()
 
     def _components(self) -> list[str]:
         start = [f"start/{self.start.name}"] if self.start else []

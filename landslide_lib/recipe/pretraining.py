@@ -12,6 +12,7 @@ from landslide_lib.recipe.encoders import (
     TRANSFORMERS,
     Distillation,
     Encoder,
+    File,
     ImageNet,
     Masked,
     Objective,
@@ -59,6 +60,17 @@ class Pretraining(Recipe):
     def fetches(self) -> bool:
         """Whether a run, or its teacher's, needs weights of others."""
         return self.objective.start is not None or super().fetches
+
+    @property
+    def centred(self) -> bool:
+        """Where weights of others are taken up: such images they have learnt on."""
+        return self.fetches
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file that the encoder starts from, if it does."""
+        start = self.objective.start
+        return (start.weights,) if isinstance(start, File) else ()
 
     def _components(self) -> list[str]:
         start = [f"start/{self.objective.start.name}"] if self.objective.start else []

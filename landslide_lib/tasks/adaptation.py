@@ -16,8 +16,9 @@ from torch.nn import functional
 from landslide_lib import augment, submission
 from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches
-from landslide_lib.datasets.domains import moments, parts
+from landslide_lib.datasets.domains import parts
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.scales import moments
 from landslide_lib.datasets.split import Indices
 from landslide_lib.metrics import Counter
 from landslide_lib.models.adapted import NETWORKS

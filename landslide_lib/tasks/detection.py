@@ -55,7 +55,7 @@ class Detection(Learner):
         training = part == "train"
         return BoxBatches(
             self.packed, self.parts[part], self.recipe.batch, self.means,
-            bands=self.recipe.bands, device=self.on, boxes=self.boxes,
+            bands=self.recipe.bands, device=self.on, boxes=self.boxes, shift=self.shift,
             seed=self.seed if training else None,
             turned=training and "rotation" in self.recipe.augmentation,
             **(self.shares if training else {}),

@@ -13,8 +13,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.datasets.batches import band_means
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.scales import band_means, moments
 from landslide_lib.datasets.split import Indices, split
 from landslide_lib.parts import Optimizer
 from landslide_lib.recipe import Recipe, essence
@@ -58,6 +58,7 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.recipe, self.packed, self.seed, self.on = recipe, packed, seed, on
         self.parts = self.parted()
+        self.shift: Tensor | None = None  # what is taken from each band before it is divided
         self.means = self.divisors()
         self.start: dict[str, Any] | None = None  # what was taken of weights that it starts from
         self.history: list[dict[str, Any]] = []
@@ -69,8 +70,15 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
         return split(self.packed, self.recipe.split, self.recipe.subset)
 
     def divisors(self) -> Tensor:
-        """Return what each band is divided by, (C, 1, 1): its mean over the training images."""
-        return band_means(self.packed, self.parts["train"], self.recipe.bands)
+        """Return what each band is divided by, (C, 1, 1): its mean over the training images.
+
+        Where the recipe is `centred`, it is the deviation, and `shift` the mean.
+        """
+        given = self.packed, self.parts["train"], self.recipe.bands
+        if self.recipe.centred:
+            self.shift, spread = moments(*given)
+            return spread
+        return band_means(*given)
 
     def batches(self, part: str) -> Any:
         """Return the batches of a part; only `train` is shuffled and augmented."""

@@ -59,7 +59,7 @@ class Pretraining(Learner):
         """Return how the batches of a part are made; only `train` is shuffled and augmented."""
         training = part == "train"
         return {
-            "bands": self.recipe.bands, "device": self.on,
+            "bands": self.recipe.bands, "device": self.on, "shift": self.shift,
             "seed": self.seed if training else None,
             "augment": augment.compose(self.recipe.augmentation) if training else None,
             **(self.shares if training else {}),
@@ -248,7 +248,8 @@ def restored(
     images, _ = next(iter(module.batches("test")))
     made = module.network(images, torch.Generator().manual_seed(0))
     means = module.means.to(on)
-    return images * means, made._replace(restored=made.restored * means)
+    shift = torch.zeros_like(means) if module.shift is None else module.shift.to(on)
+    return images * means + shift, made._replace(restored=made.restored * means + shift)
 
 
 def probability(logits: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from landslide_lib import augment
 from landslide_lib.datasets import Packed, batches
-from landslide_lib.datasets.batches import Batches, band_means
+from landslide_lib.datasets.batches import Batches
+from landslide_lib.datasets.scales import band_means
 
 SIDE = 6
 ONES = torch.ones(3, 1, 1)

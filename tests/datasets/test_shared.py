@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from landslide_lib.datasets import Packed, batches, shared
-from landslide_lib.datasets.batches import Batches, band_means
+from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.pack import Packed as _Packed
+from landslide_lib.datasets.scales import band_means
 
 SOME, OTHER = np.arange(6), np.arange(3, 9)
 

@@ -1,5 +1,7 @@
 """A folder of pictures with boxes in Pascal VOC's XML: any names, any sizes, no foreign files."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -88,10 +90,14 @@ def test_without_parts_there_is_no_published_split_but_our_own(tmp_path, cache, 
     for number in range(9):
         put(tmp_path / "JPEGImages" / f"{number}.jpg", beside=tmp_path / "Annotations")
     packed = datasets.load(VOC, 16, root=tmp_path, cache=cache)
-    with pytest.raises(ValueError, match="voc has no valid and no test part"):
-        split(packed, Split(method="published"))
     ours = split(packed, Split(folds=3))
     assert sorted(np.concatenate(list(ours.values()))) == list(range(9))
+    published = split(packed, Split(method="published", folds=3))
+    assert {part: some.tolist() for part, some in published.items()} == {
+        part: some.tolist() for part, some in ours.items()
+    }
+    parted = replace(packed, parts=("train", "valid", "test") * 3)
+    assert split(parted, Split(method="published"))["test"].tolist() == [2, 5, 8]
 
 
 def test_a_box_is_clipped_to_its_picture(tmp_path, put):
@@ -118,6 +124,13 @@ def test_what_is_left_of_a_box_has_area_and_is_inside_or_it_is_refused(
     ((a, b, c, d),) = VOC.boxes(sample)
     assert 0 <= a < c <= 1
     assert 0 <= b < d <= 1
+
+
+def test_a_box_that_has_no_area_in_single_precision_is_refused(tmp_path, put):
+    put(tmp_path / "a.jpg", (199.9999999, 2, 200, 20))
+    (sample,) = VOC.samples(tmp_path)
+    with pytest.raises(BadFileError, match="which has no area"):
+        VOC.boxes(sample)
 
 
 def test_what_is_wrong_is_said_when_it_is_packed(tmp_path, cache, put):

@@ -204,6 +204,26 @@ def test_another_networks_weights_are_refused_and_nothing_is_changed(tmp_path, t
     assert equal(ours, before)
 
 
+def test_an_encoder_that_would_stay_mostly_random_is_refused_and_a_little_is_said(tmp_path, capsys):
+    state = tiny().state_dict()
+    most = dict(sorted(state.items(), key=lambda item: -item[1].numel())[:2])
+    placed(tmp_path, most)
+    with pytest.raises(UnfitWeightsError, match="at least 95% have to be"):
+        start(tiny(), FILE, tmp_path)
+    placed(tmp_path, {name: value for name, value in state.items() if name != "norm.bias"})
+    assert start(tiny(), FILE, tmp_path).missing == ("norm.bias",)
+    assert "what it lacks stays random. Missing: norm.bias." in capsys.readouterr().err
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    state = tiny().state_dict()
+    state["norm.bias"] = torch.full_like(state["norm.bias"], torch.nan)
+    path = placed(tmp_path, state)
+    with pytest.raises(UnfitWeightsError, match=r"holds NaN or infinity in norm\.bias") as error:
+        start(tiny(), FILE, tmp_path)
+    assert str(path) in str(error.value)
+
+
 def test_code_in_a_checkpoint_is_never_run(tmp_path):
     class Foreign:
         def __reduce__(self):
@@ -254,13 +274,13 @@ def test_imagenet_without_a_network_says_which_file_goes_where(tmp_path, monkeyp
         start(ours, IMAGENET, tmp_path)
     assert source in str(error.value)
     path = tmp_path / "weights" / f"{source.removeprefix('timm/')}.safetensors"
-    assert f"there as {path}" in str(error.value)
+    assert f"model.safetensors here: {path}" in str(error.value)
     assert equal(ours, before)
 
     theirs = encoder(name, 3, 64).state_dict()
     path.parent.mkdir()
     save_file(theirs, path)
-    assert start(ours, IMAGENET, tmp_path).source == str(path)
+    assert start(ours, IMAGENET, tmp_path).source == path.name
     assert equal(ours, theirs)
 
 

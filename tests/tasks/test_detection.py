@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from landslide_lib import datasets, reconstructed, study
+from landslide_lib.datasets import boxes, domains
 from landslide_lib.datasets.box_batches import BoxBatches, turn
 from landslide_lib.recipe import profile, recipe
 from landslide_lib.records import Store
@@ -18,6 +19,40 @@ SIDE = 8
 
 def start(name: str, encoder: str = "vit_tiny", **more):
     return recipe(SMOKE.model_dump(), {"encoder": encoder, "start": {"name": name, **more}})
+
+
+# --- what weights of others ask for ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [{"name": "imagenet"}, {"name": "presence"}])
+def test_images_are_centred_for_weights_of_others_and_divided_by_the_mean_for_ours(bijie, how):
+    wanted = recipe(SMOKE.model_dump(), {"start": how, "augmentation": [], "batch": 40})
+    packed = domains.load(wanted)
+    around = boxes.load_boxes(datasets.get("bijie"), packed, wanted.image_size)
+    module = detection.Detection(wanted, packed, 0, torch.device("cpu"), around)
+    seen = torch.cat([images for images, _ in module.batches("train")])
+    mean, deviation = seen.mean((0, 2, 3)), seen.std((0, 2, 3))
+    assert wanted.centred is (how["name"] == "imagenet")
+    if wanted.centred:
+        torch.testing.assert_close(mean, torch.zeros(3), atol=1e-2, rtol=0)
+        torch.testing.assert_close(deviation, torch.ones(3), atol=1e-2, rtol=0)
+    else:
+        torch.testing.assert_close(mean, torch.ones(3), atol=1e-2, rtol=0)
+
+
+def test_a_run_on_another_file_of_weights_is_another_run(bijie, tmp_path):
+    for folder in ("bijie", "uav"):
+        (tmp_path / folder).symlink_to(bijie / folder)
+    wanted = start("file", weights="some.pth")
+    without = domains.load(wanted, root=tmp_path).fingerprint
+    assert without == domains.load(SMOKE, root=tmp_path).fingerprint
+    (tmp_path / "weights").mkdir()
+    seen = set()
+    for content in (b"one", b"other"):
+        (tmp_path / "weights" / "some.pth").write_bytes(content)
+        seen.add(domains.load(wanted, root=tmp_path).fingerprint)
+    assert len(seen | {without}) == 3
+    assert domains.load(SMOKE, root=tmp_path).fingerprint == without
 
 
 # --- boxes turn with their image -------------------------------------------------------------
