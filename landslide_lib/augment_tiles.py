@@ -2,7 +2,7 @@
 
 A label is a mask of one pixel, (B, 1, 1, 1): what `augment` does to images and masks serves here
 where it moves no pixel from one image to another. Libraries of augmentations draw from the global
-generator, whose state a resumed run does not have; here everything comes from the one that is given.
+generator, whose state a resumed run does not have; here all comes from the one that is given.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _boxes(count: int, side: int, shares: Tensor, generator: torch.Generator) ->
     middle = torch.rand(2, count, 1, generator=generator) * side
     grid = torch.arange(side) + 0.5
     reach = shares.clamp(min=0).sqrt()[:, None] * side / 2
-    rows, columns = ((grid - one).abs() < reach for one in middle)
+    rows, columns = (torch.lt((grid - one).abs(), reach) for one in middle)
     return rows[:, :, None] & columns[:, None, :]
 
 
@@ -162,7 +162,7 @@ def cutmix(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
 
 
 def mixed(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
-    """Do `mixup` or `cutmix` to a batch, either as likely: both at once would leave little of it."""
+    """Do `mixup` or `cutmix` to a batch, either as likely: both would leave little of it."""
     how = mixup if torch.rand(1, generator=generator) < 0.5 else cutmix
     return how(images, labels, generator)
 

@@ -38,7 +38,11 @@ FOLLOWING: dict[str, tuple[Follower, ...]] = {
     ),
 }  # fmt: skip
 #: What a row is compared with the reference row by.
-COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1 at 0.5"}
+COMPARED = {
+    "segmentation": "F1 at 0.5",
+    "detection": "mAP (IoU 0.5)",
+    "classification": "F1 at 0.5",
+}
 
 
 def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:

@@ -58,7 +58,8 @@ def _kwh() -> float | None:
     """Return what this process has used since it first asked."""
     tracker, kept = _tracker()
     tracker.flush()
-    return kept.kwh
+    found: float | None = kept.kwh
+    return found
 
 
 @cache
@@ -73,7 +74,7 @@ def _tracker() -> tuple[Any, Any]:
 
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
 
-    class Kept(BaseOutput):  # type: ignore[misc]
+    class Kept(BaseOutput):  # type: ignore[misc, unused-ignore]
         kwh: float | None = None
 
         def out(self, total: Any, delta: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from landslide_lib.datasets.engineered import with_bands
@@ -132,9 +133,10 @@ class Batches:
 
         An image lies as a batch needs it: a batch is made in one pass, a row copied whole.
         """
-        count, how = len(self.indices), {"dtype": self.dtype, "device": self.device}
-        images = torch.empty((count, *self.packed.images.shape[2:], len(self.bands)), **how)
-        masks = torch.empty((count, 1, *self.packed.masks.shape[1:]), **how)
+        count, size = len(self.indices), self.packed.images.shape[2:]
+        label = self.packed.masks.shape[1:]
+        images = torch.empty((count, *size, len(self.bands)), dtype=self.dtype, device=self.device)
+        masks = torch.empty((count, 1, *label), dtype=self.dtype, device=self.device)
         for start in range(0, count, 64):  # few at a time: in float32 they take twice the memory
             part = slice(start, start + 64)
             some, masks[part] = self._read(self.indices[part])

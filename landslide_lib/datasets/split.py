@@ -112,7 +112,8 @@ def _split(
         rest, test = _fold(labels, groups, how, how.folds, how.fold)
         train, valid = _fold(labels[rest], groups[rest], how, inner_folds, how.valid_fold)
     except (ValueError, IndexError) as error:
-        # There are fewer groups than folds. Balancing can give one fold most groups, and needs images of both kinds.
+        # There are fewer groups than folds; or balancing gives one fold most groups, and images
+        # of both kinds are needed.
         raise few from error
     if not (len(train) and len(valid) and len(test)):
         raise few

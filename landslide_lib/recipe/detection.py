@@ -39,8 +39,8 @@ class Detection(Recipe):
     def _start_fits(self) -> Detection:
         if self.dataset in LABELS:
             raise ValueError(
-                f"dataset: {self.dataset} has a label a tile, and neither boxes nor masks; possible "
-                "with it: task classification"
+                f"dataset: {self.dataset} has a label a tile, and neither boxes nor masks; "
+                "possible with it: task classification"
             )
         try:
             grown = self.grows_from  # refused now and not when it is run

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from landslide_lib import augment_tiles, negative_filter
 from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches
-from landslide_lib.datasets.domains import moments
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.scales import moments
 from landslide_lib.datasets.split import Indices
 from landslide_lib.features import measure
 from landslide_lib.metrics import Counter
@@ -246,8 +246,10 @@ class Classified(Segmented):
         for part in ("valid", "test"):
             out = ~module.unfiltered[part]
             landslide = module.packed.masks[module.parts[part], 0, 0] == 1
-            parts[part] = {"tiles": len(out), "left_out": int(out.sum()),
-                           "landslides": int(landslide.sum()), "lost": int((out & landslide).sum())}  # fmt: skip
+            parts[part] = {
+                "tiles": len(out), "left_out": int(out.sum()),
+                "landslides": int(landslide.sum()), "lost": int((out & landslide).sum()),
+            }  # fmt: skip
         cost, threshold = asdict(module.filter.cost), module.filter.threshold
         return {**cost, "threshold": threshold, "parts": parts}
 

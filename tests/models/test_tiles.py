@@ -49,7 +49,7 @@ def test_the_gate_of_the_large_network_has_the_widths_of_the_report():
     assert made.widths == {"optical": facts["optical_features"], "radar": facts["sar_features"]}
     assert (first.in_features, first.out_features) == (facts["gate_input"], facts["gate_hidden"])
     assert (last.in_features, last.out_features) == (facts["gate_hidden"], facts["gate_output"])
-    assert HIDDEN == facts["gate_hidden"]
+    assert facts["gate_hidden"] == HIDDEN
     assert (ENCODERS["efficientnetv2_l"].size, ENCODERS["efficientnet_b5"].size) == (
         facts["v2l_size"], facts["b5_size"],
     )  # fmt: skip

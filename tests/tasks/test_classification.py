@@ -1,4 +1,4 @@
-"""Classification of tiles: from files to records, folds to ensembles, and what a filter leaves out."""
+"""Classification of tiles: from files to records, folds to ensembles, and a filter."""
 
 import numpy as np
 import pytest
