@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib import intervals, scores
-from landslide_lib.records import Record
+from landslide_lib import derived, intervals, scores
+from landslide_lib.beside import records_of
+from landslide_lib.records import Record, Store
+from landslide_lib.reports import Table
 
 #: How two verdicts on a tile become one.
 WAYS = {
@@ -21,6 +23,24 @@ WAYS = {
     "either": "a landslide where either says so",
 }
 BINS = 1000
+
+
+def folds(
+    table: Table, store: Store, *, dataset: str, profile_name: str, seed: int = 0
+) -> list[Record]:
+    """Return the records of the folds that the mean of a table is derived from; none if one lacks.
+
+    Args:
+        table: With one derived row of ours that is the mean over folds.
+        store: Of records.
+        dataset: What they are of.
+        profile_name: Their budget.
+        seed: Of their training.
+    """
+    (mean,) = (row for row in table.rows if row.ours and row.kind == "derived")
+    found = records_of(table, store, dataset=dataset, profile_name=profile_name, seeds=[seed])
+    some = [found.get(leaf.id, []) for _, leaf in derived.leaves(table, mean)]
+    return [one[0] for one in some] if all(some) else []
 
 
 def joined(records: Sequence[Record], facts: Mapping[str, Any]) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def _tracker() -> tuple[Any, Any]:
 
     kept = Kept()
     tracker = OfflineEmissionsTracker(
-        country_iso_code="USA", save_to_file=False, log_level="critical", allow_multiple_runs=True,
+        country_iso_code="USA", output_methods=[], log_level="critical", allow_multiple_runs=True,
         tracking_mode="process", measure_power_secs=EVERY, output_handlers=[kept],
     )  # fmt: skip
     tracker.start()

@@ -61,12 +61,12 @@ def tiles(records: Sequence[Record]) -> pd.DataFrame:
         records: Of tiles.
 
     Returns:
-        `network` (the number of the record), `scene`, `landslide` and `wrong` (whether it holds
-        one, and is called what it is not at threshold 0.5), and of `probability`, `apart`,
+        `network` (the number of the record, from 1), `scene`, `landslide` and `wrong` (whether it
+        holds one, and is called what it is not at threshold 0.5), and of `probability`, `apart`,
         `brightness`, `optical` and `radar` what the records have.
     """
     frames = [pd.DataFrame()]
-    for number, one in enumerate(records):
+    for number, one in enumerate(records, 1):
         tp, fp, fn, _ = np.array(one.test_counts, bool).T
         known = {"network": number, "scene": one.test_groups,
                  "landslide": tp | fn, "wrong": fp | fn}  # fmt: skip
@@ -115,8 +115,8 @@ def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.D
         A line a group, from the lowest: `group`, `tiles`, `at` (the median of `over`), and `mean`,
         `low` and `high` as of `mean_of`.
     """
-    places = pd.qcut(frame[over].rank(method="average"), groups, labels=False, duplicates="drop")
-    lines = []
+    places = pd.qcut(frame[over], groups, labels=False, duplicates="drop")
+    lines: list[dict[str, Any]] = []
     for _, some in frame.groupby(places):
         mean, low, high = mean_of(some[value], some["scene"])
         lines.append({"group": len(lines) + 1, "tiles": len(some), "at": some[over].median(),
@@ -300,6 +300,24 @@ def _difference(one: Mapping[str, Any]) -> str:
             f"{one['tuned']:+.3f}")  # fmt: skip
 
 
+def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str:
+    """Say what one row has more than another one of the same test tiles, such as of two tables.
+
+    Args:
+        what: The beginning of the sentence.
+        ours: The records of a row.
+        base: Those that they are compared with.
+    """
+    found = paired(ours, base)
+    if found is None:
+        return f"{what}: not run yet."
+    return (
+        f"{what}: {found['difference']:+.3f} in F1 at 0.5 [{found['low']:+.3f}, "
+        f"{found['high']:+.3f}], {found['tuned']:+.3f} at the thresholds of validation, over "
+        f"{found['common']} seed(s)."
+    )
+
+
 # The gate.
 
 
@@ -331,8 +349,8 @@ def gate_said(frame: pd.DataFrame) -> str:
         found = rank_correlations(frame, branch)
         reach = intervals.interval(list(found))
         groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
-        falls = "optical" == branch
-        holds.append(bool(reach) and (reach[1] < 0 if falls else reach[0] > 0))
+        low, high = reach or (np.nan, np.nan)  # of one network nothing is known
+        holds.append(high < 0 if branch == "optical" else low > 0)
         lines.append(
             f"- The weight of {branch} features {'falls' if found.mean() < 0 else 'rises'} with "
             f"brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
@@ -372,16 +390,14 @@ def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
             some = runs.get(name, ())
             if not some or "brightness" not in (some[0].tiles or {}):
                 continue
-            frame = tiles(some)
-            bright = frame["brightness"] > frame["brightness"].median()
-            kept = frame[bright if half == "bright" else ~bright]
-            keep = (bright if half == "bright" else ~bright)[frame["network"] == 0].to_numpy()
+            shown = pd.Series((some[0].tiles or {})["brightness"])
+            bright = (shown > shown.median()).to_numpy()
+            keep = bright if half == "bright" else ~bright
             counts = [np.array(one.test_counts)[keep] for one in some]
-            each = [scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts]
             found.append({
                 "half": half, "sees": sees, "tiles": int(keep.sum()),
-                "landslides": int(kept["landslide"].sum()) // len(some),
-                "floor": scores.floor(counts[0]), "f1": float(np.mean(each)),
+                "landslides": int(counts[0][:, [0, 2]].sum()), "floor": scores.floor(counts[0]),
+                "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
                 "versus": paired(first, some, keep) if some is not first else None,
             })  # fmt: skip
     return found

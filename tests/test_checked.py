@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from landslide_lib import checked, scores
+from landslide_lib import checked, reports, scores
 from landslide_lib.recipe import essence, profile, recipe
+from landslide_lib.records import Store
 
 RECIPE = recipe({"task": "classification", "dataset": "bijie"}, profile("quick", "classification"))
 FACTS = {"fingerprint": "a" * 16}
@@ -94,3 +95,14 @@ def test_other_data_and_a_tile_that_is_tested_twice_are_refused(record):
         checked.joined([one, one], facts)
     with pytest.raises(ValueError, match=r"of the data a{16}, the trees of b; measure"):
         checked.joined([one], {**facts, "fingerprint": "b"})
+
+
+def test_the_folds_of_a_table_are_all_there_or_none_is_taken(record, tmp_path):
+    table, store = reports.table("fusion/cross-validation"), Store(tmp_path / "records", more=())
+    how = {"dataset": "bijie", "profile_name": "quick"}
+    for number in range(1, 6):
+        assert checked.folds(table, store, **how) == []
+        wanted = reports.resolve(table, table.row(f"efficientnet-b0-{number}"), **how)
+        store.add(record(essence(wanted), [[1, 0, 0, 0]], tiles={"probability": [0.7]}))
+    found = checked.folds(table, store, **how)
+    assert [one.recipe.split.fold for one in found] == [0, 1, 2, 3, 4]

@@ -18,6 +18,9 @@ from landslide_lib.models.fusion import optical_branch
 from landslide_lib.records import Store
 from landslide_lib.submit import submit
 
+#: Test tiles of Zindi's challenge, whose labels nobody has.
+UNKNOWN = ("ID_B", "ID_A", "ID_C")
+
 ROWS = {}
 for report in reports.reports().values():
     for table in report.tables.values():
@@ -66,6 +69,11 @@ def tiles(home: Path, draw: np.random.Generator) -> None:
         np.save(home / "train_data" / f"ID_{number:03}.npy", tile.astype(np.float32))
         lines.append(f"ID_{number:03},{int(number % 3 == 0)}")
     (home / "Train.csv").write_text("\n".join(lines) + "\n")
+    (home / "test_data").mkdir()
+    for name in UNKNOWN:
+        tile = draw.normal(0, 1, (64, 64, len(ZINDI))).astype(np.float32)
+        np.save(home / "test_data" / f"{name}.npy", tile)
+    (home / "Test.csv").write_text("\n".join(["ID", *UNKNOWN]) + "\n")
 
 
 def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
@@ -127,6 +135,21 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
             submit(lacking, "test", tmp_path / "no.zip", store=store, data_root=patches)
     with pytest.raises(ValueError, match="part 'other': landslide4sense has none here"):
         submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
+
+
+@pytest.mark.parametrize("row", ["fusion/test/small", "filter/curves/one-network"])
+def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, store, tmp_path, row):
+    name, _, identifier = row.rpartition("/")
+    table = reports.table(name)
+    made = reports.resolve(table, table.row(identifier), profile_name="smoke")
+    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    path = submit(record, "test", tmp_path / "submission.csv", store=store, data_root=patches)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    assert lines[0] == ["ID", "label"]
+    assert [name for name, _ in lines[1:]] == list(UNKNOWN)
+    assert {label for _, label in lines[1:]} <= {"0", "1"}
+    with pytest.raises(ValueError, match="part 'other': zindi has none here, only: test, train"):
+        submit(record, "other", tmp_path / "no.csv", store=store, data_root=patches)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,12 @@ class Classification(Segmentation):
         said: Shares = torch.cat(found).numpy()
         return np.where(self.unfiltered[part], said, 0).astype(np.float32)
 
+    def work_on(self, tiles: Indices) -> None:
+        """Take some tiles for the test part."""
+        self.parts["test"], self.unfiltered["test"] = tiles, np.ones(len(tiles), bool)
+        if self.filter is not None:
+            self.unfiltered["test"] = self.filter.keeps(table(self.packed, tiles))
+
     @torch.no_grad()
     def gates(self, part: str) -> dict[str, Shares]:
         """Return the mean weight that the gate gives the features of each branch, by tile.
@@ -331,3 +337,40 @@ def restore(
                for record, path in grown]  # fmt: skip
     shares = [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0]
     return Classified(members[0], False, members, shares)
+
+
+def labels(
+    recipe: recipes.Classification,
+    packed: Packed,
+    seed: int,
+    grown: Sequence[tuple[Record, Path]],
+    on: torch.device,
+    part: str,
+    threshold: float,
+) -> dict[str, int]:
+    """Return what trained networks call each tile of a part, with labels or without.
+
+    Args:
+        recipe: Whose networks they are.
+        packed: The dataset at the recipe's image size.
+        seed: Of the training.
+        grown: The records of the networks and the files of their weights.
+        on: The device.
+        part: Of the dataset, such as `test`.
+        threshold: Above which a tile is a landslide.
+
+    Returns:
+        By the id of a tile 1 or 0.
+
+    Raises:
+        ValueError: There is no such part; or see `restored`.
+    """
+    where = np.flatnonzero([name.split(",")[0] == part for name in packed.parts])
+    if not len(where):
+        known = sorted({name.split(",")[0] for name in packed.parts})
+        raise ValueError(f"part {part!r}: {packed.name} has none here, only: {', '.join(known)}")
+    made = restore(recipe, packed, seed, grown, on)
+    for one in made.networks:
+        one.work_on(where)
+    tiles, said, _ = made.told("test")
+    return {packed.ids[i]: int(p > threshold) for i, p in zip(tiles, said, strict=True)}
