@@ -277,11 +277,12 @@ def saved_said(
     common = sorted(set(by_seed[0]) & set(by_seed[1]))
     shares = [1 - by_seed[1][seed] / by_seed[0][seed] for seed in common]
     reach = intervals.interval(shares)
-    over = f" (interval over seeds {reach[0]:.0%} to {reach[1]:.0%})" if reach else ""
+    over = f" (saved, interval over seeds: {reach[0]:+.0%} to {reach[1]:+.0%})" if reach else ""
+    less = 1 - ours["wh"] / base["wh"]
     return (
         f"{words} Ours takes {base['wh']:.2f} Wh without the filter and {ours['wh']:.2f} Wh with "
-        f"it, {1 - ours['wh'] / base['wh']:.0%} less{over}, and leaves {tiles:.0%} of the training "
-        f"tiles out. The method is {ours['method']}; fitting the filter is in it."
+        f"it, {abs(less):.0%} {'less' if less > 0 else 'more'}{over}, and leaves {tiles:.0%} of "
+        f"the training tiles out. The method is {ours['method']}; fitting the filter is in it."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,10 @@ from landslide_lib.reports import Fact, Table, resolve
 Runs = Mapping[str, Sequence[Record]]
 Lines = Sequence[Mapping[str, Any]]
 
+#: The threshold of a call: 0.5, or the one that was best on the validation tiles.
+At = Literal["half", "validation"]
+WHERE: dict[At, str] = {"half": "At threshold 0.5",
+                        "validation": "At the thresholds of validation"}  # fmt: skip
 #: The branches that a gate weighs, and groups of tiles of one figure.
 BRANCHES = ("optical", "radar")
 TENTHS, FIFTHS = 10, 5
@@ -54,6 +58,23 @@ def members(record: Record, store: Store) -> list[Record]:
 # The tiles.
 
 
+def counts_of(record: Record, at: At = "half") -> NDArray[np.int64]:
+    """Return tp, fp, fn, tn of each test tile, (N, 4), a single 1 a tile.
+
+    Args:
+        record: Of tiles.
+        at: Threshold 0.5, as the record counts, or that of validation; this from the probabilities
+            it keeps, which have four digits.
+    """
+    kept = np.array(record.test_counts, np.int64)
+    if at == "half":
+        return kept
+    landslide = kept[:, [0, 2]].any(1)
+    called = np.array((record.tiles or {})["probability"]) > record.test_tuned.threshold
+    kinds = [landslide & called, ~landslide & called, landslide & ~called, ~landslide & ~called]
+    return np.stack(kinds, 1).astype(np.int64)
+
+
 def tiles(records: Sequence[Record]) -> pd.DataFrame:
     """Return what is kept of each test tile, a line a record and tile.
 
@@ -61,16 +82,19 @@ def tiles(records: Sequence[Record]) -> pd.DataFrame:
         records: Of tiles.
 
     Returns:
-        `network` (the number of the record, from 1), `scene`, `landslide` and `wrong` (whether it
-        holds one, and is called what it is not at threshold 0.5), and of `probability`, `apart`,
-        `brightness`, `optical` and `radar` what the records have.
+        `network` (the number of the record, from 1), `scene`, `landslide` (whether it holds one),
+        `wrong` (whether it is called what it is not at the threshold of validation), `margin` (how
+        far its probability is from there), and of `probability`, `apart`, `brightness`, `optical`
+        and `radar` what the records have.
     """
     frames = [pd.DataFrame()]
     for number, one in enumerate(records, 1):
-        tp, fp, fn, _ = np.array(one.test_counts, bool).T
-        known = {"network": number, "scene": one.test_groups,
-                 "landslide": tp | fn, "wrong": fp | fn}  # fmt: skip
-        frames.append(pd.DataFrame({**known, **(one.tiles or {})}))
+        tp, fp, fn, _ = counts_of(one, "validation").astype(bool).T
+        kept = {name: np.array(values) for name, values in (one.tiles or {}).items()}
+        frames.append(pd.DataFrame({
+            "network": number, "scene": one.test_groups, "landslide": tp | fn, "wrong": fp | fn,
+            "margin": abs(kept["probability"] - one.test_tuned.threshold), **kept,
+        }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 
 
@@ -172,16 +196,16 @@ def ended_said(records: Sequence[Record]) -> str:
     trained = [one for one in records if one.history]
     if not trained:
         return "Not run yet."
-    lengths = [len(one.history) for one in trained]
+    lengths = sorted({len(one.history) for one in trained})
+    span = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
     most = max(one.recipe.epochs for one in trained)
     early = sum(len(one.history) < one.recipe.epochs for one in trained)
     chosen = [one.test_tuned.threshold for one in trained]
     gain = np.mean([_f1(one, "test_tuned") - _f1(one, "test") for one in trained])
     return (
-        f"{early} of {len(trained)} networks stopped early; they trained for {min(lengths)} to "
-        f"{max(lengths)} of {most} epochs. Validation tiles ask for thresholds from "
-        f"{min(chosen):.2f} to {max(chosen):.2f}, which change the F1 on test tiles by "
-        f"{gain:+.3f} in the mean."
+        f"{early} of {len(trained)} networks stopped early; they trained for {span} of {most} "
+        f"epochs. Validation tiles ask for thresholds from {min(chosen):.2f} to {max(chosen):.2f}, "
+        f"which change the F1 on test tiles by {gain:+.3f} in the mean."
     )
 
 
@@ -189,19 +213,22 @@ def ended_said(records: Sequence[Record]) -> str:
 
 
 def paired(
-    ours: Sequence[Record], base: Sequence[Record], keep: NDArray[np.bool_] | None = None
+    ours: Sequence[Record],
+    base: Sequence[Record],
+    at: At = "half",
+    keep: NDArray[np.bool_] | None = None,
 ) -> dict[str, float] | None:
-    """Compare the F1 of two rows over the seeds and the test tiles of both, at threshold 0.5.
+    """Compare the F1 of two rows over the seeds and the test tiles of both.
 
     Args:
         ours: The records of a row.
         base: Those that they are compared with.
+        at: See `counts_of`; of each record its own.
         keep: (N,) the test tiles to look at; all by default.
 
     Returns:
-        See `intervals.paired_bootstrap`, how many `common` seeds there are, and `tuned`, the mean
-        over them of the difference of all tiles at the thresholds of validation; None where no
-        seed is common, or the test tiles differ or are too few to draw from.
+        See `intervals.paired_bootstrap`, and how many `common` seeds there are; None where no seed
+        is common, or the test tiles differ or are too few to draw from.
     """
     mine, other = ({one.seed: one for one in side} for side in (ours, base))
     common = sorted(set(mine) & set(other))
@@ -209,11 +236,9 @@ def paired(
         return None
     groups = np.array(mine[common[0]].test_groups)
     some = np.ones(len(groups), bool) if keep is None else keep
-    counts = [[np.array(side[seed].test_counts)[some] for seed in common]
-              for side in (mine, other)]  # fmt: skip
+    counts = [[counts_of(side[seed], at)[some] for seed in common] for side in (mine, other)]
     found = intervals.paired_bootstrap(counts[0], counts[1], list(groups[some]))
-    tuned = [_f1(mine[seed], "test_tuned") - _f1(other[seed], "test_tuned") for seed in common]
-    return found and {**found, "common": len(common), "tuned": float(np.mean(tuned))}
+    return found and {**found, "common": len(common)}
 
 
 def worth(
@@ -231,18 +256,17 @@ def worth(
         reported: Of a part the lowest and the highest difference that the report states.
 
     Returns:
-        A dict a part: `part`, the labels `having` and `lacking`, `reported` (or None), and
-        `difference`, `low`, `high`, `tuned`, `common` as from `paired`, None where not run.
+        A dict a part: `part`, the labels `having` and `lacking`, `reported` (or None), and `half`
+        and `validation`, see `paired` at either threshold, None where not run.
     """
-    found = []
-    for part, (having, lacking) in parts.items():
-        ours: Mapping[str, Any] = paired(runs.get(having, ()), runs.get(lacking, ())) or {}
-        found.append({
+    return [
+        {
             "part": part, "having": table.row(having).label, "lacking": table.row(lacking).label,
             "reported": (reported or {}).get(part),
-            **{key: ours.get(key) for key in ("difference", "low", "high", "tuned", "common")},
-        })  # fmt: skip
-    return found
+            **{at: paired(runs.get(having, ()), runs.get(lacking, ()), at) for at in WHERE},
+        }
+        for part, (having, lacking) in parts.items()
+    ]  # fmt: skip
 
 
 def printed_worth(table: Table, name: str) -> tuple[float, float]:
@@ -266,38 +290,47 @@ def printed_worth(table: Table, name: str) -> tuple[float, float]:
 
 def worth_said(found: Lines) -> str:
     """Say which parts help, which harm, and which nothing is known of, from `worth`."""
-    run = [one for one in found if one["difference"] is not None]
+    run = [one for one in found if all(one[at] for at in WHERE)]
     if not run:
         return "Not run yet."
-    kinds = {
-        "Help by more than is left open": [one for one in run if one["low"] > 0],
-        "**Harm** by more than is left open": [one for one in run if one["high"] < 0],
-        "**Do not help**, as far as can be told": [one for one in run
-                                                   if one["low"] <= 0 <= one["high"]],
-    }  # fmt: skip
-    lines = [f"- {said}: {'; '.join(map(_difference, some)) or 'none'}."
-             for said, some in kinds.items()]  # fmt: skip
-    missing = [one["part"] for one in found if one["difference"] is None]
+    said = [f"{where}:\n\n{_sorted_out(run, at)}" for at, where in WHERE.items()]
+    missing = [one["part"] for one in found if one not in run]
     if missing:
-        lines.append(f"- Not run together with what lacks it: {'; '.join(missing)}.")
-    below = [one["part"] for one in run
-             if one["reported"] and one["high"] < one["reported"][0]]  # fmt: skip
-    if below:
-        lines.append(f"- The report's gain lies above our interval: {'; '.join(below)}.")
+        said.append(f"Not run together with what lacks it: {'; '.join(missing)}.")
     beware = (
         "With one seed the intervals hold the test tiles alone: what another training would give "
-        "is not in them, and they are too narrow. " if min(one["common"] for one in run) == 1
+        "is not in them, and they are too narrow. "
+        if min(one["half"]["common"] for one in run) == 1
         else ""
-    )  # fmt: skip
-    return "\n".join(lines) + (
-        f"\n\nIn brackets intervals of 95 %, after them the difference at the thresholds of "
-        f"validation. {beware}None is corrected for there being {len(run)} of them."
     )
+    said.append(
+        f"In brackets intervals of 95 %. {beware}None is corrected for there being {len(run)} at "
+        "each threshold: one in twenty such intervals misses the truth by chance alone."
+    )
+    return "\n\n".join(said)
 
 
-def _difference(one: Mapping[str, Any]) -> str:
-    return (f"{one['part']} {one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}], "
-            f"{one['tuned']:+.3f}")  # fmt: skip
+def _sorted_out(run: Lines, at: At) -> str:
+    kinds = {
+        "Help by more than is left open": [one for one in run if one[at]["low"] > 0],
+        "**Harm** by more than is left open": [one for one in run if one[at]["high"] < 0],
+        "**Do not help**, as far as can be told": [
+            one for one in run if one[at]["low"] <= 0 <= one[at]["high"]
+        ],
+    }
+    if any(one["reported"] for one in run):
+        kinds["Gain less than the report states, by more than is left open"] = [
+            one for one in run if one["reported"] and one[at]["high"] < one["reported"][0]
+        ]
+    lines = []
+    for said, some in kinds.items():
+        named = [f"{one['part']} {_shown(one[at])}" for one in some]
+        lines.append(f"- {said}: {'; '.join(named) or 'none'}.")
+    return "\n".join(lines)
+
+
+def _shown(found: Mapping[str, float]) -> str:
+    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
 
 
 def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str:
@@ -308,13 +341,13 @@ def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str
         ours: The records of a row.
         base: Those that they are compared with.
     """
-    found = paired(ours, base)
-    if found is None:
+    found = {at: paired(ours, base, at) for at in WHERE}
+    half, tuned = found["half"], found["validation"]
+    if half is None or tuned is None:
         return f"{what}: not run yet."
     return (
-        f"{what}: {found['difference']:+.3f} in F1 at 0.5 [{found['low']:+.3f}, "
-        f"{found['high']:+.3f}], {found['tuned']:+.3f} at the thresholds of validation, over "
-        f"{found['common']} seed(s)."
+        f"{what}: {_shown(half)} in F1 at 0.5 and {_shown(tuned)} at the thresholds of validation, "
+        f"over {half['common']} seed(s)."
     )
 
 
@@ -343,14 +376,15 @@ def gate_said(frame: pd.DataFrame) -> str:
     named = [branch for branch in BRANCHES if branch in frame]
     if not named or "brightness" not in frame:
         return "Not run yet."
-    plain = frame[~frame["landslide"]]
+    plain = frame[~frame["landslide"].astype(bool)]
     lines, holds = [], []
     for branch in named:
         found = rank_correlations(frame, branch)
         reach = intervals.interval(list(found))
         groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
         low, high = reach or (np.nan, np.nan)  # of one network nothing is known
-        holds.append(high < 0 if branch == "optical" else low > 0)
+        if high < 0 if branch == "optical" else low > 0:
+            holds.append(branch)
         lines.append(
             f"- The weight of {branch} features {'falls' if found.mean() < 0 else 'rises'} with "
             f"brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
@@ -360,9 +394,9 @@ def gate_said(frame: pd.DataFrame) -> str:
             f"weight goes from {groups[0]:.3f} to {groups[-1]:.3f}."
         )
     lines.append(
-        f"- {'This is' if all(holds) else 'This is not'} what the report says of its gate: less "
-        "weight on optical features under clouds, and more on radar, beyond what the networks' "
-        "own spread leaves open."
+        "- The report says of its gate that clouds take weight from optical features and give it "
+        "to radar. By more than the spread of the networks leaves open, ours does so for: "
+        f"{' and '.join(holds) or 'neither'}."
     )
     return "\n".join(lines)
 
@@ -380,8 +414,9 @@ def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
 
     Returns:
         A dict a half and row that was run: `half`, `sees`, `tiles`, `landslides` (of the half),
-        `floor` (F1 of calling all landslide), `f1` (mean over seeds) and `versus`: what the first
-        row has more than this one there, see `paired`; None for itself.
+        `floor` (F1 of calling all landslide), `f1` (at the threshold of validation, mean over
+        seeds) and `versus`: what the first row has more than this one there, see `paired`; None
+        for itself.
     """
     first = runs.get(next(iter(named.values())), ())
     found: list[dict[str, Any]] = []
@@ -393,12 +428,12 @@ def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
             shown = pd.Series((some[0].tiles or {})["brightness"])
             bright = (shown > shown.median()).to_numpy()
             keep = bright if half == "bright" else ~bright
-            counts = [np.array(one.test_counts)[keep] for one in some]
+            counts = [counts_of(one, "validation")[keep] for one in some]
             found.append({
                 "half": half, "sees": sees, "tiles": int(keep.sum()),
                 "landslides": int(counts[0][:, [0, 2]].sum()), "floor": scores.floor(counts[0]),
                 "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
-                "versus": paired(first, some, keep) if some is not first else None,
+                "versus": paired(first, some, "validation", keep) if some is not first else None,
             })  # fmt: skip
     return found
 
@@ -407,8 +442,7 @@ def halves_said(found: Lines) -> str:
     """Say what both kinds of images are worth against one, on dark and on bright tiles."""
     lines = [
         f"- {one['half'].capitalize()} half, both against {one['sees']}: "
-        f"{one['versus']['difference']:+.3f} [{one['versus']['low']:+.3f}, "
-        f"{one['versus']['high']:+.3f}], {_verdict(one['versus'])}."
+        f"{_shown(one['versus'])}, {_verdict(one['versus'])}."
         for one in found
         if one["versus"]
     ]
@@ -435,15 +469,14 @@ def spread_said(frame: pd.DataFrame) -> str:
     from sklearn.metrics import roc_auc_score
 
     groups = by_quantile(frame, "apart", "wrong", FIFTHS)["mean"].tolist()
-    unsure = -(frame["probability"] - 0.5).abs()
-    spread, near = (float(roc_auc_score(frame["wrong"], by)) for by in (frame["apart"], unsure))
-    more = "more" if spread > near else "no more"
+    spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by))
+                    for by in (frame["apart"], -frame["margin"]))  # fmt: skip
     return (
-        f"Where the members agree most, in the lowest group of tiles, {groups[0]:.1%} are called "
-        f"wrongly, in the highest {groups[-1]:.1%}. A tile that is called wrongly has the larger "
-        f"spread of a pair in {spread:.0%} of the pairs of a wrong and a right tile, and the "
-        f"probability nearer to one half in {near:.0%}: the spread tells {more} of errors than the "
-        "mean itself does."
+        f"Of the fifth of the tiles on which the members agree most, {groups[0]:.1%} are called "
+        f"wrongly, of the fifth on which they agree least {groups[-1]:.1%}. Of a wrong and a right "
+        f"tile, the wrong one has the larger spread in {spread:.0%} of all pairs, and the mean "
+        f"nearer to the threshold in {near:.0%}: the spread tells "
+        f"{'more' if spread > near else 'no more'} of errors than the mean itself does."
     )
 
 
@@ -478,8 +511,8 @@ def easy_said(facts: Mapping[str, Fact]) -> str:
         f"{found['without alpha']:.3f}; with alpha it is p = {found['landslide']:.3f} for a tile "
         f"with a landslide and {found['other']:.3f} for one without. At p = 0.5, where nothing is "
         f"known yet, {unsure:.0%} is taken without alpha. And alpha = {alpha:g} is the weight of "
-        f"the *landslides*, {(1 - alpha) / alpha:g} times less than that of the others (our "
-        "reading, as the paper's): in batches that hold as many of both it weighs against the "
+        f"the *landslides*, {alpha / (1 - alpha):.2f} times that of the others (our reading, as "
+        "the paper's): in batches that hold as many of both it weighs against the "
         "class that is rare."
     )
 

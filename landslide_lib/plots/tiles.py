@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from landslide_lib.fused import BRANCHES, FIFTHS, TENTHS, by_quantile
+from landslide_lib.fused import BRANCHES, FIFTHS, TENTHS, WHERE, by_quantile
 from landslide_lib.plots import COLOURS, Picture
 
 
@@ -22,32 +22,34 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         found: From `fused.worth`; parts with neither are left out.
         name: Of the figure.
     """
-    kept = [one for one in found if one["difference"] is not None or one["reported"]]
-    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.55 * len(kept)), layout="constrained")
+    kept = [one for one in found if one["half"] or one["reported"]]
+    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.6 * len(kept)), layout="constrained")
     places = np.arange(len(kept))[::-1]
-    drawn = {key: np.array([one[key] for one in kept], np.float64)
-             for key in ("difference", "low", "high", "tuned")}  # fmt: skip
     printed = np.array([one["reported"] or (np.nan, np.nan) for one in kept]).reshape(-1, 2)
+    data = {"part": [one["part"] for one in kept], "having": [one["having"] for one in kept],
+            "lacking": [one["lacking"] for one in kept],
+            "reported_low": printed[:, 0], "reported_high": printed[:, 1]}  # fmt: skip
     axes.axvline(0, color="gray", lw=1)
-    axes.hlines(places + 0.2, *printed.T, color="black", lw=3)
-    axes.plot(printed.mean(1), places + 0.2, "s", color="black", ms=5, label="reported")
-    axes.hlines(places, drawn["low"], drawn["high"], color=COLOURS[0], lw=2)
-    axes.plot(drawn["difference"], places, "o", color=COLOURS[0],
-              label="ours at 0.5, interval over scenes and seeds")  # fmt: skip
-    axes.plot(drawn["tuned"], places - 0.2, "o", color=COLOURS[1], markerfacecolor="none",
-              label="ours at validation's threshold")  # fmt: skip
+    axes.hlines(places + 0.22, *printed.T, color="black", lw=3)
+    axes.plot(printed.mean(1), places + 0.22, "s", color="black", ms=5,
+              label="reported" if np.isfinite(printed).any() else None)  # fmt: skip
+    for number, (at, label) in enumerate(WHERE.items()):
+        of = {key: np.array([(one[at] or {}).get(key) for one in kept], np.float64)
+              for key in ("difference", "low", "high")}  # fmt: skip
+        height = places - 0.22 * number
+        axes.hlines(height, of["low"], of["high"], color=COLOURS[number], lw=2)
+        axes.plot(of["difference"], height, "o", color=COLOURS[number], label=f"ours, {label[3:]}",
+                  markerfacecolor="white" if number else COLOURS[number])  # fmt: skip
+        data |= {f"{at}_{key}": values for key, values in of.items()}
     axes.set_yticks(places, [one["part"] for one in kept])
     axes.set(ylim=(-0.6, len(kept) - 0.4), xlabel="F1 of tiles with it less that without it")
     axes.tick_params(axis="y", labelsize="small")
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
-    names = {"part": [one["part"] for one in kept], "having": [one["having"] for one in kept],
-             "lacking": [one["lacking"] for one in kept]}  # fmt: skip
-    reported = {"reported_low": printed[:, 0], "reported_high": printed[:, 1]}
     return Picture(
-        figure, name=name, data=pd.DataFrame({**names, **reported, **drawn}).round(4),
+        figure, name=name, data=pd.DataFrame(data).round(4),
         alt="What each part adds to the F1 of tiles, a line a part: squares as reported, dots ours "
-        "at threshold 0.5 with intervals, circles ours at the threshold of validation; right of "
-        "the line at zero it helps.",
+        "at threshold 0.5, circles ours at the thresholds of validation, both with intervals; "
+        "right of the line at zero it helps.",
     )  # fmt: skip
 
 
@@ -69,12 +71,14 @@ def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
         some = frame.dropna(subset=[branch])
         for number, own in some.groupby("network"):
             each = by_quantile(own, "brightness", branch, TENTHS)
-            axes.plot(each["at"], each["mean"], color=COLOURS[place], lw=0.8, alpha=0.35)
+            axes.plot(each["group"], each["mean"], color=COLOURS[place], lw=0.8, alpha=0.35)
             lines.append(each.assign(branch=branch, network=str(number)))
         every = by_quantile(some, "brightness", branch, TENTHS)
-        axes.errorbar(every["at"], every["mean"], _reach(every), fmt="o-", ms=5, lw=2, capsize=3,
+        axes.errorbar(every["group"], every["mean"], _reach(every), fmt="o-", ms=5, lw=2, capsize=3,
                       color=COLOURS[place])  # fmt: skip
-        axes.set(title=f"{branch} features", xlabel="brightness of a tile, mean reflectance")
+        axes.set(title=f"{branch} features", xlabel="tenths of the tiles, median brightness")
+        axes.set_xticks(every["group"], [f"{value:.2g}" for value in every["at"]],
+                        fontsize="x-small")  # fmt: skip
         lines.append(every.assign(branch=branch, network="all"))
     panels[0, 0].set_ylabel("mean weight of a feature")
     return Picture(
@@ -87,18 +91,19 @@ def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
 def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
     """Draw the error rate of an ensemble over how far its members lie apart.
 
-    Beside it the same over how near the mean is to 0.5, which is known without any member.
+    Beside it the same over how near the mean is to the threshold, known without any member.
 
     Args:
         frame: From `fused.tiles`, of ensembles.
         name: Of the figure.
     """
-    given = frame.assign(near=0.5 - (frame["probability"] - 0.5).abs())
-    kinds = {"apart": "spread of the members", "near": "nearness of the mean to 0.5"}
+    given = frame.assign(near=-frame["margin"])
+    kinds = {"apart": "spread of the members", "near": "nearness of the mean to the threshold"}
     figure, axes = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
     lines = []
     for number, (column, label) in enumerate(kinds.items()):
         groups = by_quantile(given, column, "wrong", FIFTHS)
+        groups[["low", "high"]] = groups[["low", "high"]].clip(0, 1)
         places = groups["group"].to_numpy() + 0.08 * number - 0.04
         axes.errorbar(places, groups["mean"], _reach(groups), fmt="os"[number] + "-", ms=6,
                       capsize=3, color=COLOURS[number], label=label)  # fmt: skip
@@ -106,11 +111,11 @@ def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
     axes.set(xlabel="fifth of the test tiles, the least unsure first", ylabel="called wrongly",
              xticks=range(1, FIFTHS + 1), ylim=(0, None))  # fmt: skip
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower right", ncols=2, frameon=False, fontsize="small")
     return Picture(
         figure, name=name, data=pd.concat(lines).round(5),
         alt="The share of tiles that an ensemble calls wrongly, by fifths of the tiles: once by "
-        "how far its members lie apart, once by how near their mean is to one half.",
+        "how far its members lie apart, once by how near their mean is to the threshold.",
     )  # fmt: skip
 
 
@@ -132,7 +137,7 @@ def curves(named: Mapping[str, NDArray[np.float64]], *, name: str = "tiles-curve
                   label=label)  # fmt: skip
         lines.append(pd.DataFrame({"row": label, "epoch": epochs, "mean": mean, "std": spread,
                                    "networks": len(each)}))  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="F1 of validation tiles, mean ± standard deviation",
+    axes.set(xlabel="epoch", ylabel="F1 of validation tiles, mean ± std",
              ylim=(0, 1))  # fmt: skip
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
