@@ -23,7 +23,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     first.
     """
     found = []
-    for dataset in sorted({record.recipe.dataset for record in store.all()}):
+    for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
             runs = _found(table, store, dataset, name)
             rows = [records for records in runs.values() if records]

@@ -132,7 +132,8 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     names_of_ours = [column.heading for column in FOLLOWING[table.task]]
-    if names_of_ours and any(row["kind"] == "derived" and row["ours"] for row in rows):
+    derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
+    if table.task == "segmentation" and derived:
         names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
     headings += [("ours", name) for name in names_of_ours]
     reference = table.reference_on(dataset_of(rows))

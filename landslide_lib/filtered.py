@@ -232,7 +232,7 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
         if row.id in rows:
             found = energy(rows[row.id])
             ours = {
-                "ours, Wh": None if found["wh"] is None else f"{found['wh']:.2f}",
+                "ours, Wh": None if found["wh"] is None else f"{found['wh']:.3g}",
                 "how": found["method"],
                 "networks": str(found["networks"]),
                 "training tiles": f"{found['tiles']:,.0f}",
@@ -280,7 +280,7 @@ def saved_said(
     over = f" (saved, interval over seeds: {reach[0]:+.0%} to {reach[1]:+.0%})" if reach else ""
     less = 1 - ours["wh"] / base["wh"]
     return (
-        f"{words} Ours takes {base['wh']:.2f} Wh without the filter and {ours['wh']:.2f} Wh with "
+        f"{words} Ours takes {base['wh']:.3g} Wh without the filter and {ours['wh']:.3g} Wh with "
         f"it, {abs(less):.0%} {'less' if less > 0 else 'more'}{over}, and leaves {tiles:.0%} of "
         f"the training tiles out. The method is {ours['method']}; fitting the filter is in it."
     )

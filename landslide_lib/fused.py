@@ -141,7 +141,7 @@ def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.D
     """
     places = pd.qcut(frame[over], groups, labels=False, duplicates="drop")
     lines: list[dict[str, Any]] = []
-    for _, some in frame.groupby(places):
+    for _, some in frame.groupby(places.fillna(0)):  # all alike: one group
         mean, low, high = mean_of(some[value], some["scene"])
         lines.append({"group": len(lines) + 1, "tiles": len(some), "at": some[over].median(),
                       "mean": mean, "low": low, "high": high})  # fmt: skip
@@ -320,7 +320,9 @@ def _sorted_out(run: Lines, at: At) -> str:
     }
     if any(one["reported"] for one in run):
         kinds["Gain less than the report states, by more than is left open"] = [
-            one for one in run if one["reported"] and one[at]["high"] < one["reported"][0]
+            one
+            for one in run
+            if one["reported"] and one[at]["low"] < one[at]["high"] < one["reported"][0]
         ]
     lines = []
     for said, some in kinds.items():
@@ -471,12 +473,13 @@ def spread_said(frame: pd.DataFrame) -> str:
     groups = by_quantile(frame, "apart", "wrong", FIFTHS)["mean"].tolist()
     spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by))
                     for by in (frame["apart"], -frame["margin"]))  # fmt: skip
+    more = "more" if spread > near else "no more"
+    tells = f"{more} of errors than the mean does" if spread > 0.5 else "nothing of errors"
     return (
         f"Of the fifth of the tiles on which the members agree most, {groups[0]:.1%} are called "
         f"wrongly, of the fifth on which they agree least {groups[-1]:.1%}. Of a wrong and a right "
         f"tile, the wrong one has the larger spread in {spread:.0%} of all pairs, and the mean "
-        f"nearer to the threshold in {near:.0%}: the spread tells "
-        f"{'more' if spread > near else 'no more'} of errors than the mean itself does."
+        f"nearer to the threshold in {near:.0%}, where a half is chance: the spread tells {tells}."
     )
 
 

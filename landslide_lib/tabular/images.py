@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_lib import datasets, features, recipe
+from landslide_lib import datasets, features, negative_filter, recipe
 from landslide_lib.tabular import tiles
 
 
@@ -20,7 +20,8 @@ def measure(name: str, profile: str = "cpu", root: Path | None = None) -> dict[s
         root: The data root; by default `LANDSLIDE_DATA`.
 
     Returns:
-        Its facts with `name`, `fingerprint` of the data and `image_size`.
+        Its facts with `name`, `fingerprint` of the data and `image_size`, and `losses`, the lines
+        of `negative_filter.losses` over five folds.
 
     Raises:
         ValueError: No dataset of this name, or no tiles of both kinds in it.
@@ -33,4 +34,6 @@ def measure(name: str, profile: str = "cpu", root: Path | None = None) -> dict[s
     found = features.measure({band: packed.plane(band) for band in packed.bands}, packed.ids)
     groups = np.array(packed.groups)[known]
     facts = tiles.describe(found[known], packed.positive[known], groups=groups)
-    return {"name": f"tiles-{name}", "fingerprint": packed.fingerprint, "image_size": size, **facts}
+    lost = negative_filter.losses(found[known], packed.positive[known], folds=5, groups=groups)
+    return {"name": f"tiles-{name}", "fingerprint": packed.fingerprint, "image_size": size, **facts,
+            "losses": lost.to_dict("records")}  # fmt: skip
