@@ -11,9 +11,9 @@ from benchmarks import results
 #: Name on the command line to module. Those of SLOW run only when named, or with --all.
 BENCHMARKS = {
     "loader": "loader", "step": "step", "sweep": "sweep", "import": "imports", "table": "table",
-    "channels": "channels", "second": "second", "book": "book",
+    "channels": "channels", "tiles": "tiles", "second": "second", "book": "book",
 }  # fmt: skip
-SLOW = ("channels", "second", "book")
+SLOW = ("channels", "tiles", "second", "book")
 
 
 def main(arguments: list[str] | None = None) -> int:

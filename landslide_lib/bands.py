@@ -1,12 +1,16 @@
 """Names of bands, and the channels that are engineered from them. No torch.
 
-The channels are those of the RAU-Net report (slide III). Where it is silent, this is our reading:
+The channels of images with red, green and blue are those of the RAU-Net report (slide III). Where
+it is silent, this is our reading:
 
 - Its kernel of 10 pixels has no middle; the next odd one, 11, is taken, of packed pixels. The
   Gaussian's sigma is OpenCV's for that kernel, 2.
 - Blurs, edges and gradients are those of the gray image. The median and the edges are found on
   256 levels between its darkest and its brightest pixel, as OpenCV's are.
 - The thresholds of the Canny detector are 100 and 200 of those levels, the Sobel kernel is 3 x 3.
+
+Those of tiles with radar are of the two reports on Zindi's challenge, which say neither the size of
+their median filter nor the rule of their cloud mask: see `despeckled` and `clouds`.
 """
 
 from __future__ import annotations
@@ -22,6 +26,11 @@ from numpy.typing import NDArray
 #: competition numbers it, then slope and elevation of ALOS PALSAR.
 L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "slope", "DEM")
 RGB = ("R", "G", "B")
+#: Backscatter after the event, then its change, for either pass of Sentinel-1.
+SAR = ("VV_desc", "VH_desc", "dVV_desc", "dVH_desc", "VV_asc", "VH_asc", "dVV_asc", "dVH_asc")
+#: The 12 channels of a tile of Zindi's landslide challenge in the order of the file: Sentinel-2,
+#: then Sentinel-1.
+ZINDI = (*RGB, "NIR", *SAR)
 #: The bands of light: neither slope and elevation nor what is engineered.
 SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
 
@@ -33,16 +42,26 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "landslide4sense-boxes": RGB,
     "uav": RGB,
     "voc": RGB,
+    "zindi": ZINDI,
+    "synthetic-zindi": ZINDI,
 }
 
 #: The datasets that have boxes around their landslides and no masks.
 BOXES = ("landslide4sense-boxes", "voc")
+
+#: The datasets that have a label a tile in place of a mask: theirs are 1 or 0 everywhere.
+LABELS = ("zindi",)
 
 #: What red, green and blue are called in a Sentinel-2 image.
 SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}
 
 KERNEL = 11
 CANNY = (100, 200)
+#: A pixel whose reflectance is above it may be a cloud. Ours: three quarters of the pixels of the
+#: challenge lie below two thirds of it in each visible band, and clouds well above.
+BRIGHT = 0.3
+#: The largest whiteness of a cloud (Zhu and Woodcock 2012, equation 2).
+WHITENESS = 0.7
 
 #: (N, S, S): one band of some images.
 Planes = NDArray[np.float32]
@@ -74,7 +93,8 @@ def index(one: Planes, other: Planes) -> Planes:
 
 def gray(red: Planes, green: Planes, blue: Planes) -> Planes:
     """Return the mean of red, green and blue, in their unit."""
-    return (red + green + blue) / np.float32(3)
+    mean: Planes = (red + green + blue) / np.float32(3)
+    return mean
 
 
 def gaussian(red: Planes, green: Planes, blue: Planes) -> Planes:
@@ -108,6 +128,65 @@ def sobel_x(red: Planes, green: Planes, blue: Planes) -> Planes:
 def sobel_y(red: Planes, green: Planes, blue: Planes) -> Planes:
     """Return how much the gray image rises from top to bottom, in its unit a pixel."""
     return _each(gray(red, green, blue), lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, scale=1 / 8))
+
+
+def before(after: Planes, change: Planes) -> Planes:
+    """Return the backscatter before the event, in dB, from that after it and the change."""
+    return after - change
+
+
+def despeckled(backscatter: Planes) -> Planes:
+    """Take the median of 3 x 3 pixels against speckle; the border is repeated.
+
+    Three, not five: at 10 m a window of five covers a quarter of a hectare, in which a scar a few
+    pixels wide, as most are, is outvoted.
+    """
+    return _each(backscatter, lambda plane: cv2.medianBlur(plane, 3))
+
+
+def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
+    """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0.
+
+    Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028): the
+    distances of the three bands from their mean make up less than `WHITENESS` of it. Bright is
+    above `BRIGHT`; in place of Fmask's own test for haze, which is of reflectance above the
+    atmosphere and without an offset. Thin cloud is missed, snow and bright roofs are not. All of a
+    tile may be cloud.
+
+    Args:
+        red: (N, S, S), reflectance: not the rescaled bands of Landslide4Sense.
+        green: The same.
+        blue: The same.
+        near: Near infrared, in which glinting or muddy water is dark and a cloud is not.
+    """
+    mean = gray(red, green, blue)
+    spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
+    # Compared and not divided, so that a black pixel has no division by zero.
+    found = (mean > BRIGHT) & (near > BRIGHT) & (spread < WHITENESS * mean)
+    return np.asarray(found, np.float32)
+
+
+def cloud_score(
+    red: NDArray[np.floating[Any]],
+    green: NDArray[np.floating[Any]],
+    blue: NDArray[np.floating[Any]],
+) -> NDArray[np.float32]:
+    """Return the mean brightness of each tile, which the fusion report calls its cloud score.
+
+    Args:
+        red: (N, S, S), as packed.
+        green: The same.
+        blue: The same.
+
+    Returns:
+        (N,) in the unit of the bands; the higher, the cloudier, or else the barer.
+
+    >>> tiles = np.full((1, 2, 2), 0.5, np.float16)
+    >>> cloud_score(tiles, tiles, tiles / 2).round(3)
+    array([0.417], dtype=float32)
+    """
+    # In float32: a sum of float16 overflows.
+    return gray(*(band.mean((1, 2), dtype=np.float32) for band in (red, green, blue)))
 
 
 def _levels(shades: Planes) -> NDArray[np.uint8]:
@@ -148,7 +227,19 @@ ENGINEERED: dict[str, Channel] = {
     "sobel_x": Channel(RGB, sobel_x),
     "sobel_y": Channel(RGB, sobel_y),
     "canny": Channel(RGB, canny),
+    **{f"before_{name}": Channel((name, f"d{name}"), before) for name in SAR if name[0] == "V"},
+    **{f"median_{name}": Channel((name,), despeckled) for name in SAR},
+    "clouds": Channel((*RGB, "NIR"), clouds),
 }
+
+
+def radar(name: str) -> bool:
+    """Return whether a band is of a radar, engineered or not: its name ends in that of a pass.
+
+    >>> radar("dVV_desc"), radar("before_VH_asc"), radar("NIR"), radar("clouds")
+    (True, True, False, False)
+    """
+    return name.endswith(("_desc", "_asc"))
 
 
 def source(name: str, own: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     first.
     """
     found = []
-    for dataset in sorted({record.recipe.dataset for record in store.all()}):
+    for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
             runs = _found(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
@@ -123,7 +123,7 @@ def beside(
         if runs:
             dataset, profile_name, _ = runs[0]
     found = _found(table, store, dataset, profile_name, seeds)
-    on = dataset or table.base.get("dataset")
+    on = table.on(dataset)
     reference = table.reference_on(dataset)
     base = found.get((table.name, reference.id), []) if reference else []
     return [
@@ -262,9 +262,10 @@ def _boxes(
     return detections.paired_bootstrap(mine, other, blocks)
 
 
-#: What two rows of a task are compared by: landslide F1 at 0.5, mAP at IoU 0.5.
+#: What two rows of a task are compared by: landslide F1 of pixels or tiles at 0.5, mAP at IoU 0.5.
 COMPARED: dict[str, Compare] = {
     "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes,
+    "classification": _pixels,
 }  # fmt: skip
 
 

@@ -32,10 +32,17 @@ FOLLOWING: dict[str, tuple[Follower, ...]] = {
         Follower("f1", "F1 of boxes at validation's score", "tuned", "boxes", "f1"),
         Follower("recall", "recall there", "tuned", "boxes", "recall"),
     ),
-    "classification": (),
+    "classification": (
+        Follower("f1_tuned", "F1 at validation's threshold", "tuned", "tiles", "f1"),
+        Follower("recall", "recall at 0.5", "metrics", "tiles", "recall"),
+    ),
 }  # fmt: skip
 #: What a row is compared with the reference row by.
-COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1"}
+COMPARED = {
+    "segmentation": "F1 at 0.5",
+    "detection": "mAP (IoU 0.5)",
+    "classification": "F1 at 0.5",
+}
 
 
 def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
@@ -95,7 +102,8 @@ def _floor(run: Sequence[dict[str, Any]]) -> str:
     if not floors:
         return ""
     floor = _span(floors) + (", by row," if len(floors) > 1 else "")
-    return f" Calling every pixel landslide scores {floor} landslide F1."
+    what = "tile" if "tiles" in run[0]["metrics"] else "pixel"
+    return f" Calling every {what} landslide scores {floor} landslide F1."
 
 
 def _span(values: Sequence[Any]) -> str:
@@ -124,7 +132,8 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
                  for column in names]  # fmt: skip
     names_of_ours = [column.heading for column in FOLLOWING[table.task]]
-    if names_of_ours and any(row["kind"] == "derived" and row["ours"] for row in rows):
+    derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
+    if table.task == "segmentation" and derived:
         names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
     headings += [("ours", name) for name in names_of_ours]
     reference = table.reference_on(dataset_of(rows))

@@ -219,23 +219,27 @@ def export_(
 def submit(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
-    out: Annotated[Path, typer.Option(help="The ZIP to be.")] = Path("submission.zip"),
-    part: Annotated[str, typer.Option(help="Of Landslide4Sense: valid or test.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")
+    ] = None,
+    part: Annotated[str, typer.Option(help="Of Landslide4Sense valid or test.")] = "test",
     seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
-    """Write what a trained row predicts as a submission to the Landslide4Sense competition."""
+    """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
     from landslide_lib import submit as submitting
 
     chosen, store = reports.table(table), Store()
-    (one,) = chosen.chosen([row], "landslide4sense")
-    wanted = reports.resolve(chosen, one, dataset="landslide4sense", profile_name=profile)
+    data = "zindi" if chosen.task == "classification" else "landslide4sense"
+    out = out or Path("submission.csv" if data == "zindi" else "submission.zip")
+    (one,) = chosen.chosen([row], data)
+    wanted = reports.resolve(chosen, one, dataset=data, profile_name=profile)
     found = store.find(wanted, seed)
     if not found:
         raise RecordError(
             f"{table}, row {row}: not run yet; `landslide train {table} --row {row} --dataset "
-            f"landslide4sense --profile {profile} --seed {seed}` first"
+            f"{data} --profile {profile} --seed {seed}` first"
         )
     typer.echo(submitting.submit(found[0], part, out, store=store, data_root=data_root))
 
@@ -366,11 +370,12 @@ def verify(
 
     verdict = datasets.verify(datasets.get(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
-    much = (
-        f"{verdict.boxes} boxes"
-        if verdict.landslide_share is None
-        else f"{verdict.landslide_share:.2%} of pixels"
-    )
+    if verdict.boxes is not None:
+        much = f"{verdict.boxes} boxes"
+    elif verdict.landslide_share is not None:
+        much = f"{verdict.landslide_share:.2%} of pixels"
+    else:
+        much = "a label each and no masks"
     typer.echo(
         f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
         f"truth {verdict.with_landslide} with a landslide, {much}"

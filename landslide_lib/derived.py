@@ -84,13 +84,14 @@ def threshold(record: Record, at: float | str) -> float:
 def _at(record: Record, at: float | str) -> Metrics:
     if at == "validation":
         return record.test_tuned.metrics
-    return scores.at_threshold(*record.histogram, threshold=threshold(record, at))
+    found = scores.at_threshold(*record.histogram, threshold=threshold(record, at))
+    return {"tiles": found["pooled"]} if "tiles" in record.test.metrics else found
 
 
 def _over(sides: Sequence[Metrics]) -> Metrics:
     """Return the mean of each score over folds; None where a fold has none."""
     made: Metrics = {}
-    for convention in scores.CONVENTIONS:
+    for convention in sides[0]:
         columns = {score: [side[convention][score] for side in sides] for score in scores.SCORES}
         whole = {score: None if None in values else np.array(values, np.float64)
                  for score, values in columns.items()}  # fmt: skip

@@ -50,7 +50,11 @@ HEADLINES: dict[str, tuple[Headline, ...]] = {
         Headline("in mAP at IoU 0.5", "metrics", "boxes", "map_50"),
         Headline("in mAP over ten IoUs", "metrics", "boxes", "map"),
     ),
-    "classification": (),
+    "classification": (
+        Headline("at threshold 0.5", "metrics", "tiles", "f1"),
+        Headline("at the threshold that each run chose on its validation tiles", "tuned",
+                 "tiles", "f1"),
+    ),
 }  # fmt: skip
 
 

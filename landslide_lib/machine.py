@@ -1,4 +1,4 @@
-"""What a run ran on: device, versions, commit, memory, energy. No torch at import."""
+"""What a run ran on: device, versions, commit, memory. No torch at import."""
 
 from __future__ import annotations
 
@@ -53,24 +53,3 @@ def peak_memory_mb() -> float:
     """Return the most memory this process has held, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if platform.system() == "Linux" else 1024**2)
-
-
-def energy_joule(cuda_index: int | None = None) -> float | None:
-    """Return a running energy counter in joule, or None where the machine shows none.
-
-    Args:
-        cuda_index: Which GPU's (NVML); None reads the CPU package's (RAPL).
-    """
-    if cuda_index is not None:
-        import pynvml  # type: ignore[import-untyped]
-
-        try:
-            pynvml.nvmlInit()
-            handle = pynvml.nvmlDeviceGetHandleByIndex(cuda_index)
-            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
-        except pynvml.NVMLError:
-            return None
-    try:
-        return float(Path("/sys/class/powercap/intel-rapl:0/energy_uj").read_text()) / 1e6
-    except (OSError, ValueError):
-        return None

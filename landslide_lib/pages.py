@@ -12,7 +12,7 @@ import pandas as pd
 from landslide_lib import beside, chapters
 from landslide_lib import machine as here
 from landslide_lib.paths import HOME
-from landslide_lib.recipe import PROFILES, Detection, Pretraining, profile_of
+from landslide_lib.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.records import Record, Store
 from landslide_lib.render import html, plain, record_link
 from landslide_lib.reports import Report, Table, reports, resolve
@@ -231,6 +231,18 @@ def _pixels(record: Record) -> dict[str, Any]:
     }
 
 
+def _tiles(record: Record) -> dict[str, Any]:
+    recipe = record.recipe
+    assert isinstance(recipe, Classification)
+    return {
+        "network": recipe.model, "ensemble": recipe.ensemble is not None,
+        "F1 at 0.5": _rounded(record.test.metrics["tiles"]["f1"]),
+        "at validation's threshold": _rounded(record.test_tuned.metrics["tiles"]["f1"]),
+        "threshold": record.test_tuned.threshold,
+        "Wh": record.energy_wh,
+    }  # fmt: skip
+
+
 def _boxes(record: Record) -> dict[str, Any]:
     recipe = record.recipe
     assert isinstance(recipe, Detection)
@@ -256,6 +268,7 @@ def _learnt(record: Record) -> dict[str, Any]:
 #: The scores of a record by task, as the page of runs shows them.
 SHOWN: dict[str, Callable[[Any], dict[str, Any]]] = {
     "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes, "pretraining": _learnt,
+    "classification": _tiles,
 }  # fmt: skip
 
 

@@ -134,8 +134,18 @@ class HardExamples(_Term):
     share: float = knob(0.25, gt=0, le=1, description="of the pixels that are the hardest")
 
 
+class WeightedCrossEntropy(_Term):
+    """Cross entropy in which landslides weigh more."""
+
+    name: Literal["weighted_ce"]
+    weight: float | None = knob(
+        None, gt=0, le=1000, description="of a landslide; none: others a landslide in training"
+    )
+
+
 LossTerm = Annotated[
     CrossEntropy
+    | WeightedCrossEntropy
     | Focal
     | LogCosh
     | IoU
@@ -213,10 +223,17 @@ class Split(Part):
     folds: int = knob(5, ge=2, le=50)
     fold: int = knob(0, ge=0, description="which fold is the test set, from 0")
     validation: float = knob(0.1, gt=0, le=0.5, description="share of the rest")
+    valid_fold: int = knob(0, ge=0, description="which fold of the rest that is, from 0")
     seed: int = knob(0, ge=0, description="seed of the split, not of the training")
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Split:
         if self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}: folds count from 0")
+        rest = round(1 / self.validation)
+        if self.valid_fold >= rest:
+            raise ValueError(
+                f"valid_fold {self.valid_fold} of {rest}: a share of {self.validation:g} for "
+                "validation makes so many folds of the rest, and they count from 0"
+            )
         return self

@@ -82,8 +82,9 @@ class Record(BaseModel):
         samples_per_second: Training images over `seconds_per_epoch`.
         peak_memory_mb: Of the process so far (it may have run other rows before), or of this
             run's GPU.
-        energy_wh: Of the whole CPU package or GPU while this process trained; None where
-            nothing is measured.
+        energy_wh: Of processor, memory and GPU while it trained, the filter of a classification
+            included; None where it was not metered.
+        energy_method: How, see `energy.Energy`.
         device, threads, versions, commit, dirty: What it ran on.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
@@ -93,6 +94,10 @@ class Record(BaseModel):
         start: What was taken of the weights that an encoder started from.
         pseudo_labels: Coverage, precision and recall of the labels of the target that a round of
             refinement learnt from, against the masks that were hidden from it.
+        tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of
+            the networks of an ensemble, `brightness`, and the mean weight that a gate gives to
+            features of `optical` and of `radar` images, as far as there is such a thing.
+        filtered: What a negative filter left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -130,6 +135,9 @@ class Record(BaseModel):
     detections: Detections | None = None
     start: dict[str, Any] | None = None
     pseudo_labels: dict[str, float | None] | None = None
+    energy_method: str = ""
+    tiles: dict[str, list[float]] | None = None
+    filtered: dict[str, Any] | None = None
 
     @field_validator("grown_from", mode="before")
     @classmethod

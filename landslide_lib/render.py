@@ -197,7 +197,7 @@ def as_csv(table: Table, rows: Rows) -> str:
     task = table.base.get("task", table.task)
     budget = PROFILES.get(task, PROFILES["segmentation"])["full"]
     fields += [f"ours_{name}{end}" for name, *_ in wanted for end in ("", "_low", "_high")]
-    fields += ["dataset", *budget, "profile", "seeds", "parameters", "floor"]
+    fields += ["dataset", *{"epochs": 0, **budget}, "profile", "seeds", "parameters", "floor"]
     writer = csv.DictWriter(out, fields, lineterminator="\n")
     writer.writeheader()
     for row in rows:

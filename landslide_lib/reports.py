@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from landslide_lib.bands import BOXES, OF_DATASET, possible
+from landslide_lib.bands import BOXES, LABELS, OF_DATASET, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
 from landslide_lib.recipe.adaptation import TARGETS
@@ -153,10 +153,20 @@ class Table(_Strict):
                 raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
         return self
 
+    def on(self, dataset: str | None = None) -> str | None:
+        """Return the dataset that rows are run on: the simulation renders tiles for their tables.
+
+        >>> table("filter/curves").on("synthetic"), table("raunet/losses").on("synthetic")
+        ('synthetic-zindi', 'synthetic')
+        """
+        on = dataset or self.base.get("dataset")
+        tiles = self.base.get("task") == "classification"
+        return "synthetic-zindi" if tiles and on == "synthetic" else on
+
     def runnable(self, dataset: str | None = None) -> list[Row]:
         """Return the rows that have a recipe for a dataset, by default the report's own."""
-        on = dataset or self.base.get("dataset")
-        if on in BOXES and self.base.get("task") != "detection":
+        on, does = self.on(dataset), self.base.get("task")
+        if (on in BOXES and does != "detection") or (on in LABELS and does != "classification"):
             return []  # there are no masks to learn from
         return [
             row for row in self.rows if row.change is not None and (not row.only or on in row.only)
@@ -168,7 +178,7 @@ class Table(_Strict):
         Raises:
             ValueError: There is no such row, or it is not for this dataset.
         """
-        on = dataset or self.base.get("dataset")
+        on = self.on(dataset)
         rows = [self.row(name) for name in names] or self.runnable(dataset)
         for row in rows:
             if row.only and on not in row.only:
@@ -308,7 +318,8 @@ def resolve(
     A row that changes a field of the budget, such as the width, keeps its change. On a dataset
     that does not have the bands of the table's base its own bands are taken; bands that the row
     itself names are refused there. One without published parts is split by scenes. A network that
-    is to work on a part of the report's data works on what `TARGETS` names.
+    is to work on a part of the report's data works on what `TARGETS` names. A table of tiles takes
+    `synthetic` as `synthetic-zindi`.
 
     Args:
         table: Of a report.
@@ -326,6 +337,7 @@ def resolve(
     """
     if row.change is None:
         raise ValueError(f"{table.name}, row {row.id}: {_nothing(row)}")
+    dataset = dataset and table.on(dataset)
     swap: dict[str, Any] = {"dataset": dataset} if dataset else {}
     there = possible(OF_DATASET.get(dataset or "", ()))
     if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:

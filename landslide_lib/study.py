@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from landslide_lib import machine
+from landslide_lib import energy, machine
 from landslide_lib.recipe import Recipe
 from landslide_lib.records import Epoch, Record, Store
 from landslide_lib.reports import Row, Table, resolve
@@ -193,14 +193,12 @@ def _train(
     on = engine.device(device_name)
     work.mkdir(parents=True, exist_ok=True)
     starts = _starts(work / "starts")
-    cuda = (on.index or 0) if on.type == "cuda" else None
-    if cuda is not None:
+    if on.type == "cuda":
         torch.cuda.reset_peak_memory_stats(on)
-    joule = machine.energy_joule(cuda)
     task = import_module(f"landslide_lib.tasks.{wanted.task}")  # a task's module has its name
     given = [(record, store.weights(record)) for record in grown]
-    trained = task.train(wanted, packed, seed, work, on, given, data_root)
-    after = machine.energy_joule(cuda)
+    with energy.metered() as used:
+        trained = task.train(wanted, packed, seed, work, on, given, data_root)
     history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
     fields = _described(trained, wanted, packed, seed, on)
@@ -209,7 +207,8 @@ def _train(
         history=history,
         seconds_per_epoch=round(seconds, 4),
         samples_per_second=round(fields["images"]["train"] / seconds, 1),
-        energy_wh=_watt_hours(joule, after),
+        energy_wh=used.wh,
+        energy_method=used.method,
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.
         dirty=any(s.dirty for s in starts)
@@ -286,13 +285,6 @@ def _described(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) ->
         "versions": machine.versions(),
         **evaluated,
     }
-
-
-def _watt_hours(before: float | None, after: float | None) -> float | None:
-    """Return what was used between two readings; a counter that wrapped says nothing."""
-    if before is None or after is None or after < before:
-        return None
-    return round((after - before) / 3600, 3)
 
 
 class _Start(NamedTuple):

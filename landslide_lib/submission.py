@@ -1,8 +1,11 @@
-"""The submission to the Landslide4Sense competition: writing it, refusing a wrong one. No torch.
+"""Submissions to two competitions: writing them, refusing a wrong one of masks. No torch.
 
-One flat ZIP of `mask_1.h5`, `mask_2.h5` and so on, one a patch, in which the key `mask` holds
-128x128 uint8, 1 for landslide and 0 for the rest. The validation set has 245 patches, the test set
-800. So says the guide of https://github.com/iarai/Landslide4Sense-2022; the key is its baseline's.
+Landslide4Sense's is one flat ZIP of `mask_1.h5`, `mask_2.h5` and so on, one a patch, in which the
+key `mask` holds 128x128 uint8, 1 for landslide and 0 for the rest. The validation set has 245
+patches, the test set 800. So says the guide of https://github.com/iarai/Landslide4Sense-2022; the
+key is its baseline's.
+
+That to Zindi's landslide challenge is a CSV with the columns `ID` and `label`, a line a test tile.
 """
 
 from __future__ import annotations
@@ -44,6 +47,27 @@ class SubmissionError(ValueError):
     def __init__(self, path: Path, faults: Mapping[str, list[str]]) -> None:
         lines = [f"- {_listed(names)}: {fault}" for fault, names in faults.items()]
         super().__init__("\n".join([f"{path} is no submission to Landslide4Sense:", *lines]))
+
+
+def write_labels(labels: Mapping[str, int], path: Path) -> Path:
+    """Write the labels of tiles as a CSV, whole or not at all.
+
+    Args:
+        labels: 1 or 0 by the id of a tile, in the order of the lines.
+        path: The CSV to be; one that is there is replaced.
+
+    Returns:
+        The path.
+    """
+    lines = ["ID,label", *(f"{name},{label}" for name, label in labels.items())]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        scratch.write_text("\n".join(lines) + "\n")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return path
 
 
 def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:

@@ -1,12 +1,16 @@
-"""From a record of adaptation to a submission to the competition."""
+"""From a record to a submission to a competition: Landslide4Sense's masks, or Zindi's labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from landslide_lib import submission
-from landslide_lib.recipe import Adaptation
+from landslide_lib.recipe import Adaptation, Classification
 from landslide_lib.records import Record, Store
+
+#: The competition of each task, which is of the dataset of that name.
+COMPETITIONS = {"adaptation": "landslide4sense", "classification": "zindi"}
 
 
 def submit(
@@ -18,14 +22,15 @@ def submit(
     device: str = "auto",
     data_root: Path | None = None,
 ) -> Path:
-    """Write the masks that a trained network, or an ensemble, predicts as a submission.
+    """Write what a trained network, or an ensemble, predicts as a submission.
 
-    The threshold is the record's own, which was chosen on validation images of the source.
+    The threshold is the record's own, which was chosen on validation images: of adaptation those of
+    the source.
 
     Args:
-        record: Of adaptation to Landslide4Sense.
-        part: Of Landslide4Sense: `valid` or `test`. Its masks are not needed.
-        path: The ZIP to be.
+        record: Of adaptation to Landslide4Sense, or of classification of Zindi's tiles.
+        part: Of Landslide4Sense `valid` or `test`, of Zindi `test`. No truth of it is needed.
+        path: The ZIP of masks, or the CSV of labels, to be.
         store: Where the weights are.
         device: `auto`, `cpu`, `cuda`.
         data_root: In place of `LANDSLIDE_DATA`.
@@ -40,34 +45,54 @@ def submit(
         DatasetNotFoundError: The imagery is not here.
     """
     recipe = record.recipe
-    if not isinstance(recipe, Adaptation):
-        raise ValueError(f"{record.name} is of {recipe.task}; a submission is of adaptation")
-    target = recipe.target.dataset or recipe.dataset
-    if target != "landslide4sense":
+    if not isinstance(recipe, Adaptation | Classification):
+        known = " or ".join(COMPETITIONS)
+        raise ValueError(f"{record.name} is of {recipe.task}; a submission is of {known}")
+    target = recipe.dataset
+    if isinstance(recipe, Adaptation):
+        target = recipe.target.dataset or target
+    wanted = COMPETITIONS[recipe.task]
+    if target != wanted:
         raise ValueError(
-            f"{record.name} works on {target}, and the competition is of landslide4sense; train "
-            "the row with --dataset landslide4sense"
+            f"{record.name} works on {target}, and the competition is of {wanted}; train the row "
+            f"with --dataset {wanted}"
         )
     from landslide_lib.datasets import domains
-    from landslide_lib.tasks import adaptation, engine
+    from landslide_lib.tasks import engine
 
+    grown = _members(record, store)
+    packed = domains.load(recipe, root=data_root)
+    given = (packed, record.seed, grown, engine.device(device), part, record.test_tuned.threshold)
+    if isinstance(recipe, Adaptation):
+        return _masks(given, part, path)
+    from landslide_lib.tasks import classification
+
+    return submission.write_labels(classification.labels(recipe, *given), path)
+
+
+def _members(record: Record, store: Store) -> list[tuple[Record, Path]]:
+    """Return the records that were trained, and the files of their weights."""
     members = [record]
-    if recipe.ensemble:
+    if not record.recipe.trains:
         members = [one for one in store.all() if one.name in record.grown_from]
         if lost := set(record.grown_from) - {one.name for one in members}:
             raise FileNotFoundError(
                 f"{record.name} is of {', '.join(sorted(lost))}, whose records are not here; train "
                 "the row again with --rerun"
             )
+        members.sort(key=lambda one: record.grown_from.index(one.name))
     grown = [(one, store.weights(one)) for one in members]
     if missing := [str(weights) for _, weights in grown if not weights.is_file()]:
         raise FileNotFoundError(
             f"{', '.join(missing)}: the weights are not here; train the row again with --rerun"
         )
-    packed = domains.load(recipe, root=data_root)
-    threshold = record.test_tuned.threshold
-    masks = adaptation.masks(packed, record.seed, grown, engine.device(device), part,
-                             threshold)  # fmt: skip
+    return grown
+
+
+def _masks(given: Any, part: str, path: Path) -> Path:
+    from landslide_lib.tasks import adaptation
+
+    masks = adaptation.masks(*given)
     if gaps := set(range(1, max(masks) + 1)) - masks.keys():
         raise ValueError(
             f"landslide4sense: the {part} part lacks the patches "

@@ -2,26 +2,34 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from landslide_lib.bands import (
+    BRIGHT,
     CANNY,
     ENGINEERED,
     KERNEL,
     L4S,
     OF_DATASET,
     RGB,
+    SAR,
+    WHITENESS,
+    ZINDI,
     check,
+    cloud_score,
     engineer,
     possible,
+    radar,
 )
 from landslide_lib.datasets import DATASETS
 from landslide_lib.reports import resolve, table
 
 SIDE = 8
 LARGEST = float(np.finfo(np.float16).max)
-SOURCES = ("R", "G", "B", "B4", "B8", "B11", "B12")
+SOURCES = ("R", "G", "B", "B4", "B8", "B11", "B12", "NIR", *SAR)
+#: The channels of tiles with radar.
+OF_RADAR = [name for name in ENGINEERED if radar(name)]
 
 
 def some(seed: int = 0, count: int = 3) -> dict[str, np.ndarray]:
@@ -146,6 +154,71 @@ def test_edges_are_where_the_steepest_step_is_and_strong_enough():
     assert edges(CANNY[0] // 4 - 1).sum() == 0
 
 
+@pytest.mark.parametrize("side", ["desc", "asc"])
+@pytest.mark.parametrize("name", ["VV", "VH"])
+def test_before_the_event_is_after_it_without_the_change(name, side):
+    planes = some()
+    expected = planes[f"{name}_{side}"].astype(float) - planes[f"d{name}_{side}"]
+    np.testing.assert_allclose(made(f"before_{name}_{side}", planes), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SAR)
+def test_despeckled_is_the_exact_median_of_the_nine_around_a_pixel(name):
+    planes = some()
+    expected = np.zeros(planes[name].shape)
+    for k, y, x in np.ndindex(expected.shape):
+        expected[k, y, x] = np.median(reach(planes[name][k], y, x, 1, repeated))
+    np.testing.assert_array_equal(made(f"median_{name}", planes), expected)
+
+
+@pytest.mark.parametrize(
+    ("red", "green", "blue", "near", "cloud"),
+    [
+        (0.6, 0.6, 0.6, 0.6, 1),  # a cloud
+        (0.5, 0.55, 0.6, 0.5, 1),  # and a bluish one
+        (0.05, 0.08, 0.04, 0.4, 0),  # a forest: dark
+        (0.6, 0.3, 0.1, 0.5, 0),  # bright, and not grey
+        (0.4, 0.4, 0.4, 0.1, 0),  # muddy water: dark in the near infrared
+        (BRIGHT, BRIGHT, BRIGHT, 1.0, 0),
+        (0.0, 0.0, 0.0, 0.0, 0),
+    ],
+)
+def test_a_cloud_is_bright_and_grey(red, green, blue, near, cloud):
+    colour = dict(zip((*RGB, "NIR"), (red, green, blue, near), strict=True))
+    planes = {name: np.full((1, 2, 2), value, np.float32) for name, value in colour.items()}
+    with np.errstate(all="raise"):
+        found = made("clouds", planes)
+    assert (found == cloud).all()
+
+
+@given(st.lists(st.floats(0, 2, width=32), min_size=4, max_size=4))
+def test_the_rule_of_clouds_is_the_whiteness_of_fmask(values):
+    *visible, near = values
+    middle = np.mean(visible)
+    grey = middle > 0 and sum(abs(v - middle) for v in visible) / middle
+    assume(all(abs(v) > 1e-4 for v in (middle - BRIGHT, near - BRIGHT, grey - WHITENESS)))
+    planes = {name: np.full((1, 1, 1), value, np.float32)
+              for name, value in zip((*RGB, "NIR"), values, strict=True)}  # fmt: skip
+    expected = middle > BRIGHT and near > BRIGHT and grey < WHITENESS
+    assert bool(made("clouds", planes)) == expected
+
+
+def test_a_tile_that_is_all_cloud_or_all_black_has_a_score_and_a_mask():
+    draw = np.random.default_rng(0)
+    tiles = np.stack([np.zeros((4, 8, 8)), np.full((4, 8, 8), 0.9), draw.random((4, 8, 8))])
+    red, green, blue, near = tiles.astype(np.float16).swapaxes(0, 1)
+    score = cloud_score(red, green, blue)
+    np.testing.assert_allclose(score, tiles[:, :3].mean((1, 2, 3)), rtol=2e-3)
+    assert score.dtype == np.float32
+    planes = dict(zip((*RGB, "NIR"), map(np.float32, (red, green, blue, near)), strict=True))
+    assert made("clouds", planes)[:2].mean((1, 2)).tolist() == [0, 1]
+
+
+def test_the_brightness_of_bright_tiles_is_not_lost_in_half_precision():
+    tiles = np.full((1, 128, 128), 1000.0, np.float16)
+    assert cloud_score(tiles, tiles, tiles) == pytest.approx(1000)
+
+
 # --- What has no answer of its own ----------------------------------------------------------------
 
 
@@ -154,7 +227,8 @@ def test_edges_are_where_the_steepest_step_is_and_strong_enough():
 def test_a_constant_image_has_no_contrast_no_edges_and_no_gradient(name, value):
     planes = {band: np.full((2, SIDE, SIDE), value, np.float32) for band in SOURCES}
     result = made(name, planes)
-    expected = value if name in ("gray", "gaussian", "median") else 0
+    kept = name in ("gray", "gaussian", "median") or name.startswith("median_")
+    expected = 1 if name == "clouds" and value else value if kept else 0
     np.testing.assert_allclose(result, np.full((2, SIDE, SIDE), expected), rtol=1e-6)
 
 
@@ -179,11 +253,13 @@ def test_every_channel_of_any_packed_image_is_a_number_that_float16_holds(seed, 
     draw = np.random.default_rng(seed)
     planes = {name: draw.uniform(-low, high, (2, SIDE, SIDE)).astype(np.float16).astype(np.float32)
               for name in SOURCES}  # fmt: skip
+    for name in SAR:  # in dB, of which no radar has thousands
+        planes[name] = np.clip(planes[name], -LARGEST / 2, LARGEST / 2)
     for name, channel in engineer(ENGINEERED, planes, extremes(planes)).items():
         assert channel.shape == (2, SIDE, SIDE)
         assert channel.dtype == np.float32
         assert np.isfinite(channel.astype(np.float16)).all(), name
-        if name.endswith(("_local", "_global")) or name == "canny":
+        if name.endswith(("_local", "_global")) or name in ("canny", "clouds"):
             assert 0 <= channel.min() <= channel.max() <= 1
         if name in ("NDVI", "VI", "NBR"):
             assert -1 <= channel.min() <= channel.max() <= 1
@@ -207,8 +283,10 @@ def test_the_bands_of_each_dataset_are_those_that_it_has():
 
 
 def test_a_picture_has_no_channel_of_bands_that_it_lacks():
-    assert {*possible(L4S)} == {*L4S, *RGB, *ENGINEERED}
-    assert {*possible(RGB)} == {*RGB, *ENGINEERED} - {"NDVI", "VI", "NBR"}
+    indices = {"NDVI", "VI", "NBR"}
+    assert {*possible(L4S)} == {*L4S, *RGB, *ENGINEERED} - {*OF_RADAR, "clouds"}
+    assert {*possible(RGB)} == {*RGB, *ENGINEERED} - {*OF_RADAR, "clouds"} - indices
+    assert {*possible(ZINDI)} == {*ZINDI, *ENGINEERED} - indices
     assert len(set(possible(L4S))) == len(possible(L4S))
 
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from landslide_lib import parts
-from landslide_lib.bands import ENGINEERED
+from landslide_lib.bands import LABELS, OF_DATASET, possible
 from landslide_lib.parts import Part, knob
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.recipe import (
     BUDGETS,
     PROFILES,
     AnyRecipe,
+    Classification,
     Detection,
     RecipeError,
     Segmentation,
@@ -190,6 +191,7 @@ TASKS = {
     "detection": {"task": "detection"},
     "pretraining": {"task": "pretraining", "objective": {"name": "presence"}},
     "adaptation": {"task": "adaptation", "target": {"dataset": "uav"}},
+    "classification": {"task": "classification", "ensemble": {}},
 }
 
 
@@ -308,6 +310,35 @@ def test_a_profile_that_one_took_can_be_edited_without_harm():
 #: The default that each field had when it came into the study. A published record's hash
 #: leaves out a field that is at its origin, so nothing here may ever change.
 ORIGINS: dict[str, Any] = {
+    "Classification.augmentation": ["flips", "rotation"],
+    "Classification.bands": [],
+    "Classification.batch": 32,
+    "Classification.encoder": "efficientnetv2_l",
+    "Classification.ensemble": None,
+    "Classification.epochs": 50,
+    "Classification.filter": None,
+    "Classification.image_size": 128,
+    "Classification.loss": [{"name": "ce"}],
+    "Classification.members": 5,
+    "Classification.modalities": "all",
+    "Classification.model": "gated",
+    "Classification.optical_size": None,
+    "Classification.optimizer": {},
+    "Classification.passes": "own",
+    "Classification.patience": None,
+    "Classification.precision": "bf16-mixed",
+    "Classification.sampling": "as_is",
+    "Classification.split": {},
+    "Classification.start": None,
+    "Classification.subset": None,
+    "Classification.tiny": False,
+    "Classification.turns": 1,
+    "Ensemble.encoders": [],
+    "Filter.folds": 5,
+    "Member.weight": 1.0,
+    "Split.valid_fold": 0,
+    "WeightedCrossEntropy.factor": 1.0,
+    "WeightedCrossEntropy.weight": None,
     "Target.dataset": "",
     "Target.part": "train",
     "Target.region": "",
@@ -650,14 +681,16 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
 
-    some_of_all = [{"dataset": name, "task": "detection"} for name in DATASETS]
+    some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"}
+                   for name in DATASETS]  # fmt: skip
     some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
     some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": name}}
                     for name in ("imagenet", "presence", "distillation", "mae")]  # fmt: skip
     some_of_all += [{**BOXES, "start": {"name": "file", "weights": "some.pth"}}]
     some_of_all += [{}]
     some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
-    some_of_all += [{"dataset": "synthetic", "bands": [*ENGINEERED]}]
+    some_of_all += [{"dataset": name, "bands": [*possible(OF_DATASET[name])]}
+                    for name in ("synthetic", "synthetic-zindi")]  # fmt: skip
     some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
     some_of_all += [
         {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
@@ -669,6 +702,9 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [{"post_processing": [{"name": name}]}
                     for name in ("opening", "closing", "multi_angles")]  # fmt: skip
     some_of_all += [{"head": "multi_resolution", "post_processing": [{"name": "voting"}]}]
+    tiles = {"task": "classification", "filter": {}}
+    some_of_all += [{**tiles, "model": name} for name in choices(Classification, "model")]
+    some_of_all += [{**tiles, "encoder": name} for name in choices(Classification, "encoder")]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
     assert parts.REVISIONS.keys() <= known
 

@@ -10,24 +10,32 @@ import torch
 from safetensors.torch import save_file
 
 from landslide_lib import reports, study, submission
+from landslide_lib.bands import ZINDI
 from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.models.encoders import ENCODERS, encoder
+from landslide_lib.models.fusion import ENCODERS as OPTICAL
+from landslide_lib.models.fusion import optical_branch
 from landslide_lib.records import Store
 from landslide_lib.submit import submit
+
+#: Test tiles of Zindi's challenge, whose labels nobody has.
+UNKNOWN = ("ID_B", "ID_A", "ID_C")
 
 ROWS = {}
 for report in reports.reports().values():
     for table in report.tables.values():
-        for row in table.runnable("landslide4sense"):
-            made = reports.resolve(table, row, dataset="landslide4sense", profile_name="smoke")
+        data = "zindi" if table.task == "classification" else "landslide4sense"
+        for row in table.runnable(data):
+            made = reports.resolve(table, row, dataset=data, profile_name="smoke")
             ROWS.setdefault(made.hash, pytest.param(made, id=f"{table.name}/{row.id}"))
 
 
 def weights(folder: Path) -> None:
     """Write what a hub would give of the tiny encoders, and a file of others."""
     folder.mkdir()
-    for name in ENCODERS:
-        seen = encoder(name, 14, 64, tiny=True)
+    both = [(name, encoder(name, 14, 64, tiny=True)) for name in ENCODERS]
+    both += [(name, optical_branch(name, 3, tiny=True)) for name in OPTICAL]
+    for name, seen in both:
         source = seen.pretrained_cfg["hf_hub_id"].split("/")[-1]
         save_file(seen.state_dict(), folder / f"{source}.safetensors")
         if name == "vit_large":
@@ -43,8 +51,29 @@ def patches(tmp_path_factory) -> Path:
     for folder, numbers in (("TrainData", range(1, 45 * 40, 40)), ("ValidData", range(1, 4)),
                             ("TestData", range(1, 4))):  # fmt: skip
         fill(root / "landslide4sense" / folder, numbers, draw)
+    tiles(root / "zindi", draw)
     weights(root / "weights")
     return root
+
+
+def tiles(home: Path, draw: np.random.Generator) -> None:
+    """Write sixty tiles of noise, a third with a bright square that is new in the radar."""
+    (home / "train_data").mkdir(parents=True)
+    lines = ["ID,label"]
+    for number in range(60):
+        tile = draw.normal(0, 1, (64, 64, len(ZINDI)))
+        tile[..., :4] = 2000 + 300 * tile[..., :4]
+        if number % 3 == 0:
+            tile[20:44, 20:44] *= 1.5
+            tile[20:44, 20:44, 6:8] -= 3
+        np.save(home / "train_data" / f"ID_{number:03}.npy", tile.astype(np.float32))
+        lines.append(f"ID_{number:03},{int(number % 3 == 0)}")
+    (home / "Train.csv").write_text("\n".join(lines) + "\n")
+    (home / "test_data").mkdir()
+    for name in UNKNOWN:
+        tile = draw.normal(0, 1, (64, 64, len(ZINDI))).astype(np.float32)
+        np.save(home / "test_data" / f"{name}.npy", tile)
+    (home / "Test.csv").write_text("\n".join(["ID", *UNKNOWN]) + "\n")
 
 
 def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
@@ -75,7 +104,12 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
     assert store.find(made, 0)[0].name == record.name
     assert record.parameters > 0
     assert np.isfinite([line.train_loss for line in record.history]).all()
-    if made.task in ("segmentation", "adaptation"):
+    if made.task == "classification":
+        assert np.sum(record.test_counts) == record.images["test"] == len(record.test_ids)
+        # Those that an ensemble or turned predictions are made of have taken the weights.
+        assert (record.start is None) == (not made.trains or made.start is None)
+        assert (record.filtered is None) == (made.filter is None)
+    elif made.task in ("segmentation", "adaptation"):
         assert np.sum(record.test_counts) == record.images["test"] * made.image_size**2
     else:
         assert len(record.detections.truth) == record.images["test"]
@@ -103,6 +137,21 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
         submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
 
 
+@pytest.mark.parametrize("row", ["fusion/test/small", "filter/curves/one-network"])
+def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, store, tmp_path, row):
+    name, _, identifier = row.rpartition("/")
+    table = reports.table(name)
+    made = reports.resolve(table, table.row(identifier), profile_name="smoke")
+    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    path = submit(record, "test", tmp_path / "submission.csv", store=store, data_root=patches)
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    assert lines[0] == ["ID", "label"]
+    assert [name for name, _ in lines[1:]] == list(UNKNOWN)
+    assert {label for _, label in lines[1:]} <= {"0", "1"}
+    with pytest.raises(ValueError, match="part 'other': zindi has none here, only: test, train"):
+        submit(record, "other", tmp_path / "no.csv", store=store, data_root=patches)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -111,9 +160,12 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
             "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only",
         )),
         "detection/backbones", "detection/pretraining", "refinement/validation", "refinement/test",
+        "fusion/cross-validation", "fusion/test", "fusion/confusion", "fusion/what-did-not-work",
+        "filter/result", "filter/curves", "filter/energy",
     ],
 )  # fmt: skip
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):
     table = reports.table(name)
-    runnable = {row.id for row in table.runnable("landslide4sense")}
+    data = "zindi" if table.task == "classification" else "landslide4sense"
+    runnable = {row.id for row in table.runnable(data)}
     assert {row.id for row in table.rows if row.kind == "run" and not row.ours} <= runnable

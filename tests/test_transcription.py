@@ -76,7 +76,8 @@ def test_a_table_has_rows_with_names_that_a_command_line_takes(table):
 @EACH_TABLE
 def test_every_row_of_a_report_has_cells_unless_its_table_is_a_figure(table):
     empty = {row.id for row in table.rows if not row.reported and not row.ours}
-    assert not empty or (table.name == "filter/curves" and len(empty) == len(table.rows))
+    printed = [row for row in table.rows if not row.ours]
+    assert not empty or (table.name == "filter/curves" and len(empty) == len(printed))
 
 
 @EACH_TABLE

@@ -15,8 +15,10 @@ from landslide_lib.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.datasets.landslide4sense_boxes import Landslide4SenseBoxes
 from landslide_lib.datasets.pack import Packed, Verdict, load, verify
 from landslide_lib.datasets.synthetic import Synthetic
+from landslide_lib.datasets.synthetic_zindi import SyntheticZindi
 from landslide_lib.datasets.uav import UAV
 from landslide_lib.datasets.voc import VOC
+from landslide_lib.datasets.zindi import Zindi
 from landslide_lib.paths import cache_root, data_root
 
 DATASETS: dict[str, Dataset] = {
@@ -26,6 +28,8 @@ DATASETS: dict[str, Dataset] = {
     "landslide4sense-boxes": Landslide4SenseBoxes(),
     "uav": UAV(),
     "voc": VOC(),
+    "zindi": Zindi(),
+    "synthetic-zindi": SyntheticZindi(),
 }
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from landslide_lib.datasets.engineered import with_bands
@@ -35,13 +36,16 @@ class Batches:
         world: How many processes train together.
         dtype: Of images and masks. They are divided in float32 and rounded to it, so that half
             as many bytes are moved in float16.
+        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them,
+            with replacement. None takes each once.
 
     Raises:
         ValueError: There is no such band, there are fewer images to train on than processes,
             or the dtype is no floating one.
 
     Yields:
-        Images (B, C, S, S) in channels_last, masks (B, 1, S, S) in {0, 1}, both of `dtype`.
+        Images (B, C, S, S) in channels_last, masks (B, 1, S, S), or of the size that the packed
+        masks have, in {0, 1}, both of `dtype`.
     """
 
     def __init__(
@@ -59,10 +63,11 @@ class Batches:
         world: int = 1,
         dtype: torch.dtype = torch.float32,
         shift: Tensor | None = None,
+        chances: NDArray[np.float64] | None = None,
     ) -> None:
         if not dtype.is_floating_point:
             raise ValueError(f"dtype {dtype} holds no fractions; use float32, float16 or bfloat16")
-        self.batch, self.seed, self.augment = batch, seed, augment
+        self.batch, self.seed, self.augment, self.chances = batch, seed, augment, chances
         self.rank, self.world, self.epoch = rank, world, 0
         self.device = torch.device(device)
         self.means = means.to(self.device)
@@ -74,12 +79,13 @@ class Batches:
         self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
         scales = [scale.cpu().numpy().tobytes() for scale in (self.means, self.shift)]
-        key = (indices.tobytes(), *scales, str(self.device), dtype)
+        size = packed.masks.shape[1:]  # one pixel where it is the label of an image
+        key = (indices.tobytes(), *scales, str(self.device), dtype, size)
         if there(packed, self.bands, key) or self._fits():
             self.resident = shared(packed, self.bands, key, self._keep)
 
     def _fits(self) -> bool:
-        pixels = len(self.indices) * self.packed.masks[0].size
+        pixels = len(self.indices) * self.packed.images[0, 0].size
         size: int = pixels * (len(self.bands) + 1) * self.dtype.itemsize
         if size >= _free(self.device) / 2:
             clear()  # what lies on a GPU may be of another dataset
@@ -101,7 +107,9 @@ class Batches:
         generator = torch.Generator()
         if self.seed is not None:
             # Of seed and epoch alone: a resumed run sees what the whole run would have seen.
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            draw = np.random.default_rng((self.seed, self.epoch))
+            order = (draw.permutation(order) if self.chances is None
+                     else draw.choice(order, len(order), p=self.chances))  # fmt: skip
             generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099 + self.rank)
             order = order[self.rank :: self.world]
         for step in range(len(self)):
@@ -125,9 +133,10 @@ class Batches:
 
         An image lies as a batch needs it: a batch is made in one pass, a row copied whole.
         """
-        count, size = len(self.indices), self.packed.masks.shape[1:]
+        count, size = len(self.indices), self.packed.images.shape[2:]
+        label = self.packed.masks.shape[1:]
         images = torch.empty((count, *size, len(self.bands)), dtype=self.dtype, device=self.device)
-        masks = torch.empty((count, 1, *size), dtype=self.dtype, device=self.device)
+        masks = torch.empty((count, 1, *label), dtype=self.dtype, device=self.device)
         for start in range(0, count, 64):  # few at a time: in float32 they take twice the memory
             part = slice(start, start + 64)
             some, masks[part] = self._read(self.indices[part])

@@ -54,8 +54,13 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
         # The lock that packed the folder.
         with FileLock(packed.folder.with_name(f"{packed.folder.name}.lock")):
             _make(packed, {name: path for name, path in paths.items() if not path.exists()})
-    opened = {name: _open(path, packed.masks.shape) for name, path in paths.items()}
+    opened = {name: _open(path, _shape(packed)) for name, path in paths.items()}
     return replace(packed, engineered={**packed.engineered, **opened})
+
+
+def _shape(packed: Packed) -> tuple[int, ...]:
+    # Of the images: a mask may be of one pixel.
+    return len(packed), *packed.images.shape[2:]
 
 
 def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
@@ -81,7 +86,7 @@ def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
 
     try:
         files = {
-            name: np.lib.format.open_memmap(path, "w+", np.float16, packed.masks.shape)
+            name: np.lib.format.open_memmap(path, "w+", np.float16, _shape(packed))
             for name, path in scratch.items()
         }
         pool = ThreadPoolExecutor(os.cpu_count())

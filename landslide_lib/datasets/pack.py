@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landslide_lib import parts
-from landslide_lib.bands import source
+from landslide_lib.bands import LABELS, source
 from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
 from landslide_lib.datasets.files import listing
 from landslide_lib.paths import cache_root, data_root
@@ -270,8 +270,9 @@ class Verdict:
         name: The dataset's.
         images: How many can be used.
         with_landslide: How many of them hold a landslide pixel, or a box.
-        landslide_share: Of the pixels of the images whose truth is known; None where it is boxes.
-        boxes: How many there are; None where the truth is masks.
+        landslide_share: Of the pixels of the images whose truth is known; None where it is boxes
+            or labels.
+        boxes: How many there are; None where the truth is masks or labels.
         sizes: Heights and widths, all of up to three, else the smallest and the largest.
         bands: Minimum, maximum, mean and standard deviation of each.
         bad: Each file that cannot be used, and why.
@@ -337,10 +338,11 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
                 "min": float(low.min(0)[i]), "max": float(high.max(0)[i]),
                 "mean": float(mean[i]), "std": float(std[i]),
             }  # fmt: skip
+    masked = not boxed and dataset.name not in LABELS
     ordered = sorted(sizes)
     shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
     return Verdict(
         dataset.name, counts.total(), positive,
-        None if boxed else landslide / pixels if pixels else 0.0, boxes if boxed else None,
+        (landslide / pixels if pixels else 0.0) if masked else None, boxes if boxed else None,
         tuple(shown), bands, tuple(bad), dict(counts),
     )  # fmt: skip

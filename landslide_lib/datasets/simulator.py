@@ -58,6 +58,31 @@ REGIONS: dict[str, Region] = {
     name: Region(*map(float, values)) for name, *values in map(str.split, _TABLE.split("\n")[1:-1])
 }
 
+
+@dataclass(frozen=True)
+class Scene:
+    """What lies there, whatever sensor looks at it.
+
+    Attributes:
+        place: its region.
+        dem: (size, size) metres.
+        gradient: (2, size, size), rise over run southwards and eastwards.
+        slope: (size, size) degrees.
+        mask: (size, size) uint8, 1 where an interpreter has drawn a landslide.
+        ground: (size, size, 12), reflectance of the ground.
+        covers: name and share of the pixel, (size, size) in 0..1, of what was laid over the grass,
+            the lowest first. `scar` is the ground laid bare by landslides, drawn or not.
+    """
+
+    place: Region
+    dem: Field
+    gradient: Field
+    slope: Field
+    mask: NDArray[np.uint8]
+    ground: Field
+    covers: tuple[tuple[str, Field], ...]
+
+
 # Reflectance of the ground in B1..B12 (L4S leaves out B8A), typed in from the usual shapes.
 _SPECTRA = """
 forest    .015 .019 .041 .028 .070 .200 .240 .250 .250 .250 .130 .060
@@ -100,6 +125,27 @@ def simulate_scene(
             multiple of 128.
 
     """
+    scene, rng = lay_out(region, seed, size)
+    bands = sensor(rng, scene)
+    image = np.concatenate([bands, scene.slope[..., None], scene.dem[..., None]], axis=2) / UNITS
+    return np.maximum(image, 0).astype(np.float32), scene.mask
+
+
+def lay_out(region: str, seed: int, size: int) -> tuple[Scene, Rng]:
+    """Lay out what lies there, before any sensor looks at it.
+
+    Args:
+        region: a key of `REGIONS`.
+        seed: not negative.
+        size: side in pixels, a positive multiple of 128.
+
+    Returns:
+        The scene, and its random numbers, with which a sensor goes on.
+
+    Raises:
+        ValueError: as `simulate_scene` does.
+
+    """
     if region not in REGIONS:
         raise ValueError(f"region {region!r} is unknown; allowed: {', '.join(sorted(REGIONS))}")
     if size <= 0 or size % TILE:
@@ -110,13 +156,11 @@ def simulate_scene(
     gradient = np.array(np.gradient(dem, PIXEL_M))
     slope = np.degrees(np.arctan(np.hypot(*gradient)))
     scar, mask = _landslides(rng, place, gradient, slope)
-    ground = _ground(rng, place, dem, slope, river, scar)
-    bands = _sensor(rng, place, ground, dem, gradient)
-    image = np.concatenate([bands, slope[..., None], dem[..., None]], axis=2) / UNITS
-    return np.maximum(image, 0).astype(np.float32), mask
+    ground, covers = _ground(rng, place, dem, slope, river, scar)
+    return Scene(place, dem, gradient, slope, mask, ground, covers), rng
 
 
-def _fractal(rng: Rng, size: int, beta: float, longest: float, coarse: int = 1) -> Field:
+def fractal(rng: Rng, size: int, beta: float, longest: float, coarse: int = 1) -> Field:
     """Spectral synthesis: power ~ f^-beta, flat for waves over `longest`; mean 0, deviation 1.
 
     `coarse` > 1 leaves out the waves shorter than that many pixels, which is cheaper.
@@ -134,7 +178,7 @@ def _blur(field: Field, sigma: float) -> Field:
     return np.asarray(cv2.GaussianBlur(field, (0, 0), sigma))
 
 
-def _top(field: Field, share: float, softness: float) -> Field:
+def top(field: Field, share: float, softness: float) -> Field:
     """Soft mask over the highest `share` of the pixels."""
     cut = np.quantile(field[::3, ::3], 1 - share)
     return np.asarray(np.clip((field - cut) / softness + 0.5, 0, 1))
@@ -181,7 +225,7 @@ def _terrain(rng: Rng, place: Region, size: int) -> tuple[Field, Field]:
     n = size // CELL
     width = n + 2
     ramp = np.tensordot(rng.normal(size=2), np.indices((width, width)) / n, 1)
-    height = np.pad(_fractal(rng, n, 2.6, n / 2), 1, mode="edge") + ramp
+    height = np.pad(fractal(rng, n, 2.6, n / 2), 1, mode="edge") + ramp
     inner = np.pad(np.zeros((n - 2, n - 2)), 1, constant_values=1)
     rim = np.flatnonzero(np.pad(inner, 1))
     mouths = rim[np.argsort(height.flat[rim])[:: n // 16][:4]].tolist()
@@ -203,9 +247,9 @@ def _terrain(rng: Rng, place: Region, size: int) -> tuple[Field, Field]:
                 rise = np.float32(1.15 * place.steepness * CELL * PIXEL_M)
                 np.minimum(side[1:], side[:-1] + rise, out=side[1:])
                 np.minimum(side[:-1], side[1:] + rise, out=side[:-1])
-        height = np.pad(_blur(grid, 0.8) + 3 * _fractal(rng, n, 3, 12), 1, mode="edge")
+        height = np.pad(_blur(grid, 0.8) + 3 * fractal(rng, n, 3, 12), 1, mode="edge")
     river = _rivers(rng, [i for i in order if area[i] > 600], to, area, size)
-    detail = place.ruggedness * _fractal(rng, size, 4.2, 35)
+    detail = place.ruggedness * fractal(rng, size, 4.2, 35)
     dem = cv2.resize(height[1:-1, 1:-1], (size, size), interpolation=cv2.INTER_CUBIC)
     dem = _blur(np.asarray(dem), 2)  # takes out the cells of the grid
     dem += detail * np.clip(1 - _blur(np.maximum(river, 0), 6), 0.1, 1)
@@ -226,7 +270,7 @@ def _rivers(rng: Rng, beds: list[int], to: list[int], area: list[float], size: i
                 cv2.line(canvas, points[i], points[to[i]], 0, 1, cv2.LINE_8, 4)
         if not canvas.all():
             river = np.maximum(river, radius / 2 - cv2.distanceTransform(canvas, cv2.DIST_L2, 3))
-    bend = _fractal(rng, size, 4, 40, 2), _fractal(rng, size, 4, 40, 2)
+    bend = fractal(rng, size, 4, 40, 2), fractal(rng, size, 4, 40, 2)
     return _warp(_blur(river, 1), *bend, 2.5)
 
 
@@ -258,11 +302,11 @@ def _landslides(
             cv2.circle(seen, *disc, float(fresh[k]), -1, cv2.LINE_8, 4)
             if labelled:
                 cv2.circle(drawn, *disc, 1.0, -1, cv2.LINE_8, 4)
-    dx, dy = _fractal(rng, size, 3, 30), _fractal(rng, size, 3, 30)
-    jitter = 0.4 * _fractal(rng, size, 1.5, 12)
+    dx, dy = fractal(rng, size, 3, 30), fractal(rng, size, 3, 30)
+    jitter = 0.4 * fractal(rng, size, 1.5, 12)
     mask = _warp(drawn, dx, dy, 1.6) > 0.5
     scar = _blur(_warp(seen, dx + jitter, dy - jitter, 1.6), 0.6)
-    patchy = np.clip(0.85 + 0.3 * _fractal(rng, size, 2.2, 12), 0.1, 1)
+    patchy = np.clip(0.85 + 0.3 * fractal(rng, size, 2.2, 12), 0.1, 1)
     return scar * patchy, mask.astype(np.uint8)
 
 
@@ -306,43 +350,52 @@ def _mix(below: Field, above: Field, share: Field) -> Field:
     return np.asarray(below + share[..., None] * (above - below), np.float32)
 
 
-def _ground(rng: Rng, place: Region, dem: Field, slope: Field, river: Field, scar: Field) -> Field:
-    """Reflectance of the ground, (size, size, 12): covers laid over each other, no light yet."""
+def _ground(
+    rng: Rng, place: Region, dem: Field, slope: Field, river: Field, scar: Field
+) -> tuple[Field, tuple[tuple[str, Field], ...]]:
+    """Covers laid over each other: reflectance (size, size, 12), no light yet; `Scene.covers`."""
     size = dem.shape[0]
-    broad, patch = _fractal(rng, size, 3, 200, 4), _fractal(rng, size, 2.2, 50, 2)
-    fine = _fractal(rng, size, 1.2, 12)
+    broad, patch = fractal(rng, size, 3, 200, 4), fractal(rng, size, 2.2, 50, 2)
+    fine = fractal(rng, size, 1.2, 12)
     green = np.clip(place.green + 0.25 * broad + 0.12 * patch, 0, 1)
     meadow = _mix(SPECTRA["dry"], SPECTRA["grass"], green)
     red = np.clip(place.redness + 0.2 * patch + 0.2 * broad, 0, 1)
     soil = _mix(SPECTRA["grey_soil"], SPECTRA["red_soil"], red)
     soil *= np.exp(0.16 * patch + 0.1 * fine)[..., None]  # moisture and roughness
-    trees = _top(0.6 * patch + broad + 0.06 * fine + slope / 20, place.forest, 0.7)
+    trees = top(0.6 * patch + broad + 0.06 * fine + slope / 20, place.forest, 0.7)
     ground = _mix(meadow, (0.75 + 0.25 * green[..., None]) * SPECTRA["forest"], trees) * (
         1 + 0.13 * fine[..., None]
     )
-    outcrop = _top(_fractal(rng, size, 2.8, 40) + slope / 25, place.bare, 1.2)
+    outcrop = top(fractal(rng, size, 2.8, 40) + slope / 25, place.bare, 1.2)
     ground = _mix(ground, soil, 0.8 * outcrop)
     farm, crop = _fields(rng, place, broad, slope)
     ground = _mix(ground, _mix(soil, SPECTRA["grass"], crop), farm)
     # Tracks, pits and scars are the soil of the place: only shape and setting tell them apart.
-    ground = _mix(ground, soil * 1.2, _works(rng, place, dem))
+    works = _works(rng, place, dem)
+    ground = _mix(ground, soil * 1.2, works)
     ground = _mix(ground, soil * 1.4, scar)
     gravel = 0.5 * (SPECTRA["grey_soil"] + soil)
-    ground = _mix(ground, gravel, np.clip(river + 0.7 + 0.3 * patch, 0, 0.9))
-    return _mix(ground, SPECTRA["water"], np.clip(river - 1.4 + 0.6 * patch, 0, 0.8))
+    bank = np.clip(river + 0.7 + 0.3 * patch, 0, 0.9)
+    ground = _mix(ground, gravel, bank)
+    water = np.clip(river - 1.4 + 0.6 * patch, 0, 0.8)
+    covers = (
+        ("forest", trees), ("rock", 0.8 * outcrop), ("soil", farm), ("crop", farm * crop),
+        ("soil", works), ("scar", scar), ("gravel", bank), ("water", water),
+    )  # fmt: skip
+    return _mix(ground, SPECTRA["water"], water), covers
 
 
 def _fields(rng: Rng, place: Region, broad: Field, slope: Field) -> tuple[Field, Field]:
     """Farmland on the gentlest ground: its share, and how far the crop of each plot has grown."""
     rows, cols = np.indices(slope.shape)
-    bend = 5 * _fractal(rng, slope.shape[0], 3, 60, 4)
+    bend = 5 * fractal(rng, slope.shape[0], 3, 60, 4)
     turn = rng.uniform(0, np.pi)
     v = np.floor((rows * np.cos(turn) - cols * np.sin(turn) - bend) / rng.uniform(4, 8))
     u = (cols * np.cos(turn) + rows * np.sin(turn) + bend) / rng.uniform(9, 15)
     plot = (v * 7919 + np.floor(u + 0.37 * v) * 104729).astype(np.int64) % 4093
     # A plot is farmed or not as a whole, so that farmland ends at the edges of plots.
     used, apart, grown = rng.random((3, 4093), np.float32)[:, plot]
-    farm = _top(broad - _blur(slope, 6) / 4 + 1.2 * apart, place.fields, 0.3) * (used < 0.8)
+    farm = top(broad - _blur(slope, 6) / 4 + 1.2 * apart, place.fields, 0.3) * (used < 0.8)
     return _blur(farm, 0.5), np.clip(2.6 * _blur(grown, 0.5) - 0.2, 0, 1)
 
 
@@ -352,7 +405,7 @@ def _works(rng: Rng, place: Region, dem: Field) -> Field:
     steep = np.hypot(*np.gradient(smooth)) + 0.3
     road, pits = np.zeros((2, *dem.shape), np.float32)
     for level in np.quantile(smooth[::4, ::4], rng.uniform(0.05, 0.6, 3)):
-        there = _fractal(rng, dem.shape[0], 4, 150, 4) > 0.8
+        there = fractal(rng, dem.shape[0], 4, 150, 4) > 0.8
         road = np.maximum(road, there * np.clip(1 - np.abs(smooth - level) / steep, 0, 0.6))
     for _ in range(rng.poisson(dem.size * (20 + 200 * place.fields) / 1e6)):
         corners = rng.normal(0, rng.choice([1.5, 3, 6], p=[0.5, 0.35, 0.15]), (6, 2))
@@ -361,8 +414,34 @@ def _works(rng: Rng, place: Region, dem: Field) -> Field:
     return np.asarray(np.maximum(road, _blur(pits, 0.6)))
 
 
-def _sensor(rng: Rng, place: Region, ground: Field, dem: Field, gradient: Field) -> Field:
+def air(scene: Scene) -> Field:
+    """Light that the air scatters into the bands, (size, size, 12), reflectance."""
+    height = np.exp(-scene.dem[..., None] / 10_000).astype(np.float32)
+    return np.asarray(SPECTRA["air"] * scene.place.haze**0.22 * height)
+
+
+def under_clouds(seen: Field, cover: Field, place: Region, cloud: Field) -> Field:
+    """Lay clouds and their shadows over what is seen from space.
+
+    Args:
+        seen: (size, size, bands), reflectance.
+        cover: (size, size), how much of it is hidden, 0 to 1.
+        place: whose sun throws the shadows.
+        cloud: reflectance of the clouds, broadcast to `seen`.
+
+    Returns:
+        (size, size, bands).
+
+    """
+    turn = np.radians(place.sun_azimuth)
+    away = round(25 * np.cos(turn)), round(-25 * np.sin(turn))
+    seen = seen * (1 - 0.5 * np.roll(cover, away, (0, 1))[..., None])  # its shadow
+    return _mix(seen, cloud, cover)
+
+
+def sensor(rng: Rng, scene: Scene) -> Field:
     """Light, air, cloud and detector: reflectance above the atmosphere, (size, size, 12)."""
+    place, dem, gradient = scene.place, scene.dem, scene.gradient
     size = dem.shape[0]
     up, turn = np.radians(place.sun_elevation), np.radians(place.sun_azimuth)
     # The cosine to the sun of a slope that faces (-dx, +dy) in (east, north): rows run southwards.
@@ -370,18 +449,16 @@ def _sensor(rng: Rng, place: Region, ground: Field, dem: Field, gradient: Field)
     facing = np.sin(up) + np.cos(up) * (east * np.sin(turn) + north * np.cos(turn))
     facing /= np.sqrt(1 + east**2 + north**2) * np.sin(up)
     light = 0.28 + 0.72 * np.clip(facing, 0.03, 2) ** 0.8  # the sky lights what the sun does not
-    toa = (ground * light[..., None]).astype(np.float32)
+    toa = (scene.ground * light[..., None]).astype(np.float32)
     # Water vapour thins out with height: B9 sees the ground a little, B10 only from high up.
     toa[..., 8] *= np.exp(-1.5 * np.exp(-dem / 2500))
     toa[..., 9] *= 0.012 * np.exp(-3.5 * np.exp(-dem / 2500))
-    veil = place.cirrus * np.exp(1.3 * _fractal(rng, size, 3, 300, 4) + rng.normal(0, 0.9))
+    veil = place.cirrus * np.exp(1.3 * fractal(rng, size, 3, 300, 4) + rng.normal(0, 0.9))
     toa[..., 9] += 0.001 + np.minimum(0.0014 * veil, 0.05)
-    toa += SPECTRA["air"] * place.haze**0.22 * np.exp(-dem[..., None] / 10_000).astype(np.float32)
+    toa += air(scene)
     if rng.random() < place.cloud:
-        cover = _top(_fractal(rng, size, 3.8, 90, 2), rng.uniform(0.0005, 0.008), 1.2)
-        away = round(25 * np.cos(turn)), round(-25 * np.sin(turn))
-        toa *= 1 - 0.5 * np.roll(cover, away, (0, 1))[..., None]  # its shadow
-        toa = _mix(toa, SPECTRA["cloud"], cover)
+        cover = top(fractal(rng, size, 3.8, 90, 2), rng.uniform(0.0005, 0.008), 1.2)
+        toa = under_clouds(toa, cover, place, SPECTRA["cloud"])
     for band, pixels in enumerate(GROUND):
         if pixels > 1:
             toa[..., band] = _blur(toa[..., band].copy(), 0.35 * pixels)

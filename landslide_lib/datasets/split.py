@@ -110,9 +110,10 @@ def _split(
     labels = np.frombuffer(positive, np.bool_)[pool]
     try:
         rest, test = _fold(labels, groups, how, how.folds, how.fold)
-        train, valid = _fold(labels[rest], groups[rest], how, inner_folds, 0)
-    except ValueError as error:
-        # Balancing can give one fold most groups, and needs images of both kinds.
+        train, valid = _fold(labels[rest], groups[rest], how, inner_folds, how.valid_fold)
+    except (ValueError, IndexError) as error:
+        # There are fewer groups than folds; or balancing gives one fold most groups, and images
+        # of both kinds are needed.
         raise few from error
     if not (len(train) and len(valid) and len(test)):
         raise few

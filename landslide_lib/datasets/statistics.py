@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib import datasets
-from landslide_lib.bands import BOXES
+from landslide_lib.bands import BOXES, LABELS
 from landslide_lib.datasets import neighbours
 from landslide_lib.datasets.base import BoxDataset, Dataset, Sample, read_picture
 from landslide_lib.datasets.pack import Packed
@@ -62,7 +62,7 @@ def describe(packed: Packed) -> dict[str, Any]:
         from the median of its image) and, over the images with truth, `labelled`
         (their number), `positive` (the share with a landslide), `landslide` (the share of the
         pixels), `smallest` and `largest` (landslide share of one image that has any); None
-        where no image has truth. Besides:
+        where no image has truth, and the last three where it is labels. Besides:
 
         - `regions`: `{name: {images, bands: {name: {mean, std}}, positive, landslide}}`, where
           regions are known;
@@ -71,7 +71,7 @@ def describe(packed: Packed) -> dict[str, Any]:
           images are too few for it;
         - `areas`: `edges` of bins (shares of one image), `images` and `landslides` (how many
           images, and how many connected landslides, have an area in each bin), `connected`
-          (the number of landslides, which touch at sides or corners); None without truth;
+          (the number of landslides, which touch at sides or corners); None without masks;
         - `neighbours`: see `neighbours.measure`.
     """
     bands = {}
@@ -84,7 +84,8 @@ def describe(packed: Packed) -> dict[str, Any]:
                                        .mean())}  # fmt: skip
     truth = _truth(packed)
     shares = packed.masks[truth].mean(axis=(1, 2)) if truth.any() else np.zeros(0)
-    some = shares[shares > 0]
+    drawn = packed.name not in LABELS  # a label says whether, not where
+    some = shares[shares > 0] if drawn else np.zeros(0)
     how, parts = _parts(packed)
     regions = np.array(packed.regions)
     return {
@@ -96,14 +97,14 @@ def describe(packed: Packed) -> dict[str, Any]:
         "bands": bands,
         "labelled": int(truth.sum()),
         "positive": float((shares > 0).mean()) if len(shares) else None,
-        "landslide": float(shares.mean()) if len(shares) else None,
+        "landslide": float(shares.mean()) if len(shares) and drawn else None,
         "smallest": float(some.min()) if len(some) else None,
         "largest": float(some.max()) if len(some) else None,
         "regions": {name: _some(packed, np.flatnonzero(regions == name))
                     for name in dict.fromkeys(packed.regions) if name},
         "split": how,
         "parts": {name: _some(packed, indices) for name, indices in parts.items()},
-        "areas": _areas(packed.masks[truth], shares) if truth.any() else None,
+        "areas": _areas(packed.masks[truth], shares) if truth.any() and drawn else None,
         "neighbours": neighbours.measure(packed),
     }  # fmt: skip
 
@@ -123,7 +124,8 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
     Raises:
         BadFileError: One cannot be read.
     """
-    paths = [s.image for s in samples if s.image is not None and s.image.suffix != ".h5"]
+    arrays = (".h5", ".npy")
+    paths = [s.image for s in samples if s.image is not None and s.image.suffix not in arrays]
     shapes = [sorted(read_picture(path, cv2.IMREAD_GRAYSCALE).shape) for path in paths]
     sizes = None
     if shapes:
@@ -249,7 +251,7 @@ def _some(packed: Packed, indices: NDArray[np.int64]) -> dict[str, Any]:
         "images": len(indices),
         "bands": bands,
         "positive": _short(masks.any(axis=(1, 2)).mean()) if len(masks) else None,
-        "landslide": _short(masks.mean()) if len(masks) else None,
+        "landslide": _short(masks.mean()) if len(masks) and packed.name not in LABELS else None,
     }
 
 

@@ -4,8 +4,8 @@ Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of
 and gives a scalar in float32 (float64 for float64 logits). None waits for the device.
 
 Example:
-    >>> sorted(LOSSES)
-    ['boundary', 'ce', 'center', 'focal', 'iou', 'log_cosh', 'lovasz', 'ohem', 'soft_ce', 'tversky']
+    >>> [name for name in LOSSES if name.endswith("ce")]
+    ['ce', 'weighted_ce', 'soft_ce']
     >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
     0.8
 
@@ -26,9 +26,11 @@ from landslide_lib.losses.lovasz import LovaszLoss
 from landslide_lib.losses.ohem import HardExamplesLoss
 from landslide_lib.losses.soft_cross_entropy import SoftCrossEntropyLoss
 from landslide_lib.losses.tversky import TverskyLoss
+from landslide_lib.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ce": CrossEntropyLoss,
+    "weighted_ce": WeightedCrossEntropyLoss,
     "focal": FocalLoss,
     "log_cosh": LogCoshLoss,
     "iou": IoULoss,
@@ -52,6 +54,7 @@ __all__ = [
     "LovaszLoss",
     "SoftCrossEntropyLoss",
     "TverskyLoss",
+    "WeightedCrossEntropyLoss",
     "WeightedSum",
     "combine",
 ]

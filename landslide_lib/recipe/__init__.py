@@ -22,18 +22,20 @@ from pydantic_core import ErrorDetails
 from landslide_lib.parts import Part
 from landslide_lib.recipe.adaptation import Adaptation
 from landslide_lib.recipe.base import Recipe, essence
+from landslide_lib.recipe.classification import Classification
 from landslide_lib.recipe.detection import Detection
 from landslide_lib.recipe.pretraining import Pretraining
 from landslide_lib.recipe.segmentation import PRETRAINED, Segmentation
 
 __all__ = [
-    "PRETRAINED", "PROFILES", "TASKS", "Adaptation", "AnyRecipe", "Detection", "Pretraining",
-    "Recipe", "RecipeError", "Segmentation", "essence", "merge", "profile", "profile_of", "recipe",
+    "PRETRAINED", "PROFILES", "TASKS", "Adaptation", "AnyRecipe", "Classification", "Detection",
+    "Pretraining", "Recipe", "RecipeError", "Segmentation", "essence", "merge", "profile",
+    "profile_of", "recipe",
 ]  # fmt: skip
 
 TASKS: dict[str, type[Recipe]] = {
     "segmentation": Segmentation, "detection": Detection, "pretraining": Pretraining,
-    "adaptation": Adaptation,
+    "adaptation": Adaptation, "classification": Classification,
 }  # fmt: skip
 
 
@@ -49,7 +51,8 @@ AnyRecipe = Annotated[
     Annotated[Segmentation, Tag("segmentation")]
     | Annotated[Detection, Tag("detection")]
     | Annotated[Pretraining, Tag("pretraining")]
-    | Annotated[Adaptation, Tag("adaptation")],
+    | Annotated[Adaptation, Tag("adaptation")]
+    | Annotated[Classification, Tag("classification")],
     Discriminator(_task),
 ]
 _ANY: TypeAdapter[Recipe] = TypeAdapter(AnyRecipe)
@@ -94,6 +97,17 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
                   "confidence": 0.55},
         "cpu": {"epochs": 12, "subset": None, "image_size": 32, "batch": 16, "size": "small"},
         "full": {"epochs": 84, "subset": None, "image_size": 128, "batch": 16, "size": "base"},
+    },
+    # In full epochs and members are those that the reports state.
+    "classification": {
+        "smoke": {"epochs": 1, "subset": 60, "image_size": 32, "batch": 8, "optical_size": 32,
+                  "tiny": True, "members": 2},
+        "quick": {"epochs": 3, "subset": 300, "image_size": 64, "batch": 16, "optical_size": 64,
+                  "tiny": True, "members": 2},
+        "cpu": {"epochs": 12, "subset": None, "image_size": 64, "batch": 32, "optical_size": 64,
+                "tiny": False, "members": 3},
+        "full": {"subset": None, "image_size": 64, "batch": 16, "optical_size": None,
+                 "tiny": False},
     },
 }  # fmt: skip
 #: Their names.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from landslide_lib import parts
-from landslide_lib.bands import BOXES, OF_DATASET, check
+from landslide_lib.bands import BOXES, LABELS, OF_DATASET, check
 from landslide_lib.parts import LossTerm, Part, knob
 from landslide_lib.recipe.base import Recipe
 
@@ -75,8 +75,9 @@ class Adaptation(Recipe):
     def _domains_and_terms(self) -> Adaptation:
         if not self.loss:
             raise ValueError("loss is empty; name at least one term")
-        if self.dataset in BOXES:
-            raise ValueError(f"dataset: {self.dataset} has boxes and no masks to learn from")
+        if self.dataset in (*BOXES, *LABELS):
+            what = "boxes" if self.dataset in BOXES else "labels"
+            raise ValueError(f"dataset: {self.dataset} has {what} and no masks to learn from")
         seen = [self.image_size * Fraction(str(one)) for one in self._scales()]
         if wrong := [side for side in seen if side < 32 or side % 16]:
             raise ValueError(

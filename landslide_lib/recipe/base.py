@@ -20,7 +20,10 @@ class Recipe(Part):
     The recipe of each task has its fields and those below.
     """
 
-    dataset: Literal["synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav", "voc"]
+    dataset: Literal[
+        "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav", "voc",
+        "zindi", "synthetic-zindi",
+    ]  # fmt: skip
     task: str
     bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")
     split: Split = knob(Split())

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
+from landslide_lib.bands import LABELS
 from landslide_lib.parts import Split, knob
 from landslide_lib.recipe.base import Recipe
 from landslide_lib.recipe.encoders import (
@@ -36,6 +37,11 @@ class Detection(Recipe):
 
     @model_validator(mode="after")
     def _start_fits(self) -> Detection:
+        if self.dataset in LABELS:
+            raise ValueError(
+                f"dataset: {self.dataset} has a label a tile, and neither boxes nor masks; "
+                "possible with it: task classification"
+            )
         try:
             grown = self.grows_from  # refused now and not when it is run
         except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from landslide_lib import parts
-from landslide_lib.bands import BOXES
+from landslide_lib.bands import BOXES, LABELS
 from landslide_lib.parts import LossTerm, PostStep, knob
 from landslide_lib.recipe.base import Recipe
 
@@ -39,6 +39,11 @@ class Segmentation(Recipe):
             raise ValueError(
                 f"dataset: {self.dataset} has boxes around its landslides and no masks to learn a "
                 "segmentation from; possible with it: task detection"
+            )
+        if self.dataset in LABELS:
+            raise ValueError(
+                f"dataset: {self.dataset} has a label a tile and no masks to learn a segmentation "
+                "from; possible with it: task classification"
             )
         if self.pretrained and self.model not in PRETRAINED:
             raise ValueError(

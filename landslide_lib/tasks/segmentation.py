@@ -26,7 +26,9 @@ from landslide_lib.tasks import engine
 from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
 
-def loss_of(recipe: recipes.Segmentation | recipes.Adaptation) -> nn.Module:
+def loss_of(
+    recipe: recipes.Segmentation | recipes.Adaptation | recipes.Classification,
+) -> nn.Module:
     """Build the weighted sum of losses that a recipe names."""
     terms = []
     for term in recipe.loss:

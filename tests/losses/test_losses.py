@@ -148,6 +148,12 @@ def soft_ce(logits: Array, target: Array, smoothing: float = 0.1) -> float:
     return (1 - smoothing) * ce(logits, target) + smoothing * drawn
 
 
+def weighted_ce(logits: Array, target: Array, weight: float = 1.0) -> float:
+    weights = np.where(target == 1, weight, 1.0)
+    each = [entropy(z, y) for z, y in zip(logits.flat, target.flat, strict=True)]
+    return float(np.mean(weights.flat * np.array(each)))
+
+
 def ohem(logits: Array, target: Array, share: float = 0.25) -> float:
     losses = sorted(entropy(z, y) for z, y in zip(logits.flat, target.flat, strict=True))
     return float(np.mean(losses[-math.ceil(share * target.size) :]))
@@ -164,9 +170,11 @@ REFERENCES: dict[str, Callable[..., float]] = {
     "center": center,
     "soft_ce": soft_ce,
     "ohem": ohem,
+    "weighted_ce": weighted_ce,
 }
 OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
     "focal": {"alpha": 0.6, "gamma": 1.0},
+    "weighted_ce": {"weight": 4.0},
     "iou": {"smooth": 3.0},
     "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1},
     "boundary": {"weight": 2.0, "sigma": 0.5},

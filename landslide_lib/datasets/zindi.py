@@ -1,0 +1,198 @@
+"""Zindi's landslide challenge: 64x64 tiles of Sentinel-2 and Sentinel-1 with a label each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.bands import ZINDI
+from landslide_lib.datasets.base import (
+    REDO,
+    BadFileError,
+    DatasetNotFoundError,
+    DownloadError,
+    Sample,
+    mark_twins,
+)
+from landslide_lib.datasets.files import hash_files
+
+ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
+SIZE = 64
+OPTICAL = 4
+#: Digital numbers of Sentinel-2 in one unit of reflectance.
+UNIT = 10_000
+#: Part, its list, whether that has labels, and the folders that its tiles have been met in.
+PARTS = (
+    ("train", "Train.csv", True, ("train_data", "train_data/train_data", "train/images", "train")),
+    ("test", "Test.csv", False, ("test_data", "test_data/test_data", "test/images", "test")),
+)
+
+
+class Zindi:
+    """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
+
+    Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and
+    the tile of each line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of
+    numbers. The folders may also be those that an archive unpacked in its own name makes
+    (`train_data/train_data`), `train/images` or `train`. The test tiles are left out where
+    `Test.csv` or their folder is missing; they have no label here, so their part is `test, no
+    masks`, which is neither trained nor scored on.
+
+    The truth of a tile is its label: its mask is 1 everywhere or 0 everywhere (`bands.LABELS`).
+    Scenes are not published: each tile is a group of its own. Optical bands are read as
+    reflectance, a digital number / 10,000, so that the packed float16, which is exact to 0.05 %,
+    holds them well within its range; an offset that they may have is left in. Radar is in dB.
+
+    A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and
+    a label that is neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of
+    another shape, with NaN or with anything but numbers; nothing is ever unpickled.
+    """
+
+    name = "zindi"
+    bands: tuple[str, ...] = ZINDI
+    scale = "reflectance, digital number / 10,000 (R, G, B, NIR); dB (SAR)"
+    about = "Zindi landslide challenge, Sentinel-2 and Sentinel-1, a label a tile"
+    remedy = f"fetch it from {ADDRESS} (needs a login) into zindi/ below LANDSLIDE_DATA"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles in the order of the lists, then those that stand in none.
+
+        Raises:
+            DatasetNotFoundError: No `Train.csv`, or no folder of its tiles.
+            BadFileError: A list is no CSV, or lacks a column.
+        """
+        home = root / self.name
+        found: list[Sample] = []
+        for part, name, labelled, folders in PARTS:
+            there = [home / folder for folder in folders if any((home / folder).glob("*.npy"))]
+            if (home / name).is_file() and there:
+                found += _part(part, home / name, labelled, there[0])
+            elif labelled:
+                missing = home / (f"{folders[0]}/ID.npy" if (home / name).is_file() else name)
+                raise DatasetNotFoundError(
+                    f"zindi: no {missing}. Set LANDSLIDE_DATA to the folder that holds zindi/, or "
+                    f"{self.remedy}"
+                )
+        return mark_twins(found)
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read 12 channels, and a mask that is the label everywhere; 0 where there is none."""
+        assert sample.image is not None
+        image = read_tile(sample.image)
+        image[..., :OPTICAL] /= UNIT
+        return image, np.full(image.shape[:2], self._label(sample) == "1", np.uint8)
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash names and bytes of all tiles, and their labels."""
+        tiles = hash_files(replace(sample, mask=None) for sample in samples)
+        labels = [f"{sample.id}\0{self._label(sample)}" for sample in samples]
+        return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]
+
+    def download(self, root: Path) -> Path:
+        """Say how to get the tiles: Zindi gives them to whoever has joined the challenge.
+
+        Raises:
+            DownloadError: Always.
+        """
+        home = root / self.name
+        raise DownloadError(
+            f"zindi: the tiles need a login. Join {ADDRESS}, and put Train.csv, Test.csv and the "
+            f"unpacked train_data/ and test_data/ into {home}"
+        )
+
+    def _label(self, sample: Sample) -> str:
+        return _lines(sample.mask, True)[sample.id][0] if sample.mask else ""
+
+
+def read_tile(path: Path) -> NDArray[np.float32]:
+    """Read one tile, (64, 64, 12), in the units of its file.
+
+    Raises:
+        BadFileError: Missing, truncated, no array, of another shape, not of numbers, NaN or
+            infinite. Objects are never unpickled.
+    """
+    if not path.is_file():
+        raise BadFileError(path, "is missing", REDO)
+    try:
+        # Mapped: whatever shape the header claims, nothing is allocated before it is looked at.
+        raw = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header ends in whatever the parser of Python raises
+        problem = f"is no array of numbers that can be read ({error}); nothing is unpickled"
+        raise BadFileError(path, problem, REDO) from None
+    shape = (SIZE, SIZE, len(ZINDI))
+    if raw.shape != shape or raw.dtype.kind not in "fiu":
+        problem = f"holds {raw.dtype} of shape {raw.shape}, not numbers of {shape}"
+        raise BadFileError(path, problem, REDO)
+    if not np.isfinite(raw).all():
+        raise BadFileError(path, "holds NaN or infinite values", REDO)
+    return np.array(raw, np.float32)
+
+
+def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
+    lines = _lines(path, labelled)
+    found = []
+    for name, labels in lines.items():
+        problem = ""
+        if len(labels) > 1:
+            given = f", with labels {', '.join(sorted(set(labels)))}" if labelled else ""
+            problem = f"stands in {len(labels)} lines of {path.name}{given}"
+        elif labelled and labels[0] not in ("0", "1"):
+            problem = f"has the label {labels[0]!r} in {path.name}, neither 0 nor 1"
+        elif Path(name).name != name:
+            problem = f"has an id in {path.name} that is no name of a file"
+        found.append((name, problem))
+    for stray in sorted(folder.glob("*.npy")):
+        if stray.stem not in lines:
+            found.append((stray.stem, f"stands in no line of {path.name}"))
+    return [
+        Sample(
+            id=name,
+            group=name,
+            image=folder / f"{name}.npy",
+            mask=path if labelled else None,
+            part=part if labelled else f"{part}, no masks",
+            problem=problem,
+        )
+        for name, problem in found
+    ]
+
+
+def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
+    return _parse(path, labelled, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)  # the label of each tile is asked for
+def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
+    """Read the labels by id, one a line; "" in a list without labels.
+
+    Raises:
+        BadFileError: No CSV, a column missing, or a line that has not its cells.
+    """
+    wanted = ["ID", "label"] if labelled else ["ID"]
+    found = defaultdict(list)
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True)
+        missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+        if missing:
+            has = ", ".join(reader.fieldnames or ()) or "none"
+            problem = f"has no column {' and no '.join(missing)}; it has: {has}"
+            raise BadFileError(path, problem, f"Get it again from {ADDRESS}")
+        for line in reader:
+            cells = [line[name] for name in wanted]
+            if not all(cells) or None in line:
+                problem = f"line {reader.line_num} has not the cells of its {len(line)} columns"
+                raise BadFileError(path, problem, "Mend or remove the line")
+            found[cells[0].strip()].append(cells[1].strip() if labelled else "")
+    except (OSError, UnicodeError, csv.Error) as error:
+        problem = f"is no CSV that can be read ({error})"
+        raise BadFileError(path, problem, f"Get it again from {ADDRESS}") from None
+    return dict(found)

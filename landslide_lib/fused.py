@@ -1,0 +1,548 @@
+"""What records of tiles say of fusion: folds, parts of a network, a gate, an ensemble. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit  # scipy.stats takes seconds to import
+
+from landslide_lib import audit, folds, intervals, scores
+from landslide_lib.records import Record, Store
+from landslide_lib.reports import Fact, Table, resolve
+
+Runs = Mapping[str, Sequence[Record]]
+Lines = Sequence[Mapping[str, Any]]
+
+#: The threshold of a call: 0.5, or the one that was best on the validation tiles.
+At = Literal["half", "validation"]
+WHERE: dict[At, str] = {"half": "At threshold 0.5",
+                        "validation": "At the thresholds of validation"}  # fmt: skip
+#: The branches that a gate weighs, and groups of tiles of one figure.
+BRANCHES = ("optical", "radar")
+TENTHS, FIFTHS = 10, 5
+
+
+def offline(table: Table, dataset: str) -> list[str]:
+    """Return the rows to run on a dataset that need no weights of others.
+
+    >>> from landslide_lib.reports import table
+    >>> offline(table("fusion/confusion"), "synthetic-zindi")
+    ['fold-3-b0']
+    """
+    return [row.id for row in table.runnable(dataset)
+            if not resolve(table, row, dataset=dataset).fetches]  # fmt: skip
+
+
+def members(record: Record, store: Store) -> list[Record]:
+    """Return the networks of an ensemble, in order; of a trained network itself.
+
+    Args:
+        record: Of tiles.
+        store: Where the records are that it names in `grown_from`.
+
+    Returns:
+        [] where one of them is not in the store: some of the networks are not the ensemble.
+    """
+    if not record.grown_from:
+        return [record]
+    every = {one.name: one for one in store.all() if one.name in record.grown_from}
+    whole = len(every) == len(record.grown_from)
+    return [every[name] for name in record.grown_from] if whole else []
+
+
+# The tiles.
+
+
+def counts_of(record: Record, at: At = "half") -> NDArray[np.int64]:
+    """Return tp, fp, fn, tn of each test tile, (N, 4), a single 1 a tile.
+
+    Args:
+        record: Of tiles.
+        at: Threshold 0.5, as the record counts, or that of validation; this from the probabilities
+            it keeps, which have four digits.
+    """
+    kept = np.array(record.test_counts, np.int64)
+    if at == "half":
+        return kept
+    landslide = kept[:, [0, 2]].any(1)
+    called = np.array((record.tiles or {})["probability"]) > record.test_tuned.threshold
+    kinds = [landslide & called, ~landslide & called, landslide & ~called, ~landslide & ~called]
+    return np.stack(kinds, 1).astype(np.int64)
+
+
+def tiles(records: Sequence[Record]) -> pd.DataFrame:
+    """Return what is kept of each test tile, a line a record and tile.
+
+    Args:
+        records: Of tiles.
+
+    Returns:
+        `network` (the number of the record, from 1), `scene`, `landslide` (whether it holds one),
+        `wrong` (whether it is called what it is not at the threshold of validation), `margin` (how
+        far its probability is from there), and of `probability`, `apart`, `brightness`, `optical`
+        and `radar` what the records have.
+    """
+    frames = [pd.DataFrame()]
+    for number, one in enumerate(records, 1):
+        tp, fp, fn, _ = counts_of(one, "validation").astype(bool).T
+        kept = {name: np.array(values) for name, values in (one.tiles or {}).items()}
+        frames.append(pd.DataFrame({
+            "network": number, "scene": one.test_groups, "landslide": tp | fn, "wrong": fp | fn,
+            "margin": abs(kept["probability"] - one.test_tuned.threshold), **kept,
+        }))  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def mean_of(values: ArrayLike, scenes: ArrayLike) -> tuple[float, float, float]:
+    """Return the mean over tiles with its interval of 95 %, in which a scene is one draw.
+
+    Tiles of a scene are neighbours and no independent evidence: the error is that of a ratio of
+    sums over scenes (Cochran 1977, section 6.3), and the interval Student's.
+
+    Args:
+        values: (N,) of the tiles.
+        scenes: (N,) of each.
+
+    Returns:
+        Mean, low and high; both NaN for fewer than two scenes, or where no scene differs from
+        the mean, such as of a group without any error.
+
+    >>> [round(x, 3) for x in mean_of([0, 1, 1, 1], ["a", "b", "c", "d"])]
+    [0.75, -0.046, 1.546]
+    """
+    found = np.asarray(values, np.float64)
+    mean = float(found.mean())
+    rest = pd.Series(found - mean).groupby(np.asarray(scenes)).sum().to_numpy()
+    error = float(np.sqrt((rest**2).sum())) / len(found)
+    if len(rest) < 2 or error < 1e-12:
+        return mean, np.nan, np.nan
+    blocks = len(rest)
+    reach = float(stdtrit(blocks - 1, 0.975)) * error * (blocks / (blocks - 1)) ** 0.5
+    return mean, mean - reach, mean + reach
+
+
+def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.DataFrame:
+    """Return the mean of something over equally large groups of tiles.
+
+    Args:
+        frame: From `tiles`.
+        over: The column that groups them, such as `brightness`.
+        value: The column whose mean is taken.
+        groups: How many; fewer where many tiles are alike.
+
+    Returns:
+        A line a group, from the lowest: `group`, `tiles`, `at` (the median of `over`), and `mean`,
+        `low` and `high` as of `mean_of`.
+    """
+    places = pd.qcut(frame[over], groups, labels=False, duplicates="drop")
+    lines: list[dict[str, Any]] = []
+    for _, some in frame.groupby(places.fillna(0)):  # all alike: one group
+        mean, low, high = mean_of(some[value], some["scene"])
+        lines.append({"group": len(lines) + 1, "tiles": len(some), "at": some[over].median(),
+                      "mean": mean, "low": low, "high": high})  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+# The folds.
+
+
+def sides(table: Table, runs: Runs) -> dict[str, list[list[Record]]]:
+    """Return the folds of each network of a table, by its name.
+
+    Args:
+        table: With a row that is derived from the folds of each network.
+        runs: Records by row.
+
+    Returns:
+        Of each a list a fold, see `folds.side`; those of which a fold is missing are left out.
+    """
+    found = {row.label.partition(",")[0]: folds.side(runs, row.source)
+             for row in table.rows if row.kind == "derived"}  # fmt: skip
+    return {name: side for name, side in found.items() if side}
+
+
+def fold_scores(side: folds.Folds) -> list[float]:
+    """Return the F1 of tiles of each fold at threshold 0.5, the mean over its seeds."""
+    return [float(np.mean([_f1(one, "test") for one in fold])) for fold in side]
+
+
+def folds_said(table: Table, runs: Runs) -> str:
+    """Say mean and spread of the folds as printed and as ours, and the score of all tiles."""
+    lines = []
+    for row in table.rows:
+        printed = row.reported.get("f1")
+        if row.kind == "derived" and isinstance(printed, str):
+            lines.append(f"- Reported, {row.label.partition(',')[0]}: {printed}.")
+    for name, side in sides(table, runs).items():
+        values, whole = fold_scores(side), folds.whole(side)
+        assert whole is not None  # a side has all of its folds
+        counts = np.concatenate(list(whole.counts.values()))
+        f1 = scores.scores(counts)["pooled"]["f1"] or 0.0
+        lines.append(
+            f"- Ours, {name}: {np.mean(values):.3f} ± {np.std(values):.3f}, from {min(values):.3f} "
+            f"to {max(values):.3f}; out of fold, {len(whole.ids)} tiles together, {f1:.3f}, where "
+            f"calling every tile landslide scores {scores.floor(counts):.3f}."
+        )
+    return "\n".join(lines) or "Not run yet."
+
+
+def ended_said(records: Sequence[Record]) -> str:
+    """Say how many networks stopped early, and at which threshold validation would have them."""
+    trained = [one for one in records if one.history]
+    if not trained:
+        return "Not run yet."
+    lengths = sorted({len(one.history) for one in trained})
+    span = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else str(lengths[0])
+    most = max(one.recipe.epochs for one in trained)
+    early = sum(len(one.history) < one.recipe.epochs for one in trained)
+    chosen = [one.test_tuned.threshold for one in trained]
+    gain = np.mean([_f1(one, "test_tuned") - _f1(one, "test") for one in trained])
+    return (
+        f"{early} of {len(trained)} networks stopped early; they trained for {span} of {most} "
+        f"epochs. Validation tiles ask for thresholds from {min(chosen):.2f} to {max(chosen):.2f}, "
+        f"which change the F1 on test tiles by {gain:+.3f} in the mean."
+    )
+
+
+# The parts.
+
+
+def paired(
+    ours: Sequence[Record],
+    base: Sequence[Record],
+    at: At = "half",
+    keep: NDArray[np.bool_] | None = None,
+) -> dict[str, float] | None:
+    """Compare the F1 of two rows over the seeds and the test tiles of both.
+
+    Args:
+        ours: The records of a row.
+        base: Those that they are compared with.
+        at: See `counts_of`; of each record its own.
+        keep: (N,) the test tiles to look at; all by default.
+
+    Returns:
+        See `intervals.paired_bootstrap`, and how many `common` seeds there are; None where no seed
+        is common, or the test tiles differ or are too few to draw from.
+    """
+    mine, other = ({one.seed: one for one in side} for side in (ours, base))
+    common = sorted(set(mine) & set(other))
+    if not common or mine[common[0]].test_ids != other[common[0]].test_ids:
+        return None
+    groups = np.array(mine[common[0]].test_groups)
+    some = np.ones(len(groups), bool) if keep is None else keep
+    counts = [[counts_of(side[seed], at)[some] for seed in common] for side in (mine, other)]
+    found = intervals.paired_bootstrap(counts[0], counts[1], list(groups[some]))
+    return found and {**found, "common": len(common)}
+
+
+def worth(
+    table: Table,
+    runs: Runs,
+    parts: Mapping[str, tuple[str, str]],
+    reported: Mapping[str, tuple[float, float]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return what each part of a network is worth: the F1 with it less that without it.
+
+    Args:
+        table: Of a report.
+        runs: Records by row.
+        parts: Of each part the row that has it and the one that has not.
+        reported: Of a part the lowest and the highest difference that the report states.
+
+    Returns:
+        A dict a part: `part`, the labels `having` and `lacking`, `reported` (or None), and `half`
+        and `validation`, see `paired` at either threshold, None where not run.
+    """
+    return [
+        {
+            "part": part, "having": table.row(having).label, "lacking": table.row(lacking).label,
+            "reported": (reported or {}).get(part),
+            **{at: paired(runs.get(having, ()), runs.get(lacking, ()), at) for at in WHERE},
+        }
+        for part, (having, lacking) in parts.items()
+    ]  # fmt: skip
+
+
+def printed_worth(table: Table, name: str) -> tuple[float, float]:
+    """Return the lowest and the highest gain that a row of *what did not work* states.
+
+    Args:
+        table: With scores set against others in the column `versus`.
+        name: Of the row, which lacks what the others have.
+
+    >>> from landslide_lib.reports import table
+    >>> low, high = printed_worth(table("fusion/what-did-not-work"), "single-model")
+    >>> round(low, 2), round(high, 2)
+    (0.01, 0.02)
+    """
+    cells = table.row(name).reported
+    without, others = cells["f1"], re.findall(r"\d*\.\d+", str(cells["versus"]))
+    assert isinstance(without, float)
+    gains = [float(other) - without for other in others]
+    return min(gains), max(gains)
+
+
+def worth_said(found: Lines) -> str:
+    """Say which parts help, which harm, and which nothing is known of, from `worth`."""
+    run = [one for one in found if all(one[at] for at in WHERE)]
+    if not run:
+        return "Not run yet."
+    said = [f"{where}:\n\n{_sorted_out(run, at)}" for at, where in WHERE.items()]
+    missing = [one["part"] for one in found if one not in run]
+    if missing:
+        said.append(f"Not run together with what lacks it: {'; '.join(missing)}.")
+    beware = (
+        "With one seed the intervals hold the test tiles alone: what another training would give "
+        "is not in them, and they are too narrow. "
+        if min(one["half"]["common"] for one in run) == 1
+        else ""
+    )
+    said.append(
+        f"In brackets intervals of 95 %. {beware}None is corrected for there being {len(run)} at "
+        "each threshold: one in twenty such intervals misses the truth by chance alone."
+    )
+    return "\n\n".join(said)
+
+
+def _sorted_out(run: Lines, at: At) -> str:
+    kinds = {
+        "Help by more than is left open": [one for one in run if one[at]["low"] > 0],
+        "**Harm** by more than is left open": [one for one in run if one[at]["high"] < 0],
+        "**Do not help**, as far as can be told": [
+            one for one in run if one[at]["low"] <= 0 <= one[at]["high"]
+        ],
+    }
+    if any(one["reported"] for one in run):
+        kinds["Gain less than the report states, by more than is left open"] = [
+            one
+            for one in run
+            if one["reported"] and one[at]["low"] < one[at]["high"] < one["reported"][0]
+        ]
+    lines = []
+    for said, some in kinds.items():
+        named = [f"{one['part']} {_shown(one[at])}" for one in some]
+        lines.append(f"- {said}: {'; '.join(named) or 'none'}.")
+    return "\n".join(lines)
+
+
+def _shown(found: Mapping[str, float]) -> str:
+    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+
+
+def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str:
+    """Say what one row has more than another one of the same test tiles, such as of two tables.
+
+    Args:
+        what: The beginning of the sentence.
+        ours: The records of a row.
+        base: Those that they are compared with.
+    """
+    found = {at: paired(ours, base, at) for at in WHERE}
+    half, tuned = found["half"], found["validation"]
+    if half is None or tuned is None:
+        return f"{what}: not run yet."
+    return (
+        f"{what}: {_shown(half)} in F1 at 0.5 and {_shown(tuned)} at the thresholds of validation, "
+        f"over {half['common']} seed(s)."
+    )
+
+
+# The gate.
+
+
+def rank_correlations(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
+    """Return Spearman's rank correlation of a branch's weight with brightness, one a network.
+
+    Args:
+        frame: From `tiles`.
+        branch: Of `BRANCHES`.
+    """
+    from scipy.stats import spearmanr
+
+    return np.array([spearmanr(some["brightness"], some[branch]).statistic
+                     for _, some in frame.groupby("network")])  # fmt: skip
+
+
+def gate_said(frame: pd.DataFrame) -> str:
+    """Say how the weights of a gate go with the brightness of a tile.
+
+    Args:
+        frame: From `tiles`, of networks with a gate; those without are "Not run yet.".
+    """
+    named = [branch for branch in BRANCHES if branch in frame]
+    if not named or "brightness" not in frame:
+        return "Not run yet."
+    plain = frame[~frame["landslide"].astype(bool)]
+    lines, holds = [], []
+    for branch in named:
+        found = rank_correlations(frame, branch)
+        reach = intervals.interval(list(found))
+        groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
+        low, high = reach or (np.nan, np.nan)  # of one network nothing is known
+        if high < 0 if branch == "optical" else low > 0:
+            holds.append(branch)
+        lines.append(
+            f"- The weight of {branch} features {'falls' if found.mean() < 0 else 'rises'} with "
+            f"brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
+            f"{len(found)} network(s){_reach(reach)}, from {found.min():+.2f} to "
+            f"{found.max():+.2f}, and {rank_correlations(plain, branch).mean():+.2f} among tiles "
+            f"without a landslide. From the darkest to the brightest tenth of the tiles the mean "
+            f"weight goes from {groups[0]:.3f} to {groups[-1]:.3f}."
+        )
+    lines.append(
+        "- The report says of its gate that clouds take weight from optical features and give it "
+        "to radar. By more than the spread of the networks leaves open, ours does so for: "
+        f"{' and '.join(holds) or 'neither'}."
+    )
+    return "\n".join(lines)
+
+
+def _reach(reach: tuple[float, float] | None) -> str:
+    return f" (interval of 95 % {reach[0]:+.2f} to {reach[1]:+.2f})" if reach else ""
+
+
+def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the F1 of some rows on the dark and on the bright half of their test tiles.
+
+    Args:
+        runs: Records by row.
+        named: The rows by what they see; the first is compared with each other one.
+
+    Returns:
+        A dict a half and row that was run: `half`, `sees`, `tiles`, `landslides` (of the half),
+        `floor` (F1 of calling all landslide), `f1` (at the threshold of validation, mean over
+        seeds) and `versus`: what the first row has more than this one there, see `paired`; None
+        for itself.
+    """
+    first = runs.get(next(iter(named.values())), ())
+    found: list[dict[str, Any]] = []
+    for half in ("dark", "bright"):
+        for sees, name in named.items():
+            some = runs.get(name, ())
+            if not some or "brightness" not in (some[0].tiles or {}):
+                continue
+            shown = pd.Series((some[0].tiles or {})["brightness"])
+            bright = (shown > shown.median()).to_numpy()
+            keep = bright if half == "bright" else ~bright
+            counts = [counts_of(one, "validation")[keep] for one in some]
+            found.append({
+                "half": half, "sees": sees, "tiles": int(keep.sum()),
+                "landslides": int(counts[0][:, [0, 2]].sum()), "floor": scores.floor(counts[0]),
+                "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
+                "versus": paired(first, some, "validation", keep) if some is not first else None,
+            })  # fmt: skip
+    return found
+
+
+def halves_said(found: Lines) -> str:
+    """Say what both kinds of images are worth against one, on dark and on bright tiles."""
+    lines = [
+        f"- {one['half'].capitalize()} half, both against {one['sees']}: "
+        f"{_shown(one['versus'])}, {_verdict(one['versus'])}."
+        for one in found
+        if one["versus"]
+    ]
+    return "\n".join(lines) or "Not run yet, or the data has one kind of images."
+
+
+def _verdict(found: Mapping[str, float]) -> str:
+    if found["low"] > 0:
+        return "both are better"
+    return "both are worse" if found["high"] < 0 else "not told apart"
+
+
+# The ensemble.
+
+
+def spread_said(frame: pd.DataFrame) -> str:
+    """Say whether an ensemble errs more where its members disagree.
+
+    Args:
+        frame: From `tiles`, of ensembles; of others nothing is known.
+    """
+    if "apart" not in frame or frame["wrong"].nunique() < 2:
+        return "Not run yet, or no tile is called wrongly." if len(frame) else "Not run yet."
+    from sklearn.metrics import roc_auc_score
+
+    groups = by_quantile(frame, "apart", "wrong", FIFTHS)["mean"].tolist()
+    spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by))
+                    for by in (frame["apart"], -frame["margin"]))  # fmt: skip
+    more = "more" if spread > near else "no more"
+    tells = f"{more} of errors than the mean does" if spread > 0.5 else "nothing of errors"
+    return (
+        f"Of the fifth of the tiles on which the members agree most, {groups[0]:.1%} are called "
+        f"wrongly, of the fifth on which they agree least {groups[-1]:.1%}. Of a wrong and a right "
+        f"tile, the wrong one has the larger spread in {spread:.0%} of all pairs, and the mean "
+        f"nearer to the threshold in {near:.0%}, where a half is chance: the spread tells {tells}."
+    )
+
+
+# What the report states.
+
+
+def easy(facts: Mapping[str, Fact]) -> dict[str, float]:
+    """Return at which probability of the true class the focal loss takes the stated weight.
+
+    The weight is what is left of the cross entropy, alpha (1 - p)^gamma.
+
+    Args:
+        facts: Of the report.
+
+    Returns:
+        By reading of alpha: `without alpha`, `landslide` (alpha) and `other` (one less alpha).
+    """
+    left = 1 - facts["easy"].value / 100
+    alpha, gamma = facts["focal_alpha"].value, facts["focal_gamma"].value
+    of = {"without alpha": 1.0, "landslide": alpha, "other": 1 - alpha}
+    return {name: float(1 - (left / one) ** (1 / gamma)) for name, one in of.items()}
+
+
+def easy_said(facts: Mapping[str, Fact]) -> str:
+    """Say what the stated weight of easy examples is worth, recomputed."""
+    found = easy(facts)
+    alpha, gamma, stated = (facts[name].value for name in ("focal_alpha", "focal_gamma", "easy"))
+    unsure = 1 - 0.5**gamma
+    return (
+        f"That the focal loss takes {stated:g} % of the weight from easy examples is a point on a "
+        f"curve: (1 - p) to the power of {gamma:g} leaves as little at p = "
+        f"{found['without alpha']:.3f}; with alpha it is p = {found['landslide']:.3f} for a tile "
+        f"with a landslide and {found['other']:.3f} for one without. At p = 0.5, where nothing is "
+        f"known yet, {unsure:.0%} is taken without alpha. And alpha = {alpha:g} is the weight of "
+        f"the *landslides*, {alpha / (1 - alpha):.2f} times that of the others (our reading, as "
+        "the paper's): in batches that hold as many of both it weighs against the "
+        "class that is rare."
+    )
+
+
+def confusion_said(table: Table, share: float) -> str:
+    """Say what a printed confusion matrix holds against the scores printed under it.
+
+    Args:
+        table: Whose first row prints both.
+        share: Of tiles with a landslide by the challenge's list of labels, in 0..1.
+    """
+    cells = table.rows[0].reported
+    ways = audit.confusion(**{name: int(str(cells[name])) for name in ("tn", "fp", "fn", "tp")})
+    named = ("precision", "recall", "f1")
+    text = {name: ", ".join(f"{100 * way[score]:.1f}" for score in named)
+            for name, way in ways.items()}  # fmt: skip
+    printed, due = ", ".join(f"{cells[score]:.1f}" for score in named), ways["as printed"]
+    return (
+        f"Precision, recall and F1 are printed as {printed} (%). The four counts give "
+        f"{text['as printed']}, and {text['axes transposed']} with the axes transposed: "
+        f"{'one of them is' if printed in text.values() else 'neither is'} what is printed. They "
+        f"hold {due['positives']:.0f} landslides as printed and "
+        f"{ways['axes transposed']['positives']:.0f} transposed, where the list of labels has "
+        f"{share * due['images']:.0f} due among {due['images']:.0f} tiles."
+    )
+
+
+def _f1(record: Record, part: str) -> float:
+    found: float | None = getattr(record, part).metrics["tiles"]["f1"]
+    return found or 0.0

@@ -1,0 +1,73 @@
+"""Reading a CSV below the data root, with one clear error for what is wrong in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from landslide_lib.paths import data_root
+
+
+def find(name: str, root: Path | None = None) -> Path:
+    """Return the file of a table, `tabular/NAME` below the data root.
+
+    Raises:
+        FileNotFoundError: It is not there; the message says where it is looked for.
+    """
+    path = (root or data_root()) / "tabular" / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}; it "
+            "is not part of the study, and the book shows what was published of it without it"
+        )
+    return path
+
+
+def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a CSV as text, cell by cell: an empty cell is "", and `NA` is North America.
+
+    Args:
+        path: The file.
+        columns: What it must have; others are left out.
+        encoding: Of the file.
+
+    Raises:
+        ValueError: It is no CSV, or lacks a column.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is no CSV in {encoding} that can be read ({error})") from error
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise ValueError(
+            f"{path}: has no column {', '.join(missing)}; it has {', '.join(frame.columns)}"
+        )
+    if frame.empty:
+        raise ValueError(f"{path}: holds a head and no row")
+    return frame[list(columns)]
+
+
+def number(frame: pd.DataFrame, name: str, path: Path, low: float, high: float) -> pd.Series[float]:
+    """Return a column as numbers.
+
+    Raises:
+        ValueError: A cell is no number, or not within low and high; the message names its line.
+    """
+    values = pd.to_numeric(frame[name], errors="coerce")
+    bad = ~values.between(low, high)
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        raise ValueError(
+            f"{path}: {name} of row {row + 1} is {frame[name].iloc[row]!r}, no number from "
+            f"{low:g} to {high:g}; mend the row or remove it"
+        )
+    return values.astype(float)
+
+
+def fingerprint(path: Path) -> str:
+    """Return 16 hexadecimal digits that change when any byte does."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

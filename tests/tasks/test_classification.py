@@ -1,0 +1,259 @@
+"""Classification of tiles: from files to records, folds to ensembles, and a filter."""
+
+import numpy as np
+import pytest
+import torch
+
+from landslide_lib import study
+from landslide_lib.datasets import domains
+from landslide_lib.recipe import RecipeError, profile, recipe
+from landslide_lib.records import Store
+from landslide_lib.tasks import classification, engine
+from landslide_lib.tasks.classification import Classification, labelled
+
+CPU = torch.device("cpu")
+SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"),
+         "model": "pyramid"}  # fmt: skip
+ENSEMBLE = {"ensemble": {}, "split": {"validation": 0.25}}
+
+
+def wanted(**change):
+    return recipe(SMOKE, change)
+
+
+@pytest.fixture
+def data(bijie):
+    return domains.load(wanted())
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "records", more=())
+
+
+def module(packed, seed=0, **change) -> Classification:
+    return Classification(wanted(**change), packed, seed, CPU)
+
+
+def test_the_label_of_a_tile_is_whether_its_mask_holds_any_landslide(data):
+    made = labelled(data)
+    assert made.masks.shape == (len(data), 1, 1)
+    assert made.masks[:, 0, 0].tolist() == [int(mask.any()) for mask in data.masks]
+
+
+def test_bands_have_mean_0_and_deviation_1_over_the_training_tiles(data):
+    one = module(data, augmentation=[], batch=100)
+    images = torch.cat([images for images, _ in one.batches("valid")])
+    wide = np.sort(np.concatenate([one.parts["train"], one.parts["valid"]]))
+    pixels = data.images[one.parts["train"]].astype(np.float64)
+    mean, deviation = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3))
+    valid = data.images[one.parts["valid"]].astype(np.float64)
+    expected = (valid - mean[:, None, None]) / deviation[:, None, None]
+    np.testing.assert_allclose(images.numpy(), expected, atol=2e-3)
+    assert len(wide) + len(one.parts["test"]) == len(data)
+
+
+def test_balanced_batches_hold_as_many_landslides_as_others(data):
+    plain, balanced = (
+        torch.cat([labels for epoch in range(30) for labels in epochs(one, epoch)])
+        for one in (module(data), module(data, sampling="balanced"))
+    )
+    train = module(data).parts["train"]
+    assert plain.mean().item() == pytest.approx(data.positive[train].mean(), abs=0.06)
+    assert balanced.mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def epochs(one, epoch):
+    batches = one.batches("train")
+    batches.set_epoch(epoch)
+    return [labels.flatten() for _, labels in batches]
+
+
+def test_a_weighted_loss_counts_the_others_to_a_landslide_in_training(data):
+    one = module(data, loss=[{"name": "weighted_ce"}])
+    labels = data.positive[one.parts["train"]]
+    logits, truth = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
+    weight = (~labels).sum() / labels.sum()
+    expected = (weight + 1) / 2 * np.log(2)
+    assert one.loss(logits, truth).item() == pytest.approx(expected, rel=1e-5)
+    fixed = module(data, loss=[{"name": "weighted_ce", "weight": 3.0}])
+    assert fixed.loss(logits, truth).item() == pytest.approx(2 * np.log(2), rel=1e-5)
+
+
+def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
+    record = study.run(wanted(model="gated", encoder="resnet18"), 0, store=store, device="cpu")
+    truth = data.positive[[data.ids.index(name) for name in record.test_ids]]
+    said = np.array(record.tiles["probability"])
+    assert np.sum(record.test_counts, 1).tolist() == [1] * len(truth)
+    tp, fp, fn, tn = np.sum(record.test_counts, 0)
+    called = said > 0.5
+    assert (tp, fp) == ((called & truth).sum(), (called & ~truth).sum())
+    assert (fn, tn) == ((~called & truth).sum(), (~called & ~truth).sum())
+    assert set(record.test.metrics) == set(record.test_tuned.metrics) == {"tiles"}
+    assert {"optical", "brightness"} <= set(record.tiles)
+    assert all(0 < value < 1 for value in record.tiles["optical"])
+    assert record.energy_method in ("measured", "estimated")
+    assert record.energy_wh > 0
+    assert store.find(record.recipe, 0)[0] == record
+
+
+def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_its_own(data, store):
+    record = study.run(wanted(**ENSEMBLE), 0, store=store, device="cpu")
+    members = {one.name: one for one in store.all() if one.name in record.grown_from}
+    assert len(members) == record.recipe.members == 2
+    modules = [Classification(one.recipe, data, 0, CPU) for one in members.values()]
+    seen = [set(one.parts["valid"].tolist()) for one in modules]
+    assert not seen[0] & seen[1]
+    assert all(not set(one.parts["train"].tolist()) & own
+               for one, own in zip(modules, seen, strict=True))  # fmt: skip
+    assert modules[0].parts["test"].tolist() == modules[1].parts["test"].tolist()
+    assert record.images["valid"] == len(seen[0] | seen[1])
+    # The mean, and how far they lie apart, computed from the members' own records.
+    each = np.array([one.tiles["probability"] for one in members.values()])
+    np.testing.assert_allclose(record.tiles["probability"], each.mean(0), atol=2e-4)
+    np.testing.assert_allclose(record.tiles["apart"], each.std(0), atol=2e-4)
+    assert record.parameters == sum(one.parameters for one in members.values())
+
+
+def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
+    two = {"encoders": [{"encoder": "resnet18", "weight": 0.7},
+                        {"encoder": "efficientnet_b0", "weight": 0.3}]}  # fmt: skip
+    whole = wanted(model="gated", **{**ENSEMBLE, "ensemble": two})
+    record = study.run(whole, 0, store=store, device="cpu")
+    each = {name: [] for name in ("resnet18", "efficientnet_b0")}
+    for one in store.all():
+        if one.name in record.grown_from:
+            each[one.recipe.encoder].append(one.tiles["probability"])
+    assert [len(some) for some in each.values()] == [2, 2]
+    expected = sum(weight * np.mean(each[name], 0)
+                   for name, weight in (("resnet18", 0.7), ("efficientnet_b0", 0.3)))  # fmt: skip
+    np.testing.assert_allclose(record.tiles["probability"], expected, atol=2e-4)
+
+
+def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_tile_lies(data):
+    one = module(data)
+    one.recipe = wanted(turns=8)
+    said = one.probabilities("test")
+    for turned in (np.flip(data.images, 2), np.rot90(data.images, axes=(2, 3))):
+        data_ = type(data)(**{**data.__dict__, "images": np.ascontiguousarray(turned),
+                              "folder": None})  # fmt: skip
+        other = module(data_)
+        other.network.load_state_dict(one.network.state_dict())
+        other.recipe = one.recipe
+        np.testing.assert_allclose(other.probabilities("test"), said, atol=1e-5)
+    assert wanted(turns=8).grows_from == (wanted(),)
+    assert not wanted(turns=8).trains
+
+
+def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(data, monkeypatch):
+    plain = module(data)
+    keep = dict.fromkeys(("valid", "test"))
+
+    class Half:
+        threshold = 0.5
+
+        def __init__(self, count):
+            self.kept = np.arange(count) % 2 == 0
+
+        def keeps(self, table):
+            return np.arange(len(table)) % 2 == 0
+
+    monkeypatch.setattr(classification.negative_filter, "fit",
+                        lambda table, labels, **how: Half(len(table)))  # fmt: skip
+    one = module(data, filter={"folds": 2})
+    assert one.parts["train"].tolist() == plain.parts["train"][::2].tolist()
+    for part in keep:
+        said = one.probabilities(part)
+        assert (said[1::2] == 0).all()
+        assert (said[::2] > 0).all()
+
+
+def test_a_filter_says_what_it_left_out(data, store):
+    record = study.run(wanted(filter={"folds": 3}), 0, store=store, device="cpu")
+    found, whole = record.filtered, module(data)
+    assert found["lost"] == 0
+    assert found["tiles"] == len(whole.parts["train"])
+    assert record.images["train"] == round(found["tiles"] * (1 - found["removed"]))
+    assert found["positive_after"] >= found["positive_before"]
+    for part in ("valid", "test"):
+        assert found["parts"][part]["tiles"] == len(whole.parts[part])
+        assert found["parts"][part]["lost"] <= found["parts"][part]["landslides"]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
+    how = wanted(model="gated", encoder="resnet18", epochs=3,
+                 augmentation=["flips", "noise", "mixup", "cutmix"])  # fmt: skip
+    whole = classification.train(how, data, 0, tmp_path / "whole", CPU)
+    stop = Classification.on_train_epoch_start
+
+    def killed(self):
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        stop(self)
+
+    monkeypatch.setattr(Classification, "on_train_epoch_start", killed)
+    with pytest.raises(BaseException):  # noqa: B017, Lightning turns it into an exit
+        classification.train(how, data, 0, tmp_path / "stopped", CPU)
+    monkeypatch.setattr(Classification, "on_train_epoch_start", stop)
+    resumed = classification.train(how, data, 0, tmp_path / "stopped", CPU)
+    assert resumed.resumed
+    for key, value in whole.module.network.state_dict().items():
+        assert torch.equal(value, resumed.module.network.state_dict()[key]), key
+
+
+def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
+    losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
+    step = Classification.validation_step
+
+    def told(self, batch, number):
+        step(self, batch, number)
+        self._valid = [torch.tensor(self._told)]
+
+    start = Classification.on_validation_epoch_start
+
+    def begin(self):
+        start(self)
+        self._told = next(losses)
+
+    monkeypatch.setattr(Classification, "validation_step", told)
+    monkeypatch.setattr(Classification, "on_validation_epoch_start", begin)
+    made = classification.train(wanted(epochs=7, patience=3), data, 0, tmp_path, CPU)
+    assert [line["valid_loss"] for line in made.module.history] == pytest.approx(
+        [1.0, 0.5, 0.7, 0.6, 0.8]
+    )
+
+
+def test_tiles_of_one_kind_are_refused(data):
+    one = type(data)(**{**data.__dict__, "masks": np.zeros_like(data.masks)})
+    with pytest.raises(ValueError, match="all of one kind; take more of them"):
+        module(one)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"loss": []}, "loss is empty"),
+        ({"loss": [{"name": "boundary"}]}, "boundary looks at the pixels of a mask"),
+        ({"modalities": "radar"}, "modalities: bijie has no radar band"),
+        ({"dataset": "landslide4sense-boxes"}, "has boxes and no image without a landslide"),
+        ({"ensemble": {}, "members": 20}, "members: 20 networks need as many folds"),
+        ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
+        ({"dataset": "zindi", "task": "segmentation"}, None),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(change, said):
+    if said is None:
+        with pytest.raises(RecipeError, match="possible with it: task classification"):
+            recipe({"dataset": "zindi"})
+        return
+    with pytest.raises(RecipeError, match=said):
+        wanted(**change)
+
+
+def test_weights_of_another_run_are_refused(data, store):
+    record = study.run(wanted(), 0, store=store, device="cpu")
+    weights = store.weights(record)
+    content = engine.read_weights(weights)
+    engine.write_weights(weights, {**content, "seed": 1})
+    with pytest.raises(ValueError, match="the weights are of another seed"):
+        classification.restore(wanted(turns=8), data, 0, [(record, weights)], CPU)

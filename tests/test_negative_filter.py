@@ -1,0 +1,184 @@
+"""The negative filter: loses no positive out of fold, says what it costs, and owns up elsewhere."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from landslide_lib import negative_filter
+from landslide_lib.tabular import boosting
+
+
+def table(count: int = 300, told: float = 2.0, seed: int = 0):
+    """Tiles of which a fifth is positive; one column tells them, one is noise."""
+    draw = np.random.default_rng(seed)
+    truth = (np.arange(count) % 5 == 0).astype(int)
+    columns = {"told": draw.normal(told * truth), "noise": draw.normal(0, 1, count)}
+    return pd.DataFrame(columns, index=[f"tile{k}" for k in range(count)]), truth
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    features, truth = table()
+    return features, truth, negative_filter.fit(features, truth, folds=4)
+
+
+def test_no_positive_is_lost_and_no_higher_threshold_would_do(fitted):
+    _, truth, one = fitted
+    assert one.kept[truth == 1].all()
+    assert 0 < one.threshold < 1
+    higher = one.out_of_fold >= np.nextafter(one.threshold, 1)
+    assert not higher[truth == 1].all()
+
+
+def test_the_cost_is_counted_on_the_training_tiles(fitted):
+    _, truth, one = fitted
+    gone = sum(p < one.threshold for p in one.out_of_fold)
+    assert one.cost.removed == pytest.approx(gone / len(truth))
+    assert one.cost.removed > 0.1
+    assert one.cost.positive_before == pytest.approx(0.2)
+    assert one.cost.positive_after == pytest.approx(truth.sum() / (len(truth) - gone))
+    assert one.cost.lost == 0
+    assert one.cost.seconds > 0
+    assert f"{one.cost.removed:.1%}" in one.said()
+
+
+def test_out_of_fold_means_that_a_tiles_own_label_has_no_say(fitted):
+    features, truth, one = fitted
+    learnt, tested = boosting.folds(truth, 4, 0)[0]
+    booster = boosting.train(features.iloc[learnt], truth[learnt], 0)
+    np.testing.assert_array_equal(
+        one.out_of_fold[tested], boosting.probabilities(booster, features.iloc[tested])
+    )
+
+
+def test_a_new_tile_gets_the_mean_of_the_folds_trees(fitted):
+    features, _, one = fitted
+    some = features.iloc[:7]
+    each = [boosting.probabilities(booster, some) for booster in one.boosters]
+    np.testing.assert_allclose(one.probabilities(some), sum(each) / 4)
+    np.testing.assert_array_equal(one.keeps(some), one.probabilities(some) >= one.threshold)
+
+
+def test_columns_are_found_by_name_and_a_missing_one_is_named(fitted):
+    features, _, one = fitted
+    turned = features[["noise", "told"]].assign(more=0.0)
+    np.testing.assert_array_equal(one.keeps(turned), one.keeps(features))
+    with pytest.raises(ValueError, match="also takes noise"):
+        one.keeps(features[["told"]])
+
+
+def test_the_same_seed_gives_the_same_filter(fitted):
+    features, truth, one = fitted
+    again = negative_filter.fit(features, truth, folds=4)
+    np.testing.assert_array_equal(again.out_of_fold, one.out_of_fold)
+    assert again.threshold == one.threshold
+    assert replace(again.cost, seconds=0) == replace(one.cost, seconds=0)
+    other = negative_filter.fit(features, truth, folds=4, seed=1)
+    assert (other.out_of_fold != one.out_of_fold).any()
+
+
+def test_a_filter_that_can_sort_out_nothing_keeps_everything_and_says_so():
+    features, truth = table(60)
+    blind = features * 0
+    one = negative_filter.fit(blind, truth, folds=3)
+    assert one.threshold == 0
+    assert one.kept.all()
+    assert one.keeps(blind - 99).all()
+    assert "keeps all 60 tiles" in one.said()
+    assert one.cost.removed == 0
+    assert one.cost.positive_after == one.cost.positive_before
+
+
+def test_a_saved_filter_is_the_same_and_holds_no_pickle(fitted, tmp_path):
+    features, _, one = fitted
+    one.save(tmp_path / "filter.json")
+    again = negative_filter.load(tmp_path / "filter.json")
+    np.testing.assert_array_equal(again.probabilities(features), one.probabilities(features))
+    np.testing.assert_array_equal(again.kept, one.kept)
+    assert again.cost == one.cost
+    assert (again.columns, again.threshold, again.seed) == (one.columns, one.threshold, one.seed)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: "[1, 2]",
+        lambda text: json.dumps(json.loads(text) | {"format": "other"}),
+        lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "threshold"}),
+        lambda text: json.dumps(json.loads(text) | {"boosters": [{"learner": 1}]}),
+    ],
+)
+def test_a_file_that_is_no_filter_is_refused_by_name(fitted, tmp_path, spoil):
+    path = tmp_path / "filter.json"
+    fitted[2].save(path)
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(ValueError, match=r"filter\.json: no negative filter that can be read"):
+        negative_filter.load(path)
+
+
+def test_what_cannot_be_filtered_is_refused():
+    features, truth = table(50)
+    with pytest.raises(ValueError, match="all 50 rows are negative"):
+        negative_filter.fit(features, truth * 0, folds=3)
+    with pytest.raises(ValueError, match="all 50 rows are positive"):
+        negative_filter.fit(features, truth * 0 + 1, folds=3)
+    with pytest.raises(ValueError, match="folds = 11: 10 rows hold a positive"):
+        negative_filter.fit(features, truth, folds=11)
+    with pytest.raises(ValueError, match="folds = 1"):
+        negative_filter.fit(features, truth, folds=1)
+    with pytest.raises(ValueError, match="neither 0 nor 1"):
+        negative_filter.fit(features, truth * 2, folds=3)
+    with pytest.raises(ValueError, match="49"):
+        negative_filter.fit(features, truth[:-1], folds=3)
+    scenes = ["one" if label else f"s{k % 7}" for k, label in enumerate(truth)]
+    with pytest.raises(ValueError, match="1 groups hold a positive"):
+        negative_filter.fit(features, truth, folds=3, groups=scenes)
+    features.loc["tile7", "noise"] = np.nan
+    with pytest.raises(ValueError, match="noise of row 'tile7' is NaN"):
+        negative_filter.fit(features, truth, folds=3)
+
+
+def test_tiles_of_one_scene_do_not_judge_each_other():
+    """A scene's own mark, which trees could learn by heart, tells nothing of other scenes."""
+    draw = np.random.default_rng(3)
+    scene = np.repeat(np.arange(40), 8)
+    truth = draw.integers(0, 2, 40)[scene]
+    features = pd.DataFrame({"mark": draw.normal(0, 1, 40)[scene]})
+    auc = {}
+    for name, groups in (("known", None), ("scenes", scene)):
+        one = negative_filter.fit(features, truth, folds=4, groups=groups)
+        lower = one.out_of_fold[truth == 0]
+        auc[name] = np.mean([(p > lower).mean() for p in one.out_of_fold[truth == 1]])
+    assert auc["known"] > 0.95
+    assert auc["scenes"] < 0.75
+
+
+def test_losses_are_counted_on_folds_that_set_no_threshold():
+    features, truth = table(240, told=1.5, seed=4)
+    found = negative_filter.losses(features, truth, folds=3, seed=2)
+    assert found["tiles"].sum() == len(truth)
+    assert found["positives"].sum() == truth.sum()
+    rest, left = boosting.folds(truth, 3, 2)[1]
+    one = negative_filter.fit(features.iloc[rest], truth[rest], folds=3, seed=2)
+    gone = ~one.keeps(features.iloc[left])
+    line = found.iloc[1]
+    assert line["removed"] == gone.sum()
+    assert line["lost"] == (gone & (truth[left] == 1)).sum()
+    assert line["threshold"] == one.threshold
+    assert line["tuned_on"] == truth[rest].sum()
+    assert line["expected"] == pytest.approx(truth[left].sum() / (truth[rest].sum() + 1))
+
+
+def test_new_positives_are_lost_at_about_the_rate_that_ranks_predict():
+    """Few positives set a loose threshold: some new ones fall below it, not one in all."""
+    lost = expected = 0.0
+    for seed in range(6):
+        features, truth = table(100, told=1.0, seed=seed)
+        found = negative_filter.losses(features, truth, folds=2, seed=seed)
+        lost, expected = lost + found["lost"].sum(), expected + found["expected"].sum()
+    assert 0 < lost < 4 * expected
