@@ -67,7 +67,7 @@ class RecipeError(ValueError):
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "segmentation": {
         "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "width": 4, "batch": 8},
-        "quick": {"epochs": 6, "subset": 400, "image_size": 64, "width": 8, "batch": 16},
+        "quick": {"epochs": 4, "subset": 320, "image_size": 64, "width": 8, "batch": 16},
         "cpu": {"epochs": 12, "subset": None, "image_size": 64, "width": 16, "batch": 16},
         "full": {"epochs": 50, "subset": None, "image_size": 128, "width": 64, "batch": 32},
     },
