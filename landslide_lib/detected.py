@@ -160,12 +160,14 @@ def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:
     sides = [runs.get(name, ()) for name in (mixed, blocked)]
     if not all(sides):
         return "Not both rows have been run yet."
+    if sides[0][0].hash == sides[1][0].hash:
+        return "This data has no parts of a publisher's: both rows are the same run."
     found = [
         bootstrap([one.detections for one in side if one.detections], side[0].test_groups)
         for side in sides
     ]
     words = []
-    if cut:
+    if cut and {"shipped", "blocked"} <= cut.keys():
         shares = {
             how: " and ".join(f"{apart} of {all_} ({apart / all_:.0%}) {where}"
                               for where, (apart, all_) in cut[how].items())

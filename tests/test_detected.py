@@ -111,6 +111,8 @@ def test_what_the_split_is_worth_needs_both_rows(tmp_path):
         "set apart 3 of 4 (75%) right, blocks of neighbours 1 of 4 (25%) right and 1 of 5" in said
     )
     assert "So few blocks do not tell" not in said
+    assert "set apart" not in detected.leak(runs, *names, {"blocked": {"right": [1, 4]}})
+    assert "the same run" in detected.leak({names[0]: [one], names[1]: [one]}, *names)
     # Of two equal scores nothing is known, and the interval is wider than that of either.
     same = detected.leak({names[0]: [record(names[0], 9)], names[1]: [record(names[1], 9)]}, *names)
     low, high = (float(x) for x in re.findall(r"% ([+-][\d.]+) to ([+-][\d.]+)", same)[0])
