@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.clock import race
 from benchmarks.results import Measurement
@@ -19,7 +19,7 @@ from landslide_lib.bands import L4S
 from landslide_lib.datasets import Packed
 from landslide_lib.recipe import Recipe, recipe
 from landslide_lib.tasks import engine
-from landslide_lib.tasks.segmentation import Segmentation, loss_of, model_of
+from landslide_lib.tasks.segmentation import Segmentation, model_of
 
 BOUND = 1.8
 SEED = 0
@@ -69,7 +69,9 @@ def ours(wanted: Recipe, packed: Packed) -> tuple[float, float]:
     return per_step(clock.ends), module.history[-1]["train_loss"]
 
 
-def plain(wanted: Recipe, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+def plain(
+    wanted: Recipe, batches: Sequence[tuple[Tensor, Tensor]], loss: nn.Module
+) -> tuple[float, float]:
     """Train over the same batches as any tutorial does: float32, default layout, default Adam.
 
     Returns:
@@ -77,7 +79,6 @@ def plain(wanted: Recipe, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[flo
     """
     torch.manual_seed(SEED)
     network = model_of(wanted, batches[0][0].shape[1]).train()
-    loss = loss_of(wanted)
     optimizer = torch.optim.Adam(network.parameters(), lr=wanted.optimizer.lr)
     losses, ends = [], []
     for images, masks in batches:
@@ -127,7 +128,7 @@ def measure(
         return seconds
 
     def clocked_peer() -> float:
-        seconds, losses["peer"] = plain(wanted, same)
+        seconds, losses["peer"] = plain(wanted, same, module.loss)
         return seconds
 
     seconds = race(clocked_ours, clocked_peer, repeats)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from landslide_lib import machine
 from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import runs_root
+from landslide_lib.paths import runs_root, whole
 from landslide_lib.recipe import Segmentation
 from landslide_lib.records import Store
 from landslide_lib.tasks import segmentation
@@ -71,21 +70,15 @@ def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
         ValueError: PyTorch cannot export this network.
         OSError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with _quiet():
-            try:
-                made = _exported(network, torch.zeros(2, bands, size, size))
-            except RuntimeError as error:
-                raise ValueError(
-                    f"{path.name}: PyTorch {torch.__version__} cannot export this "
-                    f"{type(network).__name__}: {str(error).splitlines()[0]}"
-                ) from error
-            made.save(scratch, external_data=False)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole(path) as scratch, _quiet():
+        try:
+            made = _exported(network, torch.zeros(2, bands, size, size))
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path.name}: PyTorch {torch.__version__} cannot export this "
+                f"{type(network).__name__}: {str(error).splitlines()[0]}"
+            ) from error
+        made.save(scratch, external_data=False)
     return path
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from landslide_lib.paths import whole
 from landslide_lib.tabular import boosting
 
 if TYPE_CHECKING:
@@ -118,36 +119,38 @@ class Filter:
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
-        whole = {
+        content = {
             "format": FORMAT, "columns": self.columns, "threshold": self.threshold,
             "out_of_fold": self.out_of_fold.tolist(), "cost": asdict(self.cost),
             "seed": self.seed,
             "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
         }  # fmt: skip
-        path.write_text(json.dumps(whole) + "\n")
+        with whole(path) as scratch:
+            scratch.write_text(json.dumps(content) + "\n")
 
 
 def load(path: Path) -> Filter:
     """Read a filter that `Filter.save` wrote.
 
     Raises:
-        ValueError: The file is none, or is damaged.
+        ValueError: The file is missing, is none, or is damaged.
     """
     import xgboost as xgb
 
     try:
-        whole: dict[str, Any] = json.loads(path.read_text())
-        if whole["format"] != FORMAT:
-            raise ValueError(f"its format is {whole['format']!r}, not {FORMAT!r}")
+        content: dict[str, Any] = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
         grown = []
-        for one in whole["boosters"]:
+        for one in content["boosters"]:
             grown.append(xgb.Booster({"nthread": 1}))
             grown[-1].load_model(bytearray(json.dumps(one).encode()))
         return Filter(
-            tuple(grown), tuple(whole["columns"]), float(whole["threshold"]),
-            np.array(whole["out_of_fold"], np.float64), Cost(**whole["cost"]), int(whole["seed"]),
+            tuple(grown), tuple(content["columns"]), float(content["threshold"]),
+            np.array(content["out_of_fold"], np.float64), Cost(**content["cost"]),
+            int(content["seed"]),
         )  # fmt: skip
-    except (ValueError, KeyError, TypeError, xgb.core.XGBoostError) as error:
+    except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as error:
         what = str(error).splitlines()[-1] if str(error) else type(error).__name__
         raise ValueError(
             f"{path}: no negative filter that can be read ({what}); fit and save it again"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 #: The checkout that this code is in; its `data/` and `notebooks/` are found from here.
@@ -24,6 +26,24 @@ def _folder(variable: str, default: str) -> Path:
     """
     named = os.environ.get(variable)
     return Path(named).absolute() if named else HOME / default
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give the name of a file to write; once all is written it takes the place of `path`.
+
+    After an error, or a kill, `path` is what it was before.
+
+    Args:
+        path: The file to be; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield scratch
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def data_root() -> Path:

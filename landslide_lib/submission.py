@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import zipfile
 import zlib
@@ -24,6 +23,8 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from landslide_lib.paths import whole
 
 KEY = "mask"
 SHAPE = (128, 128)
@@ -60,13 +61,8 @@ def write_labels(labels: Mapping[str, int], path: Path) -> Path:
         The path.
     """
     lines = ["ID,label", *(f"{name},{label}" for name, label in labels.items())]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as scratch:
         scratch.write_text("\n".join(lines) + "\n")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
     return path
 
 
@@ -91,19 +87,13 @@ def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
             faults.setdefault(fault, []).append(name)
     if faults:
         raise SubmissionError(path, faults)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(scratch, "w") as archive:
-            for number in sorted(masks):
-                content = io.BytesIO()
-                with h5py.File(content, "w") as file:
-                    file[KEY] = masks[number]
-                member = zipfile.ZipInfo(f"mask_{number}.h5")  # without the time of day
-                archive.writestr(member, content.getvalue(), zipfile.ZIP_DEFLATED)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole(path) as scratch, zipfile.ZipFile(scratch, "w") as archive:
+        for number in sorted(masks):
+            content = io.BytesIO()
+            with h5py.File(content, "w") as file:
+                file[KEY] = masks[number]
+            member = zipfile.ZipInfo(f"mask_{number}.h5")  # without the time of day
+            archive.writestr(member, content.getvalue(), zipfile.ZIP_DEFLATED)
     return path
 
 

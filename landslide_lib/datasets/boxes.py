@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landslide_lib import parts
 from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.paths import data_root
+from landslide_lib.paths import data_root, whole
 
 Corners = NDArray[np.float32]
 
@@ -138,18 +138,9 @@ def _joined(each: Iterable[Corners]) -> Boxes:
 
 
 def _write(path: Path, boxes: Boxes) -> None:
-    """Write under another name and rename it: complete or not there.
-
-    The caller holds the lock, so a file of the other name was left by a killed process.
-    """
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        with scratch.open("wb") as file:  # numpy would add .npz to a name
-            np.savez(file, corners=boxes.corners, starts=boxes.starts)
-        scratch.rename(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    # Into an open file: numpy would add .npz to a name.
+    with whole(path) as scratch, scratch.open("wb") as file:
+        np.savez(file, corners=boxes.corners, starts=boxes.starts)
 
 
 def _open(path: Path, images: int, size: int) -> Boxes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,8 @@ def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) ->
     files = {name for one in (recipe, *recipe.ancestors) for name in one.files}
     paths = [(root or data_root()) / WEIGHTS / name for name in sorted(files)]
     for path in filter(Path.is_file, paths):
-        text = f"{source.fingerprint} {sha256(path.read_bytes()).hexdigest()}"
+        with path.open("rb") as file:
+            text = f"{source.fingerprint} {file_digest(file, 'sha256').hexdigest()}"
         source = replace(source, fingerprint=sha256(text.encode()).hexdigest()[:16])
     if not isinstance(recipe, Adaptation):
         return source

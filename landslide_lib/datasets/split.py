@@ -47,6 +47,24 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
     return {part: indices.copy() for part, indices in found.items()}
 
 
+def images_of(packed: Packed, part: str) -> Indices:
+    """Return the images of a publisher's part, with truth or without.
+
+    Args:
+        packed: The dataset. A part without truth is told by a word after a comma.
+        part: Such as `test`.
+
+    Raises:
+        ValueError: There is no such part; the message says which there are.
+    """
+    names = [name.split(",")[0] for name in packed.parts]
+    found = np.flatnonzero(np.array(names) == part)
+    if not len(found):
+        known = ", ".join(sorted(set(names)))
+        raise ValueError(f"part {part!r}: {packed.name} has none here, only: {known}")
+    return found
+
+
 def _missing(packed: Packed) -> list[str]:
     """Return the parts that the publisher did not make."""
     return [part for part in PARTS if part not in packed.parts]

@@ -11,7 +11,7 @@ class WeightedCrossEntropyLoss(nn.Module):
     """Binary cross entropy on logits whose landslide term is multiplied by a weight.
 
     Args:
-        weight: Of a landslide; 1, and None, is cross entropy.
+        weight: Of a landslide; 1 is cross entropy.
 
     Shape:
         - logits: (B, 1, H, W), any floating type
@@ -31,10 +31,9 @@ class WeightedCrossEntropyLoss(nn.Module):
 
     """
 
-    def __init__(self, *, weight: float | None = None) -> None:
+    def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
-        value = 1.0 if weight is None else weight
-        self.weight = check_number("weight", value, minimum=0.0, maximum=1000.0)
+        self.weight = check_number("weight", weight, minimum=0.0, maximum=1000.0)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss; see the class for shapes."""

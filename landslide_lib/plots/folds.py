@@ -70,7 +70,12 @@ def tiles(ways: Mapping[str, Mapping[str, int]], where: Mapping[str, Place]) -> 
 
 
 def dots(ways: Mapping[str, Sequence[float]], *, title: str) -> Picture:
-    """Draw the score of each fold as a dot with its number, and the mean as a bar, a line a way."""
+    """Draw the score of each fold as a dot with its number, and the mean as a bar.
+
+    Args:
+        ways: The scores of the folds, a line each, by the name of the line.
+        title: What the scores are.
+    """
     figure, axes = plt.subplots(figsize=(8, 1 + 0.6 * len(ways)), layout="constrained")
     for place, values in zip(range(len(ways))[::-1], ways.values(), strict=True):
         axes.plot(values, [place] * len(values), "o", color=COLOURS[0], alpha=0.8)
@@ -87,8 +92,8 @@ def dots(ways: Mapping[str, Sequence[float]], *, title: str) -> Picture:
              for way, values in ways.items() for number, value in enumerate(values, 1)]  # fmt: skip
     return Picture(
         figure, name="folds-scores", data=pd.DataFrame(lines).round(4),
-        alt="A line a way to cut the folds, a dot a fold with its number, a bar at the mean: "
-        f"{title}.",
+        alt="A dot a fold with its number, a bar at their mean, a line each of "
+        f"{', '.join(ways)}: {title}.",
     )  # fmt: skip
 
 

@@ -85,6 +85,11 @@ class Recipe(Part):
         return any(other.fetches for other in self.grows_from)
 
     @property
+    def seen(self) -> tuple[str, ...]:
+        """The bands that a network is given; empty are all of the dataset."""
+        return self.bands
+
+    @property
     def centred(self) -> bool:
         """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
         return False

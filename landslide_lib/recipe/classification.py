@@ -118,6 +118,11 @@ class Classification(Recipe):
         return tuple(band for band in bands if radar(band) in wanted)
 
     @property
+    def centred(self) -> bool:
+        """Whether bands are given mean 0 and deviation 1: backscatter in dB is below 0."""
+        return True
+
+    @property
     def channels(self) -> int:
         """How many channels the network takes."""
         return len(self.seen)

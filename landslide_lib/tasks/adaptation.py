@@ -19,7 +19,7 @@ from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.domains import parts
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.scales import moments
-from landslide_lib.datasets.split import Indices
+from landslide_lib.datasets.split import Indices, images_of
 from landslide_lib.metrics import Counter
 from landslide_lib.models.adapted import NETWORKS
 from landslide_lib.models.cross_sensor import Domain, cross_sensor, of_domain
@@ -309,12 +309,7 @@ def masks(
     """
     members = [restored(record, packed, seed, path, on) for record, path in grown]
     module = members[0]
-    where = np.flatnonzero([name.split(",")[0] == part for name in module.target.parts])
-    if not len(where):
-        raise ValueError(
-            f"part {part!r}: {module.target.name} has none here, only: "
-            f"{', '.join(sorted(set(module.target.parts)))}"
-        )
+    where = images_of(module.target, part)
     module.work_on(where)
     networks = [one.network for one in members]
     found = []

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from landslide_lib import augment_tiles, negative_filter
 from landslide_lib import recipe as recipes
+from landslide_lib.bands import RGB, cloud_score
 from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.scales import moments
-from landslide_lib.datasets.split import Indices
+from landslide_lib.datasets.split import Indices, images_of
 from landslide_lib.features import measure
 from landslide_lib.metrics import Counter
 from landslide_lib.models import weights
@@ -28,7 +28,7 @@ from landslide_lib.recipe.encoders import ImageNet
 from landslide_lib.records import Record
 from landslide_lib.tasks import engine
 from landslide_lib.tasks.learner import kept
-from landslide_lib.tasks.segmentation import Segmentation, Segmented, fill, loss_of
+from landslide_lib.tasks.segmentation import Segmentation, Segmented, fill
 
 Shares = NDArray[np.float32]
 
@@ -43,8 +43,21 @@ def table(packed: Packed, indices: Indices) -> pd.DataFrame:
     return measure({band: packed.plane(band)[indices] for band in packed.bands})
 
 
+def beside(weights: Path) -> Path:
+    """Return the file of the filter that goes with the weights of a network."""
+    return weights.with_suffix(".filter.json")
+
+
 class Classification(Segmentation):
     """A network of tiles, its loss and its batches; a tile is an image whose mask is one pixel.
+
+    Args:
+        recipe: What to train.
+        packed: On what.
+        seed: See `Learner`; of the filter, too.
+        on: The device.
+        learnt: The filter that has learnt on these training tiles; None fits it, if the recipe
+            has one.
 
     Attributes:
         filter: What leaves out obvious negatives; None where the recipe has none. It has learnt on
@@ -55,22 +68,19 @@ class Classification(Segmentation):
     recipe: recipes.Classification
 
     def __init__(
-        self, recipe: recipes.Classification, packed: Packed, seed: int, on: torch.device
+        self,
+        recipe: recipes.Classification,
+        packed: Packed,
+        seed: int,
+        on: torch.device,
+        learnt: negative_filter.Filter | None = None,
     ) -> None:
+        self.filter = learnt
         super().__init__(recipe, labelled(packed), seed, on)
-        positive = float(self.packed.masks[self.parts["train"]].mean())
-        filled = tuple(
-            term.model_copy(update={"weight": (1 - positive) / positive})
-            if term.name == "weighted_ce" and term.weight is None
-            else term
-            for term in recipe.loss
-        )
-        self.loss = loss_of(recipe.model_copy(update={"loss": filled}))
 
     def parted(self) -> dict[str, Indices]:
         """Return the tiles of each part; those to train on without what the filter leaves out."""
         found = super().parted()
-        self.filter: negative_filter.Filter | None = None
         self.unfiltered = {part: np.ones(len(indices), bool) for part, indices in found.items()}
         if len({*self.packed.masks[found["train"]].ravel()}) < 2:
             raise ValueError(
@@ -79,7 +89,7 @@ class Classification(Segmentation):
             )
         if self.recipe.filter is not None:
             train = found["train"]
-            self.filter = negative_filter.fit(
+            self.filter = self.filter or negative_filter.fit(
                 table(self.packed, train), self.packed.masks[train, 0, 0],
                 folds=self.recipe.filter.folds, seed=self.recipe.split.seed,
                 groups=[self.packed.groups[i] for i in train],
@@ -90,11 +100,6 @@ class Classification(Segmentation):
             self.unfiltered["train"] = self.filter.kept
             found["train"] = train[self.filter.kept]
         return found
-
-    def divisors(self) -> Tensor:
-        """Return the deviation of each band over the training tiles; `shift` is their mean."""
-        self.shift, spread = moments(self.packed, self.parts["train"], self.recipe.seen)
-        return spread
 
     def built(self) -> nn.Module:
         """Build the network, with random weights."""
@@ -191,6 +196,12 @@ class Classified(Segmented):
     networks: Sequence[Classification]
     weights: Sequence[float]
 
+    def keep(self, path: Path) -> None:
+        """Write the weights, and beside them the filter."""
+        if self.module.filter is not None:
+            self.module.filter.save(beside(path))
+        super().keep(path)
+
     def told(self, part: str) -> tuple[Indices, Shares, Shares]:
         """Return the tiles of a part, their probability, and how far the networks lie apart.
 
@@ -237,9 +248,9 @@ class Classified(Segmented):
         if len(self.networks) > 1:
             found["apart"] = apart
         packed = self.module.packed
-        if {"R", "G", "B"} <= set(packed.bands):
-            visible = np.stack([packed.plane(band)[tiles] for band in ("R", "G", "B")], 1)
-            found["brightness"] = visible.astype(np.float32).mean((1, 2, 3))
+        if {*RGB} <= set(packed.bands):
+            visible = (packed.plane(band)[tiles] for band in RGB)
+            found["brightness"] = cloud_score(*visible)
         return {name: np.round(values.astype(np.float64), 4).tolist()
                 for name, values in found.items()}  # fmt: skip
 
@@ -308,7 +319,8 @@ def restored(
     recipe = record.recipe
     assert isinstance(recipe, recipes.Classification)
     found = kept(path, recipe, seed, packed.fingerprint)
-    module = Classification(recipe, packed, seed, on)
+    learnt = negative_filter.load(beside(path)) if recipe.filter else None
+    module = Classification(recipe, packed, seed, on, learnt)
     fill(module, found, path)
     module.recipe = recipe.model_copy(update=change)
     return module
@@ -365,10 +377,7 @@ def labels(
     Raises:
         ValueError: There is no such part; or see `restored`.
     """
-    where = np.flatnonzero([name.split(",")[0] == part for name in packed.parts])
-    if not len(where):
-        known = sorted({name.split(",")[0] for name in packed.parts})
-        raise ValueError(f"part {part!r}: {packed.name} has none here, only: {', '.join(known)}")
+    where = images_of(packed, part)
     made = restore(recipe, packed, seed, grown, on)
     for one in made.networks:
         one.work_on(where)

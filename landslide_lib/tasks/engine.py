@@ -21,6 +21,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 
+from landslide_lib.paths import whole
 from landslide_lib.recipe import Recipe
 
 #: A run is checkpointed about this many times.
@@ -164,13 +165,8 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 def write_weights(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values that `read_weights` reads: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as scratch:
         torch.save(content, scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

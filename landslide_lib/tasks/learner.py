@@ -74,7 +74,7 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
 
         Where the recipe is `centred`, it is the deviation, and `shift` the mean.
         """
-        given = self.packed, self.parts["train"], self.recipe.bands
+        given = self.packed, self.parts["train"], self.recipe.seen
         if self.recipe.centred:
             self.shift, spread = moments(*given)
             return spread

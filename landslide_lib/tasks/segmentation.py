@@ -16,10 +16,12 @@ from landslide_lib import augment, postprocessing, scores
 from landslide_lib import recipe as recipes
 from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.split import Indices
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.metrics import Counter
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS, Outputs, mask_of
+from landslide_lib.parts import WeightedCrossEntropy
 from landslide_lib.records import Outcome, Record
 from landslide_lib.scores import class_scores
 from landslide_lib.tasks import engine
@@ -28,13 +30,37 @@ from landslide_lib.tasks.learner import REMEDY, Learner, Run, kept
 
 def loss_of(
     recipe: recipes.Segmentation | recipes.Adaptation | recipes.Classification,
+    packed: Packed,
+    train: Indices,
 ) -> nn.Module:
-    """Build the weighted sum of losses that a recipe names."""
+    """Build the weighted sum of losses that a recipe names.
+
+    Args:
+        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of
+            landslide in training.
+        packed: The dataset.
+        train: The images to train on.
+
+    Raises:
+        ValueError: That number is asked for, and no pixel is landslide.
+    """
     terms = []
     for term in recipe.loss:
         knobs = term.model_dump(exclude={"name", "factor"})
+        if isinstance(term, WeightedCrossEntropy) and term.weight is None:
+            knobs["weight"] = _others(packed, train)
         terms.append((term.factor, LOSSES[term.name](**knobs)))
     return combine(terms)
+
+
+def _others(packed: Packed, train: Indices) -> float:
+    share = float((packed.masks[train] == 1).mean())
+    if not share:
+        raise ValueError(
+            f"{packed.name}: none of the {len(train)} images to train on shows a landslide, so "
+            "that none can be weighted; take more of them (subset), or state the loss's weight"
+        )
+    return (1 - share) / share
 
 
 def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
@@ -92,7 +118,7 @@ class Segmentation(Learner):
     def __init__(self, recipe: Any, packed: Packed, seed: int, on: torch.device) -> None:
         super().__init__(recipe, packed, seed, on)
         self.network = self.built().to(memory_format=torch.channels_last)
-        self.loss = loss_of(recipe)
+        self.loss = loss_of(recipe, self.packed, self.parts["train"])
 
     def built(self) -> nn.Module:
         """Build the network."""

@@ -250,6 +250,20 @@ def test_what_cannot_be_is_refused_with_what_can(change, said):
         wanted(**change)
 
 
+def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, monkeypatch):
+    filtered = wanted(filter={"folds": 3})
+    record = study.run(filtered, 0, store=store, device="cpu")
+    weights = store.weights(record)
+    monkeypatch.setattr(classification.negative_filter, "fit", None)  # not fitted again
+    again = classification.restored(record, data, 0, weights, CPU)
+    assert again.filter is not None
+    said = again.probabilities("test")
+    np.testing.assert_allclose(said, record.tiles["probability"], atol=1e-3)
+    classification.beside(weights).unlink()
+    with pytest.raises(ValueError, match=r"filter\.json: no negative filter that can be read"):
+        classification.restored(record, data, 0, weights, CPU)
+
+
 def test_weights_of_another_run_are_refused(data, store):
     record = study.run(wanted(), 0, store=store, device="cpu")
     weights = store.weights(record)

@@ -138,15 +138,28 @@ def test_a_step_with_every_loss_moves_the_network(packed, name):
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_the_loss_is_the_weighted_sum_that_the_recipe_names():
+def test_the_loss_is_the_weighted_sum_that_the_recipe_names(packed):
     terms = [{"name": "focal", "gamma": 3.0, "factor": 0.25}, {"name": "iou", "factor": 2.0}]
-    loss = loss_of(recipe(TINY, {"loss": terms}))
+    loss = loss_of(recipe(TINY, {"loss": terms}), packed, np.arange(4))
     assert [type(term) for term in loss.losses] == [type(LOSSES[t["name"]]()) for t in terms]
     logits = torch.linspace(-3, 3, 64).view(1, 1, 8, 8)
     target = (torch.arange(64).view(1, 1, 8, 8) % 3 == 0).float()
     focal, iou = LOSSES["focal"](gamma=3.0), LOSSES["iou"]()
     by_hand = 0.25 * focal(logits, target) + 2.0 * iou(logits, target)
     torch.testing.assert_close(loss(logits, target), by_hand)
+
+
+def test_a_weight_that_is_not_stated_is_that_of_the_training_masks(packed):
+    unstated = recipe(TINY, {"loss": [{"name": "weighted_ce"}]})
+    train = np.flatnonzero(packed.positive)[:3]
+    masks = packed.masks[train]
+    loss = loss_of(unstated, packed, train)
+    logits, truth = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
+    expected = ((masks == 0).sum() / (masks == 1).sum() + 1) / 2 * np.log(2)
+    assert loss(logits, truth).item() == pytest.approx(expected, rel=1e-5)
+    empty = replace(packed, masks=np.zeros_like(packed.masks))
+    with pytest.raises(ValueError, match="none of the 3 images to train on shows a landslide"):
+        loss_of(unstated, empty, train)
 
 
 def test_the_network_sees_the_bands_that_the_recipe_names(packed):
