@@ -65,7 +65,7 @@ class Adaptation(Recipe):
     augmentation: tuple[Literal["rotation", "colour"], ...] = knob(("rotation", "colour"))
     rounds: tuple[Round, ...] = knob((), description="of refinement that came before, in order")
     confidence: float = knob(
-        0.7, gt=0.5, lt=1, description="probability from which a pixel is labelled for a round"
+        0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round"
     )
     ensemble: tuple[Network, ...] = knob(
         (), description="the mean of these trained networks, in place of a model"

@@ -23,6 +23,7 @@ from landslide_lib.datasets.split import Indices, images_of
 from landslide_lib.metrics import Counter
 from landslide_lib.models.adapted import NETWORKS
 from landslide_lib.models.cross_sensor import Domain, cross_sensor, of_domain
+from landslide_lib.models.prior import begin_with
 from landslide_lib.models.promoted import Promoted
 from landslide_lib.records import Record
 from landslide_lib.tasks import engine
@@ -36,7 +37,7 @@ DOMAIN: dict[str, Domain] = {"train": "source", "valid": "source", "test": "targ
 
 
 def network_of(recipe: recipes.Adaptation) -> nn.Module:
-    """Build the network that a recipe names, with random weights.
+    """Build the network that a recipe names, with random weights; see `begin_with`, too.
 
     Shape:
         (B, bands, S, S) to logits (B, 1, S, S), S the recipe's image size.
@@ -122,8 +123,12 @@ class Adaptation(Segmentation):
             self.scales["target"] = moments(self.target, images, self.recipe.bands)
 
     def built(self) -> nn.Module:
-        """Build the network."""
-        return network_of(self.recipe)
+        """Build the network; it begins with the share of landslide in training."""
+        made = network_of(self.recipe)
+        masks = self.packed.masks[self.parts["train"]]
+        # Masks that are all of one kind teach nothing, from any beginning.
+        begin_with(made, float(np.clip(masks.mean(), 1 / masks.size, 1 - 1 / masks.size)))
+        return made
 
     @property
     def target(self) -> Packed:

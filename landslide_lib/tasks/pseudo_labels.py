@@ -44,7 +44,7 @@ def labels_of(
     Args:
         networks: Of the round before.
         batches: Of the target, in order. Their masks are not looked at.
-        confidence: Between 0.5 and 1.
+        confidence: Between 0 and 1; from 0.5 down no pixel is left open.
 
     Returns:
         (N, S, S) of 0, 1 and `OPEN`.
@@ -53,8 +53,8 @@ def labels_of(
     for images, _ in batches:
         sure = mean_probability(networks, images)[:, 0]
         labels = torch.full(sure.shape, OPEN, dtype=torch.uint8, device=sure.device)
-        labels[sure >= confidence] = 1
         labels[sure <= 1 - confidence] = 0
+        labels[sure >= confidence] = 1
         made.append(labels.cpu().numpy())
     return np.concatenate(made)
 

@@ -105,7 +105,7 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
         ({"ensemble": ["swin", "swin"]}, "ensemble names swin twice"),
         ({"loss": [{"name": "boundary"}], "rounds": [{"models": ["swin"]}]},
          "boundary measures distances in a whole mask"),
-        ({"confidence": 0.5}, "greater than 0.5"),
+        ({"confidence": 0}, "greater than 0"),
         ({"loss": []}, "loss is empty"),
         ({"scale": 1.3, "image_size": 32}, "would see images of 41.6 pixels"),
         ({"image_size": 16}, "would see images of 16 pixels"),

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.models.adapted import KINDS, NETWORKS, Reflected, window
+from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.ocr import OCR
+from landslide_lib.models.prior import begin_with
 
 BANDS = 5
 SIZES = ("tiny", "small", "base")
@@ -72,6 +74,29 @@ def test_other_sides_are_refused(name, side):
 def test_the_same_seed_builds_the_same_network(name):
     one, other = build(name).state_dict(), build(name).state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_network_can_begin_with_the_share_of_landslide(name, size):
+    """In all its forms it has one layer that makes logits, and nothing but its bias is changed."""
+    network, plain = (cross_sensor(build(name, size, image_size=32)) for _ in range(2))
+    begin_with(network, 0.02)
+    changed = [key for key, value in plain.state_dict().items()
+               if not torch.equal(value, network.state_dict()[key])]  # fmt: skip
+    assert len(changed) == 1
+    assert changed[0].endswith("bias")
+    assert network.state_dict()[changed[0]].sigmoid().item() == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
+def test_no_share_to_begin_with_is_refused(share):
+    with pytest.raises(ValueError, match="is refused: of landslide and of the rest"):
+        begin_with(build("resnet"), share)
+
+
+def test_a_network_without_one_layer_of_logits_is_refused():
+    with pytest.raises(ValueError, match="has 2 convolutions of one channel"):
+        begin_with(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)), 0.5)
 
 
 @pytest.mark.parametrize("size", ["tiny", "small"])

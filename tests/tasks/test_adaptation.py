@@ -17,7 +17,7 @@ from landslide_lib.tasks.pseudo_labels import OPEN
 
 ON = torch.device("cpu")
 SMOKE = recipe(
-    {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}, "confidence": 0.51},
+    {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}, "confidence": 0.01},
     profile("smoke", "adaptation"),
 )
 ROUND = {"models": ["resnet"]}
@@ -125,6 +125,8 @@ def test_labels_are_what_the_mean_is_sure_of():
     batch = values.view(1, 1, 1, 7)
     labels = pseudo_labels.labels_of([Fixed(), Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.7)
     assert labels.tolist() == [[[1, 1, OPEN, OPEN, OPEN, 0, 0]]]
+    lax = pseudo_labels.labels_of([Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.3)
+    assert lax.tolist() == [[[1, 1, 1, 1, 1, 1, 0]]]  # landslide goes before background
 
 
 def test_the_mean_of_one_network_is_that_network():
@@ -153,6 +155,14 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
     assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
     again = study.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
     assert again.grown_from == (teacher.name,)  # which was not trained again
+
+
+def test_a_network_begins_with_the_share_of_landslide_in_training(data):
+    made = module(domains.load(SMOKE))
+    share = made.packed.masks[made.parts["train"]].mean()
+    logits = [one for one in made.network.modules()
+              if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
+    assert logits[0].bias.sigmoid().item() == pytest.approx(share, rel=1e-4)
 
 
 def test_an_ensemble_is_scored_and_not_trained_and_of_one_is_that_one(data, store):

@@ -1,0 +1,43 @@
+"""How a network of rare things begins: with what is known before an image is seen."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+def begin_with(network: nn.Module, share: float) -> None:
+    """Set the bias of the layer of logits to the log odds of a share.
+
+    With a bias of zero, all that a network learns at first is that nearly no pixel is landslide,
+    in every one of its last channels. Those end in a ReLU, so that on landslides they are silent,
+    and the highest logit is the bias: no probability above one half, until long training undoes it.
+
+    Args:
+        network: With one convolution of one channel, which makes the logits; changed in place.
+        share: Of landslide among the pixels to train on, above 0 and below 1.
+
+    Raises:
+        ValueError: The share is out of range, or the network has not one such layer.
+
+    Reference:
+        Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
+
+    >>> layer = nn.Conv2d(4, 1, 1)
+    >>> begin_with(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
+    >>> layer.bias.sigmoid()
+    tensor([0.2000], grad_fn=<SigmoidBackward0>)
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share {share} is refused: of landslide and of the rest there is some")
+    layers = [one for one in network.modules()
+              if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
+    if len(layers) != 1 or layers[0].bias is None:
+        raise ValueError(
+            f"{type(network).__name__} has {len(layers)} convolutions of one channel, not the one "
+            "with a bias that makes logits"
+        )
+    with torch.no_grad():
+        layers[0].bias.fill_(math.log(share / (1 - share)))
