@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # scipy.stats takes seconds to import
+from numpy.typing import NDArray
 
 from landslide_lib import audit, folds, intervals, scores
 from landslide_lib.records import Record, Store
 from landslide_lib.reports import Fact, Table, resolve
+from landslide_lib.tilewise import At, counts_of
 
 Runs = Mapping[str, Sequence[Record]]
 Lines = Sequence[Mapping[str, Any]]
 
-#: The threshold of a call: 0.5, or the one that was best on the validation tiles.
-At = Literal["half", "validation"]
 WHERE: dict[At, str] = {"half": "At threshold 0.5",
                         "validation": "At the thresholds of validation"}  # fmt: skip
-#: The branches that a gate weighs, and groups of tiles of one figure.
-BRANCHES = ("optical", "radar")
-TENTHS, FIFTHS = 10, 5
 
 
 def offline(table: Table, dataset: str) -> list[str]:
@@ -53,99 +48,6 @@ def members(record: Record, store: Store) -> list[Record]:
     every = {one.name: one for one in store.all() if one.name in record.grown_from}
     whole = len(every) == len(record.grown_from)
     return [every[name] for name in record.grown_from] if whole else []
-
-
-# The tiles.
-
-
-def counts_of(record: Record, at: At = "half") -> NDArray[np.int64]:
-    """Return tp, fp, fn, tn of each test tile, (N, 4), a single 1 a tile.
-
-    Args:
-        record: Of tiles.
-        at: Threshold 0.5, as the record counts, or that of validation; this from the probabilities
-            it keeps, which have four digits.
-    """
-    kept = np.array(record.test_counts, np.int64)
-    if at == "half":
-        return kept
-    landslide = kept[:, [0, 2]].any(1)
-    called = np.array((record.tiles or {})["probability"]) > record.test_tuned.threshold
-    kinds = [landslide & called, ~landslide & called, landslide & ~called, ~landslide & ~called]
-    return np.stack(kinds, 1).astype(np.int64)
-
-
-def tiles(records: Sequence[Record]) -> pd.DataFrame:
-    """Return what is kept of each test tile, a line a record and tile.
-
-    Args:
-        records: Of tiles.
-
-    Returns:
-        `network` (the number of the record, from 1), `scene`, `landslide` (whether it holds one),
-        `wrong` (whether it is called what it is not at the threshold of validation), `margin` (how
-        far its probability is from there), and of `probability`, `apart`, `brightness`, `optical`
-        and `radar` what the records have.
-    """
-    frames = [pd.DataFrame()]
-    for number, one in enumerate(records, 1):
-        tp, fp, fn, _ = counts_of(one, "validation").astype(bool).T
-        kept = {name: np.array(values) for name, values in (one.tiles or {}).items()}
-        frames.append(pd.DataFrame({
-            "network": number, "scene": one.test_groups, "landslide": tp | fn, "wrong": fp | fn,
-            "margin": abs(kept["probability"] - one.test_tuned.threshold), **kept,
-        }))  # fmt: skip
-    return pd.concat(frames, ignore_index=True)
-
-
-def mean_of(values: ArrayLike, scenes: ArrayLike) -> tuple[float, float, float]:
-    """Return the mean over tiles with its interval of 95 %, in which a scene is one draw.
-
-    Tiles of a scene are neighbours and no independent evidence: the error is that of a ratio of
-    sums over scenes (Cochran 1977, section 6.3), and the interval Student's.
-
-    Args:
-        values: (N,) of the tiles.
-        scenes: (N,) of each.
-
-    Returns:
-        Mean, low and high; both NaN for fewer than two scenes, or where no scene differs from
-        the mean, such as of a group without any error.
-
-    >>> [round(x, 3) for x in mean_of([0, 1, 1, 1], ["a", "b", "c", "d"])]
-    [0.75, -0.046, 1.546]
-    """
-    found = np.asarray(values, np.float64)
-    mean = float(found.mean())
-    rest = pd.Series(found - mean).groupby(np.asarray(scenes)).sum().to_numpy()
-    error = float(np.sqrt((rest**2).sum())) / len(found)
-    if len(rest) < 2 or error < 1e-12:
-        return mean, np.nan, np.nan
-    blocks = len(rest)
-    reach = float(stdtrit(blocks - 1, 0.975)) * error * (blocks / (blocks - 1)) ** 0.5
-    return mean, mean - reach, mean + reach
-
-
-def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.DataFrame:
-    """Return the mean of something over equally large groups of tiles.
-
-    Args:
-        frame: From `tiles`.
-        over: The column that groups them, such as `brightness`.
-        value: The column whose mean is taken.
-        groups: How many; fewer where many tiles are alike.
-
-    Returns:
-        A line a group, from the lowest: `group`, `tiles`, `at` (the median of `over`), and `mean`,
-        `low` and `high` as of `mean_of`.
-    """
-    places = pd.qcut(frame[over], groups, labels=False, duplicates="drop")
-    lines: list[dict[str, Any]] = []
-    for _, some in frame.groupby(places.fillna(0)):  # all alike: one group
-        mean, low, high = mean_of(some[value], some["scene"])
-        lines.append({"group": len(lines) + 1, "tiles": len(some), "at": some[over].median(),
-                      "mean": mean, "low": low, "high": high})  # fmt: skip
-    return pd.DataFrame(lines)
 
 
 # The folds.
@@ -353,60 +255,6 @@ def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str
     )
 
 
-# The gate.
-
-
-def rank_correlations(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
-    """Return Spearman's rank correlation of a branch's weight with brightness, one a network.
-
-    Args:
-        frame: From `tiles`.
-        branch: Of `BRANCHES`.
-    """
-    from scipy.stats import spearmanr
-
-    return np.array([spearmanr(some["brightness"], some[branch]).statistic
-                     for _, some in frame.groupby("network")])  # fmt: skip
-
-
-def gate_said(frame: pd.DataFrame) -> str:
-    """Say how the weights of a gate go with the brightness of a tile.
-
-    Args:
-        frame: From `tiles`, of networks with a gate; those without are "Not run yet.".
-    """
-    named = [branch for branch in BRANCHES if branch in frame]
-    if not named or "brightness" not in frame:
-        return "Not run yet."
-    plain = frame[~frame["landslide"].astype(bool)]
-    lines, holds = [], []
-    for branch in named:
-        found = rank_correlations(frame, branch)
-        reach = intervals.interval(list(found))
-        groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
-        low, high = reach or (np.nan, np.nan)  # of one network nothing is known
-        if high < 0 if branch == "optical" else low > 0:
-            holds.append(branch)
-        lines.append(
-            f"- The weight of {branch} features {'falls' if found.mean() < 0 else 'rises'} with "
-            f"brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
-            f"{len(found)} network(s){_reach(reach)}, from {found.min():+.2f} to "
-            f"{found.max():+.2f}, and {rank_correlations(plain, branch).mean():+.2f} among tiles "
-            f"without a landslide. From the darkest to the brightest tenth of the tiles the mean "
-            f"weight goes from {groups[0]:.3f} to {groups[-1]:.3f}."
-        )
-    lines.append(
-        "- The report says of its gate that clouds take weight from optical features and give it "
-        "to radar. By more than the spread of the networks leaves open, ours does so for: "
-        f"{' and '.join(holds) or 'neither'}."
-    )
-    return "\n".join(lines)
-
-
-def _reach(reach: tuple[float, float] | None) -> str:
-    return f" (interval of 95 % {reach[0]:+.2f} to {reach[1]:+.2f})" if reach else ""
-
-
 def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the F1 of some rows on the dark and on the bright half of their test tiles.
 
@@ -455,32 +303,6 @@ def _verdict(found: Mapping[str, float]) -> str:
     if found["low"] > 0:
         return "both are better"
     return "both are worse" if found["high"] < 0 else "not told apart"
-
-
-# The ensemble.
-
-
-def spread_said(frame: pd.DataFrame) -> str:
-    """Say whether an ensemble errs more where its members disagree.
-
-    Args:
-        frame: From `tiles`, of ensembles; of others nothing is known.
-    """
-    if "apart" not in frame or frame["wrong"].nunique() < 2:
-        return "Not run yet, or no tile is called wrongly." if len(frame) else "Not run yet."
-    from sklearn.metrics import roc_auc_score
-
-    groups = by_quantile(frame, "apart", "wrong", FIFTHS)["mean"].tolist()
-    spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by))
-                    for by in (frame["apart"], -frame["margin"]))  # fmt: skip
-    more = "more" if spread > near else "no more"
-    tells = f"{more} of errors than the mean does" if spread > 0.5 else "nothing of errors"
-    return (
-        f"Of the fifth of the tiles on which the members agree most, {groups[0]:.1%} are called "
-        f"wrongly, of the fifth on which they agree least {groups[-1]:.1%}. Of a wrong and a right "
-        f"tile, the wrong one has the larger spread in {spread:.0%} of all pairs, and the mean "
-        f"nearer to the threshold in {near:.0%}, where a half is chance: the spread tells {tells}."
-    )
 
 
 # What the report states.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib import beside, fused, reports, scores
+from landslide_lib import beside, fused, reports, scores, tilewise
 from landslide_lib.datasets import statistics
 from landslide_lib.recipe import essence
 from landslide_lib.records import Store
@@ -82,13 +82,13 @@ def test_members_come_in_the_order_that_the_ensemble_names_them_or_not_at_all(ma
 
 def test_a_tile_is_wrong_at_the_threshold_of_validation(made):
     one = made("gated-b0", said(high=0.4, low=0.1), threshold=0.3)
-    frame = fused.tiles([one, made("gated-b0", said(10, 3), seed=1)])
+    frame = tilewise.tiles([one, made("gated-b0", said(10, 3), seed=1)])
     first, second = (frame[frame["network"] == number] for number in (1, 2))
     assert first["landslide"].tolist() == TRUTH.tolist()
     assert not first["wrong"].any()  # at 0.5 every landslide would be
     assert set(first["margin"].round(3)) == {0.1, 0.2}
     assert second["wrong"].sum() == 2 + 3
-    assert fused.tiles([]).empty
+    assert tilewise.tiles([]).empty
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
@@ -96,7 +96,7 @@ def test_counts_at_a_threshold_give_its_scores(made, threshold):
     draw = np.random.default_rng(0)
     one = made("gated-b0", draw.random(60).round(4), threshold=threshold)
     for at, outcome in (("half", one.test), ("validation", one.test_tuned)):
-        counts = fused.counts_of(one, at)
+        counts = tilewise.counts_of(one, at)
         assert counts.sum(1).tolist() == [1] * 60
         assert scores.scores(counts)["pooled"] == outcome.metrics["tiles"]
 
@@ -108,7 +108,7 @@ def test_the_interval_of_a_mean_holds_it_and_is_students_where_scenes_are_tiles(
 
     values = np.round(values, 3)
     scenes = np.random.default_rng(seed).permutation(len(values))
-    mean, low, high = fused.mean_of(values, scenes)
+    mean, low, high = tilewise.mean_of(values, scenes)
     assert mean == pytest.approx(values.mean())
     if np.ptp(values) > 0:
         expected = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
@@ -119,20 +119,20 @@ def test_the_interval_of_a_mean_holds_it_and_is_students_where_scenes_are_tiles(
 
 def test_tiles_that_are_copies_of_their_scene_are_one_draw():
     values = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
-    once = fused.mean_of(values, range(5))
-    copied = fused.mean_of(np.repeat(values, 7), np.repeat(range(5), 7))
+    once = tilewise.mean_of(values, range(5))
+    copied = tilewise.mean_of(np.repeat(values, 7), np.repeat(range(5), 7))
     assert copied == pytest.approx(once)
-    assert np.isnan(fused.mean_of(values, ["one"] * 5)[1:]).all()
+    assert np.isnan(tilewise.mean_of(values, ["one"] * 5)[1:]).all()
 
 
 def test_groups_are_of_one_size_and_in_order():
     values = {"over": np.arange(50)[::-1], "value": np.arange(50) % 2}
     frame = pd.DataFrame({**values, "scene": SCENES[:50]})
-    found = fused.by_quantile(frame, "over", "value", 5)
+    found = tilewise.by_quantile(frame, "over", "value", 5)
     assert found["tiles"].tolist() == [10] * 5
     assert found["at"].is_monotonic_increasing
     assert found["mean"].tolist() == [0.5] * 5
-    alike = fused.by_quantile(frame.assign(over=0.0), "over", "value", 5)
+    alike = tilewise.by_quantile(frame.assign(over=0.0), "over", "value", 5)
     assert alike["tiles"].tolist() == [50]
 
 
@@ -258,11 +258,11 @@ def gated(made, *, slope, seeds=3, spread=0.02):
         more = {"brightness": brightness.tolist(), "optical": optical.tolist(),
                 "radar": radar.tolist()}  # fmt: skip
         records.append(made("gated-b0", said(), seed=seed, more=more))
-    return fused.tiles(records)
+    return tilewise.tiles(records)
 
 
 def test_a_gate_that_does_what_the_report_says_is_said_to_do_so(made):
-    words = fused.gate_said(gated(made, slope=-0.3))
+    words = tilewise.gate_said(gated(made, slope=-0.3))
     optical, radar, verdict = words.splitlines()
     assert "optical features falls" in optical
     assert "radar features rises" in radar
@@ -270,21 +270,21 @@ def test_a_gate_that_does_what_the_report_says_is_said_to_do_so(made):
 
 
 def test_a_gate_that_does_the_reverse_or_nothing_is_not(made):
-    reverse = fused.gate_said(gated(made, slope=0.3)).splitlines()
+    reverse = tilewise.gate_said(gated(made, slope=0.3)).splitlines()
     assert "optical features rises" in reverse[0]
     assert reverse[-1].endswith("for: neither.")
-    one = fused.gate_said(gated(made, slope=-0.3, seeds=1)).splitlines()
+    one = tilewise.gate_said(gated(made, slope=-0.3, seeds=1)).splitlines()
     assert one[-1].endswith("for: neither.")  # of one network there is no spread
     assert "interval" not in one[0]
-    assert fused.gate_said(fused.tiles([made("concatenated-b0", said())])) == "Not run yet."
+    assert tilewise.gate_said(tilewise.tiles([made("concatenated-b0", said())])) == "Not run yet."
 
 
 def test_rank_correlations_are_of_each_network_alone(made):
     frame = gated(made, slope=-0.3, spread=0)
-    assert fused.rank_correlations(frame, "optical") == pytest.approx([-1, -1, -1])
+    assert tilewise.rank_correlations(frame, "optical") == pytest.approx([-1, -1, -1])
     # A network whose weights are higher all over changes nothing in the others.
     frame.loc[frame["network"] == 2, "optical"] += 5
-    assert fused.rank_correlations(frame, "optical") == pytest.approx([-1, -1, -1])
+    assert tilewise.rank_correlations(frame, "optical") == pytest.approx([-1, -1, -1])
 
 
 def test_halves_are_cut_at_the_median_brightness_and_scored_apart(made):
@@ -316,20 +316,20 @@ def test_a_spread_that_tells_of_errors_more_than_the_mean_is_said_to(made):
     probability = said(6, 6)
     wrong = (probability > 0.5) != TRUTH
     telling = {"apart": (wrong + draw.random(60) / 2).tolist()}
-    words = fused.spread_said(fused.tiles([made("ensemble-b0", probability, more=telling)]))
+    words = tilewise.spread_said(tilewise.tiles([made("ensemble-b0", probability, more=telling)]))
     assert "tells more of errors than the mean does" in words
     assert "the larger spread in 100% of all pairs" in words
     against = {"apart": (~wrong + draw.random(60) / 2).tolist()}
-    words = fused.spread_said(fused.tiles([made("ensemble-b0", probability, more=against)]))
+    words = tilewise.spread_said(tilewise.tiles([made("ensemble-b0", probability, more=against)]))
     assert "tells nothing of errors" in words
 
 
 def test_without_members_or_errors_nothing_is_said_of_their_spread(made):
-    assert fused.spread_said(fused.tiles([])) == "Not run yet."
-    assert "Not run yet" in fused.spread_said(fused.tiles([made("gated-b0", said(6))]))
+    assert tilewise.spread_said(tilewise.tiles([])) == "Not run yet."
+    assert "Not run yet" in tilewise.spread_said(tilewise.tiles([made("gated-b0", said(6))]))
     even = {"apart": [0.1] * 60}
-    right = fused.tiles([made("ensemble-b0", said(), more=even)])
-    assert "no tile is called wrongly" in fused.spread_said(right)
+    right = tilewise.tiles([made("ensemble-b0", said(), more=even)])
+    assert "no tile is called wrongly" in tilewise.spread_said(right)
 
 
 # What the report states.

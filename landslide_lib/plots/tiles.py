@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from landslide_lib.fused import BRANCHES, FIFTHS, TENTHS, WHERE, by_quantile
+from landslide_lib.fused import WHERE
 from landslide_lib.plots import COLOURS, Picture
+from landslide_lib.tilewise import BRANCHES, FIFTHS, TENTHS, by_quantile
 
 
 def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> Picture:
@@ -60,7 +61,7 @@ def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
     network.
 
     Args:
-        frame: From `fused.tiles`, with brightness and at least one weight.
+        frame: From `tilewise.tiles`, with brightness and at least one weight.
         name: Of the figure.
     """
     named = [branch for branch in BRANCHES if branch in frame]
@@ -94,7 +95,7 @@ def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
     Beside it the same over how near the mean is to the threshold, known without any member.
 
     Args:
-        frame: From `fused.tiles`, of ensembles.
+        frame: From `tilewise.tiles`, of ensembles.
         name: Of the figure.
     """
     given = frame.assign(near=-frame["margin"])
