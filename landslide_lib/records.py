@@ -92,8 +92,8 @@ class Record(BaseModel):
             A post-processed network or an ensemble was not trained: such a record has no history,
             its `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
         start: What was taken of the weights that an encoder started from.
-        pseudo_labels: Coverage, precision and recall of the labels of the target that a round of
-            refinement learnt from, against the masks that were hidden from it.
+        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against
+            the masks that were hidden from it, see `tasks.pseudo_labels.quality`.
         tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of
             the networks of an ensemble, `brightness`, and the mean weight that a gate gives to
             features of `optical` and of `radar` images, as far as there is such a thing.

@@ -96,8 +96,8 @@ def labels(chain: Chain) -> list[dict[str, Any]]:
 
     Returns:
         A dict a round and seed, in this order: `round`, `seed`, `coverage`, `precision`, `recall`,
-        and `before_precision` and `before_recall` of the prediction at 0.5 that the labels were
-        made of; None where it has no record, or where a share is of nothing.
+        `missed`, and `before_precision` and `before_recall` of the prediction at 0.5 that the
+        labels were made of; None where it has no record, or where a share is of nothing.
     """
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for step in chain:
@@ -132,6 +132,7 @@ def labels_table(chain: Chain) -> list[dict[str, Any]]:
             "precision at 0.5 before": _share(some, "before_precision"),
             "recall": _share(some, "recall"),
             "recall at 0.5 before": _share(some, "before_recall"),
+            "landslide labelled background": _share(some, "missed"),
             "seeds": str(len(some)),
         }
         for number in dict.fromkeys(one["round"] for one in found)
@@ -188,7 +189,8 @@ def _labels_said(some: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{_share(some, 'coverage')} of the target's pixels are labelled. The precision of the "
         f"landslide labels is {right} (the prediction before: {before or 'not known'}), their "
-        f"recall {held or 'not known'} ({had or 'not known'})."
+        f"recall {held or 'not known'} ({had or 'not known'}). Of all landslide "
+        f"{_share(some, 'missed') or 'an unknown share'} is labelled background."
     )
 
 

@@ -59,7 +59,8 @@ def grown(record, tmp_path):
 
 
 def told(precision, recall=0.4, coverage=0.5):
-    return {"coverage": coverage, "precision": precision, "recall": recall}
+    missed = None if recall is None else 1 - recall
+    return {"coverage": coverage, "precision": precision, "recall": recall, "missed": missed}
 
 
 # The domains.
@@ -287,6 +288,7 @@ def test_labels_of_a_round_stand_once_beside_the_prediction_they_were_made_of(gr
     before = scores.scores(FAIR)["pooled"]
     assert refined.labels(chain) == [
         {"round": 1, "seed": seed, "coverage": 0.5, "precision": 0.9, "recall": 0.3,
+         "missed": 0.7,
          "before_precision": before["precision"], "before_recall": before["recall"]}
         for seed in (0, 1)
     ]  # fmt: skip

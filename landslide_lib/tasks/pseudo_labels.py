@@ -68,11 +68,12 @@ def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, fl
 
     Returns:
         `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the
-        landslide labels among all pixels; None where there is nothing to divide by.
+        landslide labels among all pixels; `missed`, the landslide that is labelled background, of
+        all landslide; None where there is nothing to divide by.
 
-    >>> found = quality(np.array([[[1, 1, 0, 2]]], np.uint8), np.array([[[1, 0, 0, 1]]], np.uint8))
-    >>> found["coverage"], found["precision"], found["recall"]
-    (0.75, 0.5, 0.5)
+    >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
+    >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}
+    {'coverage': 0.75, 'precision': 0.5, 'recall': 0.33, 'missed': 0.33}
     """
     called, true = labels == 1, truth == 1
     right, positive = int((called & true).sum()), int(true.sum())
@@ -80,4 +81,5 @@ def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, fl
         "coverage": float((labels != OPEN).mean()),
         "precision": right / int(called.sum()) if called.any() else None,
         "recall": right / positive if positive else None,
+        "missed": int(((labels == 0) & true).sum()) / positive if positive else None,
     }

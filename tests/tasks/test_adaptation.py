@@ -139,7 +139,7 @@ def test_the_mean_of_one_network_is_that_network():
 def test_quality_has_none_where_nothing_is_called():
     nothing = np.zeros((1, 2, 2), np.uint8)
     assert pseudo_labels.quality(nothing, nothing) == {
-        "coverage": 1.0, "precision": None, "recall": None}  # fmt: skip
+        "coverage": 1.0, "precision": None, "recall": None, "missed": None}  # fmt: skip
 
 
 # --- whole runs ------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
     made = study.run(wanted(model="segformer", rounds=[ROUND]), 0, device="cpu", store=store)
     (teacher,) = store.find(wanted(), 0)
     assert made.grown_from == (teacher.name,)
-    assert set(made.pseudo_labels) == {"coverage", "precision", "recall"}
+    assert set(made.pseudo_labels) == {"coverage", "precision", "recall", "missed"}
     assert teacher.pseudo_labels is None
     assert made.images["test"] == len(made.test_ids) == len(made.test_counts) == 16
     assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
