@@ -24,8 +24,9 @@ def domains(recipe: Adaptation, known: Mapping[str, Facts]) -> dict[str, Facts] 
         known: Statistics by dataset, as `datasets.statistics.describe` returns them.
 
     Returns:
-        Of `source` and `target` each `images`, `landslide` (their share of the pixels) and
-        `bands` (`{name: {mean, std}}`); None where they are not published of either.
+        Of `source` and `target` each `images`, `positive` (the share of images with a landslide),
+        `landslide` (that of their pixels) and `bands` (`{name: {mean, std}}`); None where they are
+        not published of either.
     """
     target, name = recipe.target, recipe.target.dataset or recipe.dataset
     if not {recipe.dataset, name} <= known.keys():
@@ -59,7 +60,10 @@ def _together(groups: Sequence[Facts]) -> Facts | None:
         bands[band] = {"mean": whole, "std": max(square - whole**2, 0.0) ** 0.5}
     return {
         "images": sum(facts["images"] for facts in groups),
-        "landslide": float(share @ [facts["landslide"] for facts in groups]),
+        **{
+            key: float(share @ [facts[key] for facts in groups])
+            for key in ("positive", "landslide")
+        },
         "bands": bands,
     }
 
@@ -76,12 +80,16 @@ def shifted(both: Mapping[str, Facts]) -> str:
     spreads = {band: target["bands"][band]["std"] / (own["std"] or 1.0)
                for band, own in source["bands"].items()}  # fmt: skip
     far = max(steps, key=lambda band: abs(steps[band]))
+    own, other = (some["landslide"] / some["positive"] for some in (source, target))
     return (
         f"In standard deviations of the source, the mean of the target differs most in band {far}, "
         f"by {steps[far]:+.2f}. The standard deviations of the target are from "
         f"{min(spreads.values()):.2f} to {max(spreads.values()):.2f} times those of the source. "
         f"Landslides cover {source['landslide']:.1%} of the source's pixels and "
-        f"{target['landslide']:.1%} of the target's: no normalization of the images changes that."
+        f"{target['landslide']:.1%} of the target's: no normalization of the images changes that. "
+        f"Nor does it change how much of an image with a landslide is landslide, in the mean "
+        f"{own:.0%} in the source and {other:.0%} in the target: where these lie far apart, the "
+        "same thing is seen from another height."
     )
 
 

@@ -82,6 +82,7 @@ def test_the_rest_of_the_regions_is_the_source_of_one_of_them(packed, seed, regi
     for end, inside in (("target", np.array(regions) == "a"), ("source", np.array(regions) != "a")):
         assert found[end]["images"] == inside.sum()
         assert found[end]["landslide"] == pytest.approx(masks[inside].mean(), rel=1e-3)
+        assert found[end]["positive"] == pytest.approx(masks[inside].any((1, 2)).mean(), rel=1e-3)
         for column, band in enumerate("RGB"):
             values = images[inside, column].astype(np.float64)
             assert found[end]["bands"][band]["mean"] == pytest.approx(values.mean(), rel=1e-3)
@@ -126,14 +127,15 @@ def test_the_region_to_adapt_to_is_the_one_whose_bands_differ_most():
 
 
 def test_a_shift_is_counted_in_deviations_of_the_source():
-    source = {"landslide": 0.01, "bands": {"R": {"mean": 1.0, "std": 0.5},
+    source = {"positive": 0.1, "landslide": 0.01, "bands": {"R": {"mean": 1.0, "std": 0.5},
                                            "G": {"mean": 1.0, "std": 0.0}}}  # fmt: skip
-    target = {"landslide": 0.2, "bands": {"R": {"mean": 0.0, "std": 1.0},
+    target = {"positive": 0.25, "landslide": 0.2, "bands": {"R": {"mean": 0.0, "std": 1.0},
                                           "G": {"mean": 1.5, "std": 0.25}}}  # fmt: skip
     said = adapted.shifted({"source": source, "target": target})
     assert "in band R, by -2.00" in said
     assert "from 0.25 to 2.00 times" in said
     assert "1.0% of the source's pixels and 20.0%" in said
+    assert "10% in the source and 80% in the target" in said
 
 
 def test_the_floor_is_that_of_the_targets_share_of_landslide(made):
