@@ -89,7 +89,7 @@ def shifted(both: Mapping[str, Facts]) -> str:
         f"{target['landslide']:.1%} of the target's: no normalization of the images changes that. "
         f"Nor does it change how much of an image with a landslide is landslide, in the mean "
         f"{own:.0%} in the source and {other:.0%} in the target: where these lie far apart, the "
-        "same thing is seen from another height."
+        "same thing may be seen from another height."
     )
 
 
@@ -117,9 +117,10 @@ def paired(ours: Sequence[Record], base: Sequence[Record]) -> dict[str, float] |
     """Compare the landslide F1 at 0.5 of two rows over the seeds and target images of both.
 
     Returns:
-        See `intervals.paired_bootstrap`, how many `common` seeds there are, and `tuned`, the mean
-        over them of the difference in F1 at each row's own threshold, that of the source; None
-        where no seed is common, the target images differ or are too few to draw from.
+        See `intervals.paired_bootstrap`, how many `common` seeds there are, `tuned`, the mean over
+        them of the difference in F1 at each row's own threshold, that of the source, and `under`,
+        whether neither row's mean is above calling every pixel landslide; None where no seed is
+        common, the target images differ or are too few to draw from.
     """
     mine, other = ({one.seed: one for one in side} for side in (ours, base))
     common = sorted(set(mine) & set(other))
@@ -128,7 +129,13 @@ def paired(ours: Sequence[Record], base: Sequence[Record]) -> dict[str, float] |
     counts = [[side[seed].test_counts for seed in common] for side in (mine, other)]
     found = intervals.paired_bootstrap(counts[0], counts[1], mine[common[0]].test_groups)
     tuned = _mean(_f1(mine[s], "test_tuned") - _f1(other[s], "test_tuned") for s in common)
-    return found and {**found, "common": len(common), "tuned": tuned}
+    best = max(_mean(_f1(side[seed], "test") for seed in common) for side in (mine, other))
+    under = best <= scores.floor(mine[common[0]].test_counts)
+    return found and {**found, "common": len(common), "tuned": tuned, "under": under}
+
+
+#: Of what `paired` returns, that `worth` hands on.
+PAIRED = ("difference", "low", "high", "tuned", "common", "under")
 
 
 def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -141,8 +148,8 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, 
 
     Returns:
         A dict a pair: the labels `row` and `against`, `reported` (a difference of printed F1, in
-        0..1) and `difference`, `low`, `high`, `tuned`, `common` as from `paired`; None where not
-        known.
+        0..1) and `difference`, `low`, `high`, `tuned`, `common`, `under` as from `paired`; None
+        where not known.
     """
     found = []
     for name, base in pairs.items():
@@ -155,7 +162,7 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, 
             "against": other.label,
             "reported": (printed[0] - printed[1]) / table.columns["f1"].scale
             if len(printed) == 2 else None,
-            **{key: ours.get(key) for key in ("difference", "low", "high", "tuned", "common")},
+            **{key: ours.get(key) for key in PAIRED},
         })  # fmt: skip
     return found
 
@@ -165,9 +172,10 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
     run = [one for one in found if one["difference"] is not None]
     if not run:
         return "Not run yet."
-    helps = [one for one in run if one["low"] > 0]
-    harms = [one for one in run if one["high"] < 0]
-    rest = [one for one in run if not one["low"] > 0 and not one["high"] < 0]
+    above = [one for one in run if not one["under"]]
+    helps = [one for one in above if one["low"] > 0]
+    harms = [one for one in above if one["high"] < 0]
+    rest = [one for one in above if not one["low"] > 0 and not one["high"] < 0]
     kinds = {
         "Better on the target by more than is left open": helps,
         "**Worse** by more than is left open": harms,
@@ -175,13 +183,18 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
     }
     lines = [f"- {said}: {'; '.join(map(_difference, some)) or 'no row'}."
              for said, some in kinds.items()]  # fmt: skip
+    if under := [one for one in run if one["under"]]:
+        lines.append(
+            "- Neither above calling every pixel landslide, so that whatever their difference is, "
+            f"it does not tell which finds landslides: {'; '.join(map(_difference, under))}."
+        )
     missing = [one["row"] for one in found if one["difference"] is None]
     if missing:
         lines.append(f"- Not run together with what it is compared with: {'; '.join(missing)}.")
-    turned = [one["row"] for one in [*helps, *harms] if one["tuned"] * one["difference"] < 0]
+    turned = [one["row"] for one in above if one["tuned"] * one["difference"] < 0]
     if turned:
         lines.append(
-            "- The other way round at the source's threshold, so that at 0.5 it moved "
+            "- The other way round at the source's threshold, so that at 0.5 it moves "
             f"probabilities rather than telling landslides apart: {'; '.join(turned)}."
         )
     fewest = min(one["common"] for one in run)
@@ -197,7 +210,8 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _difference(one: Mapping[str, Any]) -> str:
     return (f"{one['row']} against {one['against']} {one['difference']:+.3f} "
-            f"[{one['low']:+.3f}, {one['high']:+.3f}] ({one['tuned']:+.3f})")  # fmt: skip
+            f"[{one['low']:+.3f}, {one['high']:+.3f}] ({one['tuned']:+.3f}; "
+            f"{one['common']} seed{'s' * (one['common'] > 1)})")  # fmt: skip
 
 
 def above_floor(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -259,7 +273,8 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
     Returns:
         `row`, the label; means over its seeds: `half`, the F1 at 0.5, `chosen` and `chosen_f1`,
         the threshold that was best on validation images of the source and the F1 there, `best`
-        and `best_f1`, those of the threshold that only who has the target's masks can know.
+        and `best_f1`, those of the threshold that only who has the target's masks can know, and
+        `floor`, the F1 of calling every pixel landslide, which is threshold 0.
     """
     found = []
     for name, records in runs.items():
@@ -275,6 +290,7 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
             "chosen_f1": _mean(_f1(record, "test_tuned") for record in records),
             "best": _mean(best),
             "best_f1": _mean(known),
+            "floor": _mean(scores.floor(record.test_counts) for record in records),
         })  # fmt: skip
     return found
 
@@ -284,15 +300,17 @@ def travelled(found: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return "Not run yet."
     gains = [one["chosen_f1"] - one["half"] for one in found]
-    left = [one["best_f1"] - max(one["chosen_f1"], one["half"]) for one in found]
+    left = [max(0, one["best_f1"] - max(one[key] for key in ("chosen_f1", "half", "floor")))
+            for one in found]  # fmt: skip
     ranges = [f"{min(one[key] for one in found):.2f} to {max(one[key] for one in found):.2f}"
               for key in ("chosen", "best")]  # fmt: skip
     return (
         f"The source's threshold has the higher F1 on the target in {sum(g > 0 for g in gains)} of "
         f"{len(found)} rows; against threshold 0.5 it is worth from {min(gains):+.3f} to "
         f"{max(gains):+.3f}. The source's validation images ask for {ranges[0]}, the target would "
-        f"ask for {ranges[1]}. To know that is worth up to {max(left):.3f} more than the better of "
-        "the two, and takes the masks that nobody has of a new place."
+        f"ask for {ranges[1]}. To know that is worth up to {max(left):.3f} more than the best of "
+        "the two and of calling every pixel landslide, and takes masks that nobody has of a new "
+        "place."
     )
 
 

@@ -170,7 +170,7 @@ def _taught(found: Sequence[Mapping[str, Any]]) -> str:
         "believed already.": means.keys() - better.keys(),
         "they were more precise than the prediction that they were made of, by "
         f"{min(better.values(), default=0):.3f} at least and {max(better.values(), default=0):.3f} "
-        "at most: that much there was to learn, and what they leave out is the price.":
+        "at most. A higher threshold does that for nearly any network: it promises no gain.":
         better.keys(),
         "it is not known: the prediction, a mean of several networks, has no record.":
         rises.keys() - means.keys(),
@@ -207,14 +207,16 @@ def _gained(chain: Chain, number: int) -> str:
         for name in [name for name in both if name.startswith("Ensemble")] or both
     }
     return " ".join(
-        f"{name}: F1 {found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], "
-        f"{_verdict(found)}."
+        f"{name}: F1 {found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] at "
+        f"threshold 0.5, {_verdict(found)}; {found['tuned']:+.3f} at the source's thresholds."
         for name, found in compared.items()
         if found
     ) or "No network stands in this round and in the one before."  # fmt: skip
 
 
 def _verdict(found: Mapping[str, float]) -> str:
+    if found["under"]:
+        return "of two that are not above calling every pixel landslide"
     if found["low"] > 0:
         return "a gain"
     return "a loss" if found["high"] < 0 else "not told apart from none"

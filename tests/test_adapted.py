@@ -191,6 +191,21 @@ def test_help_harm_and_neither_are_told_apart(made):
     assert adapted.worth_said(adapted.worth(TABLE, {}, pairs)) == "Not run yet."
 
 
+def test_a_difference_of_two_rows_below_the_floor_is_no_verdict(made):
+    low, lower = ([[k, 0, 50 - k, 50], [0, 0, 0, 100], [k, 0, 50 - k, 50]] for k in (3, 1))
+    names = {"test_ids": ["a", "b", "c"], "test_groups": ["x", "y", "z"]}
+    runs = {
+        "resnet": [made("resnet", lower, **names)],
+        "resnet-sn": [made("resnet-sn", low, **names)],
+    }
+    (found,) = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
+    assert found["under"]
+    assert found["low"] > 0
+    better, *_, neither = adapted.worth_said([found]).split("\n\n")[0].splitlines()
+    assert better.endswith("no row.")
+    assert neither.startswith("- Neither above calling every pixel landslide")
+
+
 def test_one_seed_is_said_to_leave_the_training_out(made):
     runs = {"resnet": [made("resnet", FAIR)], "resnet-sn": [made("resnet-sn", GOOD)]}
     said = adapted.worth_said(adapted.worth(TABLE, runs, {"resnet-sn": "resnet"}))
@@ -247,12 +262,14 @@ def test_the_best_threshold_of_the_target_is_found_by_trying_all(made, seed):
 
 
 def test_what_the_sources_threshold_is_worth_is_counted_over_rows():
-    line = {"row": "a", "half": 0.2, "chosen": 0.3, "chosen_f1": 0.5, "best": 0.1, "best_f1": 0.6}
+    line = {"row": "a", "half": 0.2, "chosen": 0.3, "chosen_f1": 0.5, "best": 0.1, "best_f1": 0.6,
+            "floor": 0.1}  # fmt: skip
     said = adapted.travelled([line, {**line, "chosen_f1": 0.1, "chosen": 0.4}])
     assert "in 1 of 2 rows" in said
     assert "from -0.100 to +0.300" in said
     assert "ask for 0.30 to 0.40" in said
     assert "up to 0.400 more" in said
+    assert "up to 0.000 more" in adapted.travelled([{**line, "floor": 0.7}])
     assert adapted.travelled([]) == "Not run yet."
 
 
@@ -321,8 +338,8 @@ def test_a_round_whose_labels_are_no_better_than_the_prediction_is_named(grown):
     assert "In round 2 they were more precise" in said
     first, second = (line for line in said.splitlines() if line.startswith("- Round"))
     assert "Ensemble, x1: F1 +" in first
-    assert first.endswith("a gain.")
-    assert second.endswith("a loss.")
+    assert "at threshold 0.5, a gain; " in first
+    assert "at threshold 0.5, a loss; " in second
 
 
 def test_a_network_that_stands_in_both_rounds_is_followed_where_there_is_no_ensemble(
@@ -346,7 +363,7 @@ def test_better_labels_are_something_to_learn(grown):
     assert "In round 1 they were more precise than the prediction" in said
     assert f"by {rise:.3f} at least" in said
     assert "no more precise" not in said
-    assert "not told apart from none." in said
+    assert "not told apart from none; " in said
 
 
 def test_an_ensemble_is_set_against_its_own_members(grown):
