@@ -22,12 +22,27 @@ def summary(table: Table, rows: Rows) -> str:
     if not any(row["ours"] for row in rows):
         return "Not run yet."
     column = "f1" if "f1" in table.metrics else table.metrics[0]
+    if _nothing_found(rows):
+        return (
+            f"{extremes(rows, HEADLINES[table.task])}\n\nNone of our rows is above calling every "
+            "pixel landslide. Neither their order nor their differences say which finds landslides."
+        ).strip()
     said = [
         extremes(rows, HEADLINES[table.task]),
         differences(table, rows),
         agreement(table, rows, column),
     ]
     return "\n\n".join(filter(None, said)) or "Too few rows have been run to compare them."
+
+
+def _nothing_found(rows: Rows) -> bool:
+    """Return whether no row is above the floor of its images, at 0.5 or a threshold of its own."""
+    scored = [
+        ((row["ours"][where]["pooled"]["f1"]["mean"] or 0.0), row["ours"]["floor"])
+        for row in rows if row["ours"] and row["ours"]["floor"] is not None
+        for where in ("metrics", "tuned") if "pooled" in row["ours"][where]
+    ]  # fmt: skip
+    return bool(scored) and all(f1 <= floor for f1, floor in scored)
 
 
 class Headline(NamedTuple):

@@ -96,8 +96,9 @@ def labels(chain: Chain) -> list[dict[str, Any]]:
 
     Returns:
         A dict a round and seed, in this order: `round`, `seed`, `coverage`, `precision`, `recall`,
-        `missed`, and `before_precision` and `before_recall` of the prediction at 0.5 that the
-        labels were made of; None where it has no record, or where a share is of nothing.
+        `missed`, and of the prediction that the labels were made of `before_precision` and
+        `before_recall` at 0.5, and `called`, how many pixels of it are labelled landslide; None
+        where it has no record, or where a share is of nothing.
     """
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for step in chain:
@@ -112,11 +113,13 @@ def labels(chain: Chain) -> list[dict[str, Any]]:
         made = grown.hash, step.record.seed
         before = [one.record for one in chain if (one.record.hash, one.record.seed) == made]
         said = before[0].test.metrics["pooled"] if before else {}
+        sure = round(100 * step.recipe.confidence)  # histograms have 100 bins
         found[key] = {
             "round": step.round,
             "seed": step.record.seed,
             **step.record.pseudo_labels,
             **{f"before_{score}": said.get(score) for score in ("precision", "recall")},
+            "called": int(np.array(before[0].histogram)[:, sure:].sum()) if before else None,
         }
     return [found[key] for key in sorted(found)]
 
@@ -128,6 +131,7 @@ def labels_table(chain: Chain) -> list[dict[str, Any]]:
         {
             "round": str(number),
             "pixels labelled": _share(some, "coverage"),
+            "as landslide": _count(some),
             "precision": _share(some, "precision"),
             "precision at 0.5 before": _share(some, "before_precision"),
             "recall": _share(some, "recall"),
@@ -144,6 +148,12 @@ def _share(lines: Sequence[Mapping[str, Any]], key: str) -> str | None:
     """Return the mean of some shares as text; None where one is not known."""
     values = [line[key] for line in lines]
     return None if None in values else f"{np.mean(values):.1%}"
+
+
+def _count(lines: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the mean number of pixels labelled landslide; None where one is not known."""
+    values = [line["called"] for line in lines]
+    return None if None in values else f"{np.mean(values):,.0f}"
 
 
 def said(chain: Chain) -> str:
@@ -186,9 +196,10 @@ def _labels_said(some: Sequence[Mapping[str, Any]]) -> str:
     right, before, held, had = (
         _share(some, key) for key in ("precision", "before_precision", "recall", "before_recall")
     )
+    number = f", {_count(some)} as landslide" if _count(some) else ""
     return (
-        f"{_share(some, 'coverage')} of the target's pixels are labelled. The precision of the "
-        f"landslide labels is {right} (the prediction before: {before or 'not known'}), their "
+        f"{_share(some, 'coverage')} of the target's pixels are labelled{number}. The precision of "
+        f"the landslide labels is {right} (the prediction before: {before or 'not known'}), their "
         f"recall {held or 'not known'} ({had or 'not known'}). Of all landslide "
         f"{_share(some, 'missed') or 'an unknown share'} is labelled background."
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib import adapted, beside, refined, reports, scores
+from landslide_lib import adapted, beside, findings, refined, reports, scores
 from landslide_lib.datasets import statistics
 from landslide_lib.recipe import essence, recipe
 from landslide_lib.recipe.adaptation import TARGETS
@@ -231,6 +231,9 @@ def test_rows_below_the_floor_are_named(made, tmp_path):
     for line in adapted.above_floor(rows).splitlines():
         assert line.endswith(f"floor: {TABLE.row('resnet').label}.")
     assert adapted.above_floor([row for row in rows if not row["ours"]]) == "Not run yet."
+    nothing = "Neither their order nor their differences say which finds landslides"
+    assert nothing not in findings.summary(TABLE, rows)
+    assert nothing in findings.summary(TABLE, [row for row in rows if row["id"] != "resnet-sn"])
 
 
 def test_the_same_network_has_the_same_curve(made):
@@ -305,9 +308,11 @@ def test_rounds_of_other_networks_are_another_chain(made, record, tmp_path):
 def test_labels_of_a_round_stand_once_beside_the_prediction_they_were_made_of(grown):
     (chain,) = grown([FAIR, GOOD], [told(0.9, 0.3)], seeds=(0, 1)).values()
     before = scores.scores(FAIR)["pooled"]
+    sure = np.linspace(0.01, 1, 100) > chain[-1].recipe.confidence + 1e-4  # by the bins' ends
+    called = np.sum([np.array(side)[sure] for side in chain[0].record.histogram])
     assert refined.labels(chain) == [
         {"round": 1, "seed": seed, "coverage": 0.5, "precision": 0.9, "recall": 0.3,
-         "missed": 0.7,
+         "missed": 0.7, "called": called,
          "before_precision": before["precision"], "before_recall": before["recall"]}
         for seed in (0, 1)
     ]  # fmt: skip
