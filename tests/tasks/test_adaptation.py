@@ -71,12 +71,33 @@ def test_without_it_the_target_is_normalised_as_the_source_is(data):
 # --- the target's labels ---------------------------------------------------------------------
 
 
+def with_other_masks(packed):
+    """Turn each pixel of the target's masks over; nothing is taken from a cache of the others."""
+    poison = 1 - packed.target.masks
+    target = dataclasses.replace(packed.target, masks=poison, folder=None)
+    return dataclasses.replace(packed, target=target)
+
+
+def test_a_round_is_the_same_whatever_the_targets_masks_are(data, store, tmp_path):
+    """From the labelling to the last weight, through the very function that a round calls."""
+    packed = domains.load(SMOKE)
+    teacher = study.run(wanted(), 0, device="cpu", store=store)
+    grown = [(teacher, store.weights(teacher))]
+    one, other = (
+        adaptation.train(wanted(rounds=[ROUND]), some, 0, tmp_path / name, ON, grown)
+        for name, some in (("true", packed), ("other", with_other_masks(packed)))
+    )
+    assert np.array_equal(one.module.labels, other.module.labels)
+    weights = other.module.network.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in one.module.network.state_dict().items())
+    assert one.evaluated()["test_counts"] != other.evaluated()["test_counts"]
+
+
 @pytest.mark.parametrize("norms", ["batch", "cross_sensor"])
 def test_the_labels_of_the_target_never_reach_training(data, tmp_path, norms):
     """With other masks of the target the trained network is the same, bit for bit."""
     packed = domains.load(SMOKE)
-    poison = np.ones_like(packed.target.masks) - packed.target.masks
-    poisoned = dataclasses.replace(packed, target=dataclasses.replace(packed.target, masks=poison))
+    poisoned = with_other_masks(packed)
     labels = np.full((16, 32, 32), OPEN, np.uint8)
     labels[:, :8], labels[:, 8:16] = 1, 0
     for given in (None, labels):
