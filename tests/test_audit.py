@@ -158,7 +158,8 @@ def test_bad_input_is_named(call, words):
         call()
 
 
-@given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
+# Of subnormal numbers a tenth is none exactly.
+@given(st.lists(st.floats(0, 1).map(lambda x: round(x, 9)), min_size=10, max_size=10))
 def test_average_precision_over_ten_thresholds_keeps_its_bounds(values):
     falling = sorted(values, reverse=True)  # a stricter threshold finds no more
     mean, first = (audit.bounds(round(x, 4)) for x in (float(np.mean(falling)), falling[0]))
