@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ SIZE = 64
 OPTICAL = 4
 #: Digital numbers of Sentinel-2 in one unit of reflectance.
 UNIT = 10_000
+#: Headers are parsed one at a time: in Python 3.11 threads that do so now and then fail with a
+#: "SystemError: AST constructor recursion depth mismatch", see github.com/python/cpython, #106905.
+HEADER = Lock()
 #: Part, its list, whether that has labels, and the folders that its tiles have been met in.
 PARTS = (
     ("train", "Train.csv", True, ("train_data", "train_data/train_data", "train/images", "train")),
@@ -124,7 +128,8 @@ def read_tile(path: Path) -> NDArray[np.float32]:
         raise BadFileError(path, "is missing", REDO)
     try:
         # Mapped: whatever shape the header claims, nothing is allocated before it is looked at.
-        raw = np.lib.format.open_memmap(path, mode="r")
+        with HEADER:
+            raw = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header ends in whatever the parser of Python raises
         problem = f"is no array of numbers that can be read ({error}); nothing is unpickled"
         raise BadFileError(path, problem, REDO) from None
