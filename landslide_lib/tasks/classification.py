@@ -54,7 +54,7 @@ class Classification(Segmentation):
     Args:
         recipe: What to train.
         packed: On what.
-        seed: See `Learner`; of the filter, too.
+        seed: See `Learner`; the filter has that of the split.
         on: The device.
         learnt: The filter that has learnt on these training tiles; None fits it, if the recipe
             has one.
@@ -319,7 +319,13 @@ def restored(
     recipe = record.recipe
     assert isinstance(recipe, recipes.Classification)
     found = kept(path, recipe, seed, packed.fingerprint)
-    learnt = negative_filter.load(beside(path)) if recipe.filter else None
+    learnt = None
+    if recipe.filter is not None:
+        try:
+            learnt = negative_filter.load(beside(path))
+        except ValueError as error:
+            remedy = f"or move {path} away: the network is trained again, with its filter"
+            raise ValueError(f"{error}, {remedy}") from error
     module = Classification(recipe, packed, seed, on, learnt)
     fill(module, found, path)
     module.recipe = recipe.model_copy(update=change)
