@@ -273,8 +273,9 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
     Returns:
         `row`, the label; means over its seeds: `half`, the F1 at 0.5, `chosen` and `chosen_f1`,
         the threshold that was best on validation images of the source and the F1 there, `best`
-        and `best_f1`, those of the threshold that only who has the target's masks can know, and
-        `floor`, the F1 of calling every pixel landslide, which is threshold 0.
+        and `best_f1`, those of the threshold that only who has the target's masks can know,
+        `floor`, the F1 of calling every pixel landslide, which is threshold 0, and `auc`, the area
+        under the ROC curve, which knows of no threshold.
     """
     found = []
     for name, records in runs.items():
@@ -291,6 +292,7 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
             "best": _mean(best),
             "best_f1": _mean(known),
             "floor": _mean(scores.floor(record.test_counts) for record in records),
+            "auc": _mean(scores.ranking(*record.histogram) for record in records),
         })  # fmt: skip
     return found
 
@@ -304,13 +306,18 @@ def travelled(found: Sequence[Mapping[str, Any]]) -> str:
             for one in found]  # fmt: skip
     ranges = [f"{min(one[key] for one in found):.2f} to {max(one[key] for one in found):.2f}"
               for key in ("chosen", "best")]  # fmt: skip
+    blind = [one["row"] for one in found if one["auc"] <= 0.5]
+    ranks = (
+        f" {len(blind)} of {len(found)} rows give landslide no higher probability than the rest of "
+        "the target (an area under the ROC curve of one half or less): no threshold mends that."
+    )
     return (
         f"The source's threshold has the higher F1 on the target in {sum(g > 0 for g in gains)} of "
         f"{len(found)} rows; against threshold 0.5 it is worth from {min(gains):+.3f} to "
         f"{max(gains):+.3f}. The source's validation images ask for {ranges[0]}, the target would "
         f"ask for {ranges[1]}. To know that is worth up to {max(left):.3f} more than the best of "
         "the two and of calling every pixel landslide, and takes masks that nobody has of a new "
-        "place."
+        f"place.{ranks if blind else ''}"
     )
 
 

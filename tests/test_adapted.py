@@ -266,7 +266,7 @@ def test_the_best_threshold_of_the_target_is_found_by_trying_all(made, seed):
 
 def test_what_the_sources_threshold_is_worth_is_counted_over_rows():
     line = {"row": "a", "half": 0.2, "chosen": 0.3, "chosen_f1": 0.5, "best": 0.1, "best_f1": 0.6,
-            "floor": 0.1}  # fmt: skip
+            "floor": 0.1, "auc": 0.7}  # fmt: skip
     said = adapted.travelled([line, {**line, "chosen_f1": 0.1, "chosen": 0.4}])
     assert "in 1 of 2 rows" in said
     assert "from -0.100 to +0.300" in said
@@ -274,6 +274,9 @@ def test_what_the_sources_threshold_is_worth_is_counted_over_rows():
     assert "up to 0.400 more" in said
     assert "up to 0.000 more" in adapted.travelled([{**line, "floor": 0.7}])
     assert adapted.travelled([]) == "Not run yet."
+    assert "ROC" not in said
+    blind = adapted.travelled([line, {**line, "auc": 0.4}])
+    assert "1 of 2 rows give landslide no higher probability" in blind
 
 
 # The rounds.

@@ -14,6 +14,7 @@ from landslide_lib.scores import (
     SCORES,
     best_threshold,
     floor,
+    ranking,
     scores,
     sweep,
 )
@@ -202,6 +203,13 @@ def test_the_best_threshold_has_the_highest_f1_of_all(seed):
     assert best == np.argmax(brute) / BINS
     at_best = sweep(landslide, background)["f1"][round(best * BINS)]
     assert at_best == pytest.approx(max(brute), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_area_under_the_curve_is_that_of_scikit_learn(seed):
+    y, bins, landslide, background = histograms(seed)
+    assert ranking(landslide, background) == pytest.approx(sk.roc_auc_score(y, bins), abs=1e-12)
+    assert ranking(background, landslide) == pytest.approx(1 - sk.roc_auc_score(y, bins), abs=1e-12)
 
 
 @given(st.lists(st.tuples(number, number), min_size=1, max_size=12))
