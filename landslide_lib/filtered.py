@@ -279,11 +279,20 @@ def saved_said(
     reach = intervals.interval(shares)
     over = f" (saved, interval over seeds: {reach[0]:+.0%} to {reach[1]:+.0%})" if reach else ""
     less = 1 - ours["wh"] / base["wh"]
+    apart = max(_apart([one.energy_wh or 0 for one in some])
+                for name in (without, having) for some in rows[name])  # fmt: skip
+    noise = f" Networks of one row and seed lie up to {apart:.0%} apart." if apart else ""
     return (
         f"{words} Ours takes {base['wh']:.3g} Wh without the filter and {ours['wh']:.3g} Wh with "
         f"it, {abs(less):.0%} {'less' if less > 0 else 'more'}{over}, and leaves {tiles:.0%} of "
         f"the training tiles out. The method is {ours['method']}; fitting the filter is in it."
+        f"{noise}"
     )
+
+
+def _apart(values: Sequence[float]) -> float:
+    """Return by what share of their mean values differ at most."""
+    return float(np.ptp(values) / np.mean(values))
 
 
 def _mean(lines: Sequence[Facts], key: str) -> float:

@@ -169,6 +169,9 @@ def test_what_is_saved_is_a_share_of_energy_beside_one_of_tiles(made):
     assert f"{1 - printed[1] / printed[0]:.0%} of the energy is saved" in words
     turned = {"no-filter": rows["with-filter"], "with-filter": rows["no-filter"]}
     assert "300% more" in filtered.saved_said(turned, FACTS)
+    assert "apart" not in words
+    several = [made("one-network", energy_wh=wh, train=200) for wh in (3.0, 4.0, 5.0)]
+    assert "lie up to 50% apart." in filtered.saved_said(rows | {"no-filter": [several]}, FACTS)
     assert filtered.saved_said({}, FACTS).endswith("not run yet.")
 
 
