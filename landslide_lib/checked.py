@@ -150,7 +150,12 @@ def said(tiles: pd.DataFrame) -> str:
     if 0 < agree.mean() < 1:
         words.append(
             f"Where they do, the network is wrong on {wrong[agree].mean():.1%}; where they do not, "
-            f"on {wrong[~agree].mean():.1%}: a second opinion says which tiles to look at."
+            f"on {wrong[~agree].mean():.1%}"
+            + (
+                ": a second opinion says which tiles to look at."
+                if wrong[~agree].mean() > wrong[agree].mean()
+                else "."
+            )
         )
     clear = []
     for line in compared(tiles):

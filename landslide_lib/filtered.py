@@ -104,7 +104,7 @@ def lost_said(ensemble: Sequence[Record]) -> str:
         return "Not run yet."
     lines = []
     of = {"valid": "validation tiles, each judged by the one filter that has not learnt from it",
-          "test": "test tiles, which every filter judges"}  # fmt: skip
+          "test": "test tiles, each counted once for every filter"}  # fmt: skip
     for part, where in of.items():
         parts = [one["parts"][part] for one in known]
         lost, had, gone = (sum(one[key] for one in parts)
@@ -142,7 +142,8 @@ def nested_said(facts: Facts | None) -> str:
         f"- Nested folds over all {total['tiles']:,} tiles, each judged once by a filter that was "
         f"tuned without it: {total['lost']} of {total['positives']:,} landslides are lost, in "
         f"{losing} of {len(lines)} folds, among {total['removed']:,} tiles left out; "
-        f"{total['expected']:.1f} would be if new landslides were like the others."
+        f"{total['expected']:.1f} would be if new landslides were like the others. The tiles above "
+        "are among them."
     )
 
 
@@ -227,7 +228,15 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
         printed = {"reported Wh": row.reported.get("energy"),
                    "reported positives": row.reported.get("positives")}  # fmt: skip
         ours: dict[str, str | None] = dict.fromkeys(
-            ("ours, Wh", "how", "networks", "training tiles", "epochs", "minutes", "positives")
+            (
+                "ours, Wh",
+                "how",
+                "networks",
+                "training tiles",
+                "epochs",
+                "minutes of epochs",
+                "positives",
+            )
         )
         if row.id in rows:
             found = energy(rows[row.id])
@@ -237,7 +246,7 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
                 "networks": str(found["networks"]),
                 "training tiles": f"{found['tiles']:,.0f}",
                 "epochs": f"{found['epochs']:,.0f}",
-                "minutes": f"{found['seconds'] / 60:.1f}",
+                "minutes of epochs": f"{found['seconds'] / 60:.1f}",
                 "positives": None if found["positives"] is None
                 else f"{found['positives'][0]:.1%} to {found['positives'][1]:.1%}",
             }  # fmt: skip
@@ -285,8 +294,10 @@ def saved_said(
     return (
         f"{words} Ours takes {base['wh']:.3g} Wh without the filter and {ours['wh']:.3g} Wh with "
         f"it, {abs(less):.0%} {'less' if less > 0 else 'more'}{over}, and leaves {tiles:.0%} of "
-        f"the training tiles out. The method is {ours['method']}; fitting the filter is in it."
-        f"{noise}"
+        f"the training tiles out. The method is {ours['method']}. Measuring the features "
+        f"and fitting the filter are in it; they are paid once a network, here for "
+        f"{ours['epochs'] / ours['networks']:.0f} epochs, in the report for "
+        f"{facts['epochs'].value}: the longer a network trains, the less they weigh.{noise}"
     )
 
 

@@ -143,6 +143,22 @@ def paired(
     return found and {**found, "common": len(common)}
 
 
+def taught(records: Sequence[Record], at: At = "half") -> bool:
+    """Return whether networks are above calling every tile landslide by more than is left open.
+
+    Args:
+        records: Of a row; without any the answer is no.
+        at: See `counts_of`; of each record its own.
+    """
+    if not records:
+        return False
+    ours = [counts_of(one, at) for one in records]
+    landslide = [counts[:, [0, 2]].sum(1) for counts in ours]
+    every = [np.stack([yes, 1 - yes, 0 * yes, 0 * yes], 1) for yes in landslide]
+    found = intervals.paired_bootstrap(ours, every, records[0].test_groups)
+    return found is not None and found["low"] > 0
+
+
 def worth(
     table: Table,
     runs: Runs,
@@ -158,14 +174,17 @@ def worth(
         reported: Of a part the lowest and the highest difference that the report states.
 
     Returns:
-        A dict a part: `part`, the labels `having` and `lacking`, `reported` (or None), and `half`
-        and `validation`, see `paired` at either threshold, None where not run.
+        A dict a part: `part`, the labels `having` and `lacking`, `reported` (or None), `half` and
+        `validation`, see `paired` at either threshold, None where not run, and `taught`, by
+        threshold whether both rows are.
     """
     return [
         {
             "part": part, "having": table.row(having).label, "lacking": table.row(lacking).label,
             "reported": (reported or {}).get(part),
             **{at: paired(runs.get(having, ()), runs.get(lacking, ()), at) for at in WHERE},
+            "taught": {at: all(taught(runs.get(name, ()), at) for name in (having, lacking))
+                       for at in WHERE},
         }
         for part, (having, lacking) in parts.items()
     ]  # fmt: skip
@@ -213,19 +232,26 @@ def worth_said(found: Lines) -> str:
 
 
 def _sorted_out(run: Lines, at: At) -> str:
+    told = [one for one in run if one["taught"][at]]
+    undecided = [one for one in told if one[at]["low"] <= 0 <= one[at]["high"]]
+    reach = [(one[at]["high"] - one[at]["low"]) / 2 for one in undecided]
+    unseen = f", for which it had to be {min(reach):.3f} at the least" if undecided else ""
     kinds = {
-        "Help by more than is left open": [one for one in run if one[at]["low"] > 0],
-        "**Harm** by more than is left open": [one for one in run if one[at]["high"] < 0],
-        "**Do not help**, as far as can be told": [
-            one for one in run if one[at]["low"] <= 0 <= one[at]["high"]
-        ],
+        "Help by more than is left open": [one for one in told if one[at]["low"] > 0],
+        "**Harm** by more than is left open": [one for one in told if one[at]["high"] < 0],
+        f"Left open, whether there is a difference{unseen}": undecided,
     }
-    if any(one["reported"] for one in run):
+    if any(one["reported"] for one in told):
         kinds["Gain less than the report states, by more than is left open"] = [
             one
-            for one in run
+            for one in told
             if one["reported"] and one[at]["low"] < one[at]["high"] < one["reported"][0]
         ]
+    if blank := [one for one in run if not one["taught"][at]]:
+        kinds[
+            "No measure of a part, as one of both rows is not clearly above calling every tile "
+            "landslide"
+        ] = blank
     lines = []
     for said, some in kinds.items():
         named = [f"{one['part']} {_shown(one[at])}" for one in some]
@@ -292,14 +318,17 @@ def halves_said(found: Lines) -> str:
     """Say what both kinds of images are worth against one, on dark and on bright tiles."""
     lines = [
         f"- {one['half'].capitalize()} half, both against {one['sees']}: "
-        f"{_shown(one['versus'])}, {_verdict(one['versus'])}."
+        f"{_shown(one['versus'])}, {_verdict(one)}."
         for one in found
         if one["versus"]
     ]
     return "\n".join(lines) or "Not run yet, or the data has one kind of images."
 
 
-def _verdict(found: Mapping[str, float]) -> str:
+def _verdict(line: Mapping[str, Any]) -> str:
+    found = line["versus"]
+    if line["f1"] <= line["floor"]:
+        return f"where {line['sees']} is worth no more than calling every tile landslide"
     if found["low"] > 0:
         return "both are better"
     return "both are worse" if found["high"] < 0 else "not told apart"

@@ -133,27 +133,32 @@ def gate_said(frame: pd.DataFrame) -> str:
     if not named or "brightness" not in frame:
         return "Not run yet."
     plain = frame[~frame["landslide"].astype(bool)]
-    lines, holds = [], []
+    lines, holds, known = [], [], True
     for branch in named:
         found = rank_correlations(frame, branch)
         reach = intervals.interval(list(found))
         groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
-        low, high = reach or (np.nan, np.nan)  # of one network nothing is known
+        known &= reach is not None  # of one network it is not
+        low, high = reach or (-1.0, 1.0)
         if high < 0 if branch == "optical" else low > 0:
             holds.append(branch)
+        way = "falls" if high < 0 else "rises" if low > 0 else "neither clearly rises nor falls"
         lines.append(
-            f"- The weight of {branch} features {'falls' if found.mean() < 0 else 'rises'} with "
-            f"brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
+            f"- The weight of {branch} features {way} with brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
             f"{len(found)} network(s){_reach(reach)}, from {found.min():+.2f} to "
             f"{found.max():+.2f}, and {rank_correlations(plain, branch).mean():+.2f} among tiles "
             f"without a landslide. From the darkest to the brightest tenth of the tiles the mean "
             f"weight goes from {groups[0]:.3f} to {groups[-1]:.3f}."
         )
-    lines.append(
-        "- The report says of its gate that clouds take weight from optical features and give it "
-        "to radar. By more than the spread of the networks leaves open, ours does so for: "
-        f"{' and '.join(holds) or 'neither'}."
-    )
+    if len(named) == len(BRANCHES):  # else there is nothing to take from, or to give to
+        verdict = (
+            f"for: {' and '.join(holds) or 'neither'}" if known else "not known of one network"
+        )
+        lines.append(
+            "- The report says of its gate that clouds take weight from optical features and give "
+            "it to radar. By more than the spread of the networks leaves open, ours does so "
+            f"{verdict}."
+        )
     return "\n".join(lines)
 
 

@@ -156,7 +156,7 @@ def test_both_rows_stand_beside_what_is_printed_run_or_not(made):
     without, having = filtered.energy_table(ENERGY, rows)
     assert without["reported Wh"] == FACTS["energy_before"].value
     assert without["ours, Wh"] is None
-    assert (having["ours, Wh"], having["minutes"]) == ("0.5", "2.0")
+    assert (having["ours, Wh"], having["minutes of epochs"]) == ("0.5", "2.0")
     assert having["positives"] == "20.0% to 26.7%"
 
 

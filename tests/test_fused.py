@@ -217,13 +217,16 @@ def test_help_harm_and_neither_are_told_apart_at_both_thresholds(made):
     runs = {
         name: [made(name, said(right, high=0.4), threshold=0.3, seed=seed)
                for seed in range(2)]
-        for name, right in (("gated-b0", 12), ("concatenated-b0", 3), ("standard-b0", 12))
+        for name, right in (("gated-b0", 12), ("concatenated-b0", 6), ("standard-b0", 12))
     }  # fmt: skip
     parts = {"one": ("gated-b0", "concatenated-b0"), "other": ("concatenated-b0", "gated-b0"),
              "same": ("gated-b0", "standard-b0"), "none": ("gated-b0", "optical-b0")}  # fmt: skip
     words = fused.worth_said(fused.worth(TABLE, runs, parts, {"other": (0.1, 0.2)}))
     half, tuned = words.split("At the thresholds of validation")
-    assert "Help by more than is left open: none" in half  # at 0.5 nothing is called
+    assert "Help by more than is left open: none" in half
+    # At 0.5 nothing is called, which is no more than calling everything.
+    assert "every tile landslide: one" in half
+    assert "No measure" not in tuned
     helps, harms, neither, less = [line for line in tuned.splitlines() if line.startswith("- ")]
     assert ": one +" in helps
     assert ": other -" in harms
@@ -274,7 +277,10 @@ def test_a_gate_that_does_the_reverse_or_nothing_is_not(made):
     assert "optical features rises" in reverse[0]
     assert reverse[-1].endswith("for: neither.")
     one = tilewise.gate_said(gated(made, slope=-0.3, seeds=1)).splitlines()
-    assert one[-1].endswith("for: neither.")  # of one network there is no spread
+    assert one[-1].endswith("not known of one network.")
+    assert "neither clearly rises nor falls" in one[0]
+    frame = gated(made, slope=-0.3).drop(columns="radar")
+    assert "The report says" not in tilewise.gate_said(frame)  # there is nothing to give it to
     assert "interval" not in one[0]
     assert tilewise.gate_said(tilewise.tiles([made("concatenated-b0", said())])) == "Not run yet."
 
@@ -304,7 +310,9 @@ def test_halves_are_cut_at_the_median_brightness_and_scored_apart(made):
     assert found["bright", "light"]["versus"]["difference"] == 1
     dark, light = fused.halves_said(list(found.values())).splitlines()
     assert dark.endswith("not told apart.")
-    assert light.endswith("both are better.")
+    assert light.endswith("worth no more than calling every tile landslide.")
+    better = [{**one, "floor": -1} for one in found.values()]
+    assert fused.halves_said(better).endswith("both are better.")
     assert fused.halves_said(fused.halves({}, named)).startswith("Not run yet")
 
 

@@ -42,7 +42,9 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         axes.plot(of["difference"], height, "o", color=COLOURS[number], label=f"ours, {label[3:]}",
                   markerfacecolor="white" if number else COLOURS[number])  # fmt: skip
         data |= {f"{at}_{key}": values for key, values in of.items()}
-    axes.set_yticks(places, [one["part"] for one in kept])
+    blank = [bool(one["half"]) and not all(one["taught"].values()) for one in kept]
+    axes.set_yticks(places, [one["part"] + "\n(no measure of it)" * no
+                             for one, no in zip(kept, blank, strict=True)])  # fmt: skip
     axes.set(ylim=(-0.6, len(kept) - 0.4), xlabel="F1 of tiles with it less that without it")
     axes.tick_params(axis="y", labelsize="small")
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
@@ -50,7 +52,8 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         figure, name=name, data=pd.DataFrame(data).round(4),
         alt="What each part adds to the F1 of tiles, a line a part: squares as reported, dots ours "
         "at threshold 0.5, circles ours at the thresholds of validation, both with intervals; "
-        "right of the line at zero it helps.",
+        "right of the line at zero it helps. No measure is one with a row that is not clearly above "
+        "calling every tile landslide.",
     )  # fmt: skip
 
 

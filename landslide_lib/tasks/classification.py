@@ -285,7 +285,7 @@ def train(
     Args:
         recipe: What to train.
         packed: The dataset at the recipe's image size.
-        seed: See `Learner`; of the filter, too.
+        seed: See `Learner`; the filter has that of the split.
         work: The folder of this run's checkpoints.
         on: The device.
         grown: Nothing: a network of tiles grows from none.
