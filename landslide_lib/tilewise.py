@@ -144,7 +144,8 @@ def gate_said(frame: pd.DataFrame) -> str:
             holds.append(branch)
         way = "falls" if high < 0 else "rises" if low > 0 else "neither clearly rises nor falls"
         lines.append(
-            f"- The weight of {branch} features {way} with brightness: the rank correlation (Spearman) is {found.mean():+.2f} in the mean over "
+            f"- The weight of {branch} features {way} with brightness: the rank "
+            f"correlation (Spearman) is {found.mean():+.2f} in the mean over "
             f"{len(found)} network(s){_reach(reach)}, from {found.min():+.2f} to "
             f"{found.max():+.2f}, and {rank_correlations(plain, branch).mean():+.2f} among tiles "
             f"without a landslide. From the darkest to the brightest tenth of the tiles the mean "
@@ -152,12 +153,12 @@ def gate_said(frame: pd.DataFrame) -> str:
         )
     if len(named) == len(BRANCHES):  # else there is nothing to take from, or to give to
         verdict = (
-            f"for: {' and '.join(holds) or 'neither'}" if known else "not known of one network"
+            "By more than the spread of the networks leaves open, ours does so for: "
+            f"{' and '.join(holds) or 'neither'}."
         )
         lines.append(
             "- The report says of its gate that clouds take weight from optical features and give "
-            "it to radar. By more than the spread of the networks leaves open, ours does so "
-            f"{verdict}."
+            f"it to radar. {verdict if known else 'Of one network this cannot be told.'}"
         )
     return "\n".join(lines)
 
