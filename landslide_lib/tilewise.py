@@ -123,6 +123,23 @@ def rank_correlations(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
                      for _, some in frame.groupby("network")])  # fmt: skip
 
 
+def brightest_less_rest(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
+    """Return a branch's mean weight on the brightest tenth less that on the rest, one a network.
+
+    Most tiles are nearly as dark as each other, and ranks make as much of that as of clouds, which
+    are few.
+
+    Args:
+        frame: From `tiles`.
+        branch: Of `BRANCHES`.
+    """
+    found = []
+    for _, some in frame.groupby("network"):
+        bright = some["brightness"] > some["brightness"].quantile(1 - 1 / TENTHS)
+        found.append(some[branch][bright].mean() - some[branch][~bright].mean())
+    return np.array(found)
+
+
 def gate_said(frame: pd.DataFrame) -> str:
     """Say how the weights of a gate go with the brightness of a tile.
 
@@ -133,29 +150,31 @@ def gate_said(frame: pd.DataFrame) -> str:
     if not named or "brightness" not in frame:
         return "Not run yet."
     plain = frame[~frame["landslide"].astype(bool)]
-    lines, holds, known = [], [], True
+    holds: dict[str, list[str]] = {"over all tiles": [], "in the brightest tenth": []}
+    trend = {-1: "falls", 0: "goes neither way", 1: "rises"}
+    step = {-1: "lower than", 0: "not told apart from that", 1: "higher than"}
+    lines = []
     for branch in named:
-        found = rank_correlations(frame, branch)
-        reach = intervals.interval(list(found))
-        groups = by_quantile(frame, "brightness", branch, TENTHS)["mean"].tolist()
-        known &= reach is not None  # of one network it is not
-        low, high = reach or (-1.0, 1.0)
-        if high < 0 if branch == "optical" else low > 0:
-            holds.append(branch)
-        way = "falls" if high < 0 else "rises" if low > 0 else "neither clearly rises nor falls"
+        ranks, steps = rank_correlations(frame, branch), brightest_less_rest(frame, branch)
+        ways = []
+        for where, found in zip(holds, (ranks, steps), strict=True):
+            low, high = intervals.interval(list(found)) or (-np.inf, np.inf)
+            if high < 0 if branch == "optical" else low > 0:
+                holds[where].append(branch)
+            ways.append(-1 if high < 0 else 1 if low > 0 else 0)
         lines.append(
-            f"- The weight of {branch} features {way} with brightness: the rank "
-            f"correlation (Spearman) is {found.mean():+.2f} in the mean over "
-            f"{len(found)} network(s){_reach(reach)}, from {found.min():+.2f} to "
-            f"{found.max():+.2f}, and {rank_correlations(plain, branch).mean():+.2f} among tiles "
-            f"without a landslide. From the darkest to the brightest tenth of the tiles the mean "
-            f"weight goes from {groups[0]:.3f} to {groups[-1]:.3f}."
+            f"- The weight of {branch} features {trend[ways[0]]} with brightness: the rank "
+            f"correlation (Spearman) is {ranks.mean():+.2f} in the mean over {len(ranks)} "
+            f"network(s){_reach(ranks)}, from {ranks.min():+.2f} to {ranks.max():+.2f}, and "
+            f"{rank_correlations(plain, branch).mean():+.2f} among tiles without a landslide. In "
+            f"the brightest tenth it is {step[ways[1]]} in the rest, by {steps.mean():+.3f}"
+            f"{_reach(steps, 3)}, and among tiles without a landslide by "
+            f"{brightest_less_rest(plain, branch).mean():+.3f}."
         )
     if len(named) == len(BRANCHES):  # else there is nothing to take from, or to give to
-        verdict = (
-            "By more than the spread of the networks leaves open, ours does so for: "
-            f"{' and '.join(holds) or 'neither'}."
-        )
+        said = "; ".join(f"{where} {' and '.join(of) or 'neither'}" for where, of in holds.items())
+        verdict = f"By more than the spread of the networks leaves open, ours does so for: {said}."
+        known = frame["network"].nunique() > 1
         lines.append(
             "- The report says of its gate that clouds take weight from optical features and give "
             f"it to radar. {verdict if known else 'Of one network this cannot be told.'}"
@@ -163,8 +182,11 @@ def gate_said(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _reach(reach: tuple[float, float] | None) -> str:
-    return f" (interval of 95 % {reach[0]:+.2f} to {reach[1]:+.2f})" if reach else ""
+def _reach(values: NDArray[np.float64], digits: int = 2) -> str:
+    reach = intervals.interval(list(values))
+    if not reach:
+        return ""
+    return f" (interval of 95 % {reach[0]:+.{digits}f} to {reach[1]:+.{digits}f})"
 
 
 def spread_said(frame: pd.DataFrame) -> str:

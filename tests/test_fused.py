@@ -267,18 +267,20 @@ def gated(made, *, slope, seeds=3, spread=0.02):
 def test_a_gate_that_does_what_the_report_says_is_said_to_do_so(made):
     words = tilewise.gate_said(gated(made, slope=-0.3))
     optical, radar, verdict = words.splitlines()
-    assert "optical features falls" in optical
-    assert "radar features rises" in radar
-    assert verdict.endswith("ours does so for: optical and radar.")
+    assert "optical features falls with" in optical
+    assert "brightest tenth it is lower than in the rest" in optical
+    assert "radar features rises with" in radar
+    both = "optical and radar"
+    assert verdict.endswith(f"for: over all tiles {both}; in the brightest tenth {both}.")
 
 
 def test_a_gate_that_does_the_reverse_or_nothing_is_not(made):
     reverse = tilewise.gate_said(gated(made, slope=0.3)).splitlines()
-    assert "optical features rises" in reverse[0]
-    assert reverse[-1].endswith("for: neither.")
+    assert "optical features rises with" in reverse[0]
+    assert reverse[-1].endswith("for: over all tiles neither; in the brightest tenth neither.")
     one = tilewise.gate_said(gated(made, slope=-0.3, seeds=1)).splitlines()
     assert one[-1].endswith("Of one network this cannot be told.")
-    assert "neither clearly rises nor falls" in one[0]
+    assert "optical features goes neither way" in one[0]
     frame = gated(made, slope=-0.3).drop(columns="radar")
     assert "The report says" not in tilewise.gate_said(frame)  # there is nothing to give it to
     assert "interval" not in one[0]
@@ -291,6 +293,15 @@ def test_rank_correlations_are_of_each_network_alone(made):
     # A network whose weights are higher all over changes nothing in the others.
     frame.loc[frame["network"] == 2, "optical"] += 5
     assert tilewise.rank_correlations(frame, "optical") == pytest.approx([-1, -1, -1])
+
+
+def test_a_gate_that_looks_at_clouds_alone_does_so_in_the_brightest_tenth(made):
+    frame = gated(made, slope=0, spread=0.01)
+    cloudy = frame.groupby("network")["brightness"].rank(pct=True) > 0.9
+    frame.loc[cloudy, "optical"] -= 0.2
+    step = tilewise.brightest_less_rest(frame, "optical")
+    assert step == pytest.approx([-0.2] * 3, abs=0.01)
+    assert "in the brightest tenth optical." in tilewise.gate_said(frame)
 
 
 def test_halves_are_cut_at_the_median_brightness_and_scored_apart(made):
