@@ -42,7 +42,7 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         axes.plot(of["difference"], height, "o", color=COLOURS[number], label=f"ours, {label[3:]}",
                   markerfacecolor="white" if number else COLOURS[number])  # fmt: skip
         data |= {f"{at}_{key}": values for key, values in of.items()}
-    blank = [bool(one["half"]) and not all(one["taught"].values()) for one in kept]
+    blank = [bool(one["half"]) and not any(one["taught"].values()) for one in kept]
     axes.set_yticks(places, [one["part"] + "\n(no measure of it)" * no
                              for one, no in zip(kept, blank, strict=True)])  # fmt: skip
     axes.set(ylim=(-0.6, len(kept) - 0.4), xlabel="F1 of tiles with it less that without it")
@@ -52,7 +52,7 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         figure, name=name, data=pd.DataFrame(data).round(4),
         alt="What each part adds to the F1 of tiles, a line a part: squares as reported, dots ours "
         "at threshold 0.5, circles ours at the thresholds of validation, both with intervals; "
-        "right of the line at zero it helps. No measure is one with a row that is not clearly "
+        "right of the line at zero it helps. No measure is one with a row that at neither is clearly "
         "above calling every tile landslide.",
     )  # fmt: skip
 
