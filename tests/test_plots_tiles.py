@@ -29,11 +29,19 @@ def frame(networks=2, radar=True, seed=0):
 def test_what_a_part_is_worth_is_drawn_where_it_is_known():
     half = {"difference": 0.1, "low": 0.05, "high": 0.15}
     tuned = {"difference": -0.02, "low": -0.05, "high": 0.01}
-    names = {"having": "a", "lacking": "b"}
+    names = {"having": "a", "lacking": "b", "taught": {"half": True, "validation": False}}
+    blank = {"taught": {"half": False, "validation": False}}
     found = [
         {"part": "both", "reported": (0.01, 0.02), "half": half, "validation": tuned, **names},
-        {"part": "ours", "reported": None, "half": half, "validation": tuned, **names},
-        {"part": "printed", "reported": (0.03, 0.03), "half": None, "validation": None, **names},
+        {"part": "ours", "reported": None, "half": half, "validation": tuned, **names, **blank},
+        {
+            "part": "printed",
+            "reported": (0.03, 0.03),
+            "half": None,
+            "validation": None,
+            **names,
+            **blank,
+        },
         {"part": "neither", "reported": None, "half": None, "validation": None, **names},
     ]
     picture = plots_tiles.worth(found)
@@ -44,13 +52,15 @@ def test_what_a_part_is_worth_is_drawn_where_it_is_known():
     assert data.loc["ours", "validation_low"] == -0.05
     assert np.isnan(data.loc["printed", "half_difference"])
     axes = picture.figure.axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["both", "ours", "printed"]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == ["both", "ours\n(no measure of it)", "printed"]
     assert "<img alt=" in picture._repr_html_()
 
 
 def test_nothing_reported_is_not_in_the_legend():
     half = {"difference": 0.1, "low": 0.05, "high": 0.15}
-    one = {"part": "a", "having": "a", "lacking": "b", "reported": None, "half": half}
+    one = {"part": "a", "having": "a", "lacking": "b", "reported": None, "half": half,
+           "taught": {"half": True, "validation": True}}  # fmt: skip
     (legend,) = plots_tiles.worth([{**one, "validation": half}]).figure.legends
     assert "reported" not in [text.get_text() for text in legend.get_texts()]
     assert len(plots_tiles.worth([]).data) == 0

@@ -52,8 +52,8 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
         figure, name=name, data=pd.DataFrame(data).round(4),
         alt="What each part adds to the F1 of tiles, a line a part: squares as reported, dots ours "
         "at threshold 0.5, circles ours at the thresholds of validation, both with intervals; "
-        "right of the line at zero it helps. No measure is one with a row that at neither is clearly "
-        "above calling every tile landslide.",
+        "right of the line at zero it helps. No measure is one with a row that at neither is "
+        "clearly above calling every tile landslide.",
     )  # fmt: skip
 
 
