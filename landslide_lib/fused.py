@@ -218,8 +218,10 @@ def worth_said(found: Lines) -> str:
     missing = [one["part"] for one in found if one not in run]
     if missing:
         said.append(f"Not run together with what lacks it: {'; '.join(missing)}.")
+    several = [one["part"] for one in run if one["half"]["common"] > 1]
+    but = f" (all but {'; '.join(several)})" if several else ""
     beware = (
-        "With one seed the intervals hold the test tiles alone: what another training would give "
+        f"With one seed{but} the intervals hold the test tiles alone: what another training would give "
         "is not in them, and they are too narrow. "
         if min(one["half"]["common"] for one in run) == 1
         else ""

@@ -241,7 +241,9 @@ def test_one_seed_is_said_to_leave_the_training_out(made):
     runs = {"gated-b0": [made("gated-b0", said())],
             "concatenated-b0": [made("concatenated-b0", said(4))]}  # fmt: skip
     found = fused.worth(TABLE, runs, {"the gate": ("gated-b0", "concatenated-b0")})
-    assert "With one seed" in fused.worth_said(found)
+    assert "With one seed the" in fused.worth_said(found)
+    more = {**found[0], "part": "other", "half": {**found[0]["half"], "common": 2}}
+    assert "With one seed (all but other) the" in fused.worth_said([*found, more])
     words = fused.added_said("The gate adds", runs["gated-b0"], runs["concatenated-b0"])
     assert words.startswith(f"The gate adds: {found[0]['half']['difference']:+.3f} [")
     assert fused.added_said("The gate adds", [], []) == "The gate adds: not run yet."
