@@ -221,8 +221,8 @@ def worth_said(found: Lines) -> str:
     several = [one["part"] for one in run if one["half"]["common"] > 1]
     but = f" (all but {'; '.join(several)})" if several else ""
     beware = (
-        f"With one seed{but} the intervals hold the test tiles alone: what another training would give "
-        "is not in them, and they are too narrow. "
+        f"With one seed{but} the intervals hold the test tiles alone: what another training "
+        "would give is not in them, and they are too narrow. "
         if min(one["half"]["common"] for one in run) == 1
         else ""
     )
