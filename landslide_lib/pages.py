@@ -169,17 +169,21 @@ def machine() -> str:
 
 
 def speed() -> str:
-    """Return what `make bench` measured, the last machine and day, as HTML."""
-    frames = [pd.read_csv(path) for path in sorted(BENCHMARKS.glob("*.csv"))]
-    last = max(frames, key=lambda frame: str(frame["date"].max()))
-    shown = last[["name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds"]]
-    first = last.iloc[0]
-    versions = ", ".join(f"{name} {first[name]}" for name in VERSIONS)
+    """Return what benchmarks measured on the last machine, each when it last ran, as HTML."""
+    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("*.csv")]).sort_values("date")
+    last = every.iloc[-1]
+    newest = every[every["device"] == last["device"]].drop_duplicates("name", keep="last")
+    newest = newest.assign(
+        day=newest["date"].str[:10], commit=newest["commit"].str[:7],
+        threads=newest["threads"].map("{:.0f}".format, na_action="ignore"),
+    )  # fmt: skip
+    shown = newest[["name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds",
+                    "threads", "day", "commit"]]  # fmt: skip
+    versions = ", ".join(f"{name} {last[name]}" for name in VERSIONS)
     return plain(
         shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}), name="speed",
-        caption=f"Ours against a peer in the same run, on {first['device']}, torch with "
-        f"{first['threads']:.0f} threads, {first['date'][:10]}, commit {first['commit'][:7]}; "
-        f"{versions}.",
+        caption=f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
+        f"on {last['date'][:10]} with {versions}.",
     )  # fmt: skip
 
 
