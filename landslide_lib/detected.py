@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,24 +125,23 @@ def flattened(named: Mapping[str, Sequence[Record]]) -> str:
     )
 
 
-def not_run(table: Table, runs: Runs, dataset: str) -> str:
+def not_run(tables: Iterable[tuple[Table, Runs]], dataset: str) -> str:
     """Say which rows that can be run have no run of ours, and what they need.
 
     Args:
-        table: Of a report.
-        runs: Records by row.
+        tables: Of a report, each with the records by row.
         dataset: What they are of.
     """
-    without: dict[bool, list[str]] = {True: [], False: []}
-    for row in table.runnable(dataset):
-        if not runs.get(row.id):
-            without[resolve(table, row, dataset=dataset).fetches].append(row.label)
     words = {True: "need weights of others, from a model hub or a file", False: "need only time"}
-    return "\n".join(
-        f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
-        for fetches, labels in without.items()
-        if labels
-    )
+    lines = []
+    for table, runs in tables:
+        without: dict[bool, list[str]] = {True: [], False: []}
+        for row in table.runnable(dataset):
+            if not runs.get(row.id):
+                without[resolve(table, row, dataset=dataset).fetches].append(row.label)
+        lines += [f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
+                  for fetches, labels in without.items() if labels]  # fmt: skip
+    return "\n".join(lines) or "Every row that can be run has been."
 
 
 def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:

@@ -228,16 +228,9 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
         printed = {"reported Wh": row.reported.get("energy"),
                    "reported positives": row.reported.get("positives")}  # fmt: skip
         ours: dict[str, str | None] = dict.fromkeys(
-            (
-                "ours, Wh",
-                "how",
-                "networks",
-                "training tiles",
-                "epochs",
-                "minutes of epochs",
-                "positives",
-            )
-        )
+            ("ours, Wh", "how", "networks", "training tiles", "epochs", "minutes of epochs",
+             "positives")
+        )  # fmt: skip
         if row.id in rows:
             found = energy(rows[row.id])
             ours = {
@@ -303,7 +296,7 @@ def saved_said(
 
 def _apart(values: Sequence[float]) -> float:
     """Return by what share of their mean values differ at most."""
-    return float(np.ptp(values) / np.mean(values))
+    return float(np.ptp(values) / (np.mean(values) or 1))
 
 
 def _mean(lines: Sequence[Facts], key: str) -> float:

@@ -91,13 +91,16 @@ def test_a_curve_has_flattened_or_not(curve, said):
 
 def test_rows_that_were_not_run_are_named_with_what_they_need():
     runs = {"resnet-18-random": [record("resnet-18-random", 16)], "vit-tiny-random": []}
-    fetching, rest = detected.not_run(TABLE, runs, "landslide4sense-boxes").splitlines()
+    fetching, rest = detected.not_run([(TABLE, runs)], "landslide4sense-boxes").splitlines()
     assert "weights of others" in fetching
     assert {"ViT-Large", "ResNet-18"} <= set(fetching.split(": ")[1].rstrip(".").split("; "))
     assert "need only time" in rest
     assert TABLE.row("vit-tiny-random").label in rest
     assert TABLE.row("resnet-18-random").label not in rest.split("; ")
-    assert detected.not_run(TABLE, {row.id: [1] for row in TABLE.rows}, "synthetic") == ""
+    whole = {row.id: [1] for row in TABLE.rows}
+    assert detected.not_run([(TABLE, whole)], "synthetic") == "Every row that can be run has been."
+    both = detected.not_run([(TABLE, whole), (TABLE, runs)], "landslide4sense-boxes")
+    assert both.splitlines() == [fetching, rest]
 
 
 def test_what_the_split_is_worth_needs_both_rows(tmp_path):
