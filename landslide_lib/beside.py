@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from landslide_lib import derived, detections, intervals, scores
 from landslide_lib.recipe import BUDGETS
-from landslide_lib.records import Record, Store, budget
+from landslide_lib.records import Record, Store, budget, is_published
 from landslide_lib.reports import Row, Table, resolve
 
 Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], dict[str, float] | None]
@@ -51,9 +50,8 @@ def records_of(
         seeds: Only these; None takes all there are.
 
     Returns:
-        By row id, in the order of the seeds, empty where nothing was run. Where rows were
-        run on several copies of the data, the one with the most runs counts: rows of two
-        copies cannot be compared.
+        By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of
+        the data cannot be compared: see `Store.copies` for the one that counts.
     """
     found = _found(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
@@ -73,16 +71,15 @@ def _found(
         for other, leaf in derived.leaves(table, row)
         if leaf in other.runnable(dataset)
     }
-    hashes = {made.hash for made in wanted.values()}
-    copies = Counter(
-        record.fingerprint for record in store.all(hashes) if seeds is None or record.seed in seeds
-    )
-    data = copies.most_common(1)[0][0] if copies else None
+    copies = store.copies(list(wanted.values()), seeds)
     return {
-        key: [record for record in store.find(made, fingerprint=data)
-              if seeds is None or record.seed in seeds]
+        key: [
+            record
+            for record in store.find(made, fingerprint=copies.get(made.hash, ""))
+            if seeds is None or record.seed in seeds
+        ]
         for key, made in wanted.items()
-    }  # fmt: skip
+    }
 
 
 def beside(
@@ -106,10 +103,11 @@ def beside(
         A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`,
         `uncertain`, `added` (a row of ours) and `ours`, which is None where nothing was run, else
 
-        - `run` (recipe and data), `dataset`, `bands` (their number), `budget`, `seeds`, `images`,
-          `parameters`, `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of
-          calling all landslide; None for boxes), `apart` (whether it was tested on other images
-          than the reference row);
+        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see
+          `Store.made_on`; whether all records are `published`), `bands` (their number), `budget`,
+          `seeds`, `images`, `parameters`, `seconds_per_epoch`, `device`, `records` (file names),
+          `floor` (F1 of calling all landslide; None for boxes), `apart` (whether it was tested on
+          other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
           validation images (None for a derived row): `{convention: {score: {mean, low, high,
           values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
@@ -135,7 +133,7 @@ def beside(
             "reported": row.reported,
             "uncertain": list(row.uncertain),
             "added": row.ours,
-            "ours": _ours(table, row, found, base),
+            "ours": _ours(table, row, found, base, store),
         }
         for row in table.rows
         # A row of ours that means nothing on this dataset is no gap in the table.
@@ -144,7 +142,7 @@ def beside(
 
 
 def _ours(
-    table: Table, row: Row, found: derived.Found, base: Sequence[Record]
+    table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store
 ) -> dict[str, Any] | None:
     records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
     if not by_seed:
@@ -155,6 +153,11 @@ def _ours(
     return {
         "run": first.run,
         "dataset": first.recipe.dataset,
+        "data": {
+            "fingerprint": first.fingerprint,
+            "made_on": store.made_on(first),
+            "published": all(is_published(record) for record in records),
+        },
         "bands": first.recipe.channels,
         "budget": budget(first.recipe),
         "seeds": list(by_seed),

@@ -88,8 +88,21 @@ def caption(rows: Rows) -> str:
     return (
         f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
         f"{budget['image_size']} px, {_network(budget)}{epochs}, "
-        f"batch {budget['batch']}), {spread}.{_floor(run)}"
+        f"batch {budget['batch']}), {spread}.{_floor(run)}{_origin(run)}"
     )
+
+
+def _origin(run: Sequence[dict[str, Any]]) -> str:
+    """Say that records were not made on the data that is here, where that is so."""
+    strange = [ours["data"] for ours in run if ours["data"]["made_on"] in ("other", "absent")]
+    if not strange:
+        return ""
+    whose = "published records" if all(d["published"] for d in strange) else "records"
+    why = {
+        "absent": "which is not on this machine",
+        "other": "which is not the data at LANDSLIDE_DATA or --data-root",
+    }[strange[0]["made_on"]]
+    return f" These are {whose} of data {strange[0]['fingerprint'][:8]}, {why}."
 
 
 def _network(budget: dict[str, Any]) -> str:

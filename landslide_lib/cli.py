@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from landslide_lib import beside, chapters, derived, paths, recipe, records, render, reports
 from landslide_lib.bands import OF_DATASET
 from landslide_lib.recipe import BUDGETS
-from landslide_lib.records import RecordError, Store
+from landslide_lib.records import RecordError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +33,8 @@ ProfileName = Annotated[
     str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")
 ]
 DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True)
+    Path | None,
+    typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True, file_okay=False),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out, listed.")]
 
@@ -70,9 +71,10 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
 @plainly
 def list_() -> None:
     """Show reports, tables, rows, chapters and datasets, each with what has been run."""
+    from landslide_lib import study
     from landslide_lib.datasets import DATASETS, DatasetNotFoundError
 
-    store = Store()
+    store = study.open_store()
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
@@ -155,7 +157,7 @@ def train(
         from landslide_lib.tasks import engine
 
         engine.threads(threads)
-    store = Store()
+    store = study.open_store(data_root)
     done = study.run_table(
         chosen, rows=names, seeds=seeds, dataset=dataset, profile_name=profile, store=store,
         device=device, rerun=rerun, skip_bad=skip_bad, data_root=data_root,
@@ -195,9 +197,9 @@ def export_(
         if row:
             raise ValueError("--publish writes the whole table; leave --row out")
         edge.check_publishable(table, profile or "full")
-    from landslide_lib import export
+    from landslide_lib import export, study
 
-    store, done = Store(), []
+    store, done = study.open_store(), []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
         facts = export.measure(wanted, seed, store=store)
@@ -228,9 +230,10 @@ def submit(
     data_root: DataRoot = None,
 ) -> None:
     """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
+    from landslide_lib import study
     from landslide_lib import submit as submitting
 
-    chosen, store = reports.table(table), Store()
+    chosen, store = reports.table(table), study.open_store(data_root)
     data = "zindi" if chosen.task == "classification" else "landslide4sense"
     out = out or Path("submission.csv" if data == "zindi" else "submission.zip")
     (one,) = chosen.chosen([row], data)
@@ -264,14 +267,22 @@ def table_(
     dataset: DatasetName = None,
     profile: ProfileName = None,
     format: Annotated[str, typer.Option(help="md, csv, json or html.")] = "md",
+    data_root: DataRoot = None,
 ) -> None:
-    """Print a table, reported beside ours; by default our run with the most records."""
+    """Print a table, reported beside ours; by default our run with the most records.
+
+    Ours are runs on the data that is here now. Where there are none, the newest of another copy of
+    it are shown, or the published ones, and the caption says so.
+    """
+    from landslide_lib import study
+
     if format not in render.FORMATS:
         raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
     chosen = reports.table(table)
     if dataset is not None and dataset not in OF_DATASET:
         raise ValueError(f"dataset {dataset!r}: unknown; allowed: {', '.join(OF_DATASET)}")
-    rows = beside.beside(chosen, Store(), dataset=dataset, profile_name=profile)
+    store = study.open_store(data_root)
+    rows = beside.beside(chosen, store, dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 
 
@@ -281,13 +292,16 @@ def publish(
     table: TableName,
     dataset: DatasetName = None,
     profile: ProfileName = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Copy the local records of a table to data/results.
 
     Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes
     nothing is published; smoke records are passed over, and refused where the profile is named.
     """
-    store, chosen = Store(), reports.table(table)
+    from landslide_lib import study
+
+    store, chosen = study.open_store(data_root), reports.table(table)
     found = {
         record.name: record
         for d, p, _ in beside.known_runs(chosen, store, smoke=True)

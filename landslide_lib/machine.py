@@ -10,6 +10,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from landslide_lib.paths import HOME
+
+#: In place of a commit where there is none.
+NO_COMMIT = "unknown"
+
 PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "numpy", "opencv-python-headless")
 
 
@@ -22,21 +27,32 @@ def versions() -> dict[str, str]:
 def commit() -> tuple[str, bool]:
     """Return the git commit of this code and whether the tree differs from it.
 
-    An installed copy outside a checkout has no commit: `("unknown", True)`. What is under
-    `runs/`, `data/results` or ignored does not make a tree dirty.
+    The commit is that of the repository whose top folder is this project's, never of one around
+    it: an installed copy, or one that was unpacked in another repository, has none, which is
+    `(NO_COMMIT, True)`. What is under `runs/`, `data/results` or ignored makes no tree dirty.
     """
-    here = Path(__file__).parent.parent
     try:
-        sha = _git(here, "rev-parse", "HEAD")
-        changed = _git(here, "status", "--porcelain", "--", ".", ":!data/results")
+        top = _git("rev-parse", "--show-toplevel")
+        if not Path(top).samefile(HOME):
+            return NO_COMMIT, True
+        _git("ls-files", "--error-unmatch", "--", str(Path(__file__).relative_to(HOME)))
+        sha = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", ".", ":!data/results")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown", True
+        return NO_COMMIT, True
     return sha, bool(changed)
 
 
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def _git(*words: str) -> str:
+    """Ask git of this project, whatever repository the environment names."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", "-C", str(HOME), *words],
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
+    return os.fsdecode(done.stdout).strip()
 
 
 def processor() -> str:

@@ -28,6 +28,7 @@ class Counter:
         self.thresholds = thresholds or (0.5,)
         self._images: list[Tensor] = []
         self._histogram: Tensor | None = None
+        self._not_finite: Tensor | int = 0  # summed on the device, looked at once
 
     def update(self, probability: Tensor, target: Tensor) -> None:
         """Count one batch.
@@ -40,9 +41,19 @@ class Counter:
         self._images.append(torch.stack([_count(p > t, y) for t in self.thresholds]))
         joint = torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
         self._histogram = joint if self._histogram is None else self._histogram + joint
+        self._not_finite = self._not_finite + (~p.isfinite()).sum()
 
     def images(self, threshold: int = 0) -> Tensor:
-        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64, CPU."""
+        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64, CPU.
+
+        Raises:
+            FloatingPointError: A probability was NaN or infinite: no count is right.
+        """
+        if count := int(self._not_finite):
+            raise FloatingPointError(
+                f"{count} probabilities are NaN or infinite: the network has diverged; lower "
+                "optimizer.lr, or use precision 32-true"
+            )
         return torch.cat(self._images, dim=1)[threshold].cpu()
 
     def histogram(self) -> Tensor:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from landslide_lib.detections import Detections
+from landslide_lib.machine import NO_COMMIT
 from landslide_lib.paths import PUBLISHED, runs_root
 from landslide_lib.recipe import PROFILES, AnyRecipe, Recipe, profile_of
 
@@ -30,7 +31,7 @@ class Epoch(BaseModel):
     average precision at IoU 0.5 of a detector; an epoch that was not scored has None.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     train_loss: float
     valid_loss: float | None
@@ -49,7 +50,7 @@ class Outcome(BaseModel):
             `landslide_lib.detections`; of a masked autoencoder `{"pixels": {"loss": value}}`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     threshold: float
     metrics: dict[str, dict[str, float | None]]
@@ -85,9 +86,11 @@ class Record(BaseModel):
         energy_wh: Of processor, memory and GPU while it trained, the filter of a classification
             included; None where it was not metered.
         energy_method: How, see `energy.Energy`.
-        device, threads, versions, commit, dirty: What it ran on.
+        device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
+        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they
+            differ, another run of the recipe need not have the same digits.
         grown_from: The records whose networks this one took up; none where it began of its own.
             A post-processed network or an ensemble was not trained: such a record has no history,
             its `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
@@ -100,7 +103,7 @@ class Record(BaseModel):
         filtered: What a negative filter left out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recipe: AnyRecipe
     hash: str
@@ -138,6 +141,7 @@ class Record(BaseModel):
     energy_method: str = ""
     tiles: dict[str, list[float]] | None = None
     filtered: dict[str, Any] | None = None
+    threads_of_starts: tuple[int, ...] = ()
 
     @field_validator("grown_from", mode="before")
     @classmethod
@@ -166,14 +170,19 @@ class Record(BaseModel):
         )
 
     def to_json(self) -> str:
-        """Return readable JSON: a line a field, a line an epoch, a line ten images."""
+        """Return readable JSON: a line a field, a line an epoch.
+
+        Raises:
+            ValueError: A number is NaN or infinite, which JSON has no word for.
+        """
         lines = []
         for key, value in self.model_dump(mode="json").items():
             if key == "history":
-                inner = ",\n  ".join(json.dumps(item) for item in value)
+                inner = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
                 lines.append(f'"{key}": [\n  {inner}\n ]')
             else:
-                lines.append(f'"{key}": {json.dumps(value, separators=(",", ":"))}')
+                text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+                lines.append(f'"{key}": {text}')
         return "{\n " + ",\n ".join(lines) + "\n}\n"
 
 
@@ -187,11 +196,21 @@ class Store:
     Args:
         home: The folder that new records go to; made when needed.
         more: Folders that are searched too, such as `data/results`.
+        data: Gives the fingerprints that the data of a recipe has now, () where it is not here;
+            see `datasets.configured`. None where the data does not matter, as in the book, which
+            shows what is published.
     """
 
-    def __init__(self, home: Path | None = None, more: Sequence[Path] = (PUBLISHED,)) -> None:
+    def __init__(
+        self,
+        home: Path | None = None,
+        more: Sequence[Path] = (PUBLISHED,),
+        *,
+        data: Callable[[Recipe], Sequence[str]] | None = None,
+    ) -> None:
         self.home = home or runs_root() / "records"
         self.folders = (self.home, *more)
+        self.data = data
         self._read: dict[Path, Record] = {}
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
@@ -223,18 +242,60 @@ class Store:
         Args:
             recipe: What was run.
             seed: One seed, or None for all.
-            fingerprint: Of the data at hand; None takes the data of the newest record, for
-                a reader who has none.
+            fingerprint: Of the data that they were made on; None takes that of `copies`.
+        """
+        seeds = None if seed is None else [seed]
+        if fingerprint is None:
+            fingerprint = self.copies([recipe], seeds).get(recipe.hash)
+        by_seed = {
+            record.seed: record
+            for record in self.all({recipe.hash})
+            if (seeds is None or record.seed in seeds) and record.fingerprint == fingerprint
+        }
+        return [by_seed[key] for key in sorted(by_seed)]
+
+    def copies(
+        self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None
+    ) -> dict[str, str]:
+        """Return which copy of the data the records of recipes are taken from.
+
+        Records of two copies are no records of one table. The copy is the data that is here now.
+        Where no record was made on it, or it is not here, it is the copy of the newest record;
+        `made_on` tells which of the two it is.
+
+        Args:
+            recipes: The rows of a table.
+            seeds: Only their records count; None for all.
+
+        Returns:
+            A fingerprint by hash of the recipe; a recipe without any record may be left out.
         """
         mine = [
             record
-            for record in self.all({recipe.hash})
-            if (seed is None or record.seed == seed)
-            and (fingerprint is None or record.fingerprint == fingerprint)
+            for record in self.all({recipe.hash for recipe in recipes})
+            if seeds is None or record.seed in seeds
         ]
-        newest = mine[-1].fingerprint if mine else None
-        by_seed = {record.seed: record for record in mine if record.fingerprint == newest}
-        return [by_seed[key] for key in sorted(by_seed)]
+        here = {recipe.hash: list(self.data(recipe)) for recipe in recipes} if self.data else {}
+        for record in reversed(mine):
+            prints = here.get(record.hash, [])
+            if record.fingerprint in prints:
+                place = prints.index(record.fingerprint)
+                return {key: each[place] for key, each in here.items() if len(each) > place}
+        return dict.fromkeys(
+            (recipe.hash for recipe in recipes), mine[-1].fingerprint if mine else ""
+        )
+
+    def made_on(self, record: Record) -> str:
+        """Say which data a record was made on.
+
+        Returns:
+            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is
+            not here; `any`: nobody asks (`data` of the store is None).
+        """
+        if self.data is None:
+            return "any"
+        prints = self.data(record.recipe)
+        return "here" if record.fingerprint in prints else "other" if prints else "absent"
 
     def path(self, record: Record) -> Path:
         """Return the file of a record: the published one if there is one."""
@@ -330,11 +391,16 @@ def check_publishable(record: Record) -> None:
     """Refuse what may not be published.
 
     Raises:
-        RecordError: A smoke record, one of a dirty tree, or a stale one.
+        RecordError: A smoke record, one of a dirty tree or of no commit, or a stale one.
     """
     why = None
     if profile_of(record.recipe) == "smoke":
         why = "it is of the smoke profile, which is for tests"
+    elif record.commit == NO_COMMIT:
+        why = (
+            "it is not known which version of the code made it: the code was in no git checkout of "
+            "its own, or git is not installed; run it again with --rerun in a clone"
+        )
     elif record.dirty:
         why = "the tree had uncommitted changes; commit them and run it again with --rerun"
     elif record.stale:

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from landslide_lib import energy, machine
+from landslide_lib.beside import records_of
+from landslide_lib.paths import whole
 from landslide_lib.recipe import Recipe
 from landslide_lib.records import Epoch, Record, Store
 from landslide_lib.reports import Row, Table, resolve
@@ -56,8 +58,9 @@ def run(
         The record.
 
     Raises:
-        DatasetNotFoundError: The data is not here and no record is either.
+        DatasetNotFoundError: The data is not here. A published record does not stand in for it.
         BadFileError: A file cannot be used.
+        FloatingPointError: The network diverged. No record is written.
         NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
     """
     store = store or Store()
@@ -67,17 +70,9 @@ def run(
             raise NotRunError(f"{wanted.dataset} {wanted.hash} seed {seed} has not been run")
         return found[0]
     machine.commit()  # now, not after the training: the tree may change meanwhile
-    from landslide_lib import datasets
     from landslide_lib.datasets import domains
 
-    try:
-        packed = domains.load(wanted, root=data_root, skip_bad=skip_bad)
-    except datasets.DatasetNotFoundError:
-        # A reader without the data still has the published records.
-        found = store.find(wanted, seed)
-        if found and not rerun:
-            return found[0]
-        raise
+    packed = domains.load(wanted, root=data_root, skip_bad=skip_bad)
     found = store.find(wanted, seed, packed.fingerprint)
     if found and not rerun:
         return found[0]
@@ -140,13 +135,36 @@ def run_table(
             yield row, seed, run(wanted, seed, store=store, **options)
 
 
+def open_store(data_root: str | Path | None = None) -> Store:
+    """Return the local and published records, those of the data that is here first.
+
+    Args:
+        data_root: In place of `LANDSLIDE_DATA`; "" is none.
+
+    Returns:
+        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is
+        published, on whatever machine it is built.
+    """
+    if os.environ.get("LANDSLIDE_TRAIN") == "no":
+        return Store()
+    from landslide_lib.datasets.configured import configured_data
+
+    return Store(data=configured_data(Path(data_root) if data_root else None))
+
+
 def ensure(table: Table, **options: Any) -> None:
     """Run what is missing of a table, with a progress bar; a chapter's one call.
+
+    A reader without the data still has the published records: where there are any of this table,
+    a line says so and nothing is run.
 
     Args:
         table: Of a report.
         **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not
             there stays an em dash.
+
+    Raises:
+        DatasetNotFoundError: The data is not here, and there is no record of the table either.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
@@ -154,10 +172,19 @@ def ensure(table: Table, **options: Any) -> None:
         options.get("rows") or table.runnable(options.get("dataset")),
         options.get("seeds", (0,)),
     )
+    from landslide_lib.datasets import DatasetNotFoundError
+
     bar = tqdm(total=len(rows) * len(seeds), desc=table.name, disable=None, leave=False)
     with bar:
-        for _ in run_table(table, **options):
-            bar.update()
+        try:
+            for _ in run_table(table, **options):
+                bar.update()
+        except DatasetNotFoundError as error:
+            names = {key: options.get(key) for key in ("dataset", "profile_name")}
+            records = records_of(table, options.get("store") or Store(), **names)
+            if options.get("rerun") or not any(records.values()):
+                raise
+            print(f"{error}. Until then {table.name} shows records of before", file=sys.stderr)
 
 
 def _code(wanted: Recipe) -> str:
@@ -192,13 +219,14 @@ def _train(
 
     on = engine.device(device_name)
     work.mkdir(parents=True, exist_ok=True)
-    starts = _starts(work / "starts")
+    starts = _starts(work, engine.threads())
     if on.type == "cuda":
         torch.cuda.reset_peak_memory_stats(on)
     task = import_module(f"landslide_lib.tasks.{wanted.task}")  # a task's module has its name
     given = [(record, store.weights(record)) for record in grown]
     with energy.metered() as used:
         trained = task.train(wanted, packed, seed, work, on, given, data_root)
+    _check_finite(trained.module.network, wanted, seed)
     history = [Epoch(**line) for line in trained.module.history]
     seconds = median(line.seconds for line in history)
     fields = _described(trained, wanted, packed, seed, on)
@@ -218,6 +246,7 @@ def _train(
         finished=_now(),
         resumed=len(starts) - 1 if trained.resumed else 0,
         grown_from=tuple(record.name for record in grown),
+        threads_of_starts=tuple(s.threads for s in starts) if trained.resumed else (),
     )
     trained.keep(store.weights(record))  # before the record is there: it says that all is
     return record
@@ -291,13 +320,45 @@ class _Start(NamedTuple):
     time: str
     commit: str
     dirty: bool
+    threads: int
 
 
-def _starts(note: Path) -> list[_Start]:
-    """Note another start of a run, and of which code; return all of them, the first one first."""
-    with note.open("a") as file:
-        file.write(json.dumps(_Start(_now(), *machine.commit())) + "\n")
-    return [_Start(*json.loads(line)) for line in note.read_text().splitlines()]
+def _starts(work: Path, threads: int) -> list[_Start]:
+    """Note another start of a run, and of which code; return all of them, the first one first.
+
+    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are
+    set aside.
+    """
+    note, before = work / "starts", []
+    if note.exists():
+        try:
+            lines = note.read_text(encoding="utf-8").splitlines()
+            before = [_Start(*json.loads(line)) for line in lines]
+        except (ValueError, TypeError):
+            for path in (note, work / "last.ckpt"):
+                if path.exists():
+                    path.replace(path.with_suffix(".broken"))
+            print(
+                f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr
+            )
+    starts = [*before, _Start(_now(), *machine.commit(), threads)]
+    with whole(note) as scratch:
+        scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")
+    return starts
+
+
+def _check_finite(network: Any, wanted: Recipe, seed: int) -> None:
+    """Refuse a network that diverged.
+
+    Raises:
+        FloatingPointError: A weight is NaN or infinite.
+    """
+    bad = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
+    if bad:
+        raise FloatingPointError(
+            f"recipe {wanted.hash}, seed {seed}: after the last epoch {bad[0]} is not finite, so "
+            "the network has diverged and no record is written; lower optimizer.lr"
+        )
 
 
 def _now() -> str:

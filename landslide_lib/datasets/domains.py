@@ -35,20 +35,38 @@ def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) ->
     """
     size, how = recipe.image_size, {"root": root, "skip_bad": skip_bad}
     source = load_packed(get(recipe.dataset), size, **how)  # type: ignore[arg-type]
-    files = {name for one in (recipe, *recipe.ancestors) for name in one.files}
-    paths = [(root or data_root()) / WEIGHTS / name for name in sorted(files)]
-    for path in filter(Path.is_file, paths):
-        with path.open("rb") as file:
-            text = f"{source.fingerprint} {file_digest(file, 'sha256').hexdigest()}"
-        source = replace(source, fingerprint=sha256(text.encode()).hexdigest()[:16])
     if not isinstance(recipe, Adaptation):
-        return source
-    other = recipe.target.dataset or recipe.dataset
-    if other == recipe.dataset:
-        return replace(source, target=source)
-    target = load_packed(get(other), size, **how)  # type: ignore[arg-type]
-    both = sha256(f"{source.fingerprint} {target.fingerprint}".encode()).hexdigest()[:16]
+        return replace(source, fingerprint=fingerprint_of(recipe, source.fingerprint, root=root))
+    target, other = source, recipe.target.dataset or recipe.dataset
+    if other != recipe.dataset:
+        target = load_packed(get(other), size, **how)  # type: ignore[arg-type]
+    both = fingerprint_of(recipe, source.fingerprint, target.fingerprint, root=root)
     return replace(source, target=target, fingerprint=both)
+
+
+def fingerprint_of(
+    recipe: Recipe, source: str, target: str = "", *, root: Path | None = None
+) -> str:
+    """Return the fingerprint of all data of a recipe.
+
+    Args:
+        recipe: Of any task.
+        source: Fingerprint of its dataset.
+        target: Fingerprint of the dataset that is adapted to, if there is one; that of the source
+            itself adds nothing.
+        root: The data root, for files of weights; by default `LANDSLIDE_DATA`.
+    """
+    names = {name for ancestor in (recipe, *recipe.ancestors) for name in ancestor.files}
+    everything = source
+    for path in ((root or data_root()) / WEIGHTS / name for name in sorted(names)):
+        if path.is_file():
+            with path.open("rb") as file:
+                everything = _joined(everything, file_digest(file, "sha256").hexdigest())
+    return everything if target in ("", source) else _joined(everything, target)
+
+
+def _joined(*fingerprints: str) -> str:
+    return sha256(" ".join(fingerprints).encode()).hexdigest()[:16]
 
 
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:

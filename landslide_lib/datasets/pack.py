@@ -131,8 +131,7 @@ def load(
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
     cache.mkdir(parents=True, exist_ok=True)
-    made = f"{REVISION}.{parts.REVISIONS.get(f'dataset/{dataset.name}', 1)}"
-    kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{made}{'s' * skip_bad}"
+    kind = f"{dataset.name}-{image_size}px-{listing(samples)}-{revision(dataset)}{'s' * skip_bad}"
     folder = cache / kind
     if not folder.is_dir():
         with FileLock(cache / f"{kind}.lock"):
@@ -143,6 +142,11 @@ def load(
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         remedy = "Remove the folder; it is made anew on the next use"
         raise BadFileError(folder, f"the packed copy is damaged ({error})", remedy) from error
+
+
+def revision(dataset: Dataset) -> str:
+    """Return the revision of packing and that of a dataset's reader, such as `1.2`."""
+    return f"{REVISION}.{parts.REVISIONS.get(f'dataset/{dataset.name}', 1)}"
 
 
 def _open(name: str, folder: Path) -> Packed:

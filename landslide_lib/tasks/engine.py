@@ -111,7 +111,7 @@ def _readable(last: Path) -> bool:
         return False
     try:
         read_weights(last)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged archive ends in whatever its readers raise
         aside = last.with_suffix(".broken")
         last.replace(aside)
         print(f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts "

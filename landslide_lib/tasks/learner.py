@@ -127,15 +127,17 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
     def on_validation_epoch_end(self) -> None:
         """Write a line of the history: the only place where an epoch waits for the device."""
         train_loss = float(torch.stack(self._losses).mean())
-        if not math.isfinite(train_loss):
+        valid_loss = float(torch.stack(self._valid).mean()) if self._valid else None
+        for part, loss in (("training", train_loss), ("validation", valid_loss)):
             # Before the checkpoint of this epoch is written: the last one is still sound.
-            raise FloatingPointError(
-                f"recipe {self.recipe.hash}, seed {self.seed}: the training loss is {train_loss} "
-                f"in epoch {self.current_epoch}; lower optimizer.lr, or use precision 32-true"
-            )
+            if loss is not None and not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"recipe {self.recipe.hash}, seed {self.seed}: the {part} loss is {loss} in "
+                    f"epoch {self.current_epoch}; lower optimizer.lr, or use precision 32-true"
+                )
         self.history.append({
             "train_loss": train_loss,
-            "valid_loss": float(torch.stack(self._valid).mean()) if self._valid else None,
+            "valid_loss": valid_loss,
             **self.scored(),
             "seconds": time.perf_counter() - self._clock,
         })  # fmt: skip
