@@ -144,12 +144,49 @@ def test_a_score_that_is_undefined_in_one_seed_makes_no_mean_of_the_others(tmp_p
     assert ours["recall"]["mean"] == pytest.approx(0.25)
 
 
-def test_rows_of_two_copies_of_the_data_are_not_set_in_one_table(store, record):
+def copies(store, record):
+    """Add a newer record of focal on another copy of the data; return the rows of a store."""
     wanted = reports.resolve(TABLE, TABLE.row("focal"), dataset="bijie", profile_name="cpu")
-    store.add(record(essence(wanted), fingerprint="of another copy"))
-    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
-    assert rows["focal"]["ours"]["seeds"] == [0, 1]
-    assert beside.beside(TABLE, store, seeds=[1])[1]["ours"]["seeds"] == [1]
+    newer = "2026-11-21T10:25:52.907820+00:00"
+    store.add(record(essence(wanted), [[1, 0, 0, 99]] * 2, fingerprint="the copy", finished=newer))
+
+    def rows(data=None):
+        made = Store(store.home, more=(), data=data)
+        return {row["id"]: row for row in beside.beside(TABLE, made)}
+
+    return rows
+
+
+def test_a_table_shows_the_copy_of_the_data_that_is_here(store, record):
+    rows = copies(store, record)
+    here = rows(lambda recipe: ["the copy"])
+    assert here["ce"]["ours"] is None
+    assert here["focal"]["ours"]["metrics"]["pooled"]["f1"]["values"] == [1.0]
+    assert here["focal"]["ours"]["data"] == {
+        "fingerprint": "the copy", "made_on": "here", "published": False,
+    }  # fmt: skip
+    first = rows(lambda recipe: ["0123456789abcdef"])
+    assert (first["ce"]["ours"]["seeds"], first["focal"]["ours"]["seeds"]) == ([0, 1, 2], [0, 1])
+    assert cells.caption(list(first.values())).endswith("landslide F1.")
+
+
+def test_the_newest_copy_is_not_hidden_by_the_one_with_more_rows(store, record):
+    rows = copies(store, record)
+    for data, why in (
+        (lambda recipe: [], "which is not on this machine"),
+        (lambda recipe: ["a third copy"], "which is not the data at LANDSLIDE_DATA"),
+    ):
+        shown = rows(data)
+        assert shown["ce"]["ours"] is None
+        assert shown["focal"]["ours"]["seeds"] == [0]
+        assert f"records of data the copy, {why}" in cells.caption(list(shown.values()))
+    assert rows()["focal"]["ours"]["data"]["made_on"] == "any"
+
+
+def test_of_data_without_its_bad_files_all_rows_are_of_the_same_choice(store, record):
+    rows = copies(store, record)(lambda recipe: ["0123456789abcdef", "the copy"])
+    assert rows["ce"]["ours"] is None  # the newest run left the bad files out
+    assert rows["focal"]["ours"]["seeds"] == [0]
 
 
 def test_rows_are_put_in_order_over_the_seeds_that_all_have(store):

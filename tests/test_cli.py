@@ -1,12 +1,16 @@
 """The command line as a user types it."""
 
 import json
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from landslide_lib import cli, records
 from landslide_lib.records import Store
+from tests.datasets.conftest import fill_bijie
 
 run = CliRunner().invoke
 
@@ -73,6 +77,57 @@ def test_a_slip_ends_with_one_line_that_says_what_is_allowed(words, said, bijie)
     assert status == 2
     assert said in " ".join(text.split())
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("where", ["an empty folder", "a file"])
+def test_train_without_the_data_fails_though_the_row_is_published(where, tmp_path, monkeypatch):
+    row = ["raunet/losses", "--row", "focal", "--dataset", "bijie", "--profile", "cpu"]
+    words = ["train", *row]
+    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path))
+    if where == "a file":
+        (tmp_path / "file").write_text("root:x:0:0")
+        words += ["--data-root", str(tmp_path / "file")]
+    status, text = landslide(*words)
+    assert status == 2
+    assert "data/results" not in text
+    problem = {"an empty folder": "landslide data download bijie", "a file": "--data-root"}
+    assert problem[where] in " ".join(text.split())
+    status, text = landslide("table", *row[:1], *row[3:])
+    assert status == 0
+    assert "These are published records of data" in text
+    assert "which is not on this machine" in text
+
+
+def test_a_table_is_that_of_the_folder_which_was_trained_on(tmp_path, monkeypatch):
+    """Two copies of a dataset, and one whose masks were corrected, in turn."""
+    monkeypatch.setattr(records, "PUBLISHED", tmp_path / "none")
+    monkeypatch.setattr(records.Store.__init__, "__defaults__", (None, ()))
+    options = ["--dataset", "bijie", "--profile", "smoke", "--data-root"]
+
+    def trained_and_shown(root):
+        status, text = landslide("train", "raunet/losses", "--row", "ce", *options, str(root))
+        assert status == 0, text
+        made = records.read(Path(text.split()[-1]))
+        return made, shown(root)
+
+    def shown(root):
+        _, text = landslide("table", "raunet/losses", "--format", "json", *options, str(root))
+        return json.loads(text)[0]["ours"]
+
+    copies = [fill_bijie(tmp_path / name, 12, 12) for name in ("first", "second")]
+    for mask in (copies[1] / "bijie" / "landslide" / "mask").iterdir():
+        pixels = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(mask), np.roll(pixels, 9, axis=1))
+    for copy in copies:
+        made, ours = trained_and_shown(copy)
+        assert ours["records"] == [made.name]
+        assert ours["data"]["made_on"] == "here"
+    assert shown(copies[0])["records"] != shown(copies[1])["records"]
+    for mask in (copies[0] / "bijie" / "landslide" / "mask").iterdir():
+        cv2.imwrite(str(mask), np.full_like(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE), 255))
+    assert shown(copies[0])["data"]["made_on"] == "other"
+    made, ours = trained_and_shown(copies[0])
+    assert (ours["records"], ours["data"]["made_on"]) == ([made.name], "here")
 
 
 def test_data_that_is_not_there_is_named_with_the_command_that_gets_it(tmp_path, monkeypatch):

@@ -43,6 +43,23 @@ def test_while_the_book_is_built_nothing_is_trained(
     assert study.run(SMOKE, 0, store=store).fingerprint == "of another copy"
 
 
+def test_a_chapter_without_the_data_shows_what_is_published_and_says_so(
+    tmp_path, record, untrained, monkeypatch, capsys
+):
+    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
+    store = Store(tmp_path / "runs", more=())
+    table = reports.table("raunet/losses")
+    chapter = {"dataset": "bijie", "profile_name": "cpu", "rows": ["ce"], "store": store}
+    with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
+        study.ensure(table, **chapter)
+    wanted = reports.resolve(table, table.row("ce"), dataset="bijie", profile_name="cpu")
+    store.add(record(essence(wanted)))
+    study.ensure(table, **chapter)
+    assert "Until then raunet/losses shows records of before" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError):
+        study.ensure(table, rerun=True, **chapter)
+
+
 def test_a_bad_recipe_is_refused_before_the_first_row_trains(bijie, tmp_path, untrained):
     table = reports.table("raunet/losses")
     with pytest.raises(ValueError, match="profile = 'huge'"):

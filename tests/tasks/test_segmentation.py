@@ -394,10 +394,93 @@ def test_a_record_tells_what_was_run_and_on_what(bijie):
     assert json.loads(made.to_json())["threads"] == torch.get_num_threads()
 
 
-def test_a_reader_without_the_data_has_the_records(bijie, monkeypatch, tmp_path):
+def test_a_published_record_does_not_stand_in_for_training_without_the_data(
+    bijie, monkeypatch, tmp_path
+):
     wanted = recipe({"dataset": "bijie"}, profile("smoke"))
-    made = study.run(wanted, 0, device="cpu")
+    study.run(wanted, 0, device="cpu")
     monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
-    assert study.run(wanted, 0, device="cpu") == made
     with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
-        study.run(wanted, 1, device="cpu")
+        study.run(wanted, 0, device="cpu")
+
+
+DIVERGING = recipe(
+    {"dataset": "bijie", "model": "small_v_net"},
+    {**profile("smoke"), "epochs": 2},
+    {"optimizer": {"name": "sgd", "lr": 10.0, "schedule": "constant"}},
+)
+
+
+def test_a_network_that_diverged_leaves_no_record(bijie, tmp_path):
+    """Its training loss may be finite to the end; then validation or the weights tell."""
+    store = Store(tmp_path / "records", more=())
+    with pytest.raises(FloatingPointError, match=r"lower optimizer\.lr"):
+        study.run(DIVERGING, 0, device="cpu", store=store)
+    assert store.all() == []
+
+
+def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(
+    bijie, tmp_path, monkeypatch
+):
+    def end(self):
+        next(self.network.parameters()).data.fill_(math.nan)
+
+    monkeypatch.setattr(Segmentation, "on_train_end", end)
+    store = Store(tmp_path / "records", more=())
+    with pytest.raises(FloatingPointError, match="is not finite, so the network has diverged"):
+        study.run(SMOKE, 0, device="cpu", store=store)
+    assert store.all() == []
+
+
+def start_and_stop(monkeypatch, store, threads=1):
+    """Stop a run before its third epoch; return the folder of its checkpoint."""
+
+    def stop(self, start=Segmentation.on_train_epoch_start):
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        start(self)
+
+    engine.threads(threads)
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmentation, "on_train_epoch_start", stop)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            study.run(SMOKE, 0, device="cpu", store=store)
+    engine.threads(1)
+    return next((store.home.parent / "unfinished").iterdir())
+
+
+def test_a_damaged_note_of_starts_is_set_aside_with_its_checkpoint(
+    bijie, tmp_path, monkeypatch, capsys
+):
+    store = Store(tmp_path / "runs" / "records", more=())
+    work = start_and_stop(monkeypatch, store)
+    (work / "starts").write_text((work / "starts").read_text()[:20])
+    made = study.run(SMOKE, 0, device="cpu", store=store)
+    assert "starts is damaged; kept as starts.broken" in capsys.readouterr().err
+    assert (made.resumed, len(made.history)) == (0, SMOKE.epochs)
+
+
+def test_every_flip_in_the_directory_of_a_checkpoint_is_survived(
+    bijie, tmp_path, monkeypatch, capsys
+):
+    store = Store(tmp_path / "runs" / "records", more=())
+    last = start_and_stop(monkeypatch, store) / "last.ckpt"
+    whole = last.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")
+    for place in range(directory, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 0xFF
+        last.write_bytes(flipped)
+        if engine._readable(last):  # a flip where nobody looks
+            assert engine.read_weights(last)["epoch"] == 1
+        else:
+            assert "is broken" in capsys.readouterr().err
+            assert not last.exists()
+
+
+def test_a_run_that_went_on_with_other_threads_names_both_counts(bijie, tmp_path, monkeypatch):
+    store = Store(tmp_path / "runs" / "records", more=())
+    start_and_stop(monkeypatch, store, threads=2)
+    made = study.run(SMOKE, 0, device="cpu", store=store)
+    assert made.threads_of_starts == (2, 1)
+    assert made.threads == 1
