@@ -154,9 +154,9 @@ def train(
     if not names and not chosen.runnable(dataset):
         raise ValueError(_no_row(chosen, dataset))
     if threads is not None:
-        from landslide_lib.tasks import engine
+        from landslide_lib.training import devices
 
-        engine.threads(threads)
+        devices.threads(threads)
     store = study.open_store(data_root)
     done = study.run_table(
         chosen, rows=names, seeds=seeds, dataset=dataset, profile_name=profile, store=store,

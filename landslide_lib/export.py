@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from landslide_lib import machine
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import runs_root, whole
-from landslide_lib.recipe import Segmentation
+from landslide_lib.recipe import Segmentation, essence
 from landslide_lib.records import Store
 from landslide_lib.tasks import segmentation
-from landslide_lib.tasks.learner import kept
+from landslide_lib.training.checkpoints import load_weights
 
 #: The largest difference between the probabilities of both that passes for rounding.
 TOLERANCE = 1e-4
@@ -192,7 +192,8 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            network.load_state_dict(kept(path, recipe, seed, record.fingerprint))
+            about = {"recipe": essence(recipe), "seed": seed, "fingerprint": record.fingerprint}
+            network.load_state_dict(load_weights(path, **about))
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

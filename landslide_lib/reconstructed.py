@@ -51,9 +51,10 @@ def pictures(
 
 
 def _picture(recipe: Pretraining, packed: Packed, seed: int, weights: Path) -> Picture:
-    from landslide_lib.tasks import engine, pretraining
+    from landslide_lib.tasks import pretraining
+    from landslide_lib.training import devices
 
-    images, made = pretraining.restored(recipe, packed, seed, weights, engine.device("cpu"))
+    images, made = pretraining.restored(recipe, packed, seed, weights, devices.device("cpu"))
     bands = recipe.bands or packed.bands
     columns = [bands.index(source(name, bands)) for name in RGB]
     colours, restored = (of[:COUNT, columns].numpy() for of in (images, made.restored))

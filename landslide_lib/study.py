@@ -10,7 +10,6 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -215,21 +214,21 @@ def _train(
     """Train, evaluate and describe one run, and keep its weights."""
     import torch
 
-    from landslide_lib.tasks import engine
+    from landslide_lib import tasks
+    from landslide_lib.training import devices
 
-    on = engine.device(device_name)
+    on = devices.device(device_name)
     work.mkdir(parents=True, exist_ok=True)
-    starts = _starts(work, engine.threads())
+    starts = _starts(work, devices.threads())
     if on.type == "cuda":
         torch.cuda.reset_peak_memory_stats(on)
-    task = import_module(f"landslide_lib.tasks.{wanted.task}")  # a task's module has its name
     given = [(record, store.weights(record)) for record in grown]
+    setting = tasks.run.Setting(packed, seed, on, work, given, data_root)
     with energy.metered() as used:
-        trained = task.train(wanted, packed, seed, work, on, given, data_root)
-    _check_finite(trained.module.network, wanted, seed)
-    history = [Epoch(**line) for line in trained.module.history]
+        made = tasks.module_of(wanted.task).run(wanted, setting)
+    history = [Epoch(**line) for line in made.history]
     seconds = median(line.seconds for line in history)
-    fields = _described(trained, wanted, packed, seed, on)
+    fields = _described(made)
     record = Record(
         **fields,
         history=history,
@@ -244,11 +243,11 @@ def _train(
         or any(record.dirty for record in grown),
         started=starts[0].time,
         finished=_now(),
-        resumed=len(starts) - 1 if trained.resumed else 0,
+        resumed=len(starts) - 1 if made.resumed else 0,
         grown_from=tuple(record.name for record in grown),
-        threads_of_starts=tuple(s.threads for s in starts) if trained.resumed else (),
+        threads_of_starts=tuple(s.threads for s in starts) if made.resumed else (),
     )
-    trained.keep(store.weights(record))  # before the record is there: it says that all is
+    made.save(store.weights(record))  # before the record is there: it says that all is
     return record
 
 
@@ -261,14 +260,14 @@ def _grow(
     device_name: str,
 ) -> Record:
     """Evaluate trained networks with the post-processing, or as the ensemble, of a recipe."""
-    from landslide_lib.tasks import engine
+    from landslide_lib import tasks
+    from landslide_lib.training import devices
 
-    on = engine.device(device_name)
     commit, dirty = machine.commit()
     started, clock = _now(), time.perf_counter()
-    task = import_module(f"landslide_lib.tasks.{wanted.task}")
     given = [(record, store.weights(record)) for record in grown]
-    fields = _described(task.restore(wanted, packed, seed, given, on), wanted, packed, seed, on)
+    setting = tasks.run.Setting(packed, seed, devices.device(device_name), None, given)
+    fields = _described(tasks.module_of(wanted.task).restore(wanted, setting))
     images = fields["images"]["valid"] + fields["images"]["test"]
     return Record(
         **fields,
@@ -285,34 +284,36 @@ def _grow(
     )
 
 
-def _described(trained: Any, wanted: Recipe, packed: Any, seed: int, on: Any) -> dict[str, Any]:
-    """Return what a record says of a network: its scores, and what it ran on."""
+def _described(made: Any) -> dict[str, Any]:
+    """Return what a record says of a network (a `tasks.run.Run`): scores, and what it ran on."""
     import torch
 
-    from landslide_lib.tasks import engine
+    from landslide_lib.training import devices
 
-    evaluated = trained.evaluated()
-    module = trained.module
+    scores, wanted, setting = made.evaluate(), made.recipe, made.setting
+    packed, on = setting.packed, setting.device
     peak = machine.peak_memory_mb()
     if on.type == "cuda":
         peak = torch.cuda.max_memory_allocated(on) / 1024**2
-    where = [] if "test_ids" in evaluated else module.parts["test"].tolist()
+    where = [] if "test_ids" in scores else made.parts["test"].tolist()
+    network = made.task.network
     return {
         "recipe": wanted,
         "hash": wanted.hash,
-        "seed": seed,
+        "seed": setting.seed,
         "fingerprint": packed.fingerprint,
         "revisions": wanted.components,
         "excluded": list(packed.excluded),
-        "images": {part: len(indices) for part, indices in module.parts.items()},
+        "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in where],
         "test_groups": [packed.groups[i] for i in where],
-        "parameters": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "peak_memory_mb": round(peak, 1),
-        "device": engine.describe(on, machine.processor()),
-        "threads": engine.threads(),
+        "device": devices.describe(on, machine.processor()),
+        "threads": devices.threads(),
         "versions": machine.versions(),
-        **evaluated,
+        "start": made.start,
+        **scores,
     }
 
 
@@ -345,20 +346,6 @@ def _starts(work: Path, threads: int) -> list[_Start]:
     with whole(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")
     return starts
-
-
-def _check_finite(network: Any, wanted: Recipe, seed: int) -> None:
-    """Refuse a network that diverged.
-
-    Raises:
-        FloatingPointError: A weight is NaN or infinite.
-    """
-    bad = [name for name, value in network.state_dict().items() if not value.isfinite().all()]
-    if bad:
-        raise FloatingPointError(
-            f"recipe {wanted.hash}, seed {seed}: after the last epoch {bad[0]} is not finite, so "
-            "the network has diverged and no record is written; lower optimizer.lr"
-        )
 
 
 def _now() -> str:

@@ -58,16 +58,18 @@ def submit(
             f"with --dataset {wanted}"
         )
     from landslide_lib.datasets import domains
-    from landslide_lib.tasks import engine
+    from landslide_lib.tasks import classification
+    from landslide_lib.tasks.run import Setting
+    from landslide_lib.training import devices
 
     grown = _members(record, store)
     packed = domains.load(recipe, root=data_root)
-    given = (packed, record.seed, grown, engine.device(device), part, record.test_tuned.threshold)
+    setting = Setting(packed, record.seed, devices.device(device), None, grown, data_root)
+    threshold = record.test_tuned.threshold
     if isinstance(recipe, Adaptation):
-        return _masks(given, part, path)
-    from landslide_lib.tasks import classification
-
-    return submission.write_labels(classification.labels(recipe, *given), path)
+        return _masks(setting, part, threshold, path)
+    labels = classification.labels(recipe, setting, part, threshold)
+    return submission.write_labels(labels, path)
 
 
 def _members(record: Record, store: Store) -> list[tuple[Record, Path]]:
@@ -89,10 +91,10 @@ def _members(record: Record, store: Store) -> list[tuple[Record, Path]]:
     return grown
 
 
-def _masks(given: Any, part: str, path: Path) -> Path:
+def _masks(setting: Any, part: str, threshold: float, path: Path) -> Path:
     from landslide_lib.tasks import adaptation
 
-    masks = adaptation.masks(*given)
+    masks = adaptation.masks(setting, part, threshold)
     if gaps := set(range(1, max(masks) + 1)) - masks.keys():
         raise ValueError(
             f"landslide4sense: the {part} part lacks the patches "

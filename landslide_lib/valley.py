@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.parts import Optimizer
-from landslide_lib.tasks.optimizers import OPTIMIZERS
+from landslide_lib.training.optimizers import OPTIMIZERS
 
 
 class Valley(NamedTuple):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from landslide_lib.models.cross_sensor import Domain, of_domain
 
 #: In a mask of pseudo-labels: a pixel that nobody is sure of.
-OPEN = 2
+IGNORE_INDEX = 2
 
 
 @torch.no_grad()
@@ -47,12 +47,12 @@ def labels_of(
         confidence: Between 0 and 1; from 0.5 down no pixel is left open.
 
     Returns:
-        (N, S, S) of 0, 1 and `OPEN`.
+        (N, S, S) of 0, 1 and `IGNORE_INDEX`.
     """
     made = []
     for images, _ in batches:
         sure = mean_probability(networks, images)[:, 0]
-        labels = torch.full(sure.shape, OPEN, dtype=torch.uint8, device=sure.device)
+        labels = torch.full(sure.shape, IGNORE_INDEX, dtype=torch.uint8, device=sure.device)
         labels[sure <= 1 - confidence] = 0
         labels[sure >= confidence] = 1
         made.append(labels.cpu().numpy())
@@ -63,7 +63,7 @@ def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, fl
     """Return how right pseudo-labels are, as shares.
 
     Args:
-        labels: (N, S, S) of 0, 1 and `OPEN`.
+        labels: (N, S, S) of 0, 1 and `IGNORE_INDEX`.
         truth: (N, S, S) of 0 and 1.
 
     Returns:
@@ -78,7 +78,7 @@ def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, fl
     called, true = labels == 1, truth == 1
     right, positive = int((called & true).sum()), int(true.sum())
     return {
-        "coverage": float((labels != OPEN).mean()),
+        "coverage": float((labels != IGNORE_INDEX).mean()),
         "precision": right / int(called.sum()) if called.any() else None,
         "recall": right / positive if positive else None,
         "missed": int(((labels == 0) & true).sum()) / positive if positive else None,

@@ -1,0 +1,170 @@
+"""Adaptation: a segmentation network learns on a source and works on a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.data import Data
+from landslide_lib.models.cross_sensor import Domain, of_domain
+from landslide_lib.training.pseudo_labels import IGNORE_INDEX, mean_probability, quality
+from landslide_lib.training.segmentation import Loss, Segmentation
+
+Labels = NDArray[np.uint8]
+#: Which domain the images of a part are of.
+DOMAIN: dict[str, Domain] = {"train": "source", "valid": "source", "test": "target"}
+
+
+class PairedBatches:
+    """Batches of the source, each beside one of the target.
+
+    Args:
+        source: Shuffled; an epoch is one pass over it.
+        target: Shuffled; begun anew, in another order, where it ends before the source does.
+    """
+
+    def __init__(self, source: Batches, target: Batches) -> None:
+        self.source, self.target = source, target
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Decide the order and the augmentation of the next pass."""
+        self.epoch = epoch
+        self.source.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Any]:
+        return zip(self.source, self._target(), strict=False)
+
+    def _target(self) -> Iterator[Any]:
+        passes = -(-len(self) // len(self.target))
+        for number in range(passes):
+            self.target.set_epoch(self.epoch * passes + number)
+            yield from self.target
+
+
+class Adaptation(Segmentation):
+    """A network and the batches of its two domains; see `Segmentation`.
+
+    Args:
+        network: Images of either domain to logits.
+        loss: Of logits and masks.
+        source: With masks, trained and validated on.
+        target: Whose `test` images are worked on. Their masks score and are never learnt.
+        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images;
+            None where the target is not trained on.
+        cross_sensor: Whether norms keep statistics of each domain.
+        batch: Images a batch.
+        seed: Of the order of the images and of the augmentation.
+        augment: Of a training batch; None for none.
+        device: Where batches are made.
+
+    Attributes:
+        members: The networks whose mean is scored: this one, or those of an ensemble.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        source: Data,
+        target: Data,
+        *,
+        labels: Labels | None,
+        cross_sensor: bool,
+        batch: int,
+        seed: int,
+        augment: Augment | None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            network, loss, source, batch=batch, seed=seed, augment=augment, device=device
+        )
+        self.target, self.labels, self.cross_sensor = target, labels, cross_sensor
+        self.members: Sequence[nn.Module] = [network]
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Any:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        if part == "test":
+            return self.target.loader(part, batch=self.batch, device=self.device)
+        source = super().loader(part, rank=rank, world=world)
+        if part != "train" or (self.labels is None and not self.cross_sensor):
+            return source
+        return PairedBatches(source, self._hidden(rank, world))
+
+    def _hidden(self, rank: int, world: int) -> Batches:
+        """Return training batches of the target without its own masks."""
+        packed = self.target.packed
+        masks = np.full_like(packed.masks, IGNORE_INDEX)
+        if self.labels is not None:
+            masks[self.target.parts["test"]] = self.labels
+        return replace(self.target, packed=replace(packed, masks=masks, folder=None)).loader(
+            "test",
+            batch=self.batch,
+            seed=self.seed,
+            augment=self.augment,
+            device=self.device,
+            rank=rank,
+            world=world,
+        )
+
+    def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
+        """Return logits of images of one domain, (B, 1, S, S)."""
+        with of_domain(self.network, domain):
+            logits: Tensor = self.network(images)
+        return logits
+
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
+        """Return the loss of a batch of the source, and of one of the target if it is labelled."""
+        if isinstance(batch[0], Tensor):
+            return self._loss(*batch)
+        return self._loss_of_both(*batch)
+
+    def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
+        return torch.as_tensor(self.loss(self(images), masks))
+
+    def _loss_of_both(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
+        if self.labels is None:  # cross-sensor norms see the target, and nothing is learnt of it
+            with torch.no_grad():
+                self(target[0], "target")
+            return self._loss(*source)
+        if self.cross_sensor:
+            logits = torch.cat([self(source[0]), self(target[0], "target")])
+        else:
+            logits = self(torch.cat([source[0], target[0]]))
+        masks = torch.cat([source[1], target[1]])
+        labelled = masks != IGNORE_INDEX
+        # As one row of pixels: no term of a round measures distances in a mask.
+        row = (1, 1, 1, -1)
+        return torch.as_tensor(self.loss(logits[labelled].view(row), masks[labelled].view(row)))
+
+    @torch.no_grad()
+    def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
+        """Yield the mean probability of the members, and masks, batch by batch, (B, 1, S, S)."""
+        for images, masks in self.loader(part):
+            yield mean_probability(self.members, images, DOMAIN[part]), masks
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores of the members on the target.
+
+        The threshold is chosen on validation images of the source: the target has no labels.
+        """
+        where, packed = self.target.parts["test"], self.target.packed
+        hidden = None if self.labels is None else quality(self.labels, packed.masks[where])
+        return {
+            **super().evaluate(),
+            "test_ids": [packed.ids[i] for i in where],
+            "test_groups": [packed.groups[i] for i in where],
+            "parameters": sum(p.numel() for network in self.members for p in network.parameters()),
+            "pseudo_labels": hidden,
+        }

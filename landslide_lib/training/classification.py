@@ -1,0 +1,280 @@
+"""Classification: a network tells tiles with a landslide from those without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landslide_lib import negative_filter
+from landslide_lib.bands import RGB, cloud_score
+from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.data import Data
+from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.split import Indices
+from landslide_lib.features import measure
+from landslide_lib.metrics import Counter
+from landslide_lib.models.fusion import Fusion
+from landslide_lib.training.segmentation import Loss, Segmentation, outcome, score
+
+Shares = NDArray[np.float32]
+
+
+def labelled(packed: Packed) -> Packed:
+    """Return a dataset whose masks are one pixel an image: whether there is a landslide."""
+    return replace(packed, masks=packed.positive[:, None, None].astype(np.uint8))
+
+
+def table(packed: Packed, indices: Indices) -> pd.DataFrame:
+    """Return the hand-made features of some tiles, a line each."""
+    return measure({band: packed.plane(band)[indices] for band in packed.bands})
+
+
+class Filtered:
+    """The tiles of each part, without the obvious negatives that a filter leaves out.
+
+    Args:
+        packed: Tiles, see `labelled`.
+        parts: The tiles of each part.
+        fitted: The filter that was fitted on these training tiles; None for no filter.
+
+    Attributes:
+        parts: With those training tiles only that the filter keeps.
+        unfiltered: Which tiles of each part are left; the others are called no landslide.
+
+    Raises:
+        ValueError: The training tiles are all of one kind.
+    """
+
+    def __init__(
+        self, packed: Packed, parts: dict[str, Indices], fitted: negative_filter.Filter | None
+    ) -> None:
+        self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
+        self.unfiltered = {part: np.ones(len(tiles), bool) for part, tiles in parts.items()}
+        if len({*packed.masks[parts["train"]].ravel()}) < 2:
+            raise ValueError(
+                f"{packed.name}: the {len(parts['train'])} tiles to train on are all of one "
+                "kind; take more of them (subset), or another fold"
+            )
+        if fitted is not None:
+            for part in ("valid", "test"):
+                self.unfiltered[part] = fitted.keeps(table(packed, parts[part]))
+            # Those it has learnt from are judged out of fold.
+            self.unfiltered["train"] = fitted.kept
+            self.parts["train"] = parts["train"][fitted.kept]
+
+    def set_test_tiles(self, tiles: Indices) -> None:
+        """Take some tiles for the test part."""
+        self.parts["test"], self.unfiltered["test"] = tiles, np.ones(len(tiles), bool)
+        if self.fitted is not None:
+            self.unfiltered["test"] = self.fitted.keeps(table(self.packed, tiles))
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return what the filter left out, part by part; None without a filter."""
+        if self.fitted is None:
+            return None
+        parts = {}
+        for part in ("valid", "test"):
+            left_out = ~self.unfiltered[part]
+            landslide = self.packed.masks[self.parts[part], 0, 0] == 1
+            parts[part] = {
+                "tiles": len(left_out),
+                "left_out": int(left_out.sum()),
+                "landslides": int(landslide.sum()),
+                "lost": int((left_out & landslide).sum()),
+            }
+        return {**asdict(self.fitted.cost), "threshold": self.fitted.threshold, "parts": parts}
+
+
+class Classification(Segmentation):
+    """A network of tiles, its loss and its data; a tile is an image whose mask is one pixel.
+
+    Args:
+        network: Tiles (B, C, S, S) to logits (B, 1, 1, 1).
+        loss: Of logits and labels.
+        data: Of the parts of `filtered`.
+        filtered: The tiles of each part.
+        batch: Tiles a batch.
+        seed: Of the order of the tiles, the augmentation and dropout.
+        augment: Of a training batch; None for none.
+        balanced: Whether as many tiles with a landslide as without are drawn in an epoch.
+        patience: Epochs without a lower validation loss after which training ends; None for all.
+        views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        data: Data,
+        filtered: Filtered,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment | None,
+        balanced: bool,
+        patience: int | None,
+        views: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(
+            network, loss, data, batch=batch, seed=seed, augment=augment, device=device
+        )
+        self.filtered, self.balanced = filtered, balanced
+        self.patience, self.views = patience, views
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        if part != "train":
+            return super().loader(part)
+        chances = None
+        if self.balanced:
+            labels = self.data.packed.masks[self.data.parts["train"], 0, 0]
+            chances = 0.5 / np.bincount(labels, minlength=2)[labels]
+        return self.data.loader(
+            "train",
+            batch=self.batch,
+            seed=self.seed,
+            augment=self.augment,
+            device=self.device,
+            rank=rank,
+            world=world,
+            chances=chances,
+        )
+
+    def start_epoch(self, epoch: int) -> None:
+        """Seed what dropout draws by the epoch: a resumed run repeats it."""
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+
+    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+        """Return the loss of a batch."""
+        tiles, labels = batch
+        return torch.as_tensor(self.loss(self(tiles), labels))
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+        """Return the loss of a batch and count it; what is filtered is called no landslide."""
+        tiles, labels = batch
+        logits: Any = self(tiles)
+        first = step * self.batch
+        stays = torch.from_numpy(self.filtered.unfiltered["valid"][first : first + len(tiles)])
+        probability = logits.float().sigmoid() * stays.to(logits.device)[:, None, None, None]
+        self.counter.update(probability, labels)
+        return torch.as_tensor(self.loss(logits, labels))
+
+    def should_stop(self, history: list[dict[str, Any]]) -> bool:
+        """Return whether the validation loss has not fallen for as long as is allowed."""
+        losses = [line["valid_loss"] for line in history]
+        if self.patience is None:
+            return False
+        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+
+    @torch.no_grad()
+    def predict(self, part: str) -> Shares:
+        """Return the probability of a landslide on each tile of a part, (N,).
+
+        A tile that the filter leaves out has 0. With `views` it is the mean over the flips of a
+        tile, at 8 over those of a tile that was turned by a quarter, too.
+        """
+        self.eval()
+        batches = []
+        for tiles, _ in self.loader(part):
+            views = [tiles, tiles.flip(2), tiles.flip(3), tiles.flip(2, 3)]
+            views += [view.transpose(2, 3) for view in views]
+            each: list[Any] = [self(view) for view in views[: self.views]]
+            mean = torch.stack([logits.float().sigmoid() for logits in each]).mean(0)
+            batches.append(mean.flatten().cpu())
+        probability: Shares = torch.cat(batches).numpy()
+        return np.where(self.filtered.unfiltered[part], probability, 0).astype(np.float32)
+
+    @torch.no_grad()
+    def gates(self, part: str) -> dict[str, Shares]:
+        """Return the mean weight that the gate gives the features of each branch, by tile.
+
+        Empty where there is no gate.
+        """
+        network = self.network.eval()
+        if not isinstance(network, Fusion) or network.gate is None:
+            return {}
+        batches = []
+        for tiles, _ in self.loader(part):
+            batches.append(network.weigh(network.features(tiles), tiles).float().cpu())
+        weights, first = torch.cat(batches), network.widths["optical"]
+        both = {"optical": weights[:, :first], "radar": weights[:, first:]}
+        return {name: some.mean(1).numpy() for name, some in both.items() if some.shape[1]}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores of the network on tiles."""
+        return Members([self], [1.0]).evaluate()
+
+
+class Members:
+    """Trained networks of tiles, one or an ensemble, whose weighted mean is scored.
+
+    Args:
+        tasks: Each with its parts; those of an ensemble leave another fold for validation each.
+        weights: Of the networks in the mean.
+    """
+
+    def __init__(self, tasks: Sequence[Classification], weights: Sequence[float]) -> None:
+        self.tasks, self.weights = tasks, weights
+
+    def tiles(self, part: str) -> Indices:
+        """Return the tiles of a part of any member, sorted."""
+        return np.unique(np.concatenate([task.filtered.parts[part] for task in self.tasks]))
+
+    def predict(self, part: str) -> tuple[Shares, Shares]:
+        """Return the probability of each tile of a part, and how far the networks lie apart.
+
+        To the validation tiles of each fold speak only networks that have not trained on them.
+        """
+        tiles = self.tiles(part)
+        each = np.full((len(self.tasks), len(tiles)), np.nan)
+        for row, task in zip(each, self.tasks, strict=True):
+            row[np.searchsorted(tiles, task.filtered.parts[part])] = task.predict(part)
+        share = np.where(np.isnan(each), 0, np.array(self.weights)[:, None])
+        share /= share.sum(0)
+        mean = (share * np.nan_to_num(each)).sum(0)
+        apart = np.sqrt((share * np.nan_to_num(each - mean) ** 2).sum(0))
+        return mean.astype(np.float32), apart.astype(np.float32)
+
+    def count(self, part: str, *thresholds: float) -> Counter:
+        """Count the predictions on a part, at thresholds and by histogram."""
+        probability, _ = self.predict(part)
+        truth = torch.from_numpy(self.tasks[0].data.packed.masks[self.tiles(part)])[:, None]
+        counter = Counter(*thresholds)
+        counter.update(torch.from_numpy(probability)[:, None, None, None], truth)
+        return counter
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores on tiles, and what is kept of each test tile."""
+        result = score(self.count)
+        for name in ("test", "test_tuned", "valid", "valid_tuned"):
+            at = result[name]
+            result[name] = outcome({"tiles": at["metrics"]["pooled"]}, at["threshold"])
+        networks = [task.network for task in self.tasks]
+        return result | {
+            "images": {part: len(self.tiles(part)) for part in ("train", "valid", "test")},
+            "parameters": sum(p.numel() for network in networks for p in network.parameters()),
+            "tiles": self._test_tiles(),
+            "filtered": self.tasks[0].filtered.summary(),
+        }
+
+    def _test_tiles(self) -> dict[str, list[float]]:
+        """Return what is kept of each test tile."""
+        tiles, (probability, apart) = self.tiles("test"), self.predict("test")
+        values = {"probability": probability, **self.tasks[0].gates("test")}
+        if len(self.tasks) > 1:
+            values["apart"] = apart
+        packed = self.tasks[0].data.packed
+        if {*RGB} <= set(packed.bands):
+            values["brightness"] = cloud_score(*(packed.plane(band)[tiles] for band in RGB))
+        return {
+            name: np.round(each.astype(np.float64), 4).tolist() for name, each in values.items()
+        }

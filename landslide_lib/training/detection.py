@@ -1,0 +1,127 @@
+"""Detection: a Faster R-CNN draws boxes around landslides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from landslide_lib import detections
+from landslide_lib.datasets.box_batches import BoxBatches
+from landslide_lib.datasets.boxes import Boxes
+from landslide_lib.datasets.data import Data
+from landslide_lib.detections import Detections
+from landslide_lib.training.segmentation import outcome
+from landslide_lib.training.task import Task
+
+#: Test images whose boxes are kept for a figure.
+EXAMPLES = 6
+#: Of one image: boxes (n, 4) in pixels and scores (n,), numpy arrays.
+Predicted = tuple[Any, Any]
+
+
+class Detection(Task):
+    """A detector and its data.
+
+    Args:
+        network: As torchvision's detectors: a list of images to losses by name in training, else
+            to boxes and scores.
+        data: Its images.
+        boxes: Around the landslides of all packed images.
+        batch: Images a batch.
+        seed: Of the order of the images and of the proposals that are drawn.
+        rotate: Whether training images are turned by quarters.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        boxes: Boxes,
+        *,
+        batch: int,
+        seed: int,
+        rotate: bool,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(network)
+        self.data, self.boxes = data, boxes
+        self.batch, self.seed, self.rotate, self.device = batch, seed, rotate, device
+        self.predicted: list[Predicted] = []
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> BoxBatches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        training, data = part == "train", self.data
+        return BoxBatches(
+            data.packed,
+            data.parts[part],
+            self.batch,
+            data.scale,
+            bands=data.bands,
+            shift=data.shift,
+            boxes=self.boxes,
+            device=self.device,
+            seed=self.seed if training else None,
+            turned=training and self.rotate,
+            rank=rank,
+            world=world,
+        )
+
+    def start_epoch(self, epoch: int) -> None:
+        """Seed what Faster R-CNN draws its regions by: a resumed run draws the same."""
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
+        """Return the sum of the losses of the proposals and of the boxes."""
+        images, targets = batch
+        return torch.stack(list(self.network(list(images), targets).values())).sum()
+
+    def start_validation(self) -> None:
+        """Collect anew."""
+        self.predicted = []
+
+    def validation_loss(self, batch: Any, step: int) -> None:
+        """Collect the boxes of a batch; a detector has no loss in evaluation."""
+        self.predicted += predict(self.network, batch[0])
+
+    def scores(self) -> dict[str, float | None]:
+        """Return mAP at IoU 0.5."""
+        matched = detections.match(self.predicted, self.truth("valid"))
+        return {"valid_map_50": detections.scores(matched, 0.5)["boxes"]["map_50"]}
+
+    def truth(self, part: str) -> list[Any]:
+        """Return the true boxes of each image of a part, (n, 4) in pixels."""
+        return [self.boxes.of(int(i)) for i in self.data.parts[part]]
+
+    @torch.no_grad()
+    def detect(self, part: str, examples: int = 0) -> Detections:
+        """Return what is found on a part, in float32."""
+        self.eval()
+        predicted = [
+            image for images, _ in self.loader(part) for image in predict(self.network, images)
+        ]
+        return detections.match(predicted, self.truth(part), examples=range(examples))
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores of the detector on validation and test images."""
+        valid, test = self.detect("valid"), self.detect("test", EXAMPLES)
+        tuned = detections.best_threshold(valid)
+        return {
+            "test": outcome(detections.scores(test, 0.5), 0.5),
+            "test_tuned": outcome(detections.scores(test, tuned), tuned),
+            "valid": outcome(detections.scores(valid, 0.5), 0.5),
+            "valid_tuned": outcome(detections.scores(valid, tuned), tuned),
+            "test_counts": [],
+            "histogram": [],
+            "detections": test,
+        }
+
+
+def predict(network: nn.Module, images: Tensor) -> list[Predicted]:
+    """Return boxes and scores of each image of a batch."""
+    return [
+        (image["boxes"].float().cpu().numpy(), image["scores"].float().cpu().numpy())
+        for image in network(list(images))
+    ]

@@ -1,0 +1,266 @@
+"""The training loop: a Lightning Trainer, a history, checkpoints that resume.
+
+Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP
+over nodes come with it, and a table runs in one process, so it is imported once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from torch import Tensor
+
+from landslide_lib.training.checkpoints import read_checkpoint
+from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
+from landslide_lib.training.task import Task
+
+#: A run is checkpointed about this many times.
+CHECKPOINTS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and by which optimizer a network is trained.
+
+    Attributes:
+        epochs: Passes over the training images, at least 1.
+        optimizer: Of `OPTIMIZERS`.
+        lr: Peak learning rate.
+        weight_decay: Of the optimizer.
+        schedule: `warmup_cosine` or `constant`.
+        warmup: Share of the steps spent warming up.
+        precision: `32-true` or `bf16-mixed`.
+    """
+
+    epochs: int
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "warmup_cosine"
+    warmup: float = 0.1
+    precision: str = "bf16-mixed"
+
+
+class Loop(lightning.LightningModule):  # type: ignore[misc]
+    """What Lightning asks for, answered by a task and a plan.
+
+    Args:
+        task: What is trained.
+        plan: How.
+        name: Of the run, for messages.
+        about: Plain values that a checkpoint is to say of the run.
+    """
+
+    def __init__(self, task: Task, plan: Plan, name: str, about: dict[str, Any]) -> None:
+        super().__init__()
+        self.task, self.plan, self.name, self.about = task, plan, name, about
+        self.history: list[dict[str, Any]] = []
+
+    def train_dataloader(self) -> Any:
+        """Lightning asks for it once."""
+        trainer = self.trainer
+        return self.task.loader("train", rank=trainer.global_rank, world=trainer.world_size)
+
+    def val_dataloader(self) -> Any:
+        """Lightning asks for it once."""
+        return self.task.loader("valid")
+
+    def configure_optimizers(self) -> Any:
+        """Build optimizer and schedule."""
+        plan = self.plan
+        learnt = [value for value in self.parameters() if value.requires_grad]
+        optimizer = OPTIMIZERS[plan.optimizer](learnt, lr=plan.lr, weight_decay=plan.weight_decay)
+        steps = len(self.trainer.train_dataloader or self.train_dataloader()) * plan.epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_train_epoch_start(self) -> None:
+        """Set the order of the epoch; a resumed run goes on in the whole run's order."""
+        loader: Any = self.trainer.train_dataloader
+        loader.set_epoch(self.current_epoch)
+        self.task.start_epoch(self.current_epoch)
+        self._started = time.perf_counter()
+        self._train: list[Tensor] = []
+
+    def training_step(self, batch: Any, step: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self.task.training_loss(batch, self.current_epoch, step)
+        self._train.append(loss.detach())
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a line of the history."""
+        self._valid: list[Tensor] = []
+        self.task.start_validation()
+
+    def validation_step(self, batch: Any, step: int) -> None:
+        """Keep the loss of a batch."""
+        loss = self.task.validation_loss(batch, step)
+        if loss is not None:
+            self._valid.append(loss)
+
+    def on_validation_epoch_end(self) -> None:
+        """Write a line of the history: the only place where an epoch waits for the device."""
+        train_loss = float(torch.stack(self._train).mean())
+        valid_loss = float(torch.stack(self._valid).mean()) if self._valid else None
+        for part, loss in (("training", train_loss), ("validation", valid_loss)):
+            # Before the checkpoint of this epoch is written: the last one is still sound.
+            if loss is not None and not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"{self.name}: the {part} loss is {loss} in epoch {self.current_epoch}; lower "
+                    "the learning rate (optimizer.lr), or use precision 32-true"
+                )
+        self.history.append(
+            {
+                "train_loss": train_loss,
+                "valid_loss": valid_loss,
+                **self.task.scores(),
+                "seconds": time.perf_counter() - self._started,
+            }
+        )
+        if self.task.should_stop(self.history):
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the history beside the weights, and what the checkpoint is of."""
+        checkpoint["history"] = self.history
+        checkpoint.update(self.about)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the history up."""
+        self.history = checkpoint["history"]
+
+
+def train(
+    task: Task,
+    plan: Plan,
+    *,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    name: str = "this run",
+    about: dict[str, Any] | None = None,
+) -> tuple[list[dict[str, Any]], bool]:
+    """Train a task; take it up from the last checkpoint in a folder if there is one.
+
+    The weights are those of the last epoch: none is picked by its score.
+
+    Args:
+        task: What is trained; it ends on the device.
+        plan: How.
+        seed: Of what is drawn while training. Initial weights and order have theirs already.
+        folder: Of this run alone, for its checkpoints.
+        device: To train on.
+        name: Of the run, for messages.
+        about: Plain values that a checkpoint is to say of the run.
+
+    Returns:
+        The history, a dict an epoch, and whether the run was taken up from a checkpoint.
+
+    Raises:
+        FloatingPointError: The network diverged: a loss or a weight is NaN or infinite.
+    """
+    lightning.seed_everything(seed, workers=False, verbose=False)
+    loop = Loop(task, plan, name, about or {})
+    last = folder / "last.ckpt"
+    resumed = _readable(last)
+    if resumed:
+        epoch = read_checkpoint(last)["epoch"] + 1
+        print(f"going on after epoch {epoch} of {plan.epochs}", file=sys.stderr)
+    with quiet():
+        keeper = ModelCheckpoint(
+            folder,
+            filename="last",
+            save_top_k=1,
+            every_n_epochs=max(1, plan.epochs // CHECKPOINTS),
+            enable_version_counter=False,
+        )
+        trainer = lightning.Trainer(
+            max_epochs=plan.epochs,
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=plan.precision,
+            deterministic="warn",
+            logger=False,
+            callbacks=[keeper, *_bar()],
+            enable_progress_bar=bool(_bar()),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(loop, ckpt_path=last if resumed else None, weights_only=True)
+    bad = [key for key, value in task.network.state_dict().items() if not value.isfinite().all()]
+    if bad:
+        raise FloatingPointError(
+            f"{name}: after the last epoch {bad[0]} is not finite, so the network has diverged; "
+            "lower the learning rate (optimizer.lr), or use precision 32-true"
+        )
+    task.to(device)
+    return loop.history, resumed
+
+
+def _readable(last: Path) -> bool:
+    """Return whether there is a checkpoint to go on from; set a broken one aside."""
+    if not last.is_file():
+        return False
+    try:
+        read_checkpoint(last)
+    except Exception as error:  # a damaged archive ends in whatever its readers raise
+        aside = last.with_suffix(".broken")
+        last.replace(aside)
+        print(
+            f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts "
+            "afresh",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def _bar() -> list[Callback]:
+    """Return a progress bar on a terminal or in a notebook, nothing in a log."""
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return [TQDMProgressBar(leave=False)] if shown else []
+
+
+class quiet(warnings.catch_warnings):  # noqa: N801, a context manager named as one reads it
+    """Silence what Lightning says of things that are so on purpose."""
+
+    def __enter__(self) -> Any:
+        """Filter."""
+        entered = super().__enter__()
+        for words in (
+            ".*num_workers.*",
+            ".*does not have many workers.*",
+            ".*deterministic.*",
+            ".*Checkpoint directory.*",
+            ".*tensorboard.*",
+            ".*isinstance.*LeafSpec.*",
+            ".*`len` of.*",
+            ".*srun.*",
+            ".*lr_scheduler.step.*",
+        ):
+            warnings.filterwarnings("ignore", message=words)
+        for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return entered
+
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

@@ -1,0 +1,264 @@
+"""Pre-training: how an encoder learns before it becomes part of a detector."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landslide_lib import scores
+from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.crop_batches import CropBatches
+from landslide_lib.datasets.crops import Crops
+from landslide_lib.datasets.data import Data
+from landslide_lib.losses.distillation import distillation
+from landslide_lib.training.segmentation import outcome
+from landslide_lib.training.task import Task
+
+
+class Classifier(nn.Module):
+    """An encoder with a linear layer that tells images with a landslide from those without.
+
+    Shape:
+        (B, bands, S, S) to (B, 2), logits of none and some.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.num_features, 2)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.head(self.encoder(images))
+        return logits
+
+
+class MaskedAutoencoding(Task):
+    """Restoring masked patches; the score is the loss on held-out images.
+
+    Args:
+        network: Of `models.autoencoder`.
+        data: Its images; masks are not looked at.
+        batch: Images a batch.
+        seed: Of the order of the images and of the masked patches.
+        augment: Of a training batch; None for none.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(network)
+        self.data, self.batch, self.seed = data, batch, seed
+        self.augment, self.device = augment, device
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        training = part == "train"
+        return self.data.loader(
+            part,
+            batch=self.batch,
+            seed=self.seed if training else None,
+            augment=self.augment if training else None,
+            device=self.device,
+            rank=rank,
+            world=world,
+        )
+
+    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+        """Return the loss on the masked patches, other ones in each epoch."""
+        seed = (self.seed * 1_000_003 + epoch) * 100_003 + step
+        loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(seed)).loss
+        return loss
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+        """Return the loss; the same patches are masked in every epoch."""
+        loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(step)).loss
+        return loss
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """Return the loss on validation and test images."""
+        self.eval()
+        parts = {}
+        for part in ("valid", "test"):
+            losses, sizes = [], []
+            for step, batch in enumerate(self.loader(part)):
+                losses.append(float(self.validation_loss(batch, step)))
+                sizes.append(len(batch[0]))
+            mean = float(np.average(losses, weights=sizes))
+            parts[part] = outcome({"pixels": {"loss": mean}}, 0.5)
+        return {
+            "test": parts["test"],
+            "test_tuned": parts["test"],
+            "valid": parts["valid"],
+            "valid_tuned": parts["valid"],
+            "test_counts": [],
+            "histogram": [],
+        }
+
+
+class Teacher(NamedTuple):
+    """What a student is taught by: a network, and how its answers are weighed.
+
+    Attributes:
+        network: Frozen.
+        temperature: Above 0, which both networks' logits are divided by.
+        alpha: In 0..1, the share of the teacher's answers in the loss.
+    """
+
+    network: nn.Module
+    temperature: float
+    alpha: float
+
+
+class Presence(Task):
+    """Telling crops with a landslide from those without; alone or after a teacher.
+
+    Args:
+        network: A `Classifier`.
+        data: Its images.
+        crops: Of each part.
+        batch: Crops a batch.
+        seed: Of the order of the crops.
+        augment: Of a training batch; None for none.
+        teacher: Whose answers are learnt, too; None for none.
+        device: Where batches are made.
+
+    Raises:
+        ValueError: The crops of a part are all of one kind.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        crops: dict[str, Crops],
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment | None = None,
+        teacher: Teacher | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(network)
+        for part, some in crops.items():
+            if len(set(some.label.tolist())) < 2:
+                raise ValueError(
+                    f"start: {data.packed.name} has no {part} images of both kinds, with and "
+                    "without a landslide; take more images (subset), or learn it on other data"
+                )
+        self.data, self.crops, self.batch, self.seed = data, crops, batch, seed
+        self.augment, self.device = augment, device
+        self.teacher = teacher
+        if teacher is not None:
+            self.teacher_network = teacher.network.requires_grad_(False)
+        self.counts = torch.zeros(4, dtype=torch.long)
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> CropBatches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        training, data, crops = part == "train", self.data, self.crops[part]
+        return CropBatches(
+            data.packed,
+            crops.image,
+            self.batch,
+            data.scale,
+            crops=crops,
+            bands=data.bands,
+            shift=data.shift,
+            device=self.device,
+            seed=self.seed if training else None,
+            augment=self.augment if training else None,
+            rank=rank,
+            world=world,
+        )
+
+    def loss(self, images: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+        """Return the loss of a batch: cross entropy, or with a teacher that of distillation."""
+        if self.teacher is None:
+            return F.cross_entropy(logits.float(), labels)
+        self.teacher_network.eval()  # the loop sets all of the task to train
+        with torch.no_grad():
+            soft = self.teacher_network(images)
+        return distillation(logits, soft, labels, self.teacher.temperature, self.teacher.alpha)
+
+    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+        """Return the loss of a batch."""
+        images, labels = batch
+        return self.loss(images, labels, self.network(images))
+
+    def start_validation(self) -> None:
+        """Start counting."""
+        self.counts = torch.zeros(4, dtype=torch.long)
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+        """Return the loss of a batch and count it."""
+        images, labels = batch
+        logits = self.network(images)
+        self.counts += confusion(probability(logits), labels).sum(0)
+        return self.loss(images, labels, logits)
+
+    def scores(self) -> dict[str, float | None]:
+        """Return the F1 of images with a landslide, at 0.5."""
+        tp, fp, fn, _ = self.counts.tolist()
+        f1 = float(scores.class_scores(tp, fp, fn)["f1"])
+        return {"valid_f1": f1 if np.isfinite(f1) else None}
+
+    @torch.no_grad()
+    def predict(self, part: str) -> tuple[Tensor, Tensor]:
+        """Return the probability of a landslide and the label of each crop of a part, each (N,)."""
+        self.eval()
+        pairs = [
+            (probability(self.network(images)), labels) for images, labels in self.loader(part)
+        ]
+        return torch.cat([p for p, _ in pairs]), torch.cat([y for _, y in pairs])
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores of the crops of validation and test."""
+        valid, test = self.predict("valid"), self.predict("test")
+        counts = {"valid": confusion(*valid), "test": confusion(*test)}
+        at = {
+            part: outcome({"tiles": scores.scores(each)["pooled"]}, 0.5)
+            for part, each in counts.items()
+        }
+        bins = (test[0] * 100).ceil().clamp(1, 100).long() - 1
+        packed, image = self.data.packed, self.crops["test"].image
+        return {
+            "test": at["test"],
+            "test_tuned": at["test"],
+            "valid": at["valid"],
+            "valid_tuned": at["valid"],
+            "images": {part: len(crops.label) for part, crops in self.crops.items()},
+            "test_ids": [packed.ids[i] for i in image],
+            "test_groups": [packed.groups[i] for i in image],
+            "test_counts": counts["test"].tolist(),
+            "histogram": [
+                torch.bincount(bins[test[1] == label], minlength=100).tolist() for label in (1, 0)
+            ],
+        }
+
+
+def probability(logits: Tensor) -> Tensor:
+    """Return the probability of a landslide, (B,)."""
+    return logits.float().softmax(1)[:, 1].cpu()
+
+
+def confusion(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return tp, fp, fn, tn of each example at 0.5, (B, 4) int64.
+
+    >>> confusion(torch.tensor([0.9, 0.9, 0.1]), torch.tensor([1, 0, 1])).tolist()
+    [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    """
+    called, true = predicted > 0.5, labels.cpu() == 1
+    return torch.stack([called & true, called & ~true, ~called & true, ~called & ~true], 1).long()

@@ -1,0 +1,179 @@
+"""Semantic segmentation: a network calls each pixel landslide or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landslide_lib import postprocessing, scores
+from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.data import Data
+from landslide_lib.metrics import Counter
+from landslide_lib.models.heads import Outputs, mask_of
+from landslide_lib.training.task import Task
+
+#: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
+    """Return the loss of what a network gives.
+
+    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy
+    of the image is added (the report's "focal + iou + cross entropy").
+
+    Args:
+        loss: Of a mask.
+        outputs: Logits of the mask, or by name, see `models.heads`.
+        masks: (B, 1, S, S) in {0, 1}.
+    """
+    if isinstance(outputs, Tensor):
+        return torch.as_tensor(loss(outputs, masks))
+    scaled = [
+        loss(logits, _resized(masks, logits.shape[-1]))
+        for name, logits in outputs.items()
+        if name != "image"
+    ]
+    total = torch.stack(scaled).mean()
+    if "image" in outputs:
+        present = masks.amax((2, 3))
+        total = total + F.binary_cross_entropy_with_logits(outputs["image"].float(), present)
+    return total
+
+
+def _resized(masks: Tensor, size: int) -> Tensor:
+    """Resize masks: a larger pixel is landslide where half of it is, as packing has it."""
+    if size >= masks.shape[-1]:
+        return F.interpolate(masks, size=size, mode="nearest")
+    return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
+
+
+class Segmentation(Task):
+    """A segmentation network, its loss and its data.
+
+    Args:
+        network: Images (B, C, S, S) to logits (B, 1, S, S), or several by name.
+        loss: Of logits and masks.
+        data: With C bands.
+        batch: Images a batch.
+        seed: Of the order of the images and of the augmentation.
+        augment: Of a training batch; None for none.
+        post_processing: Steps after the network, see `postprocessing`; only `count` applies them.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        data: Data,
+        *,
+        batch: int = 16,
+        seed: int = 0,
+        augment: Augment | None = None,
+        post_processing: Sequence[Any] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(network.to(memory_format=torch.channels_last))
+        self.loss, self.data = loss, data
+        self.batch, self.seed, self.augment = batch, seed, augment
+        self.post_processing, self.device = post_processing, device
+        self.counter = Counter()
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Return logits, (B, 1, S, S), or several by name."""
+        outputs: Outputs = self.network(images)
+        return outputs
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        training = part == "train"
+        return self.data.loader(
+            part,
+            batch=self.batch,
+            seed=self.seed if training else None,
+            augment=self.augment if training else None,
+            device=self.device,
+            rank=rank,
+            world=world,
+        )
+
+    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+        """Return the loss of a batch."""
+        images, masks = batch
+        return total_loss(self.loss, self(images), masks)
+
+    def start_validation(self) -> None:
+        """Start counting."""
+        self.counter = Counter()
+
+    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+        """Return the loss of a batch and count it."""
+        images, masks = batch
+        outputs = self(images)
+        self.counter.update(mask_of(outputs).float().sigmoid(), masks)
+        return total_loss(self.loss, outputs, masks)
+
+    def scores(self) -> dict[str, float | None]:
+        """Return the pooled F1 at 0.5."""
+        tp, fp, fn, _ = self.counter.images().sum(0).tolist()
+        f1 = float(scores.class_scores(tp, fp, fn)["f1"])
+        return {"valid_f1": f1 if math.isfinite(f1) else None}
+
+    @torch.no_grad()
+    def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
+        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S), in float32.
+
+        In bfloat16 a probability has three digits, and a threshold sweep shows steps.
+        """
+        self.eval()
+        for images, masks in self.loader(part):
+            yield postprocessing.probability(self.network, images, self.post_processing), masks
+
+    def count(self, part: str, *thresholds: float) -> Counter:
+        """Count the predictions on a part, at thresholds and by histogram."""
+        counter = Counter(*thresholds)
+        for probability, masks in self.predictions(part):
+            counter.update(probability, masks)
+        return counter
+
+    def evaluate(self) -> dict[str, Any]:
+        """Return the scores of the network on validation and test images, see `score`."""
+        return score(self.count)
+
+
+def score(count: Callable[..., Counter]) -> dict[str, Any]:
+    """Return the scores on validation and test images.
+
+    Args:
+        count: Of a part and thresholds, the counts of the predictions on it.
+
+    Returns:
+        `test` and `valid` at threshold 0.5, `test_tuned` and `valid_tuned` at the one that is best
+        on the validation images, each a `threshold` and `metrics` (see `scores.scores`);
+        `test_counts`, tp, fp, fn, tn of each test image at 0.5; and `histogram`, landslide and
+        background pixels of the test images by probability, 100 bins each.
+    """
+    valid = count("valid")
+    histogram = valid.histogram().numpy()
+    tuned = scores.best_threshold(*histogram)
+    test = count("test", 0.5, tuned)
+    return {
+        "test": outcome(scores.scores(test.images(0)), 0.5),
+        "test_tuned": outcome(scores.scores(test.images(1)), tuned),
+        "valid": outcome(scores.scores(valid.images()), 0.5),
+        "valid_tuned": outcome(scores.at_threshold(*histogram, threshold=tuned), tuned),
+        "test_counts": test.images(0).tolist(),
+        # 100 bins are enough for a curve, and keep a published record small.
+        "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
+    }
+
+
+def outcome(metrics: dict[str, dict[str, float | None]], threshold: float) -> dict[str, Any]:
+    """Return scores with the threshold that they are at."""
+    return {"threshold": threshold, "metrics": metrics}
