@@ -32,7 +32,7 @@ def steps(module):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_drawn_block_is_that_of_the_network(name):
     drawn = plots_architecture.BLOCKS[name]
-    network = MODELS[NETWORKS[name]](bands=3, width=16)
+    network = MODELS[NETWORKS[name]](in_channels=3, width=16)
     blocks = [*network.down, *network.merge]
     assert len(blocks) == 9
     for block in blocks:
@@ -70,7 +70,7 @@ def test_the_grid_of_the_drawing_is_that_of_the_module():
 
 
 def test_the_filters_of_deeplab_reach_as_far_as_its_chapter_says():
-    network = MODELS["deeplab_v3"](bands=3, width=1).network
+    network = MODELS["deeplab_v3"](in_channels=3, width=1).network
     rates = {
         module.dilation[0]
         for module in network.decoder.modules()

@@ -115,6 +115,11 @@ class Batches:
         for step in range(len(self)):
             yield self._batch(order[step * self.batch : (step + 1) * self.batch], generator)
 
+    def at(self, places: Indices) -> tuple[Tensor, Tensor]:
+        """Return the images at some places of the part, and their masks, without augmentation."""
+        images, masks = self._gather(places)
+        return images.contiguous(memory_format=torch.channels_last), masks
+
     def _batch(self, places: Indices, generator: torch.Generator) -> Any:
         images, masks = self._gather(places)
         if self.augment is not None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from landslide_lib.bands import BOXES, LABELS, OF_DATASET, check
+from landslide_lib.datasets import get
 from landslide_lib.datasets.batches import Augment, Batches
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.pack import load as load_packed
 from landslide_lib.datasets.scales import band_means, moments
 from landslide_lib.datasets.split import Indices, split
 from landslide_lib.parts import Split
@@ -33,6 +39,31 @@ class Data:
     bands: tuple[str, ...]
     scale: Tensor
     shift: Tensor | None = None
+
+    @property
+    def train(self) -> Part:
+        """The images that are trained on."""
+        return self.part("train")
+
+    @property
+    def valid(self) -> Part:
+        """The images that a threshold is chosen on."""
+        return self.part("valid")
+
+    @property
+    def test(self) -> Part:
+        """The images that are scored."""
+        return self.part("test")
+
+    def part(self, name: str) -> Part:
+        """Return `train`, `valid` or `test`.
+
+        Raises:
+            ValueError: There is no such part.
+        """
+        if name not in self.parts:
+            raise ValueError(f"part {name!r}: unknown; allowed: {', '.join(self.parts)}")
+        return Part(self, name)
 
     def loader(
         self,
@@ -75,6 +106,82 @@ class Data:
             world=world,
             chances=chances,
         )
+
+
+class Part(Dataset[tuple[Tensor, Tensor]]):
+    """One part of the data, as torch's own loaders take it.
+
+    Its items are an image (C, S, S), scaled, and its mask (1, S, S) in {0, 1}, both float32.
+    """
+
+    def __init__(self, data: Data, name: str) -> None:
+        self.data, self.name = data, name
+        self._loader = data.loader(name, batch=1)
+
+    def __len__(self) -> int:
+        """Images."""
+        return len(self.data.parts[self.name])
+
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
+        """Return one image and its mask."""
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"{self.name} has {len(self)} images; there is none at {place}")
+        images, masks = self.batch(np.array([place % len(self)]))
+        return images[0], masks[0]
+
+    def batch(self, places: Indices) -> tuple[Tensor, Tensor]:
+        """Return some images (B, C, S, S) and their masks (B, 1, S, S)."""
+        images, masks = self._loader.at(places)
+        return images, masks
+
+
+def load(
+    name: str,
+    *,
+    size: int = 128,
+    subset: int | None = None,
+    bands: Sequence[str] = (),
+    standardize: bool = False,
+    how: Split | None = None,
+    root: Path | None = None,
+) -> Data:
+    """Return a dataset that is ready for training. It is packed on first use.
+
+    Args:
+        name: `synthetic`, which needs no files, or another of `landslide list`.
+        size: S, height and width of the images in pixels, a multiple of 16.
+        subset: Images drawn before the split, at least 20; None for all.
+        bands: By name, engineered ones such as `ndvi` too; () for the dataset's own.
+        standardize: Give each band mean 0 and deviation 1; else it is divided by its mean.
+        how: The split; by default the first of five folds, all images of a scene on one side.
+        root: The data root; by default `LANDSLIDE_DATA`.
+
+    Returns:
+        Its images and masks in three parts.
+
+    Raises:
+        ValueError: There is no such dataset, band or size, or its truth is no masks.
+        DatasetNotFoundError: Its files are not there; the message says how to get them.
+
+    >>> data = load("synthetic", size=32, subset=40)
+    >>> len(data.train) + len(data.valid) + len(data.test)
+    40
+    >>> image, mask = data.test[0]
+    >>> image.shape, mask.shape
+    (torch.Size([14, 32, 32]), torch.Size([1, 32, 32]))
+    """
+    dataset = get(name)
+    if name in BOXES or name in LABELS:
+        truth = "boxes" if name in BOXES else "labels"
+        raise ValueError(f"{name}: its truth is {truth} and no masks to learn a segmentation from")
+    if size < 16 or size % 16:
+        raise ValueError(f"size {size}: it has to be a multiple of 16, at least 16")
+    if subset is not None and subset < 20:
+        raise ValueError(f"subset {subset}: at least 20 images are split")
+    check(tuple(bands), OF_DATASET[name], name)
+    packed = load_packed(dataset, size, root=root)
+    given = {"subset": subset, "bands": tuple(bands), "standardize": standardize}
+    return prepare(packed, how or Split(), **given)  # type: ignore[arg-type]
 
 
 def prepare(

@@ -18,11 +18,11 @@ from landslide_lib.models.attention import CBAM, pooled_attention, squeeze_excit
 from landslide_lib.models.unet import UNet, double_convolution
 
 
-def unet_se(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def unet_se(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """U-Net with squeeze-and-excitation.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         Hu, Shen, Sun 2018, arXiv:1709.01507; `raunet-ablation.md`, slide IV-B.
@@ -31,14 +31,14 @@ def unet_se(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
     def block(before: int, after: int) -> nn.Module:
         return nn.Sequential(double_convolution(before, after), squeeze_excitation(after))
 
-    return UNet(bands=bands, width=width, classes=classes, block=block)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=block)
 
 
-def unet_cbam(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def unet_cbam(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """U-Net with the convolutional block attention module.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         Woo, Park, Lee, Kweon 2018, arXiv:1807.06521; `raunet-ablation.md`, slide IV-B.
@@ -47,14 +47,14 @@ def unet_cbam(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
     def block(before: int, after: int) -> nn.Module:
         return nn.Sequential(double_convolution(before, after), CBAM(after))
 
-    return UNet(bands=bands, width=width, classes=classes, block=block)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=block)
 
 
-def unet_attention(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def unet_attention(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """U-Net with the report's own attention, as `PooledAttention` reads it.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         `raunet-ablation.md`, slide IV-B.
@@ -63,4 +63,4 @@ def unet_attention(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
     def block(before: int, after: int) -> nn.Module:
         return nn.Sequential(double_convolution(before, after), pooled_attention(after, width))
 
-    return UNet(bands=bands, width=width, classes=classes, block=block)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=block)

@@ -34,7 +34,7 @@ class Padded(nn.Module):
 
 
 def small_mobilenet_v3(
-    *, bands: int, width: int = 64, classes: int = 1, pretrained: bool = False
+    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
 ) -> nn.Module:
     """U-Net whose encoder is MobileNetV3-Small.
 
@@ -42,14 +42,14 @@ def small_mobilenet_v3(
     parameters. The row among the backbones has the same scores, so it is the same network.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Of the decoder, whose first stage has three times as many channels. The encoder
             has one size, so the number of parameters does not go down with the square of it.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
         pretrained: Whether the encoder starts from ImageNet's weights, see `_build`.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W); padded inside to multiples of 32.
+        (B, in_channels, H, W) to (B, num_classes, H, W); padded inside to multiples of 32.
 
     Raises:
         WeightsNotFoundError: The weights cannot be had.
@@ -62,14 +62,14 @@ def small_mobilenet_v3(
         smp.Unet,
         "tu-mobilenetv3_small_100.lamb_in1k",
         pretrained,
-        in_channels=bands,
-        classes=classes,
+        in_channels=in_channels,
+        classes=num_classes,
         decoder_channels=[max(2, channels) for channels in decoder],
     )
 
 
 def small_deeplab_v3(
-    *, bands: int, width: int = 64, classes: int = 1, pretrained: bool = False
+    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
 ) -> nn.Module:
     """DeepLabV3+ on MobileNetV2.
 
@@ -79,14 +79,14 @@ def small_deeplab_v3(
     or more, because the mean of an image is normalised by its batch.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Four thirds of the decoder's channels, which are at least 2. The encoder has one
             size, so the number of parameters does not go down with the square of it.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
         pretrained: Whether the encoder starts from ImageNet's weights, see `_build`.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W); padded inside to multiples of 32.
+        (B, in_channels, H, W) to (B, num_classes, H, W); padded inside to multiples of 32.
 
     Raises:
         WeightsNotFoundError: The weights cannot be had.
@@ -99,8 +99,8 @@ def small_deeplab_v3(
         smp.DeepLabV3Plus,
         "mobilenet_v2",
         pretrained,
-        in_channels=bands,
-        classes=classes,
+        in_channels=in_channels,
+        classes=num_classes,
         decoder_channels=max(2, 3 * width // 4),
         # Dropout draws from the global generator, whose state a resumed run does not have.
         decoder_aspp_dropout=0.0,
@@ -108,7 +108,7 @@ def small_deeplab_v3(
 
 
 def deeplab_v3(
-    *, bands: int, width: int = 64, classes: int = 1, pretrained: bool = False
+    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
 ) -> nn.Module:
     """DeepLabV3 on ResNet-18, at an eighth of the resolution.
 
@@ -118,14 +118,14 @@ def deeplab_v3(
     a batch or more, because the mean of an image is normalised by its batch.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: A quarter of the decoder's channels. The encoder has one size, so the number of
             parameters does not go down with the square of it.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
         pretrained: Whether the encoder starts from ImageNet's weights, see `_build`.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W); padded inside to multiples of 32.
+        (B, in_channels, H, W) to (B, num_classes, H, W); padded inside to multiples of 32.
 
     Raises:
         WeightsNotFoundError: The weights cannot be had.
@@ -138,8 +138,8 @@ def deeplab_v3(
         smp.DeepLabV3,
         "resnet18",
         pretrained,
-        in_channels=bands,
-        classes=classes,
+        in_channels=in_channels,
+        classes=num_classes,
         encoder_output_stride=8,
         decoder_channels=4 * width,
         decoder_aspp_dropout=0.0,  # as in `small_deeplab_v3`
@@ -147,7 +147,7 @@ def deeplab_v3(
 
 
 def efficientnet_v2(
-    *, bands: int, width: int = 64, classes: int = 1, pretrained: bool = False
+    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
 ) -> nn.Module:
     """U-Net whose encoder is EfficientNetV2-B0, without stochastic depth.
 
@@ -155,15 +155,15 @@ def efficientnet_v2(
     encoder of the family are our reading.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Of the decoder's third stage; its first one has four times as many channels. The
             encoder has one size, so the number of parameters does not go down with the square
             of it.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
         pretrained: Whether the encoder starts from ImageNet's weights, see `_build`.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W); padded inside to multiples of 32.
+        (B, in_channels, H, W) to (B, num_classes, H, W); padded inside to multiples of 32.
 
     Raises:
         WeightsNotFoundError: The weights cannot be had.
@@ -176,8 +176,8 @@ def efficientnet_v2(
         smp.Unet,
         "tu-tf_efficientnetv2_b0.in1k",
         pretrained,
-        in_channels=bands,
-        classes=classes,
+        in_channels=in_channels,
+        classes=num_classes,
         decoder_channels=[max(2, channels) for channels in decoder],
     )
 

@@ -68,23 +68,23 @@ class ResidualBlock(nn.Module):
         return both.relu()
 
 
-def unet_residual(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def unet_residual(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """U-Net of residual blocks, the report's "our convolution blocks".
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         `raunet-ablation.md`, slide IV-B.
     """
-    return UNet(bands=bands, width=width, classes=classes, block=ResidualBlock)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=ResidualBlock)
 
 
-def rau_net_1(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def rau_net_1(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """Residual U-Net with attention after each block.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         `raunet-ablation.md`, slide IV-B.
@@ -93,14 +93,14 @@ def rau_net_1(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
     def block(before: int, after: int) -> nn.Module:
         return nn.Sequential(ResidualBlock(before, after), pooled_attention(after, width))
 
-    return UNet(bands=bands, width=width, classes=classes, block=block)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=block)
 
 
-def rau_net_2(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def rau_net_2(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """Residual U-Net with attention inside each block.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         `raunet-ablation.md`, slide IV-B.
@@ -109,22 +109,22 @@ def rau_net_2(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
     def block(before: int, after: int) -> nn.Module:
         return ResidualBlock(before, after, pooled_attention(after, width))
 
-    return UNet(bands=bands, width=width, classes=classes, block=block)
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=block)
 
 
-def small_residual_unet(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def small_residual_unet(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """Residual U-Net with a third of the width, at least 2 channels.
 
     Reference:
         `raunet-ablation.md`, slide IV-C, which prints the number of parameters alone.
     """
-    return unet_residual(bands=bands, width=max(2, width // 3), classes=classes)
+    return unet_residual(in_channels=in_channels, width=max(2, width // 3), num_classes=num_classes)
 
 
-def small_rau_net(*, bands: int, width: int = 64, classes: int = 1) -> UNet:
+def small_rau_net(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """RAU-Net 1 with a third of the width, at least 2 channels.
 
     Reference:
         `raunet-ablation.md`, slide IV-C, which prints the number of parameters alone.
     """
-    return rau_net_1(bands=bands, width=max(2, width // 3), classes=classes)
+    return rau_net_1(in_channels=in_channels, width=max(2, width // 3), num_classes=num_classes)

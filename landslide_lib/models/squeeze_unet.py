@@ -56,22 +56,22 @@ class SqueezeUNet(nn.Module):
     parameters is that which the report prints.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Channels of the first stage; each of the four stages below doubles them.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient
         Image Segmentation Network"; `raunet-ablation.md`, slide IV-C.
     """
 
-    def __init__(self, *, bands: int, width: int = 64, classes: int = 1) -> None:
+    def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
         super().__init__()
         stages = [width * 2**i for i in range(5)]
-        self.stem = normalised(nn.Conv2d(bands, width, 3, padding=1, bias=False), width)
+        self.stem = normalised(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), width)
         self.down = nn.ModuleList(
             nn.Sequential(Fire(before, after), Fire(after, after))
             for before, after in zip([width, *stages[:-1]], stages, strict=True)
@@ -80,7 +80,7 @@ class SqueezeUNet(nn.Module):
         deep_first = stages[:0:-1]
         self.up = nn.ModuleList(transposed_fire(deep, deep // 2) for deep in deep_first)
         self.merge = nn.ModuleList(Fire(deep, deep // 2) for deep in deep_first)
-        self.head = nn.Conv2d(width, classes, 1)
+        self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""

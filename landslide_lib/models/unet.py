@@ -26,32 +26,32 @@ class UNet(nn.Module):
     At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Channels of the first stage; each of the four stages below doubles them.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
         block: Makes the module of a stage from its channels before and after.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
 
-    >>> UNet(bands=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
+    >>> UNet(in_channels=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 1, 32, 32])
     """
 
     def __init__(
         self,
         *,
-        bands: int,
+        in_channels: int,
         width: int = 64,
-        classes: int = 1,
+        num_classes: int = 1,
         block: Callable[[int, int], nn.Module] = double_convolution,
     ) -> None:
         super().__init__()
         stages = [width * 2**i for i in range(5)]
-        below = [bands, *stages[:-1]]
+        below = [in_channels, *stages[:-1]]
         self.down = nn.ModuleList(map(block, below, stages))
         self.pool = nn.MaxPool2d(2)
         deep_first = stages[::-1]
@@ -59,7 +59,7 @@ class UNet(nn.Module):
             nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1]
         )
         self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first[:-1])
-        self.head = nn.Conv2d(width, classes, 1)
+        self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""

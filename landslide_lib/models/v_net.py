@@ -35,23 +35,23 @@ class SmallVNet(nn.Module):
     that the report prints.
 
     Args:
-        bands: Input channels.
+        in_channels: Of the images.
         width: Nine times the channels of the first stage, which are at least 2.
-        classes: Output channels; 1 is the logit of landslide.
+        num_classes: Output channels; 1 is the logit of landslide.
 
     Shape:
-        (B, bands, H, W) to (B, classes, H, W), H and W multiples of 16.
+        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
         Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
     """
 
-    def __init__(self, *, bands: int, width: int = 64, classes: int = 1) -> None:
+    def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
         super().__init__()
         first = max(2, width // 9)
         stages = [first * 2**i for i in range(5)]
         self.stem = nn.Sequential(
-            nn.Conv2d(bands, first, 5, padding=2, bias=False),
+            nn.Conv2d(in_channels, first, 5, padding=2, bias=False),
             nn.BatchNorm2d(first),
             nn.PReLU(first),
         )
@@ -75,7 +75,7 @@ class SmallVNet(nn.Module):
             for below, skip in zip([stages[-1], *(2 * s for s in skips)], skips, strict=False)
         )
         self.up = nn.ModuleList(map(Stage, (2 * skip for skip in skips), (3, 3, 2, 1)))
-        self.head = nn.Conv2d(2 * first, classes, 1)
+        self.head = nn.Conv2d(2 * first, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""

@@ -66,8 +66,8 @@ def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
     if recipe.pretrained:  # of the few networks that have it, see `recipe.PRETRAINED`
         build = partial(build, pretrained=True)
     if recipe.head == "mono":
-        return build(bands=bands, width=recipe.width)
-    body = build(bands=bands, width=recipe.width, classes=recipe.width)
+        return build(in_channels=bands, width=recipe.width)
+    body = build(in_channels=bands, width=recipe.width, num_classes=recipe.width)
     return HEADS[recipe.head](body, recipe.width)
 
 

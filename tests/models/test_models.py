@@ -37,7 +37,7 @@ UNSIZED = {"deeplab_v3", "efficientnet_v2"}
 
 def build(name: str, **settings: int) -> nn.Module:
     torch.manual_seed(0)
-    return MODELS[name](**{"bands": BANDS, "width": TINY.get(name, 4), **settings})
+    return MODELS[name](**{"in_channels": BANDS, "width": TINY.get(name, 4), **settings})
 
 
 def parameters(name: str, **settings: int) -> int:
@@ -147,7 +147,7 @@ def test_a_network_has_the_reported_number_of_parameters(row):
     where, label = row.split("/")
     number = float(table(f"raunet/{where}").row(label).reported["parameters"].removesuffix("M"))
     channels = reports()["raunet"].facts["channels"].value
-    ours = parameters(SIZES[row], bands=channels, width=64)
+    ours = parameters(SIZES[row], in_channels=channels, width=64)
     assert ours / 1e6 == pytest.approx(number, rel=0.03 if where == "small-models" else 0.02)
 
 
@@ -155,7 +155,7 @@ def test_the_baseline_has_the_reported_number_of_parameters():
     """To within 2 %, at full width, with the 14 bands of Landslide4Sense."""
     number, unit = table("raunet/baseline").row("unet").reported["parameters"].split()
     assert unit == "M"
-    ours = parameters("unet", bands=14, width=64)
+    ours = parameters("unet", in_channels=14, width=64)
     assert ours / 1e6 == pytest.approx(float(number), rel=0.02)
 
 
@@ -181,6 +181,6 @@ def test_what_is_padded_inside_is_cut_off_again(name):
 
 
 def test_bands_change_the_first_convolution_of_the_unet_alone():
-    difference = parameters("unet", bands=14) - parameters("unet", bands=13)
+    difference = parameters("unet", in_channels=14) - parameters("unet", in_channels=13)
     first = next(m for m in build("unet").modules() if isinstance(m, nn.Conv2d))
     assert difference == first.weight[:, 0].numel()

@@ -40,11 +40,11 @@ from landslide_lib.models.backbones import WeightsNotFoundError
 address, out, *names = sys.argv[1:]
 
 def encoder(name, bands):
-    network = MODELS[name](bands=bands, width=4, pretrained=True)
+    network = MODELS[name](in_channels=bands, width=4, pretrained=True)
     return network.network.encoder.state_dict()
 
 for name in names:
-    MODELS[name](bands=5, width=4)
+    MODELS[name](in_channels=5, width=4)
 urllib.request.urlopen(address + "/from-here-on")
 fetched = {name: encoder(name, 5) for name in names}
 urllib.request.urlopen(address + "/close")

@@ -35,7 +35,7 @@ def test_every_head_gives_a_mask_of_the_images_own_size_and_learns_through_all_i
 
 def test_a_mono_head_is_the_network_itself():
     torch.manual_seed(0)
-    plain = MODELS["unet"](bands=3, width=4)
+    plain = MODELS["unet"](in_channels=3, width=4)
     torch.manual_seed(0)
     made = model_of(recipe(BASE), bands=3)
     assert all(

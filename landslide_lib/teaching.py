@@ -1,0 +1,47 @@
+"""What a chapter needs besides the library: source code on the page, and claims that must hold."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from textwrap import dedent
+from typing import Any
+
+
+class ClaimError(AssertionError):
+    """A claim of the published book does not hold."""
+
+
+def show(thing: Callable[..., Any] | type) -> Any:
+    """Return the source of a function or class, coloured where a notebook shows it.
+
+    >>> from landslide_lib.losses import IoULoss
+    >>> "def forward" in show(IoULoss.forward).data
+    True
+    """
+    from IPython.display import Code
+
+    return Code(dedent(inspect.getsource(thing)), language="python")
+
+
+def claim(sentence: str, holds: bool) -> Any:
+    """State what a chapter concludes, if its data supports it.
+
+    Args:
+        sentence: As the chapter says it.
+        holds: Whether the numbers support it.
+
+    Returns:
+        The sentence; where it does not hold, that it does not for these parameters.
+
+    Raises:
+        ClaimError: It does not hold, and the book is being built (`LANDSLIDE_TRAIN=no`).
+    """
+    from IPython.display import Markdown
+
+    if holds:
+        return Markdown(sentence)
+    if os.environ.get("LANDSLIDE_TRAIN") == "no":
+        raise ClaimError(f"the records do not support this claim: {sentence}")
+    return Markdown(f"*Does not hold for these parameters:* {sentence}")

@@ -1,0 +1,210 @@
+"""The front door of training: any network, any loss, one call."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landslide_lib import augment as augmentations
+from landslide_lib import scores as scoring
+from landslide_lib.datasets.data import Data
+from landslide_lib.losses import CrossEntropyLoss
+from landslide_lib.models.heads import mask_of
+from landslide_lib.training import devices, loop
+from landslide_lib.training.optimizers import OPTIMIZERS
+from landslide_lib.training.segmentation import Segmentation, total_loss
+
+if TYPE_CHECKING:  # both take seconds to import
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def fit(
+    network: nn.Module,
+    data: Data,
+    *,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    epochs: int = 12,
+    seed: int = 0,
+    batch: int = 16,
+    lr: float = 1e-3,
+    optimizer: str = "adam",
+    augment: tuple[str, ...] = ("rotation", "cutmix"),
+    precision: str = "bf16-mixed",
+    device: str = "auto",
+    folder: Path | None = None,
+) -> Run:
+    """Train a segmentation network.
+
+    Args:
+        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits
+            (B, 1, S, S). It is trained in place. Seed torch before you build it if its initial
+            weights are to be the same next time.
+        data: Of `landslide_lib.load`, with C bands.
+        loss: Of logits and masks in {0, 1}, both (B, 1, S, S): a scalar; by default cross entropy.
+        epochs: Passes over the training images, at least 1.
+        seed: Of the order of the images and of the augmentation.
+        batch: Images a batch, at least 1.
+        lr: Peak learning rate; it warms up for a tenth of the steps, then falls to 0 as a cosine.
+        optimizer: `adam`, `adamw`, `nadam`, `sgd`, `rmsprop` or `adagrad`.
+        augment: Of `rotation`, `cutmix` and `colour`, in this order; () for none.
+        precision: `bf16-mixed` or `32-true`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        folder: For checkpoints, from which a call that was stopped goes on; None keeps none.
+
+    Returns:
+        The run: its scores, its history, its pictures.
+
+    Raises:
+        ValueError: Network, loss, labels or an argument do not fit; one line says which.
+        FloatingPointError: The network diverged.
+    """
+    _check(optimizer in OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(OPTIMIZERS))
+    _check(epochs >= 1, f"epochs {epochs}", "1 or more")
+    _check(batch >= 1, f"batch {batch}", "1 or more")
+    known = augmentations.AUGMENTATIONS
+    for name in augment:
+        _check(name in known, f"augment {name!r}", ", ".join(known))
+    where = devices.device(device)
+    task = Segmentation(
+        network,
+        loss or CrossEntropyLoss(),
+        data,
+        batch=batch,
+        seed=seed,
+        augment=augmentations.compose(augment, data.bands),
+        device=where,
+    )
+    _try(task)
+    plan = loop.Plan(epochs=epochs, optimizer=optimizer, lr=lr, precision=precision)
+    with tempfile.TemporaryDirectory() as scratch:
+        history, _ = loop.train(
+            task, plan, seed=seed, folder=folder or Path(scratch), device=where, name="this run"
+        )
+    return Run(task, history)
+
+
+def _check(fits: bool, given: str, allowed: str) -> None:
+    if not fits:
+        raise ValueError(f"{given}: not allowed; possible: {allowed}")
+
+
+@torch.no_grad()
+def _try(task: Segmentation) -> None:
+    """Give two images to the network and the loss, so that what does not fit is said at once.
+
+    Raises:
+        ValueError: See `fit`.
+    """
+    data, network = task.data, task.network
+    labels = data.packed.masks[data.parts["train"]]
+    if labels.max(initial=0) > 1:
+        raise ValueError(
+            f"labels: the masks of {data.packed.name} hold {int(labels.max())}; landslide is 1 and "
+            "everything else 0"
+        )
+    images, masks = next(iter(data.loader("valid", batch=2)))
+    was_training = network.training
+    try:
+        outputs = network.cpu().eval()(images)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"network: it cannot take the data's images, {tuple(images.shape)} with the bands "
+            f"{', '.join(data.bands)} ({str(error).splitlines()[0]}); build it with "
+            f"in_channels={len(data.bands)}"
+        ) from error
+    finally:
+        network.train(was_training)
+    logits = outputs if isinstance(outputs, Tensor) else outputs.get("mask")
+    if not isinstance(logits, Tensor) or logits.shape != masks.shape:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(outputs).__name__
+        raise ValueError(f"network: it gives {shape}, not logits of shape {tuple(masks.shape)}")
+    try:
+        value = task.loss(mask_of(outputs), masks)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"loss: it fails on logits and masks {tuple(masks.shape)} ({error})"
+        ) from error
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"loss: it returns {shape}, not a scalar tensor; take its mean")
+    total_loss(task.loss, outputs, masks)
+
+
+@dataclass
+class Run:
+    """A trained network, with its scores and its pictures.
+
+    Attributes:
+        task: With the network and the data.
+        lines: Of the history, a dict an epoch.
+    """
+
+    task: Segmentation
+    lines: list[dict[str, Any]]
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained network."""
+        return self.task.network
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch, from 1: losses, F1 on the validation images, seconds."""
+        import pandas as pd
+
+        return pd.DataFrame(self.lines, index=pd.RangeIndex(1, len(self.lines) + 1, name="epoch"))
+
+    def scores(self, threshold: float | None = 0.5) -> pd.DataFrame:
+        """Return the scores of the landslide class, counted over all pixels of a part.
+
+        Args:
+            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the
+                one that is best on the validation images.
+
+        Returns:
+            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined)
+            and `threshold`.
+        """
+        import pandas as pd
+
+        histograms = {part: self.task.count(part).histogram().numpy() for part in ("valid", "test")}
+        if threshold is None:
+            threshold = scoring.best_threshold(*histograms["valid"])
+        names = ["precision", "recall", "f1", "iou"]
+        at = {
+            part: scoring.at_threshold(*each, threshold=threshold)["pooled"]
+            for part, each in histograms.items()
+        }
+        frame = pd.DataFrame.from_dict(at, orient="index", dtype=float)[names]
+        return frame.assign(threshold=threshold)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the probability of landslide of images as the loader gives them, (B, 1, S, S)."""
+        with torch.no_grad():
+            outputs = self.task.eval().network(images.to(self.task.device))
+        return mask_of(outputs).float().sigmoid().cpu()
+
+    def show(self, count: int = 3, part: str = "test") -> Figure:
+        """Draw image, truth and probability of the images that hold most landslide.
+
+        Args:
+            count: Rows, at least 1.
+            part: `train`, `valid` or `test`.
+        """
+        from landslide_lib.plots.predictions import image_grid
+
+        data = self.task.data
+        where = data.parts[part]
+        most = np.argsort(-data.packed.masks[where].mean((1, 2)), kind="stable")[:count]
+        images, masks = data.part(part).batch(most)
+        return image_grid(
+            data, where[most], masks[:, 0].numpy(), self.predict(images)[:, 0].numpy()
+        )
