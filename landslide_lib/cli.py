@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -443,5 +444,13 @@ def describe(
         typer.echo(statistics.publish(facts), err=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line; a character that the terminal's encoding lacks is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
+
+
+if __name__ == "__main__":
+    main()

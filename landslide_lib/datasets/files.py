@@ -74,7 +74,7 @@ def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) ->
             raise DownloadError(f"{home} is there already. Move it away to download {home.name}")
         work.mkdir(exist_ok=True)
         folder, source = fetch(work)
-        (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n")
+        (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n", "utf-8")
         if home.is_dir():
             home.rmdir()
         folder.rename(home)

@@ -146,7 +146,7 @@ def load(
 
 
 def _open(name: str, folder: Path) -> Packed:
-    about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+    about: dict[str, Any] = json.loads((folder / "about.json").read_text("utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
     if not len(images) == len(masks) == len(about["ids"]):
@@ -221,7 +221,7 @@ def _pack(
             "fingerprint": dataset.fingerprint(kept),
             "excluded": excluded,
         }
-        (scratch / "about.json").write_text(json.dumps(about))
+        (scratch / "about.json").write_text(json.dumps(about), "utf-8")
         scratch.rename(folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
