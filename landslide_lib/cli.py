@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -181,7 +182,8 @@ def export_(
 ) -> None:
     """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
 
-    They have the weights of the local run with this seed; without one they are not trained.
+    They have the weights of the local run with this seed; without one they are not trained. After
+    a row that fails the others go on; the status is then 2.
     """
     chosen = reports.table(table)
     rows = chosen.chosen(row or (), dataset)
@@ -199,10 +201,14 @@ def export_(
         edge.check_publishable(table, profile or "full")
     from landslide_lib import export, study
 
-    store, done = study.open_store(), []
+    store, done, failed = study.open_store(), [], []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
-        facts = export.measure(wanted, seed, store=store)
+        try:
+            facts = export.measure(wanted, seed, store=store)
+        except ValueError as error:
+            failed.append(f"{one.id}: {error}")
+            continue
         done.append({"row": one.id, "label": one.label, **facts})
         typer.echo(
             f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M "
@@ -211,6 +217,8 @@ def export_(
             f"{facts['milliseconds']['torch']:.1f} ms an image, difference "
             f"{facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
         )
+    if failed:
+        raise ValueError("\nlandslide: ".join(failed))
     if publish:
         on = recipes[0].dataset
         typer.echo(edge.publish(table, profile or "full", on, done), err=True)
@@ -457,5 +465,13 @@ def describe(
         typer.echo(statistics.publish(facts), err=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line; a character that the terminal's encoding lacks is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -275,7 +275,7 @@ def reports(folder: Path = REPORTS) -> dict[str, Report]:
     found = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
-            report = Report.model_validate(yaml.safe_load(path.read_text()))
+            report = Report.model_validate(yaml.safe_load(path.read_text("utf-8")))
         except yaml.MarkedYAMLError as error:
             where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ValueError(f"{path}{where}: {error.problem}") from None

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from landslide_lib import parts
 from landslide_lib.bands import LABELS, source
 from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
-from landslide_lib.datasets.files import listing
+from landslide_lib.datasets.files import listing, new_array
 from landslide_lib.paths import cache_root, data_root
 
 #: Of the layout of the packed files and of how an image is resized.
@@ -150,7 +150,7 @@ def revision(dataset: Dataset) -> str:
 
 
 def _open(name: str, folder: Path) -> Packed:
-    about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+    about: dict[str, Any] = json.loads((folder / "about.json").read_text("utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
     if not len(images) == len(masks) == len(about["ids"]):
@@ -181,9 +181,10 @@ def _pack(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-        shape = (len(samples), len(dataset.bands), size, size)
-        images = np.lib.format.open_memmap(scratch / "all.npy", "w+", np.float16, shape)
-        masks = np.zeros((len(samples), size, size), np.uint8)
+        # Space for both is reserved before anything is read: that takes minutes.
+        count, bands = len(samples), len(dataset.bands)
+        images = new_array(scratch / "images.npy", np.float16, (count, bands, size, size))
+        masks = new_array(scratch / "masks.npy", np.uint8, (count, size, size))
         kept: list[Sample] = []
         excluded: list[dict[str, str]] = []
         bad: BadFileError | None = None
@@ -209,13 +210,12 @@ def _pack(
         if bad and not kept:
             problem = f"{bad.problem}; none of the {len(samples)} images can be used"
             raise BadFileError(bad.path, problem, f"Get the dataset again: {dataset.remedy}")
-        images.flush()
-        if excluded:
-            np.save(scratch / "images.npy", images[: len(kept)])
-            (scratch / "all.npy").unlink()
-        else:
-            (scratch / "all.npy").rename(scratch / "images.npy")
-        np.save(scratch / "masks.npy", masks[: len(kept)])
+        for name, array in (("images", images), ("masks", masks)):
+            array.flush()
+            if excluded:
+                some = new_array(scratch / "some.npy", array.dtype, (len(kept), *array.shape[1:]))
+                some[:] = array[: len(kept)]
+                (scratch / "some.npy").replace(scratch / f"{name}.npy")
         about = {
             "bands": dataset.bands,
             "ids": [sample.id for sample in kept],
@@ -225,7 +225,7 @@ def _pack(
             "fingerprint": dataset.fingerprint(kept),
             "excluded": excluded,
         }
-        (scratch / "about.json").write_text(json.dumps(about))
+        (scratch / "about.json").write_text(json.dumps(about), "utf-8")
         scratch.rename(folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
