@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -14,6 +16,12 @@ from landslide_lib.datasets.base import DownloadError, Sample
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
+
+
+@cache
+def say_once(text: str) -> None:
+    """Print a line on stderr, and nothing when the same line is said again."""
+    print(text, file=sys.stderr)
 
 
 def hash_files(samples: Iterable[Sample]) -> str:
