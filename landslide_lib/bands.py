@@ -42,6 +42,7 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "landslide4sense-boxes": RGB,
     "uav": RGB,
     "voc": RGB,
+    "folder": RGB,
     "zindi": ZINDI,
     "synthetic-zindi": ZINDI,
 }

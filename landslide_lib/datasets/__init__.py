@@ -11,6 +11,7 @@ from landslide_lib.datasets.base import (
     Sample,
 )
 from landslide_lib.datasets.bijie import Bijie
+from landslide_lib.datasets.folder import Folder
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.datasets.landslide4sense_boxes import Landslide4SenseBoxes
 from landslide_lib.datasets.own_boxes import VOC
@@ -28,6 +29,7 @@ DATASETS: dict[str, Dataset] = {
     "landslide4sense-boxes": Landslide4SenseBoxes(),
     "uav": UAV(),
     "voc": VOC(),
+    "folder": Folder(),
     "zindi": Zindi(),
     "synthetic-zindi": SyntheticZindi(),
 }

@@ -63,8 +63,8 @@ def annotation_files(folders: Iterable[Path]) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() == ".json" and not path.name.startswith(".") and path.is_file()
     }
-    found = sorted(path for path in there if read(path) is not None)
-    return [path for path in found if path.name.startswith("instances_")] or found
+    named = [path for path in there if path.name.startswith("instances_")]
+    return sorted(path for path in named or there if read(path) is not None)
 
 
 def read(path: Path) -> Annotations | None:

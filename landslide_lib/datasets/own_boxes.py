@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_lib.bands import OF_DATASET
 from landslide_lib.datasets import coco, yolo
 from landslide_lib.datasets.base import (
     REDO,
@@ -121,9 +122,11 @@ def _boxed(home: Path) -> bool:
     shipped = pairs(home, LABELS)
     images = [pair.images for pair in shipped]
     boxes = {home, *images, *(pair.truth for pair in shipped)}
-    if apart := child(home, *LABELS):  # a JSON in it may name folders of any name
-        boxes.add(apart)
-        images += [inner for outer in (home, *images) for inner in subfolders(outer)]
+    apart = child(home, *LABELS)
+    boxes |= {apart} if apart else set()
+    if apart or any(home.glob("*.json")):  # which may name folders of any name
+        inner = [inner for outer in (home, *images) for inner in subfolders(outer)]
+        images += [folder for folder in inner if folder.name not in OF_DATASET]
     kinds = {path.suffix.lower() for folder in boxes if folder.is_dir()
              for path in folder.iterdir()}  # fmt: skip
     return bool(kinds & {".xml", ".txt", ".json"}) and any(map(pictures, images))
