@@ -389,6 +389,7 @@ def verify(
 ) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
     from landslide_lib import datasets
+    from landslide_lib.datasets import duplicates
 
     verdict = datasets.verify(datasets.get(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
@@ -405,6 +406,8 @@ def verify(
     for band, facts in verdict.bands.items():
         shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
         typer.echo(f"  {band:<6} {shown}")
+    for line in duplicates.lines(verdict.copies, verdict.leaks):
+        typer.secho(f"  {line}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
     if verdict.bad:
@@ -437,12 +440,16 @@ def make(
 ) -> None:
     """Pack a dataset into memory-mapped arrays, as its first use would."""
     from landslide_lib import datasets
+    from landslide_lib.datasets import duplicates
 
     size = recipe.profile(profile)["image_size"] if profile else image_size
     packed = datasets.load(datasets.get(name), size, root=data_root, skip_bad=skip_bad)
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     for gone in packed.excluded:
         typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
+    parts = dict(zip(packed.ids, packed.parts, strict=True))
+    for line in duplicates.lines(packed.copies, duplicates.across(packed.copies, parts)):
+        typer.secho(f"  {line}", fg="yellow")
 
 
 @data.command("describe")

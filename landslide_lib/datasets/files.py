@@ -8,7 +8,9 @@ import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,12 @@ SOURCE = "SOURCE.json"
 #: one answers that cannot reserve space.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RESERVING = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+@cache
+def say_once(text: str) -> None:
+    """Print a line on stderr, and nothing when the same line is said again."""
+    print(text, file=sys.stderr)
 
 
 def hash_files(samples: Iterable[Sample]) -> str:

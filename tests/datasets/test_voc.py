@@ -212,8 +212,11 @@ def test_the_box_of_a_part_of_an_object_is_not_the_objects(tmp_path):
 
 
 def test_nothing_there_and_download_say_what_to_do(tmp_path):
-    for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DatasetNotFoundError, match=r"no JPEG or PNG .* --data-root"):
-            VOC.samples(root)
+    with pytest.raises(
+        DatasetNotFoundError, match=r"no JPEG or PNG .* holds nothing.* --data-root"
+    ):
+        VOC.samples(tmp_path)
+    with pytest.raises(DatasetNotFoundError, match=r"nowhere does not exist\. .* --data-root"):
+        VOC.samples(tmp_path / "nowhere")
     with pytest.raises(DownloadError, match="--data-root"):
         VOC.download(tmp_path)
