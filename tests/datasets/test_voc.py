@@ -33,7 +33,9 @@ def put(make):
     """Write a picture with its XML, beside it or in another folder."""
 
     def write(image, *boxes, beside=None, **how):
-        make["picture"](image, np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+        # No two pictures are the same: copies would stay on one side of a split.
+        shade = 60 + sum(image.stem.encode()) % 150
+        make["picture"](image, np.full((HEIGHT, WIDTH, 3), shade, np.uint8))
         folder = beside or image.parent
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{image.stem}.xml").write_text(xml(*boxes, **how))
