@@ -118,11 +118,11 @@ def write(made: Sequence[Measurement], folder: Path = RESULTS) -> Path:
     path = folder / f"{machine_name}-{datetime.now(UTC).date()}.csv"
     kept: dict[str, dict[str, str]] = {}
     if path.is_file():
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             kept = {old["name"]: old for old in csv.DictReader(file)}
     kept |= {one.name: row(one) for one in made}
     folder.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(kept.values())

@@ -49,7 +49,7 @@ def write_files(root: Path, count: int) -> tuple[Path, Path]:
         np.savez_compressed(compressed / f"ID_{number}.npz", tile=tile)
     np.savez_compressed(compressed / "all.npz", tiles=every)
     lines = [f"ID_{number},{number % 2}" for number in range(count)]
-    (home / "Train.csv").write_text("\n".join(["ID,label", *lines]) + "\n")
+    (home / "Train.csv").write_text("\n".join(["ID,label", *lines]) + "\n", "utf-8")
     return plain, compressed
 
 

@@ -42,12 +42,16 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "landslide4sense-boxes": RGB,
     "uav": RGB,
     "voc": RGB,
+    "folder": RGB,
     "zindi": ZINDI,
     "synthetic-zindi": ZINDI,
 }
 
 #: The datasets that have boxes around their landslides and no masks.
 BOXES = ("landslide4sense-boxes", "voc")
+
+#: The datasets that are a folder of one's own: whatever lies in it.
+OWN = ("voc", "folder")
 
 #: The datasets that have a label a tile in place of a mask: theirs are 1 or 0 everywhere.
 LABELS = ("zindi",)

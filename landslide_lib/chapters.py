@@ -38,7 +38,7 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
     """
     asked = f'reports.table("{table}")'
     for path in reversed(chapters(folder)):
-        sources = ("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        sources = ("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
         if any(asked in source and "study.ensure(" in source for source in sources):
             return path.stem
     return None
@@ -50,7 +50,7 @@ def parameters(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: It has no parameters cell, or a value in it is no literal.
     """
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text("utf-8"))["cells"]
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", ())]
     if len(tagged) != 1:
         raise ValueError(f"{path}: {len(tagged)} cells are tagged parameters; it needs one")

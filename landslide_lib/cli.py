@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -181,7 +182,8 @@ def export_(
 ) -> None:
     """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
 
-    They have the weights of the local run with this seed; without one they are not trained.
+    They have the weights of the local run with this seed; without one they are not trained. After
+    a row that fails the others go on; the status is then 2.
     """
     chosen = reports.table(table)
     rows = chosen.chosen(row or (), dataset)
@@ -199,10 +201,14 @@ def export_(
         edge.check_publishable(table, profile or "full")
     from landslide_lib import export, study
 
-    store, done = study.open_store(), []
+    store, done, failed = study.open_store(), [], []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
-        facts = export.measure(wanted, seed, store=store)
+        try:
+            facts = export.measure(wanted, seed, store=store)
+        except ValueError as error:
+            failed.append(f"{one.id}: {error}")
+            continue
         done.append({"row": one.id, "label": one.label, **facts})
         typer.echo(
             f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M "
@@ -211,6 +217,8 @@ def export_(
             f"{facts['milliseconds']['torch']:.1f} ms an image, difference "
             f"{facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
         )
+    if failed:
+        raise ValueError("\nlandslide: ".join(failed))
     if publish:
         on = recipes[0].dataset
         typer.echo(edge.publish(table, profile or "full", on, done), err=True)
@@ -381,6 +389,7 @@ def verify(
 ) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
     from landslide_lib import datasets
+    from landslide_lib.datasets import duplicates
 
     verdict = datasets.verify(datasets.get(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
@@ -397,6 +406,8 @@ def verify(
     for band, facts in verdict.bands.items():
         shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
         typer.echo(f"  {band:<6} {shown}")
+    for line in duplicates.lines(verdict.copies, verdict.leaks):
+        typer.secho(f"  {line}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
     if verdict.bad:
@@ -429,12 +440,16 @@ def make(
 ) -> None:
     """Pack a dataset into memory-mapped arrays, as its first use would."""
     from landslide_lib import datasets
+    from landslide_lib.datasets import duplicates
 
     size = recipe.profile(profile)["image_size"] if profile else image_size
     packed = datasets.load(datasets.get(name), size, root=data_root, skip_bad=skip_bad)
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     for gone in packed.excluded:
         typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
+    parts = dict(zip(packed.ids, packed.parts, strict=True))
+    for line in duplicates.lines(packed.copies, duplicates.across(packed.copies, parts)):
+        typer.secho(f"  {line}", fg="yellow")
 
 
 @data.command("describe")
@@ -457,5 +472,13 @@ def describe(
         typer.echo(statistics.publish(facts), err=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line; a character that the terminal's encoding lacks is printed as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -75,7 +75,7 @@ def published(table: str, profile: str = "full", folder: Path = FOLDER) -> dict[
     path = file_of(table, profile, folder)
     if not path.is_file():
         return None
-    facts: dict[str, Any] = json.loads(path.read_text())
+    facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return facts
 
 

@@ -126,7 +126,7 @@ class Filter:
             "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
         }  # fmt: skip
         with whole(path) as scratch:
-            scratch.write_text(json.dumps(content) + "\n")
+            scratch.write_text(json.dumps(content) + "\n", "utf-8")
 
 
 def load(path: Path) -> Filter:
@@ -138,7 +138,7 @@ def load(path: Path) -> Filter:
     import xgboost as xgb
 
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
         grown = []

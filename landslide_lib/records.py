@@ -364,7 +364,7 @@ def write_once(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -431,7 +431,7 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
     check_publishable(record)
     target = folder / source.name
     if not target.exists():
-        write_once(target, source.read_text())
+        write_once(target, source.read_text(encoding="utf-8"))
     return target
 
 

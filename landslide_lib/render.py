@@ -41,7 +41,7 @@ def repository() -> str:
     """
     if not CONFIG.is_file():
         return ""
-    address: str = yaml.safe_load(CONFIG.read_text())["repository"]["url"]
+    address: str = yaml.safe_load(CONFIG.read_text("utf-8"))["repository"]["url"]
     return address
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from landslide_lib.bands import BOXES, LABELS, OF_DATASET, possible
+from landslide_lib.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.recipe import Recipe, merge, profile, recipe
 from landslide_lib.recipe.adaptation import TARGETS
@@ -275,7 +275,7 @@ def reports(folder: Path = REPORTS) -> dict[str, Report]:
     found = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
-            report = Report.model_validate(yaml.safe_load(path.read_text()))
+            report = Report.model_validate(yaml.safe_load(path.read_text("utf-8")))
         except yaml.MarkedYAMLError as error:
             where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise ValueError(f"{path}{where}: {error.problem}") from None
@@ -344,7 +344,7 @@ def resolve(
         # The table's bands are those of the report's data; another sensor is taken as it is.
         swap["bands"] = []
     parts = recipe(table.base, row.change).split.method == "published"
-    if dataset and parts and dataset not in BOXES:
+    if dataset and parts and dataset not in (*BOXES, *OWN):
         swap["split"] = {"method": "blocked"}  # nobody has published parts of it
     if dataset and "target" in table.base and dataset != table.base.get("dataset"):
         swap["target"] = TARGETS.get(dataset, {})

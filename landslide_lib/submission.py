@@ -62,7 +62,7 @@ def write_labels(labels: Mapping[str, int], path: Path) -> Path:
     """
     lines = ["ID,label", *(f"{name},{label}" for name, label in labels.items())]
     with whole(path) as scratch:
-        scratch.write_text("\n".join(lines) + "\n")
+        scratch.write_text("\n".join(lines) + "\n", "utf-8")
     return path
 
 

@@ -37,6 +37,13 @@ class Net(nn.Module):
         return {"double": F.interpolate(self.mask(x), scale_factor=2), "mask": self.mask(x)}
 
 
+class Fickle(nn.Module):
+    """Which cannot be exported."""
+
+    def forward(self, x):
+        return x[:, :1] if float(x.sum()) > 0 else -x[:, :1]
+
+
 @pytest.fixture
 def net():
     torch.manual_seed(0)
@@ -107,6 +114,48 @@ def test_a_nan_does_not_pass(net, path):
         export.check(net, path, **SHAPE)
 
 
+class Magnifying(Net):
+    """Whose probabilities magnify what float32 rounds, as those of a deep network may."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x):
+        return {"mask": torch.sin(self.gain * self.mask(x))}
+
+
+def test_a_network_may_differ_by_its_own_rounding_and_other_weights_by_no_more(tmp_path):
+    torch.manual_seed(0)
+    network = Magnifying(1e4)
+    path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
+    assert export.TOLERANCE < export.check(network, path, **SHAPE) < 1e-3
+    with torch.no_grad():
+        network.mask.bias += 1e-4
+    with pytest.raises(ValueError, match=r"differ by up to 0\.24 in .*, and 0\.00\d+ is allowed"):
+        export.check(network, path, **SHAPE)
+
+
+def test_a_network_that_gives_noise_is_refused_for_that(tmp_path):
+    torch.manual_seed(0)
+    network = Magnifying(1e6)
+    path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
+    with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.1.*train it"):
+        export.check(network, path, **SHAPE)
+
+
+def test_a_deep_network_without_training_magnifies_no_rounding():
+    table = reports.table("raunet/backbones")
+    wanted = tiny(**table.row("efficientnetv2").change)
+    network, _ = export.network_of(wanted, 0, Store())
+    images = export._images(np.random.default_rng(0), 3, 3, 32)
+    exact = export._torch(network, torch.float64)(images)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = export._torch(network, layout=layout)(images)
+        np.testing.assert_allclose(found, exact, atol=1e-5)
+    assert exact.std() > 0.01
+
+
 def test_a_file_of_another_shape_or_of_nothing_is_named(net, path):
     with pytest.raises(ValueError, match=r"net\.onnx: takes images of \[3, 32, 32\], not of \[4"):
         export.check(net, path, bands=4, size=32)
@@ -133,10 +182,6 @@ def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(
 
 
 def test_a_network_that_cannot_be_exported_is_named(tmp_path):
-    class Fickle(nn.Module):
-        def forward(self, x):
-            return x[:, :1] if float(x.sum()) > 0 else -x[:, :1]
-
     with pytest.raises(ValueError, match="cannot export this Fickle"):
         export.to_onnx(Fickle(), tmp_path / "net.onnx", **SHAPE)
     assert not list(tmp_path.iterdir())
@@ -210,6 +255,24 @@ def test_the_command_prints_a_line_a_row(quick):
     path = text.split(":")[0]
     assert "small_v_net" in path
     onnx.checker.check_model(path)
+
+
+def test_a_row_that_fails_is_reported_at_the_end_and_the_others_go_on(quick, net, monkeypatch):
+    nets = iter([nn.Sequential(nn.Conv2d(3, 1, 1), Fickle()), net])
+    monkeypatch.setattr(export, "network_of", lambda *_: (next(nets), None))
+    status, text = landslide("--profile", "smoke", "--row", "v-net", "--row", "deeplabv3")
+    assert status == 2
+    assert text.count("not trained") == 1
+    assert text.index("not trained") < text.index("landslide: v-net: bijie-small_v_net")
+    assert "cannot export this Sequential" in text
+
+
+def test_a_file_that_fails_its_check_is_removed(quick, net, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "TIMES", 0)
+    monkeypatch.setattr(export.check, "__kwdefaults__", {"tolerance": -1.0})
+    with pytest.raises(ValueError, match="differ by up to"):
+        export.measure(tiny(model="small_v_net"), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

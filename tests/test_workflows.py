@@ -17,7 +17,7 @@ every = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 
 
 def steps(path: Path) -> list[dict]:
-    return [step for job in yaml.safe_load(path.read_text())["jobs"].values()
+    return [step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
             for step in job["steps"]]  # fmt: skip
 
 

@@ -21,15 +21,16 @@ HOME = Path(__file__).parent.parent
 
 def requirements() -> str:
     """Return requirements.txt."""
-    project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["project"]
     head = "# Generated from pyproject.toml by tools/generate.py; edit there.\n"
     return head + "\n".join(project["dependencies"]) + "\n"
 
 
 def notebook(source: Path) -> str:
     """Return the notebook of a MyST text, without outputs, with stable cell ids."""
-    address = yaml.safe_load((HOME / "_config.yml").read_text())["repository"]["url"]
-    book = jupytext.reads(source.read_text().replace("{{ repository }}", address), fmt="md:myst")
+    address = yaml.safe_load((HOME / "_config.yml").read_text("utf-8"))["repository"]["url"]
+    text = source.read_text("utf-8").replace("{{ repository }}", address)
+    book = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(book.cells):
         cell["id"] = f"{source.stem}-{number:02d}"
     book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python",
@@ -44,10 +45,10 @@ def main() -> int:
     for source in sorted((HOME / "notebooks").glob("*.md")):
         wanted[source.with_suffix(".ipynb")] = notebook(source)
     stray = set((HOME / "notebooks").glob("*.ipynb")) - set(wanted)
-    old = [p for p, text in wanted.items() if not p.is_file() or p.read_text() != text]
+    old = [p for p, text in wanted.items() if not p.is_file() or p.read_text("utf-8") != text]
     if "--check" not in sys.argv:
         for path in old:
-            path.write_text(wanted[path])
+            path.write_text(wanted[path], "utf-8")
             print(f"wrote {path.relative_to(HOME)}")
         return 0
     for path in old:

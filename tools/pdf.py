@@ -74,11 +74,12 @@ def whole(folder: Path) -> Path:
     index = folder / "index.html"
     if not index.is_file():
         raise FileNotFoundError(f"{index}: no page to print; run `make pdf`, which builds it")
-    moved = re.search(r'http-equiv="refresh"[^>]*url=([^"#]+)', index.read_text(), re.IGNORECASE)
+    text = index.read_text("utf-8")
+    moved = re.search(r'http-equiv="refresh"[^>]*url=([^"#]+)', text, re.IGNORECASE)
     if not moved:
         return index
     copy = folder / "whole.html"
-    copy.write_text((folder / moved[1]).read_text())
+    copy.write_text((folder / moved[1]).read_text("utf-8"), "utf-8")
     return copy
 
 

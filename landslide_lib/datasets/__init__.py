@@ -11,13 +11,14 @@ from landslide_lib.datasets.base import (
     Sample,
 )
 from landslide_lib.datasets.bijie import Bijie
+from landslide_lib.datasets.folder import Folder
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.datasets.landslide4sense_boxes import Landslide4SenseBoxes
+from landslide_lib.datasets.own_boxes import VOC
 from landslide_lib.datasets.pack import Packed, Verdict, load, verify
 from landslide_lib.datasets.synthetic import Synthetic
 from landslide_lib.datasets.synthetic_zindi import SyntheticZindi
 from landslide_lib.datasets.uav import UAV
-from landslide_lib.datasets.voc import VOC
 from landslide_lib.datasets.zindi import Zindi
 from landslide_lib.paths import cache_root, data_root
 
@@ -28,6 +29,7 @@ DATASETS: dict[str, Dataset] = {
     "landslide4sense-boxes": Landslide4SenseBoxes(),
     "uav": UAV(),
     "voc": VOC(),
+    "folder": Folder(),
     "zindi": Zindi(),
     "synthetic-zindi": SyntheticZindi(),
 }

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
-    DatasetNotFoundError,
     DownloadError,
     Sample,
     as_mask,
@@ -27,6 +26,7 @@ from landslide_lib.datasets.base import (
     same_size,
 )
 from landslide_lib.datasets.files import deliver, hash_files
+from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate
 
 #: Where the publisher serves it; Ji et al. give no checksum, so none is invented here.
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
@@ -37,7 +37,8 @@ class Bijie:
 
     Reads the original (PNG at native size, with a DEM that is left alone) and reduced JPEG
     copies of the same layout: `landslide/{image,mask}` and `non-landslide/image`, in
-    `bijie/` or `Bijie-landslide-dataset/`. An image of `non-landslide` has an empty mask.
+    `bijie/` or `Bijie-landslide-dataset/`, or folders named like them (`locate.IMAGES`,
+    `locate.MASKS`). An image of `non-landslide` has an empty mask.
 
     Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
     """
@@ -54,36 +55,30 @@ class Bijie:
         Scenes are not published: each image is a group of its own. A mask without its image
         is listed behind the landslides, with the image that ought to be there.
         """
-        home = next(
-            (root / name for name in (self.name, "Bijie-landslide-dataset")
-             if (root / name / "landslide").is_dir()),
-            None,
+        home = locate(
+            root, self.name, _holds_images, "picture in landslide/image/",
+            f"get it with `{self.remedy}`", aliases=["Bijie-landslide-dataset"],
         )  # fmt: skip
-        if home is None:
-            raise DatasetNotFoundError(
-                f"bijie: no {root / self.name / 'landslide'}. Set LANDSLIDE_DATA to the folder "
-                f"that holds bijie/, or get it with `{self.remedy}`"
-            )
+        landslide, rest = _images(home, "landslide"), _images(home, "non-landslide")
+        truth = child(landslide.parent, *MASKS) or landslide.parent / "mask"
         masks = defaultdict(list)
-        for path in pictures(home / "landslide" / "mask"):
+        for path in pictures(truth):
             masks[path.stem].append(path)
         found = []
-        images = pictures(home / "landslide" / "image")
+        images = pictures(landslide)
         for image in images:
             # A missing mask is named by the file that ought to be there, when it is read.
-            mask = masks.get(image.stem, [home / "landslide" / "mask" / f"{image.stem}.png"])
+            mask = masks.get(image.stem, [truth / f"{image.stem}.png"])
             problem = f"has {len(mask)} masks: {', '.join(m.name for m in mask)}"
             found.append(
                 Sample(image.stem, image.stem, image, mask[0],
                        problem=problem if len(mask) > 1 else "")
             )  # fmt: skip
         for stem in sorted(masks.keys() - {image.stem for image in images}):
-            image = home / "landslide" / "image" / masks[stem][0].name
+            image = landslide / masks[stem][0].name
             found.append(Sample(stem, stem, image, masks[stem][0]))
-        for image in pictures(home / "non-landslide" / "image"):
+        for image in pictures(rest):
             found.append(Sample(f"non/{image.stem}", f"non/{image.stem}", image))
-        if not found:
-            raise DatasetNotFoundError(f"bijie: {home} holds no image. Get it with `{self.remedy}`")
         return mark_twins(found)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -143,6 +138,17 @@ class Bijie:
 
         again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
         return deliver(root / self.name, fetch)
+
+
+def _images(home: Path, kind: str) -> Path:
+    """Return the folder of the images with landslides, or of those without."""
+    folder = child(home, kind) or home / kind
+    return child(folder, *IMAGES) or folder / "image"
+
+
+def _holds_images(home: Path) -> bool:
+    kinds = ("landslide", "non-landslide")
+    return child(home, kinds[0]) is not None and any(pictures(_images(home, k)) for k in kinds)
 
 
 def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from landslide_lib.datasets import get
+from landslide_lib.datasets.duplicates import warn
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.pack import load as load_packed
 from landslide_lib.datasets.split import Indices, split
@@ -105,4 +106,7 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
         rest = replace(packed, parts=tuple(left))
     source = split(rest, recipe.split, recipe.subset)
     train = np.sort(np.concatenate([source["train"], source["test"]]))
-    return {"train": train, "valid": source["valid"], "test": found}
+    chosen = {"train": train, "valid": source["valid"], "test": found}
+    if target.name == packed.name:
+        warn(packed.name, packed.ids, packed.copies, chosen)
+    return chosen

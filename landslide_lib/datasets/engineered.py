@@ -16,6 +16,7 @@ from tqdm import tqdm
 from landslide_lib import parts
 from landslide_lib.bands import ENGINEERED, check, engineer
 from landslide_lib.datasets.base import BadFileError
+from landslide_lib.datasets.files import new_array
 from landslide_lib.datasets.pack import Packed
 
 #: Images that a thread works on at once: their planes stay in its cache.
@@ -86,8 +87,7 @@ def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
 
     try:
         files = {
-            name: np.lib.format.open_memmap(path, "w+", np.float16, _shape(packed))
-            for name, path in scratch.items()
+            name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()
         }
         pool = ThreadPoolExecutor(os.cpu_count())
         try:

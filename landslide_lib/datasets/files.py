@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from filelock import FileLock
+from numpy.typing import DTypeLike
 
 from landslide_lib.datasets.base import DownloadError, Sample
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
+
+#: What a file system answers that has no room for a file, or may not hold one so large; and what
+#: one answers that cannot reserve space.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RESERVING = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+@cache
+def say_once(text: str) -> None:
+    """Print a line on stderr, and nothing when the same line is said again."""
+    print(text, file=sys.stderr)
 
 
 def hash_files(samples: Iterable[Sample]) -> str:
@@ -45,6 +64,43 @@ def listing(samples: Iterable[Sample]) -> str:
     return digest.hexdigest()[:16]
 
 
+def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """Make an NPY file of zeros, to be written through memory, with its space on the disk.
+
+    Such a file takes no space until it is written to; on a full disk Python would be killed then.
+
+    Args:
+        path: The file; its folder is there.
+        dtype: Of its values.
+        shape: Of the array.
+
+    Returns:
+        The array, memory-mapped.
+
+    Raises:
+        OSError: The disk is too full; the message names the folder, and no file is left.
+    """
+    needed, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
+    full = OSError(
+        f"{path.parent.parent}: {path.name.strip('.').removesuffix('.part')} needs "
+        f"{needed / 1e6:.1f} MB there, and {free / 1e6:.1f} MB are free. Make room, or set "
+        "LANDSLIDE_CACHE to a folder on another disk"
+    )
+    if needed > free:
+        raise full
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno in NO_RESERVING:
+            return array
+        path.unlink(missing_ok=True)
+        raise full if error.errno in FULL else error from None
+    return array
+
+
 def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) -> Path:
     """Have a dataset put together in a hidden folder and move it in place whole.
 
@@ -74,7 +130,7 @@ def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) ->
             raise DownloadError(f"{home} is there already. Move it away to download {home.name}")
         work.mkdir(exist_ok=True)
         folder, source = fetch(work)
-        (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n")
+        (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n", "utf-8")
         if home.is_dir():
             home.rmdir()
         folder.rename(home)

@@ -15,7 +15,6 @@ from landslide_lib.bands import L4S
 from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
-    DatasetNotFoundError,
     DownloadError,
     Sample,
     as_mask,
@@ -23,18 +22,15 @@ from landslide_lib.datasets.base import (
     same_size,
 )
 from landslide_lib.datasets.files import deliver, hash_files
+from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate, pairs
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
 #: What is wanted of it.
 FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
 SIZE = 128
-#: Publisher's folder, mirror's folder, our name of the part.
-PARTS = (
-    ("TrainData", "train", "train"),
-    ("ValidData", "validation", "valid"),
-    ("TestData", "test", "test"),
-)
+#: The publisher's folders, each with our name of the part.
+PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
 #: Consecutive patches that count as one scene until the scenes are known. Patch n and n + 1
 #: are neighbours, n and n + 41 too (rows of 41), so a block of some rows keeps most of them
 #: together; the book measures what is left.
@@ -45,7 +41,8 @@ class Landslide4Sense:
     """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
 
     Reads both layouts met in the wild: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and
-    `images/train/image_N.h5, annotations/train/mask_N.h5`. HDF5 keys `img` and `mask`. A part
+    `images/train/image_N.h5, annotations/train/mask_N.h5`, and folders named like them
+    (`locate.pairs`). HDF5 keys `img` and `mask`. A part
     whose folder of masks is missing has no truth: its images are read with an empty mask and
     never trained or tested on. The other way round, a mask whose image is missing is listed
     with the image that ought to be there.
@@ -64,20 +61,11 @@ class Landslide4Sense:
 
         Consecutive numbers are neighbours in a scene; a block of them is a group.
         """
-        home = root / self.name
-        found: list[Sample] = []
-        for original, mirror, part in PARTS:
-            for images, masks in (
-                (home / original / "img", home / original / "mask"),
-                (home / "images" / mirror, home / "annotations" / mirror),
-            ):
-                found += _part(images, masks, part)
-        if not found:
-            raise DatasetNotFoundError(
-                f"landslide4sense: no image_N.h5 below {home}. Set LANDSLIDE_DATA to the folder "
-                f"that holds landslide4sense/, or get it with `{self.remedy}`"
-            )
-        return mark_twins(found)
+        home = locate(
+            root, self.name, lambda place: any(_patches(place)),
+            "image_N.h5 in TrainData/img/ or images/train/", f"get it with `{self.remedy}`",
+        )  # fmt: skip
+        return mark_twins(_patches(home))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read 14 bands and the mask."""
@@ -173,12 +161,22 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
     return np.asarray(array, np.float64)
 
 
-def _part(images: Path, masks: Path, part: str) -> list[Sample]:
+def _patches(home: Path) -> list[Sample]:
+    found = []
+    for original, part in PARTS.items():
+        if folder := child(home, original):
+            images = child(folder, *IMAGES) or folder / "img"
+            found += _part(images, child(folder, *MASKS), part)
+    for pair in pairs(home, MASKS):
+        found += _part(pair.images, pair.truth if pair.truth != pair.images else None, pair.part)
+    return found
+
+
+def _part(images: Path, masks: Path | None, part: str) -> list[Sample]:
     if not images.is_dir():
         return []
     numbered = _numbered(images, "image")
-    truth = masks.is_dir()
-    if truth:
+    if masks:
         orphans = {n for n, _ in _numbered(masks, "mask")} - {n for n, _ in numbered}
         numbered += [(number, images / f"image_{number}.h5") for number in orphans]
     return [
@@ -186,8 +184,8 @@ def _part(images: Path, masks: Path, part: str) -> list[Sample]:
             id=f"{part}/{number}",
             group=f"{part}/{(number - 1) // BLOCK}",
             image=path,
-            mask=masks / f"mask_{number}.h5" if truth else None,
-            part=part if truth else f"{part}, no masks",
+            mask=masks / f"mask_{number}.h5" if masks else None,
+            part=part if masks else f"{part}, no masks",
         )
         for number, path in sorted(numbered)
     ]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
-    DatasetNotFoundError,
     DownloadError,
     Sample,
     mark_twins,
@@ -21,7 +20,8 @@ from landslide_lib.datasets.base import (
 from landslide_lib.datasets.bijie import unit
 from landslide_lib.datasets.files import hash_files
 from landslide_lib.datasets.landslide4sense import BLOCK
-from landslide_lib.datasets.voc import annotated, read_objects, shown
+from landslide_lib.datasets.locate import child, locate
+from landslide_lib.datasets.voc import annotated, read_objects, refuse_shares, shown
 
 PARTS = ("train", "valid", "test")
 SIZE = 224
@@ -50,10 +50,10 @@ class Landslide4SenseBoxes:
 
         An XML without its tile is listed with the tile that ought to be there.
         """
-        home = root / self.name
+        home = locate(root, self.name, _tiled, "N.jpg in train/", self.remedy)
         found = []
         for part in PARTS:
-            for path, boxes in annotated(home / part):
+            for path, boxes in annotated(child(home, part) or home / part):
                 known = path.stem.isascii() and path.stem.isdigit()
                 number = int(path.stem) if known else 0
                 found.append((number, Sample(
@@ -64,11 +64,6 @@ class Landslide4SenseBoxes:
                     boxes=boxes,
                     problem="" if known else "is not called N.jpg",
                 )))  # fmt: skip
-        if not found:
-            raise DatasetNotFoundError(
-                f"{self.name}: no N.jpg in {home / 'train'}. Set LANDSLIDE_DATA to the folder that "
-                f"holds {self.name}/, or {self.remedy}"
-            )
         return mark_twins(sample for _, sample in sorted(found, key=lambda pair: pair[0]))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -105,6 +100,12 @@ class Landslide4SenseBoxes:
         )
 
 
+def _tiled(home: Path) -> bool:
+    folders = [child(home, part) for part in PARTS]
+    tiles = [path for folder in folders if folder for path, _ in annotated(folder)]
+    return any(path.stem.isdigit() for path in tiles)
+
+
 def read_boxes(path: Path, size: int = SIZE) -> NDArray[np.float32]:
     """Read the boxes of a tile.
 
@@ -123,6 +124,7 @@ def read_boxes(path: Path, size: int = SIZE) -> NDArray[np.float32]:
             wholly inside the picture: these files have none, so one that has is another's.
     """
     names, boxes = read_objects(path)
+    refuse_shares(boxes, path)
     for name in names:
         if name != CLASS:
             raise BadFileError(path, f"holds an object {name!r}, not {CLASS!r}", REDO)

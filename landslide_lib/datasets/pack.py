@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from landslide_lib import parts
 from landslide_lib.bands import LABELS, source
 from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
-from landslide_lib.datasets.files import listing
+from landslide_lib.datasets.duplicates import Copies, across, copies
+from landslide_lib.datasets.files import listing, new_array
 from landslide_lib.paths import cache_root, data_root
 
 #: Of the layout of the packed files and of how an image is resized.
@@ -44,6 +45,7 @@ class Packed:
         fingerprint: Of the source files and the exclusions.
         excluded: Files that `skip_bad` left out, each with what is wrong with it.
         folder: Where it lies; None if it was made in memory.
+        copies: Ids of images whose files are the same, byte for byte, in sets of two or more.
         target: The packed images that a network learnt on these is to work on; see `domains`.
         engineered: (N, S, S) float16 by name, memory-mapped: the channels that
             `engineered.with_bands` was asked for.
@@ -62,6 +64,7 @@ class Packed:
     folder: Path | None = None
     engineered: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
     target: Packed | None = None
+    copies: Copies = ()
 
     @property
     def positive(self) -> NDArray[np.bool_]:
@@ -138,10 +141,15 @@ def load(
             if not folder.is_dir():
                 _pack(dataset, samples, image_size, folder, skip_bad)
     try:
-        return _open(dataset.name, folder)
+        packed = _open(dataset.name, folder)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         remedy = "Remove the folder; it is made anew on the next use"
         raise BadFileError(folder, f"the packed copy is damaged ({error})", remedy) from error
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    if "copies" not in about:  # packed before they were looked for
+        used = set(packed.ids)
+        return replace(packed, copies=copies(sample for sample in samples if sample.id in used))
+    return packed
 
 
 def revision(dataset: Dataset) -> str:
@@ -150,7 +158,7 @@ def revision(dataset: Dataset) -> str:
 
 
 def _open(name: str, folder: Path) -> Packed:
-    about: dict[str, Any] = json.loads((folder / "about.json").read_text())
+    about: dict[str, Any] = json.loads((folder / "about.json").read_text("utf-8"))
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
     if not len(images) == len(masks) == len(about["ids"]):
@@ -167,6 +175,7 @@ def _open(name: str, folder: Path) -> Packed:
         fingerprint=about["fingerprint"],
         excluded=tuple(about["excluded"]),
         folder=folder,
+        copies=tuple(map(tuple, about.get("copies", ()))),
     )
 
 
@@ -181,9 +190,10 @@ def _pack(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-        shape = (len(samples), len(dataset.bands), size, size)
-        images = np.lib.format.open_memmap(scratch / "all.npy", "w+", np.float16, shape)
-        masks = np.zeros((len(samples), size, size), np.uint8)
+        # Space for both is reserved before anything is read: that takes minutes.
+        count, bands = len(samples), len(dataset.bands)
+        images = new_array(scratch / "images.npy", np.float16, (count, bands, size, size))
+        masks = new_array(scratch / "masks.npy", np.uint8, (count, size, size))
         kept: list[Sample] = []
         excluded: list[dict[str, str]] = []
         bad: BadFileError | None = None
@@ -209,13 +219,12 @@ def _pack(
         if bad and not kept:
             problem = f"{bad.problem}; none of the {len(samples)} images can be used"
             raise BadFileError(bad.path, problem, f"Get the dataset again: {dataset.remedy}")
-        images.flush()
-        if excluded:
-            np.save(scratch / "images.npy", images[: len(kept)])
-            (scratch / "all.npy").unlink()
-        else:
-            (scratch / "all.npy").rename(scratch / "images.npy")
-        np.save(scratch / "masks.npy", masks[: len(kept)])
+        for name, array in (("images", images), ("masks", masks)):
+            array.flush()
+            if excluded:
+                some = new_array(scratch / "some.npy", array.dtype, (len(kept), *array.shape[1:]))
+                some[:] = array[: len(kept)]
+                (scratch / "some.npy").replace(scratch / f"{name}.npy")
         about = {
             "bands": dataset.bands,
             "ids": [sample.id for sample in kept],
@@ -224,8 +233,9 @@ def _pack(
             "regions": [sample.region for sample in kept],
             "fingerprint": dataset.fingerprint(kept),
             "excluded": excluded,
+            "copies": copies(kept),
         }
-        (scratch / "about.json").write_text(json.dumps(about))
+        (scratch / "about.json").write_text(json.dumps(about), "utf-8")
         scratch.rename(folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -281,6 +291,8 @@ class Verdict:
         bands: Minimum, maximum, mean and standard deviation of each.
         bad: Each file that cannot be used, and why.
         parts: How many usable images each part has, such as `train` or `test, no masks`.
+        copies: Ids of usable images whose files are the same, byte for byte.
+        leaks: Those of them that lie in more than one part.
     """
 
     name: str
@@ -292,6 +304,8 @@ class Verdict:
     bands: dict[str, dict[str, float]]
     bad: tuple[Problem, ...]
     parts: dict[str, int]
+    copies: Copies = ()
+    leaks: Copies = ()
 
     def asdict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -312,6 +326,7 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         DatasetNotFoundError: It is not there.
     """
     bad, sizes, stats = [], set(), []
+    usable: list[Sample] = []
     counts: Counter[str] = Counter()
     positive = pixels = landslide = boxes = 0
     boxed = isinstance(dataset, BoxDataset)
@@ -323,6 +338,7 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
             bad.append(Problem(str(error.path), error.problem))
             continue
         counts[sample.part] += 1
+        usable.append(sample)
         sizes.add(image.shape[:2])
         drawn = len(dataset.boxes(sample)) if isinstance(dataset, BoxDataset) else 0
         boxes += drawn
@@ -343,10 +359,12 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
                 "mean": float(mean[i]), "std": float(std[i]),
             }  # fmt: skip
     masked = not boxed and dataset.name not in LABELS
+    same = copies(usable)
     ordered = sorted(sizes)
     shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
     return Verdict(
         dataset.name, counts.total(), positive,
         (landslide / pixels if pixels else 0.0) if masked else None, boxes if boxed else None,
-        tuple(shown), bands, tuple(bad), dict(counts),
+        tuple(shown), bands, tuple(bad), dict(counts), same,
+        across(same, {sample.id: sample.part for sample in usable}),
     )  # fmt: skip

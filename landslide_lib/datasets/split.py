@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedGroupKFold
 
-from landslide_lib.bands import BOXES
+from landslide_lib.bands import BOXES, OWN
+from landslide_lib.datasets.duplicates import together, warn
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.parts import Split
 
 Indices = NDArray[np.int64]
 
 PARTS = ("train", "valid", "test")
+#: Groups more than there are, up to which the fewest that can be split are looked for.
+TRIED = 200
 
 
 def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
@@ -23,27 +27,31 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
     Args:
         packed: The dataset. Of one with masks only the publisher's `train` part is split, because
             the others belong to another domain (Landslide4Sense) or have no masks; of one with
-            boxes (`bands.BOXES`) all parts are, of which each image has its truth.
+            boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with truth are.
         how: Method, fold and seed. `blocked` and `random` balance images with and without
             a landslide over the folds, where there are masks that tell. `published` takes the
-            publisher's parts and knows no folds; of a folder of one's own (`voc`) that has not all
-            three it splits all images as `blocked` does, each a scene of its own.
+            publisher's parts and knows no folds; of a folder of one's own that has not all three
+            it splits all images as `blocked` does, each a scene of its own.
         subset: Images drawn before the split; None for all. Under `published` they are drawn from
             each part, in proportion to its size and at least one.
 
     Returns:
         Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene
         and under `region` no region is in two of them, and their shares are rounded
-        accordingly.
+        accordingly. Images that are the same, byte for byte, are on one side; where they cannot
+        be, under `published` and `contiguous`, a line on stderr says so.
 
     Raises:
         ValueError: Fewer images, or scenes, than the split needs, or no published part where
             one is asked for.
     """
-    if how.method == "published" and not (packed.name == "voc" and _missing(packed)):
-        return _published(packed, how, subset)
-    names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
-    found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
+    if how.method == "published" and not (packed.name in OWN and _missing(packed)):
+        found = _published(packed, how, subset)
+    else:
+        names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
+        names = together(names, packed.ids, packed.copies)
+        found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
+    warn(packed.name, packed.ids, packed.copies, found)
     return {part: indices.copy() for part, indices in found.items()}
 
 
@@ -106,7 +114,7 @@ def _split(
     how: Split,
     subset: int | None,
 ) -> dict[str, Indices]:
-    pool = np.flatnonzero(np.isin(parts, PARTS if name in BOXES else PARTS[:1]))
+    pool = np.flatnonzero(np.isin(parts, PARTS if name in (*BOXES, *OWN) else PARTS[:1]))
     if not len(pool):
         there = ", ".join(sorted(set(parts)))
         raise ValueError(
@@ -117,25 +125,84 @@ def _split(
         chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
         pool = np.sort(chosen)
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
-    count = int(groups.max()) + 1
-    few = ValueError(
-        f"split.method = {how.method!r}: {name} has {count} groups of images for it, "
-        f"{how.folds} folds need more; choose another method or fewer folds"
-    )
-    if count <= how.folds:
-        raise few
-    inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
     labels = np.frombuffer(positive, np.bool_)[pool]
     try:
+        rest, train, valid, test = _cut(labels, groups, how)
+    except _TooFewError as error:
+        found = f"split.method = {how.method!r}: {name} has {_counted(labels, groups)} for it"
+        least = _least(labels, groups, how)
+        drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
+        raise ValueError(
+            f"{found}; {error}.{least} Take more images, {drawn}another method or fewer folds"
+        ) from error
+    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
+
+
+class _TooFewError(ValueError):
+    """There are too few groups for a split; the message says for what."""
+
+
+def _cut(
+    labels: NDArray[np.bool_], groups: Indices, how: Split
+) -> tuple[Indices, Indices, Indices, Indices]:
+    """Return what is not tested, of it what is trained and validated on, and what is tested.
+
+    Raises:
+        _TooFewError: One of them would be empty, or cannot be balanced.
+    """
+    count = len(np.unique(groups))
+    if count <= how.folds:
+        raise _TooFewError(f"{how.folds} folds need more than {how.folds}")
+    inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
+    part = "testing"
+    try:
         rest, test = _fold(labels, groups, how, how.folds, how.fold)
+        part = "validation"
         train, valid = _fold(labels[rest], groups[rest], how, inner_folds, how.valid_fold)
     except (ValueError, IndexError) as error:
-        # There are fewer groups than folds; or balancing gives one fold most groups, and images
-        # of both kinds are needed.
-        raise few from error
+        # Balancing asks for as many images of a kind as folds; or there are fewer groups.
+        folds = how.folds if part == "testing" else inner_folds
+        kind = "" if how.method == "contiguous" else " of one kind"
+        raise _TooFewError(
+            f"one of {folds} folds of {'them' if part == 'testing' else 'the rest'} is for {part}, "
+            f"so that {folds} images{kind} are needed there"
+        ) from error
     if not (len(train) and len(valid) and len(test)):
-        raise few
-    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
+        raise _TooFewError("balancing leaves a part without images, as the groups are few")
+    return rest, train, valid, test
+
+
+def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
+    """Say how many groups and images there are, with and without a landslide.
+
+    >>> _counted(np.array([True, False, False]), np.array([0, 1, 1]))
+    '2 groups of 3 images in all (1 with a landslide, 2 without)'
+    """
+    count, positive = len(np.unique(groups)), int(labels.sum())
+    kinds = f" ({positive} with a landslide, {len(labels) - positive} without)" * (positive > 0)
+    if count == len(labels):
+        return f"{count} images{kinds}"
+    return f"{count} group{'s' * (count != 1)} of {len(labels)} images in all{kinds}"
+
+
+def _least(labels: NDArray[np.bool_], groups: Indices, how: Split) -> str:
+    """Say how many groups like these are the fewest that can be split; "" beyond `TRIED` more.
+
+    Groups are added in the proportion of those that there are.
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for count in range(len(members) + 1, len(members) + TRIED):
+        like = [members[i * len(members) // count] for i in range(count)]
+        more = labels[np.concatenate(like)]
+        scenes = np.repeat(np.arange(count), list(map(len, like)))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # scikit-learn's, of a try
+                _cut(more, scenes, how)
+        except _TooFewError:
+            continue
+        return f" The fewest like these that can be split are {_counted(more, scenes)}."
+    return ""
 
 
 def _fold(

@@ -210,7 +210,7 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """Return the published statistics by dataset, of each those that were made last."""
-    found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
     return {facts["dataset"]: facts for facts in sorted(found, key=lambda facts: facts["made"])}
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
-    DatasetNotFoundError,
     DownloadError,
     Sample,
     as_mask,
@@ -24,6 +23,7 @@ from landslide_lib.datasets.base import (
 )
 from landslide_lib.datasets.bijie import pictures, unit
 from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate
 
 #: Tiles a row of the mosaic: `image_i` stands at row i // 48, column i % 48.
 ROW = 48
@@ -31,12 +31,14 @@ ROW = 48
 #: With larger ones a fold of the split by scenes can be left without a landslide.
 BLOCK = 10
 SIZE = 128
+NAME = re.compile(r"image_(\d+)")
 
 
 class UAV:
     """2,137 tiles of one scene, 128x128 RGB, 659 of them with a landslide.
 
-    Reads `uav/image/image_N` and `uav/mask/image_N` (JPEG or PNG). All tiles are of one
+    Reads `uav/image/image_N` and `uav/mask/image_N` (JPEG or PNG), or folders named like them
+    (`locate.IMAGES`, `locate.MASKS`). All tiles are of one
     orthophoto, so a group is a square block of neighbouring ones: `blocked` is a split by
     position. A target domain for networks trained on Bijie. Without the folder of masks there
     is no truth. The source of the orthophoto is not stated where these tiles come from.
@@ -53,24 +55,19 @@ class UAV:
 
         A mask without its image is listed with the image that ought to be there.
         """
-        home = root / self.name
-        images, masks = pictures(home / "image"), pictures(home / "mask")
-        if not images:
-            raise DatasetNotFoundError(
-                f"uav: no image_N.jpg in {home / 'image'}. Set LANDSLIDE_DATA to the folder that "
-                f"holds uav/, or {self.remedy}"
-            )
-        truth = (home / "mask").is_dir()
+        home = locate(root, self.name, _tiled, "image_N.jpg in image/", self.remedy)
+        folder, truth = child(home, *IMAGES) or home, child(home, *MASKS)
+        images, masks = pictures(folder), pictures(truth) if truth else []
         named = defaultdict(list)
         for path in masks:
             named[path.stem].append(path)
         orphans = named.keys() - {path.stem for path in images}
-        images += [home / "image" / f"{stem}.jpg" for stem in orphans]
+        images += [folder / f"{stem}.jpg" for stem in orphans]
         found = []
         for image in images:
-            number = re.fullmatch(r"image_(\d+)", image.stem)
+            number = NAME.fullmatch(image.stem)
             # A missing mask is named by the file that ought to be there, when it is read.
-            there = named.get(image.stem, [home / "mask" / f"{image.stem}.png"])
+            there = named.get(image.stem, [(truth or home) / f"{image.stem}.png"])
             problem = "" if number else "is not called image_N, so that its place is not known"
             if len(there) > 1:
                 problem = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
@@ -117,6 +114,11 @@ class UAV:
             f"those you have into {home / 'image'} (image_N.jpg) and {home / 'mask'} "
             f"(image_N.png), N counted row by row, {ROW} a row"
         )
+
+
+def _tiled(home: Path) -> bool:
+    folder = child(home, *IMAGES)
+    return bool(folder and any(NAME.fullmatch(path.stem) for path in pictures(folder)))
 
 
 def _place(found: tuple[tuple[int, int], Sample]) -> tuple[tuple[int, int], str]:

@@ -1,4 +1,4 @@
-"""Pictures with boxes in the XML of Pascal VOC (Everingham et al. 2010): any folder of them."""
+"""Boxes in the XML of Pascal VOC (Everingham et al. 2010)."""
 
 from __future__ import annotations
 
@@ -7,93 +7,13 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DatasetNotFoundError,
-    DownloadError,
-    Sample,
-    mark_twins,
-    read_picture,
-)
-from landslide_lib.datasets.bijie import pictures, unit
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.base import REDO, BadFileError
+from landslide_lib.datasets.bijie import pictures
 
-#: A publisher's folders, each with our name of the part.
-PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-class VOC:
-    """A folder of JPEG or PNG pictures of any size, each with an XML of its boxes.
-
-    Reads `voc/` below the data root or, where there is no such folder, the data root itself. An
-    XML lies beside its picture, or in `Annotations/` with the pictures in `JPEGImages/`. Folders
-    `train`, `valid` (or `val`) and `test`, where there are any, are the publisher's parts, and
-    nothing beside them is read; without them all pictures are `train`.
-
-    All objects of an XML count as landslides, whatever they are called: datasets name them
-    differently. `<size>` is not looked at: boxes are in pixels of the picture beside it, as it is
-    shown (turned as its EXIF says). A box that reaches beyond the picture is clipped to it, and
-    one that lies wholly outside is refused, as is one without area. An XML without objects is a
-    picture without a landslide. Scenes are not known: each picture is a group of its own.
-    """
-
-    name = "voc"
-    bands: tuple[str, ...] = ("R", "G", "B")
-    scale = "digital number / 255"
-    about = "any folder of RGB pictures with Pascal-VOC boxes"
-    remedy = "name the folder of your pictures and their XML with --data-root"
-
-    def samples(self, root: Path) -> Sequence[Sample]:
-        """List the pictures part by part, each in the order of their names.
-
-        An XML without its picture is listed with the picture that ought to be there.
-        """
-        home = root / self.name if (root / self.name).is_dir() else root
-        parts = [folder for folder in PARTS if (home / folder).is_dir()]
-        found = [
-            Sample(
-                id=f"{folder}/{image.stem}" if folder else image.stem,
-                group=f"{folder}/{image.stem}" if folder else image.stem,
-                image=image,
-                part=PARTS.get(folder, "train"),
-                boxes=boxes,
-            )
-            for folder in parts or [""]
-            for image, boxes in annotated(home / folder)
-        ]
-        if not any(sample.image and sample.image.is_file() for sample in found):
-            raise DatasetNotFoundError(
-                f"voc: no JPEG or PNG in {home}, nor in JPEGImages/, train/, valid/ or test/ of "
-                f"it. To use it, {self.remedy}"
-            )
-        return mark_twins(found)
-
-    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and an empty mask: the truth is in boxes."""
-        image, _ = _read(sample)
-        return unit(image), np.zeros(image.shape[:2], np.uint8)
-
-    def boxes(self, sample: Sample) -> NDArray[np.float64]:
-        """Read the boxes of a picture, clipped to it, as shares of its sides."""
-        return _read(sample)[1]
-
-    def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all pictures and XML."""
-        return hash_files(samples)
-
-    def download(self, root: Path) -> Path:
-        """Say where the pictures have to be put: they are the user's own.
-
-        Raises:
-            DownloadError: Always.
-        """
-        raise DownloadError(f"voc: these are pictures of your own; {self.remedy}")
 
 
 def annotated(folder: Path) -> list[tuple[Path, Path]]:
@@ -164,6 +84,31 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     return names, np.array(boxes, np.float64).reshape(-1, 4)
 
 
+def in_shares(boxes: NDArray[np.float64]) -> bool:
+    """Return whether boxes are shares of a picture's sides: all in 0..1, and not all of 0 and 1.
+
+    >>> in_shares(np.array([[0, 0, 1, 0.5]])), in_shares(np.array([[0, 0, 1, 1]]))
+    (True, False)
+    """
+    inside = len(boxes) and boxes.min() >= 0 and boxes.max() <= 1
+    return bool(inside and (boxes % 1 != 0).any())
+
+
+def refuse_shares(boxes: NDArray[np.float64], path: Path) -> None:
+    """Refuse boxes that are to be in pixels, and one of which is smaller than one at the origin.
+
+    Raises:
+        BadFileError: There is one.
+    """
+    for box in boxes:
+        if in_shares(box[None]):
+            problem = (
+                f"holds the box {shown(box)}, which is less than a pixel: it looks normalised to "
+                "0..1, and other boxes here are in pixels"
+            )
+            raise BadFileError(path, problem, REDO)
+
+
 def shown(box: Sequence[float] | NDArray[np.float64]) -> str:
     """Return a box as it is printed in a message.
 
@@ -171,19 +116,3 @@ def shown(box: Sequence[float] | NDArray[np.float64]) -> str:
     '0, 0, 22.5, 10'
     """
     return ", ".join(f"{corner:g}" for corner in box)
-
-
-def _read(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Read a picture and its boxes, clipped to it, as shares of its sides."""
-    assert sample.image is not None
-    assert sample.boxes is not None
-    image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
-    height, width = image.shape[:2]
-    sides = np.array([width, height] * 2, np.float64)
-    _, boxes = read_objects(sample.boxes)
-    clipped = np.clip(boxes, 0, sides)
-    outside = (clipped[:, :2] >= clipped[:, 2:]).any(axis=1)
-    if outside.any():
-        problem = f"holds the box {shown(boxes[outside][0])}, outside its {width}x{height} pixels"
-        raise BadFileError(sample.boxes, problem, REDO)
-    return image, clipped / sides

@@ -19,12 +19,12 @@ from landslide_lib.bands import ZINDI
 from landslide_lib.datasets.base import (
     REDO,
     BadFileError,
-    DatasetNotFoundError,
     DownloadError,
     Sample,
     mark_twins,
 )
 from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.locate import child, locate
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
@@ -47,9 +47,9 @@ class Zindi:
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and
     the tile of each line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of
     numbers. The folders may also be those that an archive unpacked in its own name makes
-    (`train_data/train_data`), `train/images` or `train`. The test tiles are left out where
-    `Test.csv` or their folder is missing; they have no label here, so their part is `test, no
-    masks`, which is neither trained nor scored on.
+    (`train_data/train_data`), `train/images` or `train`, in any case. The test tiles are left out
+    where `Test.csv` or their folder is missing; they have no label here, so their part is `test,
+    no masks`, which is neither trained nor scored on.
 
     The truth of a tile is its label: its mask is 1 everywhere or 0 everywhere (`bands.LABELS`).
     Scenes are not published: each tile is a group of its own. Optical bands are read as
@@ -74,18 +74,15 @@ class Zindi:
             DatasetNotFoundError: No `Train.csv`, or no folder of its tiles.
             BadFileError: A list is no CSV, or lacks a column.
         """
-        home = root / self.name
+        home = locate(
+            root, self.name, lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])),
+            "Train.csv with the ID.npy of its tiles in train_data/", self.remedy,
+        )  # fmt: skip
         found: list[Sample] = []
         for part, name, labelled, folders in PARTS:
-            there = [home / folder for folder in folders if any((home / folder).glob("*.npy"))]
-            if (home / name).is_file() and there:
-                found += _part(part, home / name, labelled, there[0])
-            elif labelled:
-                missing = home / (f"{folders[0]}/ID.npy" if (home / name).is_file() else name)
-                raise DatasetNotFoundError(
-                    f"zindi: no {missing}. Set LANDSLIDE_DATA to the folder that holds zindi/, or "
-                    f"{self.remedy}"
-                )
+            lines, tiles = _places(home, name, folders)
+            if lines and tiles:
+                found += _part(part, lines, labelled, tiles)
         return mark_twins(found)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -140,6 +137,18 @@ def read_tile(path: Path) -> NDArray[np.float32]:
     if not np.isfinite(raw).all():
         raise BadFileError(path, "holds NaN or infinite values", REDO)
     return np.array(raw, np.float32)
+
+
+def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None, Path | None]:
+    """Return the list of a part and the folder of its tiles, in any case; None where missing."""
+    lines = [path for path in home.glob("*.*") if path.name.lower() == name.lower()]
+    for words in folders:
+        folder: Path | None = home
+        for word in words.split("/"):
+            folder = folder and child(folder, word)
+        if folder and any(folder.glob("*.npy")):
+            return next(iter(lines), None), folder
+    return next(iter(lines), None), None
 
 
 def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:

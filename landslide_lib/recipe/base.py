@@ -22,7 +22,7 @@ class Recipe(Part):
 
     dataset: Literal[
         "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav", "voc",
-        "zindi", "synthetic-zindi",
+        "folder", "zindi", "synthetic-zindi",
     ]  # fmt: skip
     task: str
     bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")

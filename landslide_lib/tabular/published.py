@@ -131,7 +131,7 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
 
 def published(name: str, folder: Path = FOLDER) -> dict[str, Any] | None:
     """Return what was published last under a name, with `made`, its time; None where nothing is."""
-    found = [json.loads(path.read_text()) for path in folder.glob(f"{name}-*.json")]
+    found = [json.loads(path.read_text("utf-8")) for path in folder.glob(f"{name}-*.json")]
     mine = [facts for facts in found if facts["name"] == name]
     return max(mine, key=lambda facts: str(facts["made"])) if mine else None
 

@@ -15,7 +15,7 @@ from .built import CHAPTERS, HOME, HTML, PAGES, soup
 @cache
 def places(path: Path) -> frozenset[str]:
     """The anchors of a page."""
-    page = BeautifulSoup(path.read_text(), "html.parser")
+    page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
     found = [tag.get(key) for key in ("id", "name") for tag in page.find_all(attrs={key: True})]
     return frozenset(found)
 

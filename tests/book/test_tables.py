@@ -87,7 +87,7 @@ def test_a_click_on_a_csv_saves_it_under_its_name(visit, name):
     with link.page.expect_download() as download:
         link.click()
     assert download.value.suggested_filename == link.get_attribute("download")
-    head, *lines = csv.reader(Path(download.value.path()).read_text().splitlines())
+    head, *lines = csv.reader(Path(download.value.path()).read_text("utf-8").splitlines())
     assert lines
     assert all(len(line) == len(head) for line in lines)
 

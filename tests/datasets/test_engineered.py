@@ -1,5 +1,7 @@
 """Engineered channels are made once, beside the packed images, and whole or not there."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -41,6 +43,21 @@ def test_a_channel_is_that_of_the_packed_images(packed, monkeypatch):
         assert isinstance(plane, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             plane[0] = 0
+
+
+def test_a_full_disk_leaves_no_channel(packed, cache, monkeypatch):
+    before = sorted(cache.rglob("*"))
+    reserved = []
+
+    def full(_, start, size):
+        if len(reserved) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        reserved.append(size)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"packed: \w_\w+-1\.npy needs 0\.0 MB"):
+        with_bands(packed, NINE)
+    assert sorted(cache.rglob("*")) == before
 
 
 def test_global_normalisation_is_of_all_images(packed):

@@ -1,7 +1,9 @@
 """Packing: exact, whole or not there, once, and honest about what was left out."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from landslide_lib import datasets
 from landslide_lib.datasets import BadFileError, load, verify
+from landslide_lib.datasets.files import new_array
 from landslide_lib.datasets.pack import resize
 
 BIJIE = datasets.get("bijie")
@@ -185,6 +188,47 @@ def test_a_packing_that_fails_leaves_nothing_behind(tiny_bijie, cache):
     with pytest.raises(BadFileError):
         load(BIJIE, SIZE, root=tiny_bijie, cache=cache)
     assert [p for p in cache.iterdir() if p.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("allowed", [0, 1], ids=["images", "masks"])
+def test_a_full_disk_is_named_before_a_file_is_read(
+    tiny_bijie, cache, monkeypatch, number, allowed
+):
+    reserved = []
+
+    def full(_, start, size):
+        if len(reserved) >= allowed:
+            raise OSError(number, os.strerror(number))
+        reserved.append(size)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(type(BIJIE), "read", None)
+    needed = ("images.npy needs 0.0", "masks.npy needs 0.0")[allowed]
+    with pytest.raises(OSError, match=f"^{cache}: {needed} MB .* are free.* LANDSLIDE_CACHE"):
+        load(BIJIE, SIZE, root=tiny_bijie, cache=cache)
+    assert [p for p in cache.iterdir() if p.suffix != ".lock"] == []
+
+
+def test_an_array_that_is_larger_than_the_disk_is_not_begun(tmp_path):
+    size = 4 * shutil.disk_usage(tmp_path).free
+    with pytest.raises(OSError, match=rf"needs {size / 1e6:.1f} MB there, and \d+\.\d MB are free"):
+        new_array(tmp_path / "all.npy", np.uint8, (4, size // 4))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_space_of_an_array_is_taken_at_once(tmp_path):
+    array = new_array(tmp_path / "all.npy", np.float16, (1000, 1000))
+    assert (tmp_path / "all.npy").stat().st_blocks * 512 >= array.nbytes == 2_000_000
+    assert not array.any()
+
+
+def test_a_disk_that_cannot_reserve_space_is_packed_on(tiny_bijie, cache, monkeypatch):
+    def unable(*_):
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    assert len(load(BIJIE, SIZE, root=tiny_bijie, cache=cache)) == 8
 
 
 CODE = """

@@ -215,8 +215,75 @@ def test_a_subset_larger_than_the_dataset_is_the_dataset():
     ],
 )
 def test_too_few_groups_are_refused_with_how_many_there_are(made, method):
-    with pytest.raises(ValueError, match=f"'{method}': made has . groups.* fewer folds"):
+    with pytest.raises(
+        ValueError, match=f"'{method}': made has (4 images|1 group|4 groups) .* fewer folds"
+    ):
         split(made, Split(method=method, folds=5))
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "least", "why"),
+    [
+        (10, 10, 24, "one of 10 folds of the rest is for validation"),
+        (6, 6, 24, "one of 9 folds of the rest is for validation"),
+        (0, 5, 6, "5 folds need more than 5"),
+        (2, 2, 24, "5 folds need more than 5"),
+    ],
+)
+def test_too_few_images_are_refused_with_the_reason_and_the_fewest_that_work(
+    positive, negative, least, why
+):
+    def made(count):
+        """The same kinds in the same proportion."""
+        few = positive + negative
+        return packed([i * few // count < positive for i in range(count)])
+
+    with pytest.raises(ValueError, match=f"made has {positive + negative} images") as error:
+        split(made(positive + negative), Split())
+    assert why in str(error.value)
+    assert f"The fewest like these that can be split are {least} images" in str(error.value)
+    assert sum(map(len, split(made(least), Split()).values())) == least
+    with pytest.raises(ValueError, match=f"made has {least - 1} images"):
+        split(made(least - 1), Split())
+
+
+def test_a_subset_that_is_too_small_is_named():
+    with pytest.raises(ValueError, match=r"has 4 images.*Take more images, a larger subset"):
+        split(packed([0, 1] * 100), Split(), 4)
+
+
+@pytest.mark.parametrize("method", ["blocked", "random", "region"])
+def test_images_that_are_the_same_are_on_one_side(method):
+    made = scenes()
+    pairs = [(f"i{i}", f"i{i + 75}") for i in range(0, 60, 5)]
+    whole = split(made, Split(method=method, folds=3))
+    side = {f"i{i}": part for part, some in whole.items() for i in some}
+    assert any(side[one] != side[other] for one, other in pairs)
+    if method == "region":  # two regions become one, so that three are left
+        pairs = pairs[:1]
+    doubled = replace(made, copies=tuple(pairs))
+    parts = split(doubled, Split(method=method, folds=2))
+    side = {f"i{i}": part for part, some in parts.items() for i in some}
+    assert len(side) == len(made)
+    assert all(side[one] == side[other] for one, other in pairs)
+
+
+def test_without_copies_a_split_is_what_it_was():
+    made = scenes()
+    names = {part: some.tolist() for part, some in split(made, Split()).items()}
+    one_scene = replace(made, copies=(("i0", "i1"),))
+    assert {part: some.tolist() for part, some in split(one_scene, Split()).items()} == names
+
+
+def test_a_publishers_split_that_leaks_says_so(capsys):
+    made = shipped(4, 2, 2)  # i0 and i1 are test, i2 to i5 train, i6 and i7 valid
+    for copies, said in [
+        ((("i0", "i2"), ("i3", "i4")), "made: 1 set of images that are the same, byte for byte "
+         "(i0 = i2), in more than one part of this split, so that its scores are too good\n"),
+        ((("i3", "i4"),), ""),
+    ]:  # fmt: skip
+        split(replace(made, copies=copies), Split(method="published"))
+        assert capsys.readouterr().err == said
 
 
 def test_a_dataset_without_masks_is_refused_with_what_it_has():

@@ -33,7 +33,9 @@ def put(make):
     """Write a picture with its XML, beside it or in another folder."""
 
     def write(image, *boxes, beside=None, **how):
-        make["picture"](image, np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+        # No two pictures are the same: copies would stay on one side of a split.
+        shade = 60 + sum(image.stem.encode()) % 150
+        make["picture"](image, np.full((HEIGHT, WIDTH, 3), shade, np.uint8))
         folder = beside or image.parent
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{image.stem}.xml").write_text(xml(*boxes, **how))
@@ -212,8 +214,11 @@ def test_the_box_of_a_part_of_an_object_is_not_the_objects(tmp_path):
 
 
 def test_nothing_there_and_download_say_what_to_do(tmp_path):
-    for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DatasetNotFoundError, match=r"no JPEG or PNG .* --data-root"):
-            VOC.samples(root)
+    with pytest.raises(
+        DatasetNotFoundError, match=r"no JPEG or PNG .* holds nothing.* --data-root"
+    ):
+        VOC.samples(tmp_path)
+    with pytest.raises(DatasetNotFoundError, match=r"nowhere does not exist\. .* --data-root"):
+        VOC.samples(tmp_path / "nowhere")
     with pytest.raises(DownloadError, match="--data-root"):
         VOC.download(tmp_path)

@@ -288,14 +288,14 @@ def test_the_mark_that_spreadsheets_put_before_a_csv_does_not_count(root, home):
     assert problems(root) == {}
 
 
-@pytest.mark.parametrize(("there", "missing"), [("", "Train.csv"), ("list", "train_data/ID.npy")])
-def test_nothing_there_is_refused_with_what_to_do(tmp_path, there, missing):
+@pytest.mark.parametrize(("there", "seen"), [("", "nothing"), ("list", "Train.csv")])
+def test_nothing_there_is_refused_with_what_to_do(tmp_path, there, seen):
     if there:
         (tmp_path / "zindi").mkdir()
         (tmp_path / "zindi" / "Train.csv").write_text("ID,label\nID_A,1\n")
     with pytest.raises(DatasetNotFoundError, match=r"LANDSLIDE_DATA.*needs a login") as error:
         ZINDI.samples(tmp_path)
-    assert str(tmp_path / "zindi" / missing) in str(error.value)
+    assert f"{tmp_path / 'zindi' if there else tmp_path} holds {seen}. " in str(error.value)
 
 
 def test_download_says_what_to_do(tmp_path):
