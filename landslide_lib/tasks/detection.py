@@ -104,18 +104,21 @@ class Detected(Run[Detection]):
     """A trained detector."""
 
     @torch.no_grad()
-    def on(self, part: str, examples: int = 0) -> Detections:
-        """Return what is found on a part, in float32."""
+    def on(self, part: str, examples: int = 0, thresholds: Sequence[float] = ()) -> Detections:
+        """Return what is found on a part, in float32, exact at 0.5 and some more thresholds."""
         module = self.module
         module.network.eval()
         predicted = [one for images, _ in module.batches(part)
                      for one in found(module.network, images)]  # fmt: skip
-        return detections.match(predicted, module.truth(part), examples=range(examples))
+        return detections.match(
+            predicted, module.truth(part), range(examples), thresholds=(0.5, *thresholds)
+        )
 
     def evaluated(self) -> dict[str, Any]:
         """Return what a record says of the detector's scores."""
-        valid, test = self.on("valid"), self.on("test", EXAMPLES)
+        valid = self.on("valid")
         tuned = detections.best_threshold(valid)
+        test = self.on("test", EXAMPLES, [tuned])
 
         def outcome(of: Detections, threshold: float) -> Outcome:
             return Outcome(threshold=threshold, metrics=detections.scores(of, threshold))
