@@ -11,6 +11,8 @@ $(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $(value $(name
 # Whatever the locale: text is UTF-8 to every program that is started from here.
 export PYTHONUTF8 := 1
 export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
+# The kernels of another environment are not ours.
+unexport JUPYTER_PATH
 # Containers often keep no byte code: then every kernel compiles pandas and torch from their sources.
 unexport PYTHONDONTWRITEBYTECODE
 
