@@ -4,9 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CORES ?= all
-# A notebook's kernel runs in notebooks/: what is relative to here must stay so.
-$(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $($(name)),$(eval export $(name) := $(abspath $($(name))))))
+# A notebook's kernel runs in notebooks/: what is relative to here must stay so. Make's own abspath
+# takes a path with a space for two.
+absolute = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+$(foreach name,LANDSLIDE_DATA LANDSLIDE_CACHE LANDSLIDE_RUNS,$(if $(value $(name)),$(eval export $(name) := $$(call absolute,$$(value $(name))))))
+# Whatever the locale: text is UTF-8 to every program that is started from here.
+export PYTHONUTF8 := 1
 export PYTHONWARNINGS ?= ignore::DeprecationWarning,ignore::FutureWarning
+# The kernels of another environment are not ours.
+unexport JUPYTER_PATH
 # Containers often keep no byte code: then every kernel compiles pandas and torch from their sources.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,7 +27,7 @@ test: $(READY)
 
 # From published records alone: local runs are not looked at.
 book: $(READY)
-	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --all --warningiserror --keep-going --quiet
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/no-local-runs" $(BIN)/jupyter-book build . --all --warningiserror --keep-going --quiet
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
 
 # The built book as its readers use it, in headless Chromium.
@@ -30,7 +36,7 @@ check-book: $(READY)
 
 # The whole book as one file, printed by Chromium.
 pdf: $(READY)
-	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS=$(CURDIR)/_build/no-local-runs $(BIN)/jupyter-book build . --builder singlehtml --all --warningiserror --keep-going --quiet
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/no-local-runs" $(BIN)/jupyter-book build . --builder singlehtml --all --warningiserror --keep-going --quiet
 	@$(BIN)/python tools/pdf.py _build/singlehtml _build/pdf/landslide-study.pdf
 
 # Ratios against what a user would otherwise pick, in the same run.

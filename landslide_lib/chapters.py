@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -182,23 +183,54 @@ def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = NOTEBOOKS)
         when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, or a wrong type; nothing has been run then.
+        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have;
+            or no kernel can be started. Nothing has been run then.
         papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as
             `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
-    values = convert(given, parameters(path))
+    values = _checked(convert(given, parameters(path)))
+    if importlib.util.find_spec("ipykernel") is None:
+        raise ValueError("ipykernel is not installed, which runs notebooks: pip install ipykernel")
     import papermill
 
     target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The kernel starts in the notebook's folder; what is relative to here must stay so.
     roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(),
              "LANDSLIDE_CACHE": cache_root()}  # fmt: skip
     os.environ.update({variable: str(folder) for variable, folder in roots.items()})
+    os.environ["PYTHONUTF8"] = "1"  # to the kernel, whatever the locale
     papermill.execute_notebook(
         path, unfinished, parameters=values, cwd=path.parent, progress_bar=False,
-        kernel_name="python3", request_save_on_cell_execute=True,
+        kernel_name="python3", kernel_manager_class=_kernel_manager(),
+        request_save_on_cell_execute=True,
     )  # fmt: skip
     unfinished.replace(target)
     return target
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what a chapter would refuse at its first run; name a folder from the root.
+
+    The kernel starts in the notebook's folder; what is relative to here must stay so.
+    """
+    for seed in values.get("seeds", ()):
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
+    if root := values.get("data_root"):
+        if not Path(root).is_dir():
+            raise ValueError(f"parameter data_root = {root!r}: there is no such folder")
+        values["data_root"] = str(Path(root).absolute())
+    return values
+
+
+def _kernel_manager() -> type:
+    """Return a manager whose kernel is this very Python, whatever others JUPYTER_PATH names."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        def _kernel_spec_manager_default(self) -> KernelSpecManager:
+            return KernelSpecManager(kernel_dirs=[])
+
+    return Manager

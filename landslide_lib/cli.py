@@ -28,6 +28,10 @@ app = typer.Typer(
 data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
 app.add_typer(data, name="data")
 
+#: As many CPU threads as some machine has, so that its runs can be repeated here. Of many
+#: thousands, the operating system refuses some, and ends the process.
+THREADS = max(256, os.cpu_count() or 1)
+
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
 ProfileName = Annotated[
@@ -135,7 +139,7 @@ def train(
     dataset: DatasetName = None,
     profile: ProfileName = "full",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1, max=THREADS)] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again; the old stays.")] = False,
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,

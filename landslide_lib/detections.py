@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,12 +31,8 @@ MOST = 100
 
 SCORES = ("map", "map_50", "f1", "precision", "recall")
 
-#: Scores are kept as whole numbers of this, four digits after the point.
+#: Scores of an example are kept as whole numbers of this.
 UNIT = 10_000
-
-#: Wrong detections with a score below this are counted by hundredths of the score.
-FAINT = 2_000
-HUNDREDTH = UNIT // 100
 
 #: Detections of an example that are kept with their boxes.
 DRAWN = 20
@@ -61,65 +57,124 @@ class Example(BaseModel):
 class Detections(BaseModel):
     """What a detector found on a set of images: all that its scores need.
 
-    Of an image COCO looks at the 100 detections with the highest scores. All of them count here:
-    those with a score of 0.2 or more, and those that are right, one by one with four digits of the
-    score; the wrong ones below, which are the most, as counts by hundredths of the score, over
-    which they are then spread evenly. So 310 images take 30 to 60 KB, and mAP changes by less than
-    0.002 (`tests/test_detections.py` simulates good and poor detectors).
+    Of an image COCO looks at the 100 detections with the highest scores. Precision is highest at
+    right detections, so of a wrong one it only matters between which two right ones, of all
+    images, it ranks. So the scores of the right ones are kept, and of each wrong one the place
+    among them: 310 images with 100 detections each take 60 to 90 KB, and no mAP changes, whatever
+    the scores are, nor precision, recall and F1 at the score of a right detection or at one of the
+    `thresholds` of `match`. At another score those are off by what lies between two right ones.
 
     Attributes:
         truth: True boxes of each image.
-        scores: Of each image the scores of its detections, the highest first, each as the step down
-            to it in 1/10,000, the first from 1: 0.95, 0.9, 0.9 is [500, 500, 0].
-        right: Of each image two numbers a right detection: its place in `scores`, and bits: bit k
-            is set where it is right at an IoU of at least 0.50 + 0.05 k.
-        faint: Of each image the number of further detections, all wrong, with a score in
-            [0, 0.01), [0.01, 0.02), ..., [0.19, 0.2).
+        edges: Scores in 0..1, the highest first: those of the right detections of all images and
+            the thresholds.
+        hits: Of each image two numbers a right detection: its place in `edges`, and bits: bit k is
+            set where it is right at an IoU of at least 0.50 + 0.05 k.
+        wrong: Of each image its wrong detections in their order, each as the number of edges that
+            rank above it, less that of the wrong detection before it.
         examples: Boxes of at most six images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     truth: list[NonNegativeInt]
-    scores: list[list[NonNegativeInt]]
-    right: list[list[NonNegativeInt]]
-    faint: list[list[NonNegativeInt]]
+    edges: list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]]
+    hits: list[list[NonNegativeInt]]
+    wrong: list[list[NonNegativeInt]]
     examples: list[Example] = Field(default=[], max_length=6)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_form(cls, given: Any) -> Any:
+        """Read a record of the first form: scores one by one, faint ones by their hundredths."""
+        if not isinstance(given, dict) or "faint" not in given:
+            return given
+        first = _FirstForm.model_validate(given)
+        return {
+            "truth": first.truth,
+            **_compact(*first.ranked(), thresholds=[0.5]),
+            "examples": first.examples,
+        }
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
-        sizes = [len(of) for of in (self.truth, self.scores, self.right, self.faint)]
+        sizes = [len(each) for each in (self.truth, self.hits, self.wrong)]
         if len(set(sizes)) > 1:
             raise ValueError(
-                f"detections: truth, scores, right and faint are of {sizes} images; need one line "
-                "each an image"
+                f"detections: truth, hits and wrong are of {sizes} images; need one line each an "
+                "image"
             )
-        lines = zip(self.scores, self.right, self.faint, strict=True)
-        for image, (steps, right, faint) in enumerate(lines):
+        if (np.diff(self.edges) > 0).any():
+            raise ValueError("detections: edges rise; need the highest score first")
+        places = [place for line in self.hits for place in line[::2]]
+        if len(set(places)) < len(places):
+            raise ValueError("detections: two right ones have the same place in edges")
+        for image, (hits, wrong) in enumerate(zip(self.hits, self.wrong, strict=True)):
             if (
-                sum(steps) > UNIT
-                or len(right) % 2
-                or max(right[::2], default=-1) >= len(steps)
-                or max(right[1::2], default=0) >= 1 << len(IOUS)
-                or len(faint) != FAINT // HUNDREDTH
+                len(hits) % 2
+                or max(hits[::2], default=-1) >= len(self.edges)
+                or max(hits[1::2], default=0) >= 1 << len(IOUS)
+                or sum(wrong) > len(self.edges)
             ):
                 raise ValueError(
-                    f"detections of image {image}: need steps of at most {UNIT} in all, a place in "
-                    f"scores and {len(IOUS)} bits for each right detection, and "
-                    f"{FAINT // HUNDREDTH} counts of faint ones"
+                    f"detections of image {image}: need a place in edges and {len(IOUS)} bits for "
+                    f"each right one, and for wrong ones steps of at most {len(self.edges)} in all"
                 )
         return self
+
+    def count(self, image: int) -> int:
+        """Return how many detections of an image there are."""
+        return len(self.hits[image]) // 2 + len(self.wrong[image])
+
+
+class _FirstForm(BaseModel):
+    """Detections as records kept them first: to 1/10,000, wrong ones below 0.2 by hundredths."""
+
+    truth: list[NonNegativeInt]
+    scores: list[list[NonNegativeInt]]
+    right: list[list[NonNegativeInt]]
+    faint: list[list[NonNegativeInt]]
+    examples: list[Any] = []
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        if len({len(each) for each in (self.truth, self.scores, self.right, self.faint)}) > 1:
+            raise ValueError("detections: need one line of each kind an image")
+        for steps, right, faint in zip(self.scores, self.right, self.faint, strict=True):
+            place, bits = max(right[::2], default=-1), max(right[1::2], default=0)
+            if sum(steps) > UNIT or len(right) % 2 or place >= len(steps) or len(faint) != 20:
+                raise ValueError("detections: steps, places or counts that do not fit")
+            if bits >= 1 << len(IOUS):
+                raise ValueError(f"detections: more than {len(IOUS)} bits")
+        return self
+
+    def ranked(self) -> tuple[list[Floats], list[Integers]]:
+        """Return scores and bits of each image; faint ones are spread over their hundredths."""
+        scores, bits = [], []
+        lines = zip(self.scores, self.right, self.faint, strict=True)
+        for image, (steps, right, faint) in enumerate(lines):
+            begins = np.repeat(np.arange(0, UNIT // 5, UNIT // 100), faint)
+            # Steps of the golden section fill an interval evenly, however many they are.
+            spread = (image + np.arange(len(begins))) * 0.618 % 1 * (UNIT // 100)
+            strong = UNIT - np.cumsum(steps, dtype=np.int64)
+            of_image = np.zeros(len(strong) + len(begins), np.int64)
+            of_image[right[::2]] = right[1::2]
+            scores.append(np.append(strong, begins + spread.astype(np.int64)) / UNIT)
+            bits.append(of_image)
+        return scores, bits
 
 
 def match(
     predicted: Sequence[tuple[ArrayLike, ArrayLike]],
     truth: Sequence[ArrayLike],
     examples: Iterable[int] = (),
+    thresholds: Iterable[float] = (0.5,),
 ) -> Detections:
     """Tell by COCO's matching which detections are right.
 
     From the highest score down each detection takes the true box it overlaps most among those
-    that are still free, if its IoU reaches the threshold; else it is wrong.
+    that are still free, if its IoU reaches the threshold; else it is wrong. Of equal scores the
+    earlier image ranks first, and in an image the earlier detection, as in pycocotools.
 
     Args:
         predicted: Of each image boxes (n, 4), xmin, ymin, xmax, ymax in pixels, and scores (n,)
@@ -127,15 +182,16 @@ def match(
         truth: Of each image boxes (m, 4).
         examples: Places of at most six images whose boxes are kept for a figure; one past the last
             image has none.
+        thresholds: Scores in 0..1 at which precision, recall and F1 stay exact.
 
     Raises:
         ValueError: Images, boxes and scores do not belong together, a number is not finite, or a
             box ends before it begins.
 
     >>> box = [[0, 0, 10, 10]]
-    >>> found = match([(box * 2, [0.9, 0.8])], [box])
-    >>> found.scores, found.right
-    ([[1000, 1000]], [[0, 1023]])
+    >>> found = match([(box * 2, [0.9, 0.8])], [box], thresholds=[])
+    >>> found.edges, found.hits, found.wrong
+    ([0.9], [[0, 1023]], [[1]])
     """
     if len(predicted) != len(truth):
         raise ValueError(
@@ -144,30 +200,68 @@ def match(
         )
     true = [_boxes(boxes, f"true boxes of image {image}") for image, boxes in enumerate(truth)]
     best = [_best(*one, image) for image, one in enumerate(predicted)]
-    lines = [
-        _line(scores, bits) for (_, scores), bits in zip(best, _right(best, true), strict=True)
-    ]
     return Detections(
         truth=[len(boxes) for boxes in true],
-        scores=[steps for steps, _, _ in lines],
-        right=[right for _, right, _ in lines],
-        faint=[faint for _, _, faint in lines],
+        **_compact([scores for _, scores in best], _right(best, true), thresholds),
         examples=[_example(i, *best[i], true[i]) for i in examples if i < len(true)],
     )
 
 
-def _line(scores: Integers, bits: Integers) -> tuple[list[int], list[int], list[int]]:
-    """Return steps, right detections and counts of faint ones of an image, see `Detections`."""
-    faint = (scores < FAINT) & (bits == 0)
-    steps = -np.diff(scores[~faint], prepend=UNIT)
-    places = np.flatnonzero(bits[~faint])
-    right = np.column_stack([places, bits[~faint][places]]).ravel()
-    counts = np.bincount(scores[faint] // HUNDREDTH, minlength=FAINT // HUNDREDTH)
-    return steps.tolist(), right.tolist(), counts.tolist()
+def _compact(
+    scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Iterable[float]
+) -> dict[str, Any]:
+    """Return `edges`, `hits` and `wrong` of ranked detections, see `Detections`.
+
+    Args:
+        scores: Of each image its detections' scores.
+        bits: Of each image at which IoU each is right.
+        thresholds: See `match`.
+    """
+    none = np.zeros(0)
+    raw, right = np.concatenate([none, *scores]), np.concatenate([none, *bits]).astype(np.int64)
+    image = np.repeat(np.arange(len(scores)), [len(each) for each in scores])
+    order = np.argsort(-raw, kind="stable")
+    values = np.array([_short(value) for value in raw[order]])
+    right, image = right[order], image[order]
+    hit = np.flatnonzero(right)
+    # A threshold is an edge behind all detections that reach it. So is the score of a right
+    # detection that a wrong one shares.
+    ends = {_short(t): int((values >= _short(t)).sum()) for t in thresholds}
+    for score in np.unique(values[hit]):
+        end = int((values >= score).sum())
+        if not right[end - 1]:
+            ends[float(score)] = end
+    keys = np.concatenate([hit, np.array(list(ends.values())) - 0.5])
+    edges = np.concatenate([values[hit], np.array(list(ends))])
+    along = np.lexsort((-edges, keys))
+    place = np.empty(len(keys), np.int64)
+    place[along] = np.arange(len(keys))
+    above = np.searchsorted(keys[along], np.arange(len(values)))
+    hits: list[list[int]] = [[] for _ in scores]
+    for number, at in enumerate(hit):
+        hits[image[at]] += [int(place[number]), int(right[at])]
+    wrong = [above[(image == i) & (right == 0)] for i in range(len(scores))]
+    return {
+        "edges": edges[along].tolist(),
+        "hits": hits,
+        "wrong": [np.diff(each, prepend=0).tolist() for each in wrong],
+    }
 
 
-def _example(image: int, boxes: Floats, scores: Integers, truth: Floats) -> Example:
-    found = np.column_stack([boxes.round(), scores]).astype(int)[:DRAWN]
+def _short(score: float) -> float:
+    """Return a score with the fewest digits that tell it from others in float32.
+
+    Networks give no more digits, and the order of two scores stays, but that close ones may become
+    equal.
+
+    >>> _short(float(np.float32(0.7)))
+    0.7
+    """
+    return float(str(np.float32(score)))
+
+
+def _example(image: int, boxes: Floats, scores: Floats, truth: Floats) -> Example:
+    found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
     return Example(image=image, found=found.tolist(), truth=truth.round().astype(int).tolist())
 
 
@@ -183,8 +277,8 @@ def _boxes(boxes: ArrayLike, what: str) -> Floats:
     return found
 
 
-def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Integers]:
-    """Return the detections that COCO looks at, the highest score first, in 1/10,000."""
+def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Floats]:
+    """Return the detections that COCO looks at, the highest score first."""
     found, values = _boxes(boxes, f"detections of image {image}"), np.asarray(scores, np.float64)
     if values.shape != (len(found),) or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
@@ -192,10 +286,10 @@ def _best(boxes: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Inte
             "need one score in 0..1 a box"
         )
     order = np.argsort(-values, kind="stable")[:MOST]
-    return found[order], (values[order] * UNIT).round().astype(np.int64)
+    return found[order], values[order]
 
 
-def _right(found: Sequence[tuple[Floats, Integers]], truth: Sequence[Floats]) -> list[Integers]:
+def _right(found: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) -> list[Integers]:
     """Return the bits of each detection of each image, by pycocotools."""
     from pycocotools.cocoeval import COCOeval  # here, as whoever only reads a record has no use
 
@@ -234,23 +328,50 @@ def _coco(images: Sequence[tuple[Floats, NDArray[Any]]]) -> Any:
 
 
 class _Ranking:
-    """The detections of all images, the highest score first; of equal ones the first image's."""
+    """The detections of all images, the highest score first, and what is called from a score on.
+
+    Attributes:
+        image: (M,) of each detection.
+        right: (10, M) whether it is right at each IoU.
+        score: (M,) of right detections, NaN of wrong ones.
+        truth: (N,) true boxes of each image.
+    """
 
     def __init__(self, of: Detections) -> None:
-        lines = [
-            np.append(UNIT - np.cumsum(steps, dtype=np.int64), _spread(faint, image))
-            for image, (steps, faint) in enumerate(zip(of.scores, of.faint, strict=True))
-        ]
-        found = [np.zeros(len(line), np.int64) for line in lines]
-        for bits, right in zip(found, of.right, strict=True):
-            bits[right[::2]] = right[1::2]
+        self.truth, self.edges = np.array(of.truth, np.int64), np.array(of.edges, np.float64)
+        places = [np.array(line[::2], np.int64) for line in of.hits]
+        above = [np.cumsum(line, dtype=np.int64) for line in of.wrong]
         none = np.zeros(0, np.int64)
-        scores, said = np.concatenate([none, *lines]), np.concatenate([none, *found])
-        order = np.argsort(-scores, kind="stable")
-        self.scores = scores[order]
-        self.image = np.repeat(np.arange(len(lines)), [len(line) for line in lines])[order]
-        self.right = (said[order] >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
-        self.truth = np.array(of.truth, np.int64)
+        place, self._above = np.concatenate([none, *places]), np.concatenate([none, *above])
+        bits = np.concatenate([none, *(np.array(line[1::2], np.int64) for line in of.hits)])
+        numbers = np.arange(len(of.truth))
+        image = np.concatenate(
+            [np.repeat(numbers, list(map(len, each))) if each else none for each in (places, above)]
+        )
+        # A wrong detection ranks before the edge whose number is that of the edges above it.
+        order = np.argsort(np.concatenate([place, self._above - 0.5]), kind="stable")
+        self.image = image[order].astype(np.int64)
+        self._hits = np.sort(place)
+        wrong = np.zeros(len(self._above), np.int64)
+        self.right = (np.append(bits, wrong)[order] >> np.arange(len(IOUS))[:, None] & 1).astype(
+            bool
+        )
+        self.score = np.append(self.edges[place], np.full(len(wrong), np.nan))[order]
+
+    def called(self, threshold: float) -> tuple[int, int]:
+        """Return how many detections with a score of at least a threshold are right, and wrong.
+
+        It is counted at an IoU of 0.5. Of the wrong ones that rank between two edges with the
+        threshold between them, the scores are taken to be spread evenly.
+        """
+        threshold = _short(threshold)
+        reached = np.nan_to_num(self.score, nan=-1) >= threshold
+        upper, lower = np.append(1.0, self.edges), np.append(self.edges, 0.0)
+        width = np.maximum(upper - lower, np.finfo(float).tiny)
+        share = np.where(lower >= threshold, 1, np.clip((upper - threshold) / width, 0, 1))
+        counts = np.bincount(self._above, minlength=len(upper))
+        tp, wrong = int(self.right[0, reached].sum()), round(float((share * counts).sum()))
+        return tp, int(reached.sum()) + wrong - tp
 
     def average_precision(self, times: Integers, ious: Sequence[int]) -> Floats:
         """Return COCO's AP of samples of the images, its mean over thresholds of the IoU.
@@ -280,14 +401,6 @@ class _Ranking:
         return np.asarray(np.mean(areas, 0), np.float64)
 
 
-def _spread(faint: Sequence[int], image: int) -> Integers:
-    """Return scores in 1/10,000 of an image's faint detections, scattered over their hundredths."""
-    begins = np.repeat(np.arange(0, FAINT, HUNDREDTH), faint)
-    # Steps of the golden section fill an interval evenly, however many they are.
-    scattered = (image + np.arange(len(begins))) * 0.618 % 1
-    return np.asarray(begins + (scattered * HUNDREDTH).astype(np.int64), np.int64)
-
-
 def scores(detections: Detections, threshold: float) -> dict[str, dict[str, float | None]]:
     """Return every score of detections.
 
@@ -313,9 +426,8 @@ def scores(detections: Detections, threshold: float) -> dict[str, dict[str, floa
         once = np.ones((1, len(ranking.truth)), np.int64)
         found["map"] = float(ranking.average_precision(once, range(len(IOUS)))[0])
         found["map_50"] = float(ranking.average_precision(once, [0])[0])
-    called = ranking.scores / UNIT >= threshold
-    tp = int(ranking.right[0, called].sum())
-    at = class_scores(tp, int(called.sum()) - tp, total - tp)
+    tp, fp = ranking.called(threshold)
+    at = class_scores(tp, fp, total - tp)
     for name in ("f1", "precision", "recall"):
         found[name] = float(at[name]) if np.isfinite(at[name]) else None
     return {"boxes": found}
@@ -329,11 +441,13 @@ def best_threshold(detections: Detections) -> float:
     0.9
     """
     ranking = _Ranking(detections)
-    hit = ranking.right[0].cumsum()
-    # A threshold calls all detections of equal score, or none.
-    last = np.flatnonzero(np.diff(ranking.scores, append=-1))
-    f1 = 2 * hit[last] / (last + 1 + ranking.truth.sum())
-    return float(ranking.scores[last[f1.argmax()]] / UNIT) if hit.any() else 0.5
+    if not ranking.right[0].any():
+        return 0.5
+    # F1 falls from one right detection to the next.
+    choices = np.unique(ranking.score[ranking.right[0]])[::-1]
+    counts = np.array([ranking.called(score) for score in choices])
+    f1 = 2 * counts[:, 0] / (counts.sum(1) + ranking.truth.sum())
+    return float(choices[f1.argmax()])
 
 
 def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
@@ -365,7 +479,7 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
     return {
         "recall": RECALLS,
         "precision": np.append(highest, 0.0)[first],
-        "score": np.append(ranking.scores[right] / UNIT, np.nan)[first],
+        "score": np.append(ranking.score[right], np.nan)[first],
     }
 
 
@@ -383,10 +497,7 @@ def bootstrap(
         See `paired_bootstrap`; `difference` is the average precision.
     """
     count = len(of[0].truth)
-    none = Detections(
-        truth=of[0].truth, scores=[[]] * count, right=[[]] * count,
-        faint=[[0] * (FAINT // HUNDREDTH)] * count,
-    )  # fmt: skip
+    none = Detections(truth=of[0].truth, edges=[], hits=[[]] * count, wrong=[[]] * count)
     return paired_bootstrap(of, [none], blocks, score)
 
 
@@ -439,8 +550,7 @@ def paired_bootstrap(
     weight = np.bincount(place, truth, len(names))
     if np.count_nonzero(weight) < 2:
         return None
-    boxes = [n + sum(len(one.scores[i]) + sum(one.faint[i]) for one in (*ours, *base))
-             for i, n in enumerate(truth)]  # fmt: skip
+    boxes = [n + sum(each.count(i) for each in (*ours, *base)) for i, n in enumerate(truth)]
     telling = np.flatnonzero(np.bincount(place, boxes, len(names)))
     drawn = np.zeros((draws + 1, len(names)), np.int64)
     drawn[0] = 1  # every image once: the score itself

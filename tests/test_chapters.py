@@ -1,6 +1,8 @@
 """Chapters: their parameters are checked, they are in step, they run alone."""
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +123,43 @@ def test_a_chapter_runs_in_smoke_and_keeps_what_it_shows(name, bijie, tmp_path, 
     again = len(list((tmp_path / "runs" / "records").glob("*.json")))
     chapters.run(name, given)
     assert len(list((tmp_path / "runs" / "records").glob("*.json"))) == again
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder with a chapter that prints its Python and its data root; runs go elsewhere."""
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path / "runs"))
+    for variable in ("LANDSLIDE_DATA", "LANDSLIDE_CACHE", "PYTHONUTF8"):
+        monkeypatch.setenv(variable, os.environ.get(variable, ""))  # put back at the end
+    book = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}}, cells=[
+        nbformat.v4.new_code_cell('data_root = ""', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("import sys\nprint(sys.executable, data_root, sep='\\n')"),
+    ])  # fmt: skip
+    (tmp_path / "books").mkdir()
+    nbformat.write(book, tmp_path / "books" / "01_small.ipynb")
+    return tmp_path / "books"
+
+
+def printed(path):
+    return nbformat.read(path, as_version=4).cells[-1].outputs[0].text.splitlines()
+
+
+def test_a_chapter_runs_in_this_python_and_finds_a_relative_folder(small, tmp_path, monkeypatch):
+    foreign = tmp_path / "kernels" / "python3" / "kernel.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my data").mkdir()
+    target = chapters.run("01_small", {"data_root": ["my data"]}, small)
+    assert printed(target) == [sys.executable, str(tmp_path / "my data")]
+
+
+def test_without_ipykernel_nothing_is_begun(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ValueError, match="pip install ipykernel"):
+        chapters.run("01_small", {}, small)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_chapter_that_fails_leaves_no_notebook_that_passes_for_whole(tmp_path, monkeypatch):

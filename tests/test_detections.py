@@ -81,8 +81,7 @@ def boxes(found, threshold=0.5):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(-1, 4))
 def test_map_is_cocos(seed, images, skill):
-    """At four digits and above the faint ones nothing is rounded."""
-    predicted, truth = simulated(np.random.default_rng(seed), images, skill, least=0.2, digits=4)
+    predicted, truth = simulated(np.random.default_rng(seed), images, skill, digits=4)
     if not any(len(values) for _, values in predicted):
         return
     expected = coco(predicted, truth)
@@ -98,20 +97,75 @@ def test_map_is_cocos(seed, images, skill):
         assert line["score"][1:][reached[1:]] == pytest.approx(theirs[1:][reached[1:]], abs=1e-6)
 
 
-@pytest.mark.parametrize("clutter", [5, 40])
-@pytest.mark.parametrize("skill", [-1, 1, 3, 6])
-def test_what_is_kept_changes_map_by_less_than_0002(skill, clutter):
-    predicted, truth = simulated(np.random.default_rng(7), 310, skill, clutter)
-    expected = coco(predicted, truth).stats[0]
-    found = match(predicted, truth, range(6))
-    assert boxes(found)["map"] == pytest.approx(expected, abs=0.002)
-    assert len(json.dumps(found.model_dump(mode="json"), separators=(",", ":"))) < 60_000
+#: Scores that a detector may give: from nearly none to sure, hardly apart, few different ones.
+RANGES = {
+    "as they are": lambda values: values,
+    "below a hundredth": lambda values: values / 100,
+    "below a millionth": lambda values: values / 1e6,
+    "around a fifth": lambda values: 0.19 + values / 50,
+    "all sure": lambda values: 1 - (1 - values) / 1e4,
+    "many equal": lambda values: np.ceil(values * 12) / 12,
+}
 
 
-def test_as_many_detections_as_coco_looks_at_in_every_image_still_make_a_small_record():
-    found = match(*simulated(np.random.default_rng(7), 310, 3, clutter=150), range(6))
-    assert sum(map(len, found.scores)) + np.sum(found.faint) > 90 * 310
-    assert len(json.dumps(found.model_dump(mode="json"), separators=(",", ":"))) < 70_000
+@pytest.mark.parametrize("change", RANGES.values(), ids=RANGES)
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (1, 10), (6, 5)])
+def test_what_is_kept_gives_cocos_scores_at_any_range(change, skill, clutter):
+    predicted, truth = simulated(np.random.default_rng(7), 60, skill, clutter, least=0)
+    predicted = [(found, change(values.astype(np.float64))) for found, values in predicted]
+    expected = coco(predicted, truth).stats
+    every = np.concatenate([values for _, values in predicted])
+    thresholds = [float(np.float32(np.quantile(every, share))) for share in (0.3, 0.9)]
+    found = match(predicted, truth, thresholds=[0.5, *thresholds])
+    again = Detections.model_validate_json(found.model_dump_json())
+    assert boxes(again)["map"] == pytest.approx(expected[0], abs=1e-9)
+    assert boxes(again)["map_50"] == pytest.approx(expected[1], abs=1e-9)
+    exact = Exact(predicted, truth)
+    for threshold in (0.5, *thresholds, best_threshold(again)):
+        for name, value in exact(threshold).items():
+            assert boxes(again, threshold)[name] == pytest.approx(value, abs=1e-3), name
+
+
+class Exact:
+    """Precision and recall at IoU 0.5 counted over all detections, from COCO's own matches."""
+
+    def __init__(self, predicted, truth):
+        self.total = sum(map(len, truth))
+        images = [one for one in coco(predicted, truth).evalImgs[: len(truth)] if one]
+        self.scores = np.concatenate([one["dtScores"] for one in images]).astype(np.float32)
+        self.right = np.concatenate([one["dtMatches"][0] > 0 for one in images])
+
+    def __call__(self, threshold):
+        called = self.scores >= np.float32(threshold)
+        tp = int(self.right[called].sum())
+        return {"precision": tp / called.sum() if called.any() else None,
+                "recall": tp / self.total}  # fmt: skip
+
+
+def test_faint_detections_of_other_images_keep_their_place():
+    """The exact mAP is 1, as each right detection ranks before each wrong one."""
+    pairs = [([BOX], [0.0105]), ([ELSEWHERE], [0.0101])] * 20
+    assert boxes(match(pairs, [[BOX], []] * 20)) | {"f1": None} == {
+        "map": 1, "map_50": 1, "f1": None, "precision": None, "recall": 0,
+    }  # fmt: skip
+
+
+def test_of_equal_scores_the_earlier_image_ranks_first():
+    right, wrong = ([BOX], [0.7]), ([ELSEWHERE], [0.7])
+    for predicted, expected in (([right, wrong], 1), ([wrong, right], 0.5)):
+        truth = [[BOX] if one is right else [] for one in predicted]
+        found = match(predicted, truth)
+        assert boxes(found)["map_50"] == expected
+        assert coco(predicted, truth).stats[1] == pytest.approx(expected)
+        assert boxes(found, 0.7)["precision"] == 0.5
+        assert best_threshold(found) == 0.7
+
+
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (3, 40), (3, 150)])
+def test_a_record_of_all_that_coco_looks_at_is_small(skill, clutter):
+    found = match(*simulated(np.random.default_rng(7), 310, skill, clutter), range(6))
+    assert clutter < 150 or sum(found.count(i) for i in range(310)) > 90 * 310
+    assert len(json.dumps(found.model_dump(mode="json"), separators=(",", ":"))) < 110_000
 
 
 def test_coco_looks_at_a_hundred_detections_of_an_image():
@@ -191,21 +245,45 @@ def test_examples_keep_the_best_boxes_in_whole_pixels_and_skip_images_that_are_n
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truth": [1]}, r"of \[1, 2, 2, 2\] images"),
-        ({"right": [[1, 1023], []]}, "image 0: need steps"),
-        ({"right": [[0, 1024], []]}, "image 0: need steps"),
-        ({"right": [[0], []]}, "image 0: need steps"),
-        ({"scores": [[10_001], []]}, "image 0: need steps"),
-        ({"faint": [[0] * 20, [0] * 19]}, "image 1: need steps"),
-        ({"scores": [[-1], []]}, "greater than or equal to 0"),
+        ({"truth": [1]}, r"of \[1, 2, 2\] images"),
+        ({"hits": [[2, 1023], []]}, "image 0: need a place"),
+        ({"hits": [[0, 1024], []]}, "image 0: need a place"),
+        ({"hits": [[0], []]}, "image 0: need a place"),
+        ({"hits": [[0, 1023], [0, 1023]]}, "two right ones have the same place"),
+        ({"wrong": [[], [2, 1]]}, "image 1: need a place"),
+        ({"edges": [0.5, 0.6]}, "edges rise"),
+        ({"edges": [1.5, 0.6]}, "less than or equal to 1"),
+        ({"wrong": [[-1], []]}, "greater than or equal to 0"),
     ],
 )
 def test_a_record_of_detections_that_do_not_belong_together_is_refused(change, message):
-    good = {"truth": [1, 0], "scores": [[100], []], "right": [[0, 1023], []],
-            "faint": [[0] * 20, [0] * 20]}  # fmt: skip
+    good = {"truth": [1, 0], "edges": [0.9, 0.5], "hits": [[0, 1023], []], "wrong": [[], [1]]}
     assert boxes(Detections.model_validate(good))["map"] == 1
     with pytest.raises(ValueError, match=message):
         Detections.model_validate({**good, **change})
+
+
+FIRST_FORM = {"truth": [1, 0], "scores": [[1000, 500], []], "right": [[1, 1023], []],
+              "faint": [[0] * 20, [0, 2] + [0] * 18]}  # fmt: skip
+
+
+def test_records_of_the_first_form_say_what_they_said():
+    found = Detections.model_validate(FIRST_FORM)
+    assert (boxes(found)["map"], best_threshold(found)) == (0.5, 0.85)
+    assert boxes(found, 0.85)["precision"] == boxes(found, 0.5)["precision"] == 0.5
+    assert boxes(found, 0.0)["precision"] == 0.25
+    assert Detections.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"truth": [1]}, {"right": [[2, 1023], []]}, {"right": [[0, 1024], []]},
+     {"right": [[0], []]}, {"scores": [[10_001], []]}, {"faint": [[0] * 20, [0] * 19]},
+     {"scores": [[-1], []]}],
+)  # fmt: skip
+def test_a_damaged_record_of_the_first_form_is_refused(change):
+    with pytest.raises(ValueError):
+        Detections.model_validate({**FIRST_FORM, **change})
 
 
 @pytest.mark.parametrize(

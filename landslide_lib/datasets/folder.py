@@ -70,12 +70,8 @@ class Folder:
             DatasetNotFoundError: There are none, or the root is no folder.
             BadFileError: Two folders have the same meaning.
         """
-        home = root
-        # The root itself is one of the two places of this dataset: nothing is said of it.
-        if (root / self.name).is_dir() or not (root.is_dir() and _masked(root)):
-            what = "JPEG, PNG or TIFF in images/ with masks in masks/"
-            home = locate(root, self.name, _masked, what, self.remedy)
-        shipped = pairs(home, MASKS)
+        what = "JPEG, PNG or TIFF in images/ with masks in masks/"
+        shipped = pairs(locate(root, self.name, _masked, what, self.remedy, itself=True), MASKS)
         kind = _kind(path for pair in shipped for path in tiles(pair.images))
         return mark_twins(sample for pair in shipped for sample in _samples(pair, kind))
 

@@ -35,6 +35,7 @@ def locate(
     remedy: str,
     *,
     aliases: Sequence[str] = (),
+    itself: bool = False,
 ) -> Path:
     """Find the folder of a dataset, and say on stderr where it was not at its place.
 
@@ -49,6 +50,7 @@ def locate(
         expected: What it looks for, for the message.
         remedy: How to get it, for the message.
         aliases: Other names of its folder.
+        itself: Whether the root is as good a place, of which nothing has to be said.
 
     Raises:
         DatasetNotFoundError: The root is no folder, nothing fits, or several folders fit one
@@ -59,7 +61,7 @@ def locate(
         state = "is a file, not a folder" if root.exists() else "does not exist"
         raise DatasetNotFoundError(f"{name}: the data root {root} {state}. {again}")
     places = [root / alias for alias in (name, *aliases)]
-    for place in places:
+    for place in [*places, root] if itself else places:
         if place.is_dir() and fits(place):
             return place
     below = _others(root, name)

@@ -83,11 +83,7 @@ class VOC:
             BadFileError: Boxes are there in several formats, or a JSON cannot be read.
         """
         what = "JPEG or PNG with boxes (an XML or .txt each, or a JSON for all)"
-        # The root itself is one of the two places of this dataset: nothing is said of it.
-        home = root
-        if (root / self.name).is_dir() or not (root.is_dir() and _boxed(root)):
-            home = locate(root, self.name, _boxed, what, self.remedy)
-        return mark_twins(_samples(home))
+        return mark_twins(_samples(locate(root, self.name, _boxed, what, self.remedy, itself=True)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and an empty mask: the truth is in boxes."""

@@ -96,18 +96,23 @@ class Detection(Task):
         return [self.boxes.of(int(i)) for i in self.data.parts[part]]
 
     @torch.no_grad()
-    def detect(self, part: str, examples: int = 0) -> Detections:
-        """Return what is found on a part, in float32."""
+    def detect(
+        self, part: str, examples: int = 0, thresholds: tuple[float, ...] = ()
+    ) -> Detections:
+        """Return what is found on a part, in float32, exact at 0.5 and some more thresholds."""
         self.eval()
         predicted = [
             image for images, _ in self.loader(part) for image in predict(self.network, images)
         ]
-        return detections.match(predicted, self.truth(part), examples=range(examples))
+        return detections.match(
+            predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds)
+        )
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the detector on validation and test images."""
-        valid, test = self.detect("valid"), self.detect("test", EXAMPLES)
+        valid = self.detect("valid")
         tuned = detections.best_threshold(valid)
+        test = self.detect("test", EXAMPLES, (tuned,))
         return {
             "test": outcome(detections.scores(test, 0.5), 0.5),
             "test_tuned": outcome(detections.scores(test, tuned), tuned),

@@ -101,6 +101,30 @@ def test_layouts_of_patches(tmp_path, make, images, masks, part):
     assert [bool(dataset.read(s)[1].any()) for s in found] == [True, False, False]
 
 
+@pytest.mark.parametrize("folder", ["Train_Data", "TRAIN/Images", "train_data/train_data"])
+def test_folders_of_labelled_tiles(tmp_path, folder):
+    home = tmp_path / "zindi"
+    (home / folder).mkdir(parents=True)
+    np.save(home / folder / "ID_1.npy", np.ones((64, 64, 12)))
+    (home / "train.csv").write_text("ID,label\nID_1,1\n")
+    (sample,) = datasets.get("zindi").samples(tmp_path)
+    assert datasets.get("zindi").read(sample)[1].all()
+
+
+def test_tiles_with_boxes_in_a_folder_of_another_case(tmp_path, make):
+    tile = tmp_path / "landslide4sense-boxes" / "TRAIN" / "1.jpg"
+    make["picture"](tile, np.zeros((224, 224, 3), np.uint8))
+    box = "<xmin>{}</xmin><ymin>0</ymin><xmax>{}</xmax><ymax>1</ymax>"
+    text = "<annotation><object><name>landslides</name><bndbox>{}</bndbox></object></annotation>"
+    tile.with_suffix(".xml").write_text(text.format(box.format(0, 56)))
+    dataset = datasets.get("landslide4sense-boxes")
+    (sample,) = dataset.samples(tmp_path)
+    assert dataset.boxes(sample).tolist() == [[0, 0, 0.25, 1 / 224]]
+    tile.with_suffix(".xml").write_text(text.format(box.format(0.1, 0.5)))
+    with pytest.raises(BadFileError, match="looks normalised"):
+        dataset.boxes(sample)
+
+
 def test_two_folders_of_one_meaning_are_refused(tiny_bijie):
     (tiny_bijie / "bijie" / "landslide" / "images").mkdir()
     with pytest.raises(BadFileError, match=r"holds image/ and images/\. It is not clear which"):

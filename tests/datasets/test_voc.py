@@ -90,7 +90,9 @@ def test_layouts_met_in_the_wild_are_read(tmp_path, put, folder, apart):
 
 def test_without_parts_there_is_no_published_split_but_our_own(tmp_path, cache, put):
     for number in range(9):
-        put(tmp_path / "JPEGImages" / f"{number}.jpg", beside=tmp_path / "Annotations")
+        image = tmp_path / "JPEGImages" / f"{number}.jpg"
+        put(image, beside=tmp_path / "Annotations")
+        cv2.imwrite(str(image), np.full((HEIGHT, WIDTH), 20 * number, np.uint8))  # no copies
     packed = datasets.load(VOC, 16, root=tmp_path, cache=cache)
     ours = split(packed, Split(folds=3))
     assert sorted(np.concatenate(list(ours.values()))) == list(range(9))
@@ -222,3 +224,51 @@ def test_nothing_there_and_download_say_what_to_do(tmp_path):
         VOC.samples(tmp_path / "nowhere")
     with pytest.raises(DownloadError, match="--data-root"):
         VOC.download(tmp_path)
+
+
+def test_boxes_that_all_lie_in_0_to_1_are_shares_of_the_picture(tmp_path, put, capsys):
+    put(tmp_path / "a.jpg", (0.5, 0.25, 0.75, 1), (0, 0, 1, 1))
+    put(tmp_path / "b.jpg", (0, 0, 1, 1))
+    first, second = VOC.samples(tmp_path)
+    assert VOC.boxes(first).tolist() == [[0.5, 0.25, 0.75, 1], [0, 0, 1, 1]]
+    assert VOC.boxes(second).tolist() == [[0, 0, 1, 1]]
+    assert capsys.readouterr().err == (
+        f"voc: all boxes of {tmp_path} lie in 0..1 and are read as shares of the pictures\n"
+    )
+
+
+def test_a_normalised_box_among_pixels_is_refused_and_a_pixel_is_a_pixel(tmp_path, put):
+    put(tmp_path / "a.jpg", (0.5, 0.25, 0.75, 1))
+    put(tmp_path / "b.jpg", (0, 0, 1, 1))
+    put(tmp_path / "c.jpg", (3, 4, 30, 40))
+    verdict = datasets.verify(VOC, tmp_path)
+    assert [(p.file, p.problem) for p in verdict.bad] == [(
+        str(tmp_path / "a.xml"),
+        "holds the box 0.5, 0.25, 0.75, 1, which is less than a pixel: it looks normalised to "
+        "0..1, and other boxes here are in pixels",
+    )]  # fmt: skip
+    np.testing.assert_allclose(VOC.boxes(VOC.samples(tmp_path)[1]), [[0, 0, 1 / WIDTH, 1 / HEIGHT]])
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "part"),
+    [
+        ("images", "annotations", "train"),
+        ("JPEGImages", "Annotations", "train"),
+        ("TRAIN", "TRAIN", "train"),
+        ("Val/images", "Val/annotations", "valid"),
+        ("images/test", "annotations/test", "test"),
+    ],
+)
+def test_layouts(tmp_path, put, images, labels, part):
+    home = tmp_path / "voc"
+    put(home / images / "a.jpg", (30, 10, 60, 40), beside=home / labels)
+    (home / images / "a.jpg.aux.xml").write_text("<PAMDataset/>")
+    verdict = datasets.verify(VOC, tmp_path)
+    assert (verdict.images, verdict.boxes, verdict.parts, verdict.bad) == (1, 1, {part: 1}, ())
+
+
+def test_pictures_without_any_boxes_are_no_dataset(tmp_path, make):
+    make["picture"](tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(DatasetNotFoundError, match=r"no JPEG or PNG with boxes .* holds a\.png"):
+        VOC.samples(tmp_path)
