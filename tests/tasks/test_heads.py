@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS, mask_of
 from landslide_lib.recipe import recipe
-from landslide_lib.tasks.optimizers import OPTIMIZERS
-from landslide_lib.tasks.segmentation import model_of, objective
+from landslide_lib.tasks.segmentation import model_of
+from landslide_lib.training.optimizers import OPTIMIZERS
+from landslide_lib.training.segmentation import total_loss
 
 BASE = {"dataset": "bijie", "width": 4, "image_size": 32}
 LOSS = nn.BCEWithLogitsLoss()
@@ -27,7 +28,7 @@ def test_every_head_gives_a_mask_of_the_images_own_size_and_learns_through_all_i
     network = model_of(recipe(BASE, {"head": head}), bands=3)
     outputs = network(torch.randn(2, 3, 32, 32))
     assert mask_of(outputs).shape == (2, 1, 32, 32)
-    objective(LOSS, outputs, masks()).backward()
+    total_loss(LOSS, outputs, masks()).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -47,7 +48,7 @@ def test_a_mono_head_is_the_network_itself():
 
 def test_the_objective_of_a_mask_is_its_loss():
     logits = torch.randn(2, 1, 32, 32)
-    assert objective(LOSS, logits, masks()) == LOSS(logits, masks())
+    assert total_loss(LOSS, logits, masks()) == LOSS(logits, masks())
 
 
 def test_the_objective_of_several_resolutions_is_the_mean_of_their_losses():
@@ -58,7 +59,7 @@ def test_the_objective_of_several_resolutions_is_the_mean_of_their_losses():
              "double": (64, y.repeat_interleave(2, 2).repeat_interleave(2, 3))}  # fmt: skip
     outputs = {name: torch.randn(2, 1, size, size) for name, (size, _) in sizes.items()}
     by_hand = [LOSS(outputs[name], target) for name, (_, target) in sizes.items()]
-    assert objective(LOSS, outputs, y) == pytest.approx(float(sum(by_hand)) / 3)
+    assert total_loss(LOSS, outputs, y) == pytest.approx(float(sum(by_hand)) / 3)
 
 
 def test_a_coarse_pixel_is_landslide_where_half_of_it_is():
@@ -68,7 +69,7 @@ def test_a_coarse_pixel_is_landslide_where_half_of_it_is():
     sure = torch.full((1, 1, 2, 2), -20.0)
     sure[0, 0, 0, 0] = 20.0
     right = {"mask": torch.where(y > 0, 20.0, -20.0), "half": sure}
-    assert objective(LOSS, right, y) < 1e-6
+    assert total_loss(LOSS, right, y) < 1e-6
 
 
 def test_a_dual_head_is_told_which_images_hold_a_landslide():
@@ -77,7 +78,7 @@ def test_a_dual_head_is_told_which_images_hold_a_landslide():
     expected = LOSS(logits, y) + F.binary_cross_entropy_with_logits(
         image, torch.tensor([[1.0], [0.0]])
     )
-    assert objective(LOSS, {"mask": logits, "image": image}, y) == pytest.approx(float(expected))
+    assert total_loss(LOSS, {"mask": logits, "image": image}, y) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
