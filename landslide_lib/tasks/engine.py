@@ -74,6 +74,9 @@ def fit(
 
     Returns:
         Whether it was taken up from a checkpoint.
+
+    Raises:
+        ValueError: A batch is of one image, and batch normalisation cannot train on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
     keeper = ModelCheckpoint(
@@ -100,7 +103,16 @@ def fit(
             default_root_dir=work,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
+        try:
+            trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # torch's own words
+                raise
+            raise ValueError(
+                f"recipe {recipe.hash}: a batch of one image leaves batch normalisation one value "
+                f"a channel, and no variance (batch is {recipe.batch}, image_size "
+                f"{recipe.image_size}). Train on at least two images with a batch of at least two"
+            ) from error
     return resumed
 
 
