@@ -11,9 +11,7 @@ import os
 import pickle
 import sys
 import warnings
-import zipfile
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 
+from landslide_lib import checkpoints
 from landslide_lib.paths import whole
 from landslide_lib.recipe import Recipe
 
@@ -75,6 +74,9 @@ def fit(
 
     Returns:
         Whether it was taken up from a checkpoint.
+
+    Raises:
+        ValueError: A batch is of one image, and batch normalisation cannot train on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
     keeper = ModelCheckpoint(
@@ -101,7 +103,16 @@ def fit(
             default_root_dir=work,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
+        try:
+            trainer.fit(module, ckpt_path=last if resumed else None, weights_only=True)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # torch's own words
+                raise
+            raise ValueError(
+                f"recipe {recipe.hash}: a batch of one image leaves batch normalisation one value "
+                f"a channel, and no variance (batch is {recipe.batch}, image_size "
+                f"{recipe.image_size}). Train on at least two images with a batch of at least two"
+            ) from error
     return resumed
 
 
@@ -151,15 +162,12 @@ def read_weights(path: Path) -> dict[str, Any]:
     """Read a checkpoint of tensors; code in it is never run.
 
     Raises:
-        FileNotFoundError: It is not there.
-        pickle.UnpicklingError: It holds more than tensors and plain values.
+        OSError: It is not there, or may not be read.
+        pickle.UnpicklingError: It is damaged, or holds more than tensors and plain values by name.
     """
-    # torch does not look at the checksums that are in the file.
-    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else nullcontext() as archive:
-        broken = archive and archive.testzip()
-    if broken:
-        raise pickle.UnpicklingError(f"{path}: the checksum of {broken} does not fit")
-    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    loaded = checkpoints.load(path)
+    if not isinstance(loaded, dict):
+        raise pickle.UnpicklingError(f"{path}: holds a {type(loaded).__name__}")
     return loaded
 
 

@@ -189,12 +189,9 @@ def kept(path: Path, recipe: Recipe, seed: int, fingerprint: str | None) -> dict
     damaged = f"{path}: damaged ({{}}). {REMEDY}"
     try:
         found = engine.read_weights(path)
-    except FileNotFoundError:
-        raise
-    # torch's reader fails on damage in many ways, with an OSError or a KeyError too.
-    except (RuntimeError, OSError, EOFError, LookupError, pickle.UnpicklingError) as error:
-        raise ValueError(damaged.format(type(error).__name__)) from None
-    weights = found.get("weights") if isinstance(found, dict) else None
+    except pickle.UnpicklingError as error:
+        raise ValueError(damaged.format(type(error.__cause__ or error).__name__)) from None
+    weights = found.get("weights")
     if not isinstance(weights, dict):
         raise ValueError(damaged.format("it holds no weights"))
     wanted = {"recipe": essence(recipe), "seed": seed}
