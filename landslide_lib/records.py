@@ -346,13 +346,25 @@ def read(path: Path) -> Record:
         RecordError: It is not one; the message names the file and the field.
     """
     try:
-        return Record.model_validate_json(path.read_bytes())
+        record = Record.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{key}: " for key in first["loc"])
         raise RecordError(
             f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it"
         ) from None
+    images = {"test_ids": len(record.test_ids), "test_groups": len(record.test_groups)}
+    if record.test_counts or record.recipe.task not in ("detection", "pretraining"):
+        images["test_counts"] = len(record.test_counts)
+    if record.detections:
+        images["detections"] = len(record.detections.truth)
+    images |= {f"tiles.{name}": len(values) for name, values in (record.tiles or {}).items()}
+    if wrong := [name for name, size in images.items() if size != record.images.get("test")]:
+        raise RecordError(
+            f"{path}: not a whole record ({wrong[0]}: of {images[wrong[0]]} images, images.test: "
+            f"{record.images.get('test')}). Move it away, or restore it"
+        )
+    return record
 
 
 def write_once(path: Path, text: str) -> Path:

@@ -21,6 +21,7 @@ from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN  # type: ignore[import-untyped, unused-ignore]
 
+from landslide_lib import checkpoints
 from landslide_lib.paths import WEIGHTS, data_root
 from landslide_lib.recipe import Detection
 from landslide_lib.recipe.encoders import File, ImageNet
@@ -176,25 +177,29 @@ def _read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name; code in it is never run."""
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _finite(load_file(path), path)
         # Most training scripts keep their arguments so, and it does nothing by itself.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+            found = checkpoints.load(path)
+    except (pickle.UnpicklingError, OSError, SafetensorError) as error:
+        if isinstance(error, pickle.UnpicklingError) and error.__cause__ is None:
+            raise UnfitWeightsError(
+                f"{path} holds more than tensors and plain values, or is damaged. It is refused, "
+                "because code in it could be run; keep the state dict alone in it"
+            ) from None
         raise UnfitWeightsError(
-            f"{path} holds more than tensors and plain values, or is damaged. It is refused, "
-            "because code in it could be run; keep the state dict alone in it"
-        ) from None
-    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
-        raise UnfitWeightsError(
-            f"{path} is damaged or no checkpoint ({type(error).__name__}); get it again"
+            f"{path} is damaged or no checkpoint ({type(error.__cause__ or error).__name__}); "
+            "get it again"
         ) from None
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
     if not isinstance(found, Mapping):
         raise UnfitWeightsError(f"{path} holds a {type(found).__name__}, not weights by name")
-    state = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    return _finite({str(n): v for n, v in found.items() if isinstance(v, Tensor)}, path)
+
+
+def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     if strange := [name for name, value in state.items() if not value.isfinite().all()]:
         raise UnfitWeightsError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
     return state

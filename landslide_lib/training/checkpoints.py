@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from landslide_lib import checkpoints
 from landslide_lib.paths import whole
 
 REMEDY = "Move the file away; the network is trained again"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a file of tensors and plain values; code in it is never run.
+    """Read a file of tensors and plain values by name; code in it is never run.
 
     Raises:
-        FileNotFoundError: It is not there.
-        pickle.UnpicklingError: It holds more than tensors and plain values.
+        OSError: It is not there, or may not be read.
+        pickle.UnpicklingError: It is damaged, or holds more than tensors and plain values by name.
     """
-    # torch does not look at the checksums that are in the file.
-    with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else nullcontext() as archive:
-        broken = archive and archive.testzip()
-    if broken:
-        raise pickle.UnpicklingError(f"{path}: the checksum of {broken} does not fit")
-    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded
+    content = checkpoints.load(path)
+    if not isinstance(content, dict):
+        raise pickle.UnpicklingError(f"{path}: holds a {type(content).__name__}")
+    return content
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -58,12 +54,9 @@ def load_weights(path: Path, **about: Any) -> dict[str, Tensor]:
     damaged = f"{path}: damaged ({{}}). {REMEDY}"
     try:
         content = read_checkpoint(path)
-    except FileNotFoundError:
-        raise
-    # torch's reader fails on damage in many ways, with an OSError or a KeyError too.
-    except (RuntimeError, OSError, EOFError, LookupError, pickle.UnpicklingError) as error:
-        raise ValueError(damaged.format(type(error).__name__)) from None
-    weights = content.get("weights") if isinstance(content, dict) else None
+    except pickle.UnpicklingError as error:
+        raise ValueError(damaged.format(type(error.__cause__ or error).__name__)) from None
+    weights = content.get("weights")
     if not isinstance(weights, dict):
         raise ValueError(damaged.format("it holds no weights"))
     wrong = [k for k, value in about.items() if value is not None and content.get(k) != value]

@@ -175,6 +175,7 @@ def train(
 
     Raises:
         FloatingPointError: The network diverged: a loss or a weight is NaN or infinite.
+        ValueError: A batch is of one image, and batch normalisation cannot train on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
     loop = Loop(task, plan, name, about or {})
@@ -205,7 +206,15 @@ def train(
             default_root_dir=folder,
             use_distributed_sampler=False,
         )
-        trainer.fit(loop, ckpt_path=last if resumed else None, weights_only=True)
+        try:
+            trainer.fit(loop, ckpt_path=last if resumed else None, weights_only=True)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):  # torch's own words
+                raise
+            raise ValueError(
+                f"{name}: a batch of one image leaves batch normalisation one value a channel, and "
+                "no variance. Train on at least two images with a batch of at least two"
+            ) from error
     bad = [key for key, value in task.network.state_dict().items() if not value.isfinite().all()]
     if bad:
         raise FloatingPointError(
