@@ -77,8 +77,8 @@ def places(value, so_far=()):
 @given(st.data())
 def test_damaged_weights_of_a_run_are_refused_or_whole(tmp_path, record, data):
     of = record()
-    content = {"recipe": essence(of.recipe), "seed": 0, "fingerprint": of.fingerprint,
-               "weights": WEIGHTS}  # fmt: skip
+    about = {"recipe": essence(of.recipe), "seed": 0, "fingerprint": of.fingerprint}
+    content = {**about, "weights": WEIGHTS}
     path = tmp_path / "run.pt"
     write_checkpoint(path, content)
     whole = path.read_bytes()
@@ -87,12 +87,9 @@ def test_damaged_weights_of_a_run_are_refused_or_whole(tmp_path, record, data):
         assert same(content, read_checkpoint(path))
     except pickle.UnpicklingError:
         with pytest.raises(ValueError, match=r"run\.pt: damaged .*Move the file away"):
-            load_weights(path, recipe=essence(of.recipe), seed=0, fingerprint=of.fingerprint)
+            load_weights(path, **about)
     else:
-        assert same(
-            WEIGHTS,
-            load_weights(path, recipe=essence(of.recipe), seed=0, fingerprint=of.fingerprint),
-        )
+        assert same(WEIGHTS, load_weights(path, **about))
 
 
 @many

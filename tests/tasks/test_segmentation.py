@@ -311,7 +311,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
 
 def test_a_batch_of_one_that_batch_normalisation_cannot_train_on_is_refused(packed, tmp_path):
     wanted = recipe(TINY, {"batch": 1, "model": "deeplab_v3"})
-    with pytest.raises(ValueError, match="batch of one image.*at least two images"):
+    with pytest.raises(ValueError, match=r"batch of one image.*at least two images"):
         train(wanted, packed, 0, tmp_path, CPU)
     assert not list(tmp_path.rglob("*.ckpt"))
 
