@@ -21,7 +21,7 @@ from landslide_lib.datasets import load, shared
 from landslide_lib.datasets.batches import Batches
 from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.datasets.scales import band_means
-from landslide_lib.tasks import engine
+from landslide_lib.training import devices
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 WORKERS = 2
@@ -110,7 +110,7 @@ def measure(
     Raises:
         RuntimeError: Ours delivers something else than the peer.
     """
-    engine.threads(threads)
+    devices.threads(threads)
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -19,8 +19,8 @@ from landslide_lib.bands import L4S
 from landslide_lib.datasets.base import Sample
 from landslide_lib.recipe import Recipe
 from landslide_lib.records import Store
-from landslide_lib.tasks import engine
-from landslide_lib.tasks.segmentation import Segmentation
+from landslide_lib.training import devices
+from landslide_lib.training.segmentation import Segmentation
 
 #: Seconds from the end of a run to the first step of the next.
 BOUND = 1.0
@@ -88,21 +88,21 @@ def measure(
     Returns:
         One measurement: the second run's wait against the first one's.
     """
-    engine.threads(threads)
+    devices.threads(threads)
     begun: list[float] = []
-    step = Segmentation.training_step
+    step = Segmentation.training_loss
 
-    def noted(self: Segmentation, batch: Any, place: int) -> Any:
+    def noted(self: Segmentation, batch: Any, epoch: int, place: int) -> Any:
         if place == 0:
             begun.append(time.perf_counter())
-        return step(self, batch, place)
+        return step(self, batch, epoch, place)
 
     waits = []
     with (
         tempfile.TemporaryDirectory() as home,
         mock.patch.dict(datasets.DATASETS, {NAME: Random(images, size)}),
         mock.patch.dict(os.environ, {"LANDSLIDE_CACHE": home, "LANDSLIDE_TRAIN": "yes"}),
-        mock.patch.object(Segmentation, "training_step", noted),
+        mock.patch.object(Segmentation, "training_loss", noted),
     ):
         datasets.load(datasets.get(NAME), size)  # packed once a dataset, not once a process
         store = Store(Path(home) / "records")

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from benchmarks.clock import race
@@ -18,23 +18,14 @@ from benchmarks.results import Measurement
 from landslide_lib.bands import L4S
 from landslide_lib.datasets import Packed
 from landslide_lib.recipe import Recipe, recipe
-from landslide_lib.tasks import engine
-from landslide_lib.tasks.segmentation import Segmentation, model_of
+from landslide_lib.tasks.run import Setting, train
+from landslide_lib.tasks.segmentation import build, model_of
+from landslide_lib.training import devices
+from landslide_lib.training.loop import Loop
 
 BOUND = 1.8
 SEED = 0
 CPU = torch.device("cpu")
-
-
-class Clock(Callback):  # type: ignore[misc]
-    """Notes when each step of Lightning's loop ends."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Note it."""
-        self.ends.append(time.perf_counter())
 
 
 def per_step(ends: Sequence[float]) -> float:
@@ -54,19 +45,26 @@ def data(images: int, size: int) -> Packed:
 
 
 def ours(wanted: Recipe, packed: Packed) -> tuple[float, float]:
-    """Train an epoch as the study does: `Segmentation` in `engine.fit`, nothing taken out.
+    """Train an epoch as the study does: `Segmentation` in `training.loop`, nothing taken out.
 
     Returns:
         Seconds a step, mean training loss.
     """
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as work:
-        module = Segmentation(wanted, packed, SEED, CPU)
+    ends: list[float] = []
+
+    def note(*_: Any) -> None:
+        ends.append(time.perf_counter())
+
+    with (
+        tempfile.TemporaryDirectory() as work,
+        mock.patch.object(Loop, "on_train_batch_end", note),  # Lightning calls it after each step
+    ):
+        setting = Setting(packed, SEED, CPU, Path(work))
         try:
-            engine.fit(module, wanted, SEED, Path(work), CPU, [clock])
+            history, _ = train(build(wanted, setting), wanted, setting)
         finally:
             torch.use_deterministic_algorithms(False)  # Lightning sets it for the whole process
-    return per_step(clock.ends), module.history[-1]["train_loss"]
+    return per_step(ends), history[-1]["train_loss"]
 
 
 def plain(
@@ -111,7 +109,7 @@ def measure(
     Raises:
         RuntimeError: The two trainings do not have the same loss to 5 %.
     """
-    engine.threads(threads)
+    devices.threads(threads)
     wanted = recipe({
         "dataset": "landslide4sense", "image_size": size, "width": width, "batch": batch,
         "epochs": 1, "augmentation": [], "split": {"method": "random"},
@@ -119,8 +117,8 @@ def measure(
     })  # fmt: skip
     # Four of five images train, a tenth of them validates; the rest of the last batch is dropped.
     packed = data(-(-(steps + 1) * batch * 100 // 72) + 2, size)
-    module = Segmentation(wanted, packed, SEED, CPU)
-    same = [(images.contiguous(), masks) for images, masks in module.batches("train")]
+    task = build(wanted, Setting(packed, SEED, CPU))
+    same = [(images.contiguous(), masks) for images, masks in task.loader("train")]
     losses: dict[str, float] = {}
 
     def clocked_ours() -> float:
@@ -128,7 +126,7 @@ def measure(
         return seconds
 
     def clocked_peer() -> float:
-        seconds, losses["peer"] = plain(wanted, same, module.loss)
+        seconds, losses["peer"] = plain(wanted, same, task.loss)
         return seconds
 
     seconds = race(clocked_ours, clocked_peer, repeats)

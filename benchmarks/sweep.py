@@ -11,7 +11,7 @@ from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
 from landslide_lib import scores
 from landslide_lib.metrics import BINS, Counter
-from landslide_lib.tasks import engine
+from landslide_lib.training import devices
 
 BOUND = 10.0
 
@@ -70,7 +70,7 @@ def measure(
     Raises:
         RuntimeError: The two do not agree.
     """
-    engine.threads(threads)
+    devices.threads(threads)
     made = predictions(images, size)
     found, exact = ours(*made, batch), sklearn(*made)
     if not agree(found[0], exact[0]):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from landslide_lib import cli, edge, export, machine, reports
 from landslide_lib.recipe import essence, recipe
 from landslide_lib.records import RecordError, Store
-from landslide_lib.tasks import engine
+from landslide_lib.training.checkpoints import write_checkpoint
 
 TABLE = reports.table("raunet/small-models")
 SHAPE = {"bands": 3, "size": 32}
@@ -224,12 +224,12 @@ def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record,
     assert export.network_of(wanted, 0, store)[1] is None  # a record without weights
     content = {"recipe": essence(wanted), "seed": 0, "fingerprint": kept.fingerprint,
                "weights": other.state_dict()}  # fmt: skip
-    engine.write_weights(store.weights(kept), content)
+    write_checkpoint(store.weights(kept), content)
     network, name = export.network_of(wanted, 0, store)
     assert name == kept.name
     assert (network.state_dict()[weight] == other.state_dict()[weight]).all()
     assert not network.training
-    engine.write_weights(store.weights(kept), content | {"seed": 3})
+    write_checkpoint(store.weights(kept), content | {"seed": 3})
     with pytest.raises(ValueError, match="the weights are of another seed"):
         export.network_of(wanted, 0, store)
 

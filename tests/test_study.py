@@ -6,7 +6,7 @@ import pytest
 from landslide_lib import reports, study
 from landslide_lib.recipe import Recipe, essence, profile, recipe
 from landslide_lib.records import Store
-from landslide_lib.tasks import engine
+from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 
 SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
 
@@ -83,7 +83,7 @@ def test_rerun_trains_again_and_keeps_the_old_record(bijie, tmp_path):
 def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
     made = study.run(SMOKE, 0, device="cpu", store=store)
-    kept = engine.read_weights(store.weights(made))
+    kept = read_checkpoint(store.weights(made))
     assert kept["recipe"] == essence(SMOKE)
     assert (kept["seed"], kept["fingerprint"]) == (made.seed, made.fingerprint)
     learned = [
@@ -134,7 +134,7 @@ def test_weights_of_another_run_are_refused(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
     base = study.run(MULTI, 0, device="cpu", store=store)
     path = store.weights(base)
-    engine.write_weights(path, {**engine.read_weights(path), "seed": 7})
+    write_checkpoint(path, {**read_checkpoint(path), "seed": 7})
     with pytest.raises(ValueError, match=r"weights are of another seed\. Move the file away"):
         study.run(grown(STEPS[0]), 0, device="cpu", store=store)
 
@@ -148,8 +148,8 @@ def flipped(path):
 
 
 def changed(path, how):
-    content = engine.read_weights(path)
-    engine.write_weights(path, {**content, "weights": how(content["weights"])})
+    content = read_checkpoint(path)
+    write_checkpoint(path, {**content, "weights": how(content["weights"])})
 
 
 DAMAGE = {
@@ -158,9 +158,9 @@ DAMAGE = {
     "cut later": lambda path: path.write_bytes(path.read_bytes()[:20_000]),
     "bytes turned over": flipped,
     "a text": lambda path: path.write_text("hello"),
-    "a list": lambda path: engine.write_weights(path, [1, 2]),
-    "nothing in it": lambda path: engine.write_weights(path, {}),
-    "no tensors": lambda path: engine.write_weights(path, {"weights": 3}),
+    "a list": lambda path: write_checkpoint(path, [1, 2]),
+    "nothing in it": lambda path: write_checkpoint(path, {}),
+    "no tensors": lambda path: write_checkpoint(path, {"weights": 3}),
     "not finite": lambda path: changed(path, lambda all_: {k: v * np.nan for k, v in all_.items()}),
     "a tensor missing": lambda path: changed(path, lambda all_: dict(list(all_.items())[1:])),
 }

@@ -11,9 +11,10 @@ from landslide_lib import study
 from landslide_lib.datasets import domains
 from landslide_lib.recipe import profile, recipe
 from landslide_lib.records import Store
-from landslide_lib.tasks import adaptation, engine, pseudo_labels
-from landslide_lib.tasks.adaptation import Adaptation, Both
-from landslide_lib.tasks.pseudo_labels import OPEN
+from landslide_lib.tasks import adaptation
+from landslide_lib.tasks.run import Setting, train
+from landslide_lib.training.adaptation import Adaptation, PairedBatches
+from landslide_lib.training.pseudo_labels import IGNORE_INDEX
 
 ON = torch.device("cpu")
 SMOKE = recipe(
@@ -38,33 +39,33 @@ def store(tmp_path):
     return Store(tmp_path / "runs" / "records", more=())
 
 
-def module(packed, labels=None, **change) -> Adaptation:
-    return Adaptation(wanted(**change), packed, 0, ON, labels)
+def task_of(packed, labels=None, **change) -> Adaptation:
+    return adaptation.build(wanted(**change), Setting(packed, 0, ON), labels)
 
 
 # --- normalization ---------------------------------------------------------------------------
 
 
 def pixels(made, part):
-    return torch.cat([images for images, _ in made.batches(part)]).double()
+    return torch.cat([images for images, _ in made.loader(part)]).double()
 
 
 def test_separated_normalization_leaves_each_domain_at_mean_0_and_deviation_1(data):
     packed = domains.load(SMOKE)
-    made = module(packed, normalization="separated")
+    made = task_of(packed, normalization="separated")
     target = pixels(made, "test")
     assert torch.allclose(target.mean((0, 2, 3)), torch.zeros(3, dtype=torch.double), atol=2e-3)
     assert torch.allclose(target.std((0, 2, 3)), torch.ones(3, dtype=torch.double), atol=2e-3)
-    mean, spread = made.scales["source"]
-    source = torch.from_numpy(packed.read(made.parts["train"]).astype(np.float32))
-    source = (source - mean) / spread
+    train = made.data.parts["train"]
+    source = torch.from_numpy(packed.read(train).astype(np.float32))
+    source = (source - made.data.shift) / made.data.scale
     assert torch.allclose(source.mean((0, 2, 3)), torch.zeros(3), atol=2e-3)
     assert torch.allclose(source.std((0, 2, 3)), torch.ones(3), atol=2e-3)
 
 
 def test_without_it_the_target_is_normalised_as_the_source_is(data):
-    made = module(domains.load(SMOKE))
-    assert made.scales["target"] is made.scales["source"]
+    made = task_of(domains.load(SMOKE))
+    assert (made.target.shift, made.target.scale) == (made.data.shift, made.data.scale)
     assert pixels(made, "test").mean() < -0.2  # the target is darker
 
 
@@ -84,13 +85,13 @@ def test_a_round_is_the_same_whatever_the_targets_masks_are(data, store, tmp_pat
     teacher = study.run(wanted(), 0, device="cpu", store=store)
     grown = [(teacher, store.weights(teacher))]
     one, other = (
-        adaptation.train(wanted(rounds=[ROUND]), some, 0, tmp_path / name, ON, grown)
+        adaptation.run(wanted(rounds=[ROUND]), Setting(some, 0, ON, tmp_path / name, grown))
         for name, some in (("true", packed), ("other", with_other_masks(packed)))
     )
-    assert np.array_equal(one.module.labels, other.module.labels)
-    weights = other.module.network.state_dict()
-    assert all(torch.equal(v, weights[k]) for k, v in one.module.network.state_dict().items())
-    assert one.evaluated()["test_counts"] != other.evaluated()["test_counts"]
+    assert np.array_equal(one.task.labels, other.task.labels)
+    weights = other.task.network.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in one.task.network.state_dict().items())
+    assert one.evaluate()["test_counts"] != other.evaluate()["test_counts"]
 
 
 @pytest.mark.parametrize("norms", ["batch", "cross_sensor"])
@@ -98,69 +99,41 @@ def test_the_labels_of_the_target_never_reach_training(data, tmp_path, norms):
     """With other masks of the target the trained network is the same, bit for bit."""
     packed = domains.load(SMOKE)
     poisoned = with_other_masks(packed)
-    labels = np.full((16, 32, 32), OPEN, np.uint8)
+    labels = np.full((16, 32, 32), IGNORE_INDEX, np.uint8)
     labels[:, :8], labels[:, 8:16] = 1, 0
     for given in (None, labels):
         made = []
         for i, one in enumerate((packed, poisoned)):
-            network = module(one, given, norms=norms)
+            task = task_of(one, given, norms=norms)
             work = tmp_path / f"{norms}-{given is None}-{i}"
-            engine.fit(network, network.recipe, 0, work, ON)
-            made.append(network.network.state_dict())
+            train(task, wanted(norms=norms), Setting(one, 0, ON, work))
+            made.append(task.network.state_dict())
         assert all(torch.equal(value, made[1][name]) for name, value in made[0].items())
 
 
 def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
     packed = domains.load(SMOKE)
-    labels = np.full((16, 32, 32), OPEN, np.uint8)
-    both = module(packed, labels, augmentation=[]).batches("train")
-    assert isinstance(both, Both)
-    assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {float(OPEN)}
+    labels = np.full((16, 32, 32), IGNORE_INDEX, np.uint8)
+    both = task_of(packed, labels, augmentation=[]).loader("train")
+    assert isinstance(both, PairedBatches)
+    assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {
+        float(IGNORE_INDEX)
+    }
     assert len(list(both)) == len(both.source)
 
 
 def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
     packed = domains.load(SMOKE)
-    made = module(packed, np.zeros((16, 32, 32), np.uint8))
+    made = task_of(packed, np.zeros((16, 32, 32), np.uint8))
     images, masks = torch.randn(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
     target = torch.randn(2, 3, 32, 32)
-    open_ = torch.full_like(masks, OPEN)
+    ignored = torch.full_like(masks, IGNORE_INDEX)
     made.network.eval()
     with torch.no_grad():
         alone = made.loss(made.network(images), masks)
-        assert torch.allclose(made._of_both((images, masks), (target, open_)), alone, atol=1e-5)
-
-
-# --- pseudo-labels ---------------------------------------------------------------------------
-
-
-class Fixed(nn.Module):
-    """A network that always says the same probability of every pixel, by the image's value."""
-
-    def forward(self, images):
-        return images[:, :1].logit()
-
-
-def test_labels_are_what_the_mean_is_sure_of():
-    values = torch.tensor([0.9, 0.7, 0.69, 0.5, 0.31, 0.3, 0.05])
-    batch = values.view(1, 1, 1, 7)
-    labels = pseudo_labels.labels_of([Fixed(), Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.7)
-    assert labels.tolist() == [[[1, 1, OPEN, OPEN, OPEN, 0, 0]]]
-    lax = pseudo_labels.labels_of([Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.3)
-    assert lax.tolist() == [[[1, 1, 1, 1, 1, 1, 0]]]  # landslide goes before background
-
-
-def test_the_mean_of_one_network_is_that_network():
-    images = torch.rand(2, 3, 8, 8) * 0.9 + 0.05
-    assert torch.allclose(
-        pseudo_labels.mean_probability([Fixed()], images), images[:, :1], atol=1e-6
-    )
-
-
-def test_quality_has_none_where_nothing_is_called():
-    nothing = np.zeros((1, 2, 2), np.uint8)
-    assert pseudo_labels.quality(nothing, nothing) == {
-        "coverage": 1.0, "precision": None, "recall": None, "missed": None}  # fmt: skip
+        assert torch.allclose(
+            made._loss_of_both((images, masks), (target, ignored)), alone, atol=1e-5
+        )
 
 
 # --- whole runs ------------------------------------------------------------------------------
@@ -179,8 +152,8 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
 
 
 def test_a_network_begins_with_the_share_of_landslide_in_training(data):
-    made = module(domains.load(SMOKE))
-    share = made.packed.masks[made.parts["train"]].mean()
+    made = task_of(domains.load(SMOKE))
+    share = made.data.packed.masks[made.data.parts["train"]].mean()
     logits = [one for one in made.network.modules()
               if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
     assert logits[0].bias.sigmoid().item() == pytest.approx(share, rel=1e-4)
@@ -212,14 +185,14 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monke
     store = Store(tmp_path / "b" / "records", more=())
     epochs = []
 
-    def stop(self):
-        epochs.append(self.current_epoch)
-        if self.labels is not None and self.current_epoch == 1 and len(epochs) < 5:
+    def stop(self, epoch):
+        epochs.append(epoch)
+        if self.labels is not None and epoch == 1 and len(epochs) < 5:
             raise KeyboardInterrupt
-        return start(self)
+        return start(self, epoch)
 
-    start = Adaptation.on_train_epoch_start
-    monkeypatch.setattr(Adaptation, "on_train_epoch_start", stop)
+    start = Adaptation.start_epoch
+    monkeypatch.setattr(Adaptation, "start_epoch", stop)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         study.run(wanted(**how), 0, device="cpu", store=store)
     taken_up = study.run(wanted(**how), 0, device="cpu", store=store)

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from landslide_lib import datasets, reconstructed, study
-from landslide_lib.datasets import boxes, domains
+from landslide_lib.datasets import domains
 from landslide_lib.datasets.box_batches import BoxBatches, turn
 from landslide_lib.recipe import profile, recipe
 from landslide_lib.records import Store
 from landslide_lib.tasks import detection, pretraining
+from landslide_lib.tasks.run import Run, Setting
+from landslide_lib.training.detection import Detection
+from landslide_lib.training.pretraining import Presence
 
 SMOKE = recipe({"task": "detection", "dataset": "bijie"}, profile("smoke", "detection"))
 SIDE = 8
@@ -28,9 +31,8 @@ def start(name: str, encoder: str = "vit_tiny", **more):
 def test_images_are_centred_for_weights_of_others_and_divided_by_the_mean_for_ours(bijie, how):
     wanted = recipe(SMOKE.model_dump(), {"start": how, "augmentation": [], "batch": 40})
     packed = domains.load(wanted)
-    around = boxes.load_boxes(datasets.get("bijie"), packed, wanted.image_size)
-    module = detection.Detection(wanted, packed, 0, torch.device("cpu"), around)
-    seen = torch.cat([images for images, _ in module.batches("train")])
+    task = detection.build(wanted, Setting(packed, 0, torch.device("cpu")))
+    seen = torch.cat([images for images, _ in task.loader("train")])
     mean, deviation = seen.mean((0, 2, 3)), seen.std((0, 2, 3))
     assert wanted.centred is (how["name"] == "imagenet")
     if wanted.centred:
@@ -175,19 +177,20 @@ def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
 
 def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
     seen = {}
-    teach, keep = pretraining.Presence.teach, pretraining.Learnt.keep
+    begin, save = Presence.start_epoch, Run.save
 
-    def taught(self, given, name):
-        teach(self, given, name)
-        seen["before"] = {k: v.clone() for k, v in self.teacher.state_dict().items()}
+    def note_before(self, epoch):
+        if self.teacher is not None and epoch == 0:
+            seen["before"] = {k: v.clone() for k, v in self.teacher_network.state_dict().items()}
+        begin(self, epoch)
 
-    def kept(self, path):
-        if getattr(self.module, "teacher", None) is not None:
-            seen["after"] = self.module.teacher.state_dict()
-        keep(self, path)
+    def note_after(self, path):
+        if getattr(self.task, "teacher", None) is not None:
+            seen["after"] = self.task.teacher_network.state_dict()
+        save(self, path)
 
-    monkeypatch.setattr(pretraining.Presence, "teach", taught)
-    monkeypatch.setattr(pretraining.Learnt, "keep", kept)
+    monkeypatch.setattr(Presence, "start_epoch", note_before)
+    monkeypatch.setattr(Run, "save", note_after)
     wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
     study.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
     assert all(torch.equal(v.cpu(), seen["after"][k].cpu()) for k, v in seen["before"].items())
@@ -197,15 +200,15 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
     wanted = recipe(SMOKE.model_dump(), {"epochs": 2})
     whole = study.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
-    begin = detection.Detection.on_train_epoch_start
+    begin = Detection.start_epoch
 
-    def stop(self):
-        if self.current_epoch == 1:
+    def stop(self, epoch):
+        if epoch == 1:
             raise RuntimeError("stopped")
-        begin(self)
+        begin(self, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(detection.Detection, "on_train_epoch_start", stop)
+        patch.setattr(Detection, "start_epoch", stop)
         with pytest.raises(RuntimeError, match="stopped"):
             study.run(wanted, 0, device="cpu", store=store)
     resumed = study.run(wanted, 0, device="cpu", store=store)
