@@ -90,12 +90,12 @@ def measure(
     """
     devices.threads(threads)
     begun: list[float] = []
-    loss = Segmentation.training_loss
+    step = Segmentation.training_loss
 
-    def noted(self: Segmentation, batch: Any, epoch: int, step: int) -> Any:
-        if step == 0:
+    def noted(self: Segmentation, batch: Any, epoch: int, place: int) -> Any:
+        if place == 0:
             begun.append(time.perf_counter())
-        return loss(self, batch, epoch, step)
+        return step(self, batch, epoch, place)
 
     waits = []
     with (

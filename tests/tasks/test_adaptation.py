@@ -13,7 +13,6 @@ from landslide_lib.recipe import profile, recipe
 from landslide_lib.records import Store
 from landslide_lib.tasks import adaptation
 from landslide_lib.tasks.run import Setting, train
-from landslide_lib.training import pseudo_labels
 from landslide_lib.training.adaptation import Adaptation, PairedBatches
 from landslide_lib.training.pseudo_labels import IGNORE_INDEX
 
@@ -40,7 +39,7 @@ def store(tmp_path):
     return Store(tmp_path / "runs" / "records", more=())
 
 
-def module(packed, labels=None, **change) -> Adaptation:
+def task_of(packed, labels=None, **change) -> Adaptation:
     return adaptation.build(wanted(**change), Setting(packed, 0, ON), labels)
 
 
@@ -53,19 +52,20 @@ def pixels(made, part):
 
 def test_separated_normalization_leaves_each_domain_at_mean_0_and_deviation_1(data):
     packed = domains.load(SMOKE)
-    made = module(packed, normalization="separated")
+    made = task_of(packed, normalization="separated")
     target = pixels(made, "test")
     assert torch.allclose(target.mean((0, 2, 3)), torch.zeros(3, dtype=torch.double), atol=2e-3)
     assert torch.allclose(target.std((0, 2, 3)), torch.ones(3, dtype=torch.double), atol=2e-3)
-    source = torch.from_numpy(packed.read(made.data.parts["train"]).astype(np.float32))
+    train = made.data.parts["train"]
+    source = torch.from_numpy(packed.read(train).astype(np.float32))
     source = (source - made.data.shift) / made.data.scale
     assert torch.allclose(source.mean((0, 2, 3)), torch.zeros(3), atol=2e-3)
     assert torch.allclose(source.std((0, 2, 3)), torch.ones(3), atol=2e-3)
 
 
 def test_without_it_the_target_is_normalised_as_the_source_is(data):
-    made = module(domains.load(SMOKE))
-    assert made.target.scale is made.data.scale
+    made = task_of(domains.load(SMOKE))
+    assert (made.target.shift, made.target.scale) == (made.data.shift, made.data.scale)
     assert pixels(made, "test").mean() < -0.2  # the target is darker
 
 
@@ -104,17 +104,17 @@ def test_the_labels_of_the_target_never_reach_training(data, tmp_path, norms):
     for given in (None, labels):
         made = []
         for i, one in enumerate((packed, poisoned)):
-            network = module(one, given, norms=norms)
+            task = task_of(one, given, norms=norms)
             work = tmp_path / f"{norms}-{given is None}-{i}"
-            train(network, wanted(norms=norms), Setting(one, 0, ON, work))
-            made.append(network.network.state_dict())
+            train(task, wanted(norms=norms), Setting(one, 0, ON, work))
+            made.append(task.network.state_dict())
         assert all(torch.equal(value, made[1][name]) for name, value in made[0].items())
 
 
 def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
     packed = domains.load(SMOKE)
     labels = np.full((16, 32, 32), IGNORE_INDEX, np.uint8)
-    both = module(packed, labels, augmentation=[]).loader("train")
+    both = task_of(packed, labels, augmentation=[]).loader("train")
     assert isinstance(both, PairedBatches)
     assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {
         float(IGNORE_INDEX)
@@ -124,48 +124,16 @@ def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
 
 def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
     packed = domains.load(SMOKE)
-    made = module(packed, np.zeros((16, 32, 32), np.uint8))
+    made = task_of(packed, np.zeros((16, 32, 32), np.uint8))
     images, masks = torch.randn(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
     target = torch.randn(2, 3, 32, 32)
-    open_ = torch.full_like(masks, IGNORE_INDEX)
+    ignored = torch.full_like(masks, IGNORE_INDEX)
     made.network.eval()
     with torch.no_grad():
         alone = made.loss(made.network(images), masks)
         assert torch.allclose(
-            made._loss_of_both((images, masks), (target, open_)), alone, atol=1e-5
+            made._loss_of_both((images, masks), (target, ignored)), alone, atol=1e-5
         )
-
-
-# --- pseudo-labels ---------------------------------------------------------------------------
-
-
-class Fixed(nn.Module):
-    """A network that always says the same probability of every pixel, by the image's value."""
-
-    def forward(self, images):
-        return images[:, :1].logit()
-
-
-def test_labels_are_what_the_mean_is_sure_of():
-    values = torch.tensor([0.9, 0.7, 0.69, 0.5, 0.31, 0.3, 0.05])
-    batch = values.view(1, 1, 1, 7)
-    labels = pseudo_labels.labels_of([Fixed(), Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.7)
-    assert labels.tolist() == [[[1, 1, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 0, 0]]]
-    lax = pseudo_labels.labels_of([Fixed()], [(batch, torch.zeros(1, 1, 1, 7))], 0.3)
-    assert lax.tolist() == [[[1, 1, 1, 1, 1, 1, 0]]]  # landslide goes before background
-
-
-def test_the_mean_of_one_network_is_that_network():
-    images = torch.rand(2, 3, 8, 8) * 0.9 + 0.05
-    assert torch.allclose(
-        pseudo_labels.mean_probability([Fixed()], images), images[:, :1], atol=1e-6
-    )
-
-
-def test_quality_has_none_where_nothing_is_called():
-    nothing = np.zeros((1, 2, 2), np.uint8)
-    assert pseudo_labels.quality(nothing, nothing) == {
-        "coverage": 1.0, "precision": None, "recall": None, "missed": None}  # fmt: skip
 
 
 # --- whole runs ------------------------------------------------------------------------------
@@ -184,7 +152,7 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
 
 
 def test_a_network_begins_with_the_share_of_landslide_in_training(data):
-    made = module(domains.load(SMOKE))
+    made = task_of(domains.load(SMOKE))
     share = made.data.packed.masks[made.data.parts["train"]].mean()
     logits = [one for one in made.network.modules()
               if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
@@ -221,7 +189,9 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monke
         epochs.append(epoch)
         if self.labels is not None and epoch == 1 and len(epochs) < 5:
             raise KeyboardInterrupt
+        return start(self, epoch)
 
+    start = Adaptation.start_epoch
     monkeypatch.setattr(Adaptation, "start_epoch", stop)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         study.run(wanted(**how), 0, device="cpu", store=store)

@@ -33,8 +33,8 @@ def store(tmp_path):
     return Store(tmp_path / "records", more=())
 
 
-def module(packed, seed=0, **change) -> Classification:
-    return classification.build(wanted(**change), Setting(packed, seed, CPU))
+def task_of(packed, **change) -> Classification:
+    return classification.build(wanted(**change), Setting(packed, 0, CPU))
 
 
 def test_the_label_of_a_tile_is_whether_its_mask_holds_any_landslide(data):
@@ -44,7 +44,7 @@ def test_the_label_of_a_tile_is_whether_its_mask_holds_any_landslide(data):
 
 
 def test_bands_have_mean_0_and_deviation_1_over_the_training_tiles(data):
-    one = module(data, augmentation=[], batch=100)
+    one = task_of(data, augmentation=[], batch=100)
     images = torch.cat([images for images, _ in one.loader("valid")])
     wide = np.sort(np.concatenate([one.filtered.parts["train"], one.filtered.parts["valid"]]))
     pixels = data.images[one.filtered.parts["train"]].astype(np.float64)
@@ -58,9 +58,9 @@ def test_bands_have_mean_0_and_deviation_1_over_the_training_tiles(data):
 def test_balanced_batches_hold_as_many_landslides_as_others(data):
     plain, balanced = (
         torch.cat([labels for epoch in range(30) for labels in epochs(one, epoch)])
-        for one in (module(data), module(data, sampling="balanced"))
+        for one in (task_of(data), task_of(data, sampling="balanced"))
     )
-    train = module(data).filtered.parts["train"]
+    train = task_of(data).filtered.parts["train"]
     assert plain.mean().item() == pytest.approx(data.positive[train].mean(), abs=0.06)
     assert balanced.mean().item() == pytest.approx(0.5, abs=0.05)
 
@@ -72,13 +72,13 @@ def epochs(one, epoch):
 
 
 def test_a_weighted_loss_counts_the_others_to_a_landslide_in_training(data):
-    one = module(data, loss=[{"name": "weighted_ce"}])
+    one = task_of(data, loss=[{"name": "weighted_ce"}])
     labels = data.positive[one.filtered.parts["train"]]
     logits, truth = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
     weight = (~labels).sum() / labels.sum()
     expected = (weight + 1) / 2 * np.log(2)
     assert one.loss(logits, truth).item() == pytest.approx(expected, rel=1e-5)
-    fixed = module(data, loss=[{"name": "weighted_ce", "weight": 3.0}])
+    fixed = task_of(data, loss=[{"name": "weighted_ce", "weight": 3.0}])
     assert fixed.loss(logits, truth).item() == pytest.approx(2 * np.log(2), rel=1e-5)
 
 
@@ -103,12 +103,12 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
     record = study.run(wanted(**ENSEMBLE), 0, store=store, device="cpu")
     members = {one.name: one for one in store.all() if one.name in record.grown_from}
     assert len(members) == record.recipe.members == 2
-    modules = [classification.build(one.recipe, Setting(data, 0, CPU)) for one in members.values()]
-    seen = [set(one.filtered.parts["valid"].tolist()) for one in modules]
+    tasks = [classification.build(one.recipe, Setting(data, 0, CPU)) for one in members.values()]
+    seen = [set(one.filtered.parts["valid"].tolist()) for one in tasks]
     assert not seen[0] & seen[1]
     assert all(not set(one.filtered.parts["train"].tolist()) & own
-               for one, own in zip(modules, seen, strict=True))  # fmt: skip
-    assert modules[0].filtered.parts["test"].tolist() == modules[1].filtered.parts["test"].tolist()
+               for one, own in zip(tasks, seen, strict=True))  # fmt: skip
+    assert tasks[0].filtered.parts["test"].tolist() == tasks[1].filtered.parts["test"].tolist()
     assert record.images["valid"] == len(seen[0] | seen[1])
     # The mean, and how far they lie apart, computed from the members' own records.
     each = np.array([one.tiles["probability"] for one in members.values()])
@@ -133,22 +133,20 @@ def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
 
 
 def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_tile_lies(data):
-    one = module(data)
-    one.views = 8
+    one = task_of(data, turns=8)
     said = one.predict("test")
     for turned in (np.flip(data.images, 2), np.rot90(data.images, axes=(2, 3))):
         data_ = type(data)(**{**data.__dict__, "images": np.ascontiguousarray(turned),
                               "folder": None})  # fmt: skip
-        other = module(data_)
+        other = task_of(data_, turns=8)
         other.network.load_state_dict(one.network.state_dict())
-        other.views = 8
         np.testing.assert_allclose(other.predict("test"), said, atol=1e-5)
     assert wanted(turns=8).grows_from == (wanted(),)
     assert not wanted(turns=8).trains
 
 
 def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(data, monkeypatch):
-    plain = module(data)
+    plain = task_of(data)
     keep = dict.fromkeys(("valid", "test"))
 
     class Half:
@@ -162,7 +160,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
 
     monkeypatch.setattr(classification.negative_filter, "fit",
                         lambda table, labels, **how: Half(len(table)))  # fmt: skip
-    one = module(data, filter={"folds": 2})
+    one = task_of(data, filter={"folds": 2})
     assert one.filtered.parts["train"].tolist() == plain.filtered.parts["train"][::2].tolist()
     for part in keep:
         said = one.predict(part)
@@ -172,7 +170,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
 
 def test_a_filter_says_what_it_left_out(data, store):
     record = study.run(wanted(filter={"folds": 3}), 0, store=store, device="cpu")
-    found, whole = record.filtered, module(data)
+    found, whole = record.filtered, task_of(data)
     assert found["lost"] == 0
     assert found["tiles"] == len(whole.filtered.parts["train"])
     assert record.images["train"] == round(found["tiles"] * (1 - found["removed"]))
@@ -186,18 +184,17 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
     how = wanted(model="gated", encoder="resnet18", epochs=3,
                  augmentation=["flips", "noise", "mixup", "cutmix"])  # fmt: skip
     whole = classification.run(how, Setting(data, 0, CPU, tmp_path / "whole"))
-    start = Classification.start_epoch
+    stopped, begin = Setting(data, 0, CPU, tmp_path / "stopped"), Classification.start_epoch
 
     def killed(self, epoch):
         if epoch == 2:
             raise KeyboardInterrupt
-        start(self, epoch)
+        begin(self, epoch)
 
-    stopped = Setting(data, 0, CPU, tmp_path / "stopped")
     monkeypatch.setattr(Classification, "start_epoch", killed)
     with pytest.raises(BaseException):  # noqa: B017, Lightning turns it into an exit
         classification.run(how, stopped)
-    monkeypatch.setattr(Classification, "start_epoch", start)
+    monkeypatch.setattr(Classification, "start_epoch", begin)
     resumed = classification.run(how, stopped)
     assert resumed.resumed
     for key, value in whole.task.network.state_dict().items():
@@ -205,25 +202,23 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
 
 
 def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
-    losses = [1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3]
-    begin = Classification.start_validation
+    losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
+    start = Classification.start_validation
 
-    def next_epoch(self):
-        begin(self)
-        self._loss = torch.tensor(losses.pop(0))
+    def begin(self):
+        start(self)
+        self.chosen = torch.tensor(next(losses))
 
-    monkeypatch.setattr(Classification, "start_validation", next_epoch)
-    monkeypatch.setattr(Classification, "validation_loss", lambda self, batch, step: self._loss)
-    monkeypatch.setattr(Classification, "scores", lambda self: {"valid_f1": None})
-    setting = Setting(data, 0, CPU, tmp_path)
-    made = classification.run(wanted(epochs=7, patience=3), setting)
+    monkeypatch.setattr(Classification, "start_validation", begin)
+    monkeypatch.setattr(Classification, "validation_loss", lambda self, *_: self.chosen)
+    made = classification.run(wanted(epochs=7, patience=3), Setting(data, 0, CPU, tmp_path))
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 
 
 def test_tiles_of_one_kind_are_refused(data):
     one = type(data)(**{**data.__dict__, "masks": np.zeros_like(data.masks)})
     with pytest.raises(ValueError, match="all of one kind; take more of them"):
-        module(one)
+        task_of(one)
 
 
 @pytest.mark.parametrize(
@@ -252,21 +247,19 @@ def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, 
     record = study.run(filtered, 0, store=store, device="cpu")
     weights = store.weights(record)
     monkeypatch.setattr(classification.negative_filter, "fit", None)  # not fitted again
-    setting = Setting(data, 0, CPU)
-    again = classification.restored(record, weights, setting, views=1)
+    again = classification.restored(record, weights, Setting(data, 0, CPU), views=1)
     assert again.filtered.fitted is not None
     said = again.predict("test")
     np.testing.assert_allclose(said, record.tiles["probability"], atol=1e-3)
     classification.filter_path(weights).unlink()
     missing = r"filter\.json: no negative filter that can be read .* or move .*\.pt away"
     with pytest.raises(ValueError, match=missing):
-        classification.restored(record, weights, setting, views=1)
+        classification.restored(record, weights, Setting(data, 0, CPU), views=1)
 
 
 def test_weights_of_another_run_are_refused(data, store):
     record = study.run(wanted(), 0, store=store, device="cpu")
     weights = store.weights(record)
-    content = read_checkpoint(weights)
-    write_checkpoint(weights, {**content, "seed": 1})
+    write_checkpoint(weights, {**read_checkpoint(weights), "seed": 1})
     with pytest.raises(ValueError, match="the weights are of another seed"):
         classification.restore(wanted(turns=8), Setting(data, 0, CPU, given=[(record, weights)]))

@@ -13,8 +13,9 @@ from landslide_lib.datasets.box_batches import BoxBatches, turn
 from landslide_lib.recipe import profile, recipe
 from landslide_lib.records import Store
 from landslide_lib.tasks import detection, pretraining
-from landslide_lib.tasks.run import Setting
+from landslide_lib.tasks.run import Run, Setting
 from landslide_lib.training.detection import Detection
+from landslide_lib.training.pretraining import Presence
 
 SMOKE = recipe({"task": "detection", "dataset": "bijie"}, profile("smoke", "detection"))
 SIDE = 8
@@ -177,17 +178,20 @@ def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
 
 def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
     seen = {}
-    train = pretraining.train
+    begin, save = Presence.start_epoch, Run.save
 
-    def watched(task, *given):
-        if task.teacher is not None:
-            seen["before"] = deepcopy(task.teacher.network.state_dict())
-        result = train(task, *given)
-        if task.teacher is not None:
-            seen["after"] = task.teacher.network.state_dict()
-        return result
+    def note_before(self, epoch):
+        if self.teacher is not None and epoch == 0:
+            seen["before"] = {k: v.clone() for k, v in self.teacher_network.state_dict().items()}
+        begin(self, epoch)
 
-    monkeypatch.setattr(pretraining, "train", watched)
+    def note_after(self, path):
+        if getattr(self.task, "teacher", None) is not None:
+            seen["after"] = self.task.teacher_network.state_dict()
+        save(self, path)
+
+    monkeypatch.setattr(Presence, "start_epoch", note_before)
+    monkeypatch.setattr(Run, "save", note_after)
     wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
     study.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
     assert all(torch.equal(v.cpu(), seen["after"][k].cpu()) for k, v in seen["before"].items())
