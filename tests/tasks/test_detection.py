@@ -1,7 +1,6 @@
 """Detectors and what their encoders learn first: from files to records that grow from another."""
 
 import itertools
-from copy import deepcopy
 
 import numpy as np
 import pytest

@@ -274,15 +274,14 @@ def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
 
 
 def test_a_batch_of_one_that_batch_normalisation_cannot_train_on_is_refused(packed, tmp_path):
-    wanted = recipe(TINY, {"batch": 1, "model": "deeplab_v3"})
     with pytest.raises(ValueError, match=r"batch of one image.*at least two images"):
-        train(wanted, packed, 0, tmp_path, CPU)
+        trained(packed, tmp_path, batch=1, model="deeplab_v3")
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
 def test_too_few_images_for_the_split_are_refused_before_training(packed):
     few: Packed = replace(packed, parts=("train",) * 4 + ("test",) * (len(packed) - 4))
-    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 groups"):
+    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 images"):
         task_of(few)
 
 
