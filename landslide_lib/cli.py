@@ -383,6 +383,8 @@ def verify(
     for band, facts in verdict.bands.items():
         shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
         typer.echo(f"  {band:<6} {shown}")
+    for remark in verdict.remarks:
+        typer.secho(f"  {remark}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
     if verdict.bad:
@@ -401,7 +403,7 @@ def download(
     typer.echo(datasets.get(name).download(data_root or paths.data_root()))
 
 
-ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16)]
+ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
 
 
 @data.command("make")

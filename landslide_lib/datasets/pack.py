@@ -20,8 +20,16 @@ from tqdm import tqdm
 
 from landslide_lib import parts
 from landslide_lib.bands import LABELS, source
-from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
-from landslide_lib.datasets.files import listing
+from landslide_lib.datasets.base import (
+    BadFileError,
+    BoxDataset,
+    Dataset,
+    Sample,
+    printable,
+    read_sample,
+)
+from landslide_lib.datasets.files import listing, say_once
+from landslide_lib.datasets.remarks import remarks
 from landslide_lib.paths import cache_root, data_root
 
 #: Of the layout of the packed files and of how an image is resized.
@@ -176,6 +184,8 @@ def _pack(
     scratch = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
+    for remark in remarks(samples):
+        say_once(f"{dataset.name}: {remark}")
     try:
         shape = (len(samples), len(dataset.bands), size, size)
         images = np.lib.format.open_memmap(scratch / "all.npy", "w+", np.float16, shape)
@@ -194,7 +204,7 @@ def _pack(
                         raise result
                     bad = bad or result
                     path = result.path
-                    where = f"{path.parent.name}/{path.name}"
+                    where = printable(f"{path.parent.name}/{path.name}")
                     excluded.append({"file": where, "problem": result.problem})
                     continue
                 images[len(kept)], masks[len(kept)] = result
@@ -277,6 +287,7 @@ class Verdict:
         bands: Minimum, maximum, mean and standard deviation of each.
         bad: Each file that cannot be used, and why.
         parts: How many usable images each part has, such as `train` or `test, no masks`.
+        remarks: What is usable and yet worth a word, see `remarks.remarks`.
     """
 
     name: str
@@ -288,6 +299,7 @@ class Verdict:
     bands: dict[str, dict[str, float]]
     bad: tuple[Problem, ...]
     parts: dict[str, int]
+    remarks: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -316,7 +328,7 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         try:
             image, mask = read_sample(dataset, sample)
         except BadFileError as error:
-            bad.append(Problem(str(error.path), error.problem))
+            bad.append(Problem(printable(str(error.path)), error.problem))
             continue
         counts[sample.part] += 1
         sizes.add(image.shape[:2])
@@ -344,5 +356,5 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
     return Verdict(
         dataset.name, counts.total(), positive,
         (landslide / pixels if pixels else 0.0) if masked else None, boxes if boxed else None,
-        tuple(shown), bands, tuple(bad), dict(counts),
+        tuple(shown), bands, tuple(bad), dict(counts), tuple(remarks(samples)),
     )  # fmt: skip

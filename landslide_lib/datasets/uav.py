@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,13 +15,11 @@ from landslide_lib.datasets.base import (
     DatasetNotFoundError,
     DownloadError,
     Sample,
-    as_mask,
     mark_twins,
-    read_picture,
-    same_size,
 )
-from landslide_lib.datasets.bijie import pictures, unit
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import by_stem, hash_files, stem
+from landslide_lib.datasets.masks import read_pair
+from landslide_lib.datasets.pictures import list_images, read_rgb
 
 #: Tiles a row of the mosaic: `image_i` stands at row i // 48, column i % 48.
 ROW = 48
@@ -36,7 +32,7 @@ SIZE = 128
 class UAV:
     """2,137 tiles of one scene, 128x128 RGB, 659 of them with a landslide.
 
-    Reads `uav/image/image_N` and `uav/mask/image_N` (JPEG or PNG). All tiles are of one
+    Reads `uav/image/image_N` and `uav/mask/image_N`, pictures of any kind that is read. All tiles are of one
     orthophoto, so a group is a square block of neighbouring ones: `blocked` is a split by
     position. A target domain for networks trained on Bijie. Without the folder of masks there
     is no truth. The source of the orthophoto is not stated where these tiles come from.
@@ -54,23 +50,20 @@ class UAV:
         A mask without its image is listed with the image that ought to be there.
         """
         home = root / self.name
-        images, masks = pictures(home / "image"), pictures(home / "mask")
+        images, masks = list_images(home / "image"), by_stem(list_images(home / "mask"))
         if not images:
             raise DatasetNotFoundError(
                 f"uav: no image_N.jpg in {home / 'image'}. Set LANDSLIDE_DATA to the folder that "
                 f"holds uav/, or {self.remedy}"
             )
         truth = (home / "mask").is_dir()
-        named = defaultdict(list)
-        for path in masks:
-            named[path.stem].append(path)
-        orphans = named.keys() - {path.stem for path in images}
-        images += [home / "image" / f"{stem}.jpg" for stem in orphans]
+        orphans = masks.keys() - set(map(stem, images))
+        images += [home / "image" / f"{name}.jpg" for name in orphans]
         found = []
         for image in images:
-            number = re.fullmatch(r"image_(\d+)", image.stem)
+            number = re.fullmatch(r"image_([0-9]+)", image.stem)
             # A missing mask is named by the file that ought to be there, when it is read.
-            there = named.get(image.stem, [home / "mask" / f"{image.stem}.png"])
+            there = masks.get(stem(image), [home / "mask" / f"{image.stem}.png"])
             problem = "" if number else "is not called image_N, so that its place is not known"
             if len(there) > 1:
                 problem = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
@@ -89,17 +82,14 @@ class UAV:
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and the mask."""
         assert sample.image is not None
-        image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+        if sample.mask is None:
+            image, mask = read_rgb(sample.image), np.zeros((SIZE, SIZE), np.uint8)
+        else:
+            image, mask = read_pair(sample)
         if image.shape[:2] != (SIZE, SIZE):
             problem = f"is {image.shape[0]}x{image.shape[1]}, not {SIZE}x{SIZE}"
             raise BadFileError(sample.image, problem, REDO)
-        if sample.mask is None:
-            return unit(image), np.zeros((SIZE, SIZE), np.uint8)
-        if not sample.mask.is_file():
-            raise BadFileError(sample.mask, "mask is missing", REDO)
-        mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
-        same_size(image, mask, sample)
-        return unit(image), mask
+        return image, mask
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all files."""

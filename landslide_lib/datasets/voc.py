@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,13 +17,14 @@ from landslide_lib.datasets.base import (
     DownloadError,
     Sample,
     mark_twins,
-    read_picture,
 )
-from landslide_lib.datasets.bijie import pictures, unit
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import by_stem, hash_files, list_files, stem
+from landslide_lib.datasets.pictures import list_images, read_rgb
 
 #: A publisher's folders, each with our name of the part.
 PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
+#: What GIS programs write beside a picture.
+GDAL = ".aux.xml"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -77,7 +77,7 @@ class VOC:
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and an empty mask: the truth is in boxes."""
         image, _ = _read(sample)
-        return unit(image), np.zeros(image.shape[:2], np.uint8)
+        return image, np.zeros(image.shape[:2], np.uint8)
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of a picture, clipped to it, as shares of its sides."""
@@ -107,12 +107,19 @@ def annotated(folder: Path) -> list[tuple[Path, Path]]:
         XML without a picture comes last, with the one that ought to be there.
     """
     apart = (folder / "JPEGImages").is_dir()
-    images = pictures(folder / "JPEGImages" if apart else folder)
+    images = list_images(folder / "JPEGImages" if apart else folder)
     home = folder / "Annotations" if apart else folder
-    xml = {p.stem: p for p in sorted(home.glob("*.xml")) if not p.name.startswith(".")}
-    pairs = [(image, xml.pop(image.stem, home / f"{image.stem}.xml")) for image in images]
-    orphans = [(folder / "JPEGImages" if apart else folder) / f"{stem}.jpg" for stem in xml]
-    return [*pairs, *zip(orphans, xml.values(), strict=True)]
+    written = list_files(home, {".xml"})
+    xml = by_stem(path for path in written if not path.name.lower().endswith(GDAL))
+    pairs = [
+        (image, path)
+        for image in images
+        for path in xml.pop(stem(image), [home / f"{image.stem}.xml"])
+    ]
+    missing = folder / "JPEGImages" if apart else folder
+    return pairs + [
+        (missing / f"{name}.jpg", path) for name, paths in xml.items() for path in paths
+    ]
 
 
 def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
@@ -173,11 +180,11 @@ def shown(box: Sequence[float] | NDArray[np.float64]) -> str:
     return ", ".join(f"{corner:g}" for corner in box)
 
 
-def _read(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Read a picture and its boxes, clipped to it, as shares of its sides."""
     assert sample.image is not None
     assert sample.boxes is not None
-    image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+    image = read_rgb(sample.image)
     height, width = image.shape[:2]
     sides = np.array([width, height] * 2, np.float64)
     _, boxes = read_objects(sample.boxes)
