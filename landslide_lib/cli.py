@@ -412,6 +412,8 @@ def verify(
         typer.echo(f"  {band:<6} {shown}")
     for line in duplicates.lines(verdict.copies, verdict.leaks):
         typer.secho(f"  {line}", fg="yellow")
+    for remark in verdict.remarks:
+        typer.secho(f"  {remark}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
     if verdict.bad:
@@ -430,7 +432,7 @@ def download(
     typer.echo(datasets.get(name).download(data_root or paths.data_root()))
 
 
-ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16)]
+ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
 
 
 @data.command("make")

@@ -170,7 +170,9 @@ def machine() -> str:
 
 def speed() -> str:
     """Return what benchmarks measured on the last machine, each when it last ran, as HTML."""
-    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("*.csv")]).sort_values("date")
+    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("[!.]*.csv")]).sort_values(
+        "date"
+    )
     last = every.iloc[-1]
     newest = every[every["device"] == last["device"]].drop_duplicates("name", keep="last")
     newest = newest.assign(

@@ -232,7 +232,8 @@ class Store:
 
     def paths(self) -> list[Path]:
         """Return the files of all records."""
-        return [path for folder in self.folders for path in sorted(folder.glob("*.json"))]
+        # No name of ours begins with a dot, as those of macOS's `._x.json` do.
+        return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
 
     def find(
         self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None

@@ -273,7 +273,7 @@ def reports(folder: Path = REPORTS) -> dict[str, Report]:
         ValueError: A file is not a report; the message names it and the place in it.
     """
     found = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(folder.glob("[!.]*.yaml")):
         try:
             report = Report.model_validate(yaml.safe_load(path.read_text("utf-8")))
         except yaml.MarkedYAMLError as error:

@@ -71,6 +71,7 @@ def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
         (["table", "raunet/losses", "--format", "xls"], "md, csv, json"),
         (["run", "99_none"], "10_baseline"),
         (["data", "verify", "nothing"], "synthetic, bijie"),
+        (["data", "make", "bijie", "--image-size", "20000"], "less than or equal to 4096"),
     ],
 )
 def test_a_slip_ends_with_one_line_that_says_what_is_allowed(words, said, bijie):

@@ -109,6 +109,12 @@ def test_what_a_killed_writer_left_behind_is_no_record(store, record):
     assert store.all() == [record()]
 
 
+def test_what_macos_leaves_beside_a_record_is_none(store, record):
+    path = store.add(record())
+    path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+    assert store.all() == [record()]
+
+
 def test_a_record_is_never_overwritten(store, record):
     path = store.add(record())
     before = path.read_bytes()

@@ -282,6 +282,7 @@ def test_a_file_that_is_missing_empty_or_of_one_class_is_refused(tmp_path):
     for text, said in (
         ("", "is no CSV"),
         ("a,b\n1,2\n", "has no column lon"),
+        ("a,b\n1,2,3\n4,5,6\n", "its rows have more cells than its head"),
         (rows_of().head(0).to_csv(index=False), "no row"),
         (rows_of().assign(target=1).to_csv(index=False), "target is 1 in all rows"),
     ):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,11 +21,29 @@ class DownloadError(DatasetNotFoundError):
 
 
 class BadFileError(ValueError):
-    """A file that cannot be used, what is wrong with it, and what to do."""
+    """A file that cannot be used, what is wrong with it, and what to do: one line."""
 
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(f"{path}: {problem}. {remedy}")
-        self.path, self.problem = path, problem
+        self.path, self.problem = path, printable(" ".join(problem.split()))
+        super().__init__(printable(f"{path}: {self.problem}. {remedy}"))
+
+
+def printable(text: str) -> str:
+    r"""Return a text as it can be printed: bytes of a name that are not UTF-8 are written out.
+
+    >>> print(printable("scar\udcd6.png"))
+    scar\udcd6.png
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def plain_name(name: str) -> str:
+    """Return a name in the one form in which names are compared and kept.
+
+    macOS writes an accent after its letter (NFD), others both as one (NFC); some ZIPs hold names
+    that are not UTF-8.
+    """
+    return printable(unicodedata.normalize("NFC", name))
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,8 @@ class Sample:
     """One image of a dataset, not yet read.
 
     Attributes:
-        id: Unique in its dataset.
-        group: The scene it was cut from; images of one group are neighbours.
+        id: Unique in its dataset; kept as `plain_name`.
+        group: The scene it was cut from; images of one group are neighbours. Kept likewise.
         image: Its file; None for a simulated image.
         mask: The file of its mask; None where no mask file belongs to it.
         part: `train`, `valid` or `test` where the publisher splits the dataset.
@@ -58,6 +76,8 @@ class Sample:
     def __post_init__(self) -> None:
         files = tuple(p for p in (self.image, self.mask, self.boxes) if p is not None)
         object.__setattr__(self, "files", files)
+        object.__setattr__(self, "id", plain_name(self.id))
+        object.__setattr__(self, "group", plain_name(self.group))
 
 
 class Dataset(Protocol):
@@ -160,59 +180,6 @@ def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], 
         problem = f"holds values from {low:g} to {high:g}; packed are numbers within ±{limit:g}"
         raise BadFileError(path, problem, REDO)
     return image, mask
-
-
-def read_picture(path: Path, flags: int) -> NDArray[np.uint8]:
-    """Read a JPEG or PNG.
-
-    Args:
-        path: The file.
-        flags: OpenCV's, such as `cv2.IMREAD_COLOR_RGB`.
-
-    Returns:
-        (H, W, 3) or (H, W) uint8.
-
-    Raises:
-        BadFileError: Missing, empty, truncated, not a picture, or not of 8 bits.
-    """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise BadFileError(path, f"cannot be read ({error.strerror})", REDO) from None
-    # OpenCV fills the missing part of a truncated picture with gray and says nothing.
-    ends = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}
-    end = ends.get(data[:2].tobytes())
-    if end is not None and end not in data[-64:].tobytes():
-        raise BadFileError(path, "is truncated", REDO)
-    if data[:2].tobytes() == b"\x89P" and data[24] == 16:
-        # OpenCV keeps the upper 8 bits: a mask of 0 and 1 would become one of 0.
-        raise BadFileError(path, "is a PNG of 16 bits, not of 8", REDO)
-    try:
-        picture = cv2.imdecode(data, flags) if len(data) else None
-    except cv2.error:
-        picture = None
-    if picture is None:
-        raise BadFileError(path, "is not a JPEG or PNG that can be read", REDO)
-    return np.asarray(picture, np.uint8)
-
-
-def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
-    """Turn a mask of {0, 1} or {0, 255} into uint8 {0, 1}.
-
-    Raises:
-        BadFileError: Not two-dimensional, other values, or 1 and 255 side by side.
-    """
-    if raw.ndim != 2:
-        raise BadFileError(path, f"mask has shape {raw.shape}, not (H, W)", REDO)
-    values = np.unique(raw)
-    strange = [v for v in values.tolist() if v not in (0, 1, 255)]
-    if strange:
-        shown = ", ".join(f"{v:g}" for v in strange[:3])
-        raise BadFileError(path, f"mask holds {shown}; only 0, 1 and 255 are allowed", REDO)
-    if 1 in values and 255 in values:
-        problem = "mask holds both 1 and 255, so that it is not clear which one is landslide"
-        raise BadFileError(path, problem, REDO)
-    return np.asarray(raw > 0, np.uint8)
 
 
 def same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:

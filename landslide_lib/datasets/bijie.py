@@ -6,27 +6,18 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    as_mask,
-    mark_twins,
-    read_picture,
-    same_size,
-)
-from landslide_lib.datasets.files import deliver, hash_files
+from landslide_lib.datasets.base import DownloadError, Sample, mark_twins
+from landslide_lib.datasets.files import by_stem, deliver, hash_files, stem
 from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate
+from landslide_lib.datasets.masks import read_pair
+from landslide_lib.datasets.pictures import list_images, read_rgb
 
 #: Where the publisher serves it; Ji et al. give no checksum, so none is invented here.
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
@@ -61,37 +52,31 @@ class Bijie:
         )  # fmt: skip
         landslide, rest = _images(home, "landslide"), _images(home, "non-landslide")
         truth = child(landslide.parent, *MASKS) or landslide.parent / "mask"
-        masks = defaultdict(list)
-        for path in pictures(truth):
-            masks[path.stem].append(path)
+        masks = by_stem(list_images(truth))
         found = []
-        images = pictures(landslide)
+        images = list_images(landslide)
         for image in images:
             # A missing mask is named by the file that ought to be there, when it is read.
-            mask = masks.get(image.stem, [truth / f"{image.stem}.png"])
+            mask = masks.get(stem(image), [truth / f"{image.stem}.png"])
             problem = f"has {len(mask)} masks: {', '.join(m.name for m in mask)}"
             found.append(
                 Sample(image.stem, image.stem, image, mask[0],
                        problem=problem if len(mask) > 1 else "")
             )  # fmt: skip
-        for stem in sorted(masks.keys() - {image.stem for image in images}):
-            image = landslide / masks[stem][0].name
-            found.append(Sample(stem, stem, image, masks[stem][0]))
-        for image in pictures(rest):
+        for alone in sorted(masks.keys() - set(map(stem, images))):
+            image = landslide / masks[alone][0].name
+            found.append(Sample(alone, alone, image, masks[alone][0]))
+        for image in list_images(rest):
             found.append(Sample(f"non/{image.stem}", f"non/{image.stem}", image))
         return mark_twins(found)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and the mask."""
         assert sample.image is not None
-        image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
-        if sample.mask is None:
-            return unit(image), np.zeros(image.shape[:2], np.uint8)
-        if not sample.mask.is_file():
-            raise BadFileError(sample.mask, "mask is missing", REDO)
-        mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
-        same_size(image, mask, sample)
-        return unit(image), mask
+        if sample.mask is not None:
+            return read_pair(sample)
+        image = read_rgb(sample.image)
+        return image, np.zeros(image.shape[:2], np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all files."""
@@ -129,7 +114,7 @@ class Bijie:
                     f"bijie: what {address} sent is truncated or no zip archive ({error}). {again}"
                 ) from error
             for folder in sorted(unpacked.rglob("landslide/image")):
-                if pictures(folder):
+                if list_images(folder):
                     return folder.parent.parent, {"address": address, "sha256": checksum}
             Path(archive).unlink()
             raise DownloadError(
@@ -148,21 +133,4 @@ def _images(home: Path, kind: str) -> Path:
 
 def _holds_images(home: Path) -> bool:
     kinds = ("landslide", "non-landslide")
-    return child(home, kinds[0]) is not None and any(pictures(_images(home, k)) for k in kinds)
-
-
-def unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale digital numbers of 8 bits to 0..1."""
-    return np.asarray(picture, np.float32) / np.float32(255)
-
-
-def pictures(folder: Path) -> list[Path]:
-    """Return the JPEG and PNG files of a folder, but hidden ones, in the order of their names."""
-    kinds = {".jpg", ".jpeg", ".png"}
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in kinds and not path.name.startswith(".")
-    )
+    return child(home, kinds[0]) is not None and any(list_images(_images(home, k)) for k in kinds)

@@ -9,7 +9,8 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import DTypeLike
 
-from landslide_lib.datasets.base import DownloadError, Sample
+from landslide_lib.datasets.base import DownloadError, Sample, plain_name
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
@@ -35,6 +36,38 @@ def say_once(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Return the files of a folder that have one of some suffixes, in the order of their names.
+
+    Hidden ones are left out: `._x.png` of macOS is no picture.
+
+    Args:
+        folder: Where to look; one that is not there has none.
+        suffixes: In lower case; those of the files may be in any.
+    """
+    if not folder.is_dir():
+        return []
+    there = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in there if path.suffix.lower() in suffixes)
+
+
+def stem(path: Path) -> str:
+    """Return the stem of a file's name in the form in which names are compared.
+
+    >>> stem(Path("scarpa\u0300.png")) == stem(Path("scarp\u00e0.xml"))
+    True
+    """
+    return plain_name(path.stem)
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return files by the stem of their names, see `stem`."""
+    named = defaultdict(list)
+    for path in paths:
+        named[stem(path)].append(path)
+    return dict(named)
+
+
 def hash_files(samples: Iterable[Sample]) -> str:
     """Hash the names and the bytes of the files of samples: 16 hexadecimal digits.
 
@@ -43,7 +76,7 @@ def hash_files(samples: Iterable[Sample]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
         for path in sample.files:
-            digest.update(f"{path.parent.name}/{path.name}\0".encode())
+            digest.update(os.fsencode(f"{path.parent.name}/{path.name}\0"))
             if path.is_file():
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -60,7 +93,7 @@ def listing(samples: Iterable[Sample]) -> str:
             size, time = (stat.st_size, stat.st_mtime_ns) if stat else (-1, 0)
             if path.parent not in folders:
                 folders[path.parent] = path.parent.resolve()
-            digest.update(f"{folders[path.parent] / path.name}\0{size}\0{time}\0".encode())
+            digest.update(os.fsencode(f"{folders[path.parent] / path.name}\0{size}\0{time}\0"))
     return digest.hexdigest()[:16]
 
 

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    as_mask,
-    mark_twins,
-    read_picture,
-    same_size,
-)
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.base import BadFileError, DownloadError, Sample, mark_twins
+from landslide_lib.datasets.files import by_stem, hash_files, stem
 from landslide_lib.datasets.locate import MASKS, Pair, locate, pairs
-from landslide_lib.datasets.tiff import SUFFIXES, read_tiff, tiles
+from landslide_lib.datasets.masks import read_pair
+from landslide_lib.datasets.pictures import decode, depth, list_images, open_picture
 
-#: What a digital number is divided by, of each type that is read.
-FULL = {"uint8": 255, "uint16": 65_535}
 TO_8_BITS = "Bring it to 8 bits with `gdal_translate -ot Byte -scale`, all files by one range"
-TO_RGB = "Choose red, green and blue with `gdal_translate -b 1 -b 2 -b 3`"
 
 
 @dataclass(frozen=True)
 class TileSample(Sample):
-    """A picture, and of which type all pictures are: that of the first that can be read."""
+    """A picture, and how many bits all pictures have: those of the first that can be read."""
 
-    kind: str = "uint8"
+    depth: int = 8
 
 
 class Folder:
@@ -48,10 +34,10 @@ class Folder:
     and `test` in them or around them where there are parts: see `locate.pairs`. Masks hold 0 and
     1, or 0 and 255. A part without masks has no truth.
 
-    A picture is a JPEG or PNG of 8 bits, or a TIFF with the bands red, green and blue, in this
-    order, of 8 or 16 bits. Those of 16 bits are divided by 65,535 whatever their values are: one
+    A picture is of any kind that `pictures.decode` reads; a TIFF of three bands is taken for red,
+    green and blue. Those of 16 bits are divided by 65,535 whatever their values are: one
     scale for all tiles, which a network's normalisation by the band means takes out again. So all
-    pictures are of the type of the first; another one is refused. Scenes are not known: each
+    pictures have as many bits as the first; another one is refused. Scenes are not known: each
     picture is a group of its own.
     """
 
@@ -72,32 +58,21 @@ class Folder:
         """
         what = "JPEG, PNG or TIFF in images/ with masks in masks/"
         shipped = pairs(locate(root, self.name, _masked, what, self.remedy, itself=True), MASKS)
-        kind = _kind(path for pair in shipped for path in tiles(pair.images))
-        return mark_twins(sample for pair in shipped for sample in _samples(pair, kind))
+        bits = _depth(path for pair in shipped for path in list_images(pair.images))
+        return mark_twins(sample for pair in shipped for sample in _samples(pair, bits))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and the mask."""
         assert isinstance(sample, TileSample)
         assert sample.image is not None
-        image = _pixels(sample.image, cv2.IMREAD_COLOR_RGB)
-        if image.shape[2] != len(self.bands):
-            problem = f"has {image.shape[2]} bands, not red, green and blue"
-            raise BadFileError(sample.image, problem, TO_RGB)
-        kind = str(image.dtype)
-        if kind not in FULL:
-            raise BadFileError(sample.image, f"holds {kind}, not 8 or 16 bits", TO_8_BITS)
-        if kind != sample.kind:
-            problem = f"holds {kind}, others here hold {sample.kind}: their scales differ"
+        picture = open_picture(sample.image)
+        if (bits := depth(picture)) != sample.depth:
+            problem = f"has {bits} bits, others here have {sample.depth}: their scales differ"
             raise BadFileError(sample.image, problem, TO_8_BITS)
-        unit = np.asarray(image, np.float32) / np.float32(FULL[kind])
-        if sample.mask is None:
-            return unit, np.zeros(image.shape[:2], np.uint8)
-        if not sample.mask.is_file():
-            raise BadFileError(sample.mask, "mask is missing", REDO)
-        raw = _pixels(sample.mask, cv2.IMREAD_GRAYSCALE)
-        mask = as_mask(raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw, sample.mask)
-        same_size(image, mask, sample)
-        return unit, mask
+        if sample.mask is not None:
+            return read_pair(sample, sensor=True)
+        image = decode(picture, sensor=True)
+        return image, np.zeros(image.shape[:2], np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all files."""
@@ -113,16 +88,14 @@ class Folder:
 
 
 def _masked(home: Path) -> bool:
-    return any(pair.truth != pair.images and tiles(pair.images) and tiles(pair.truth)
+    return any(pair.truth != pair.images and list_images(pair.images) and list_images(pair.truth)
                for pair in pairs(home, MASKS))  # fmt: skip
 
 
-def _samples(pair: Pair, kind: str) -> list[TileSample]:
-    images, truth = tiles(pair.images), pair.truth if pair.truth != pair.images else None
-    masks = defaultdict(list)
-    for path in tiles(truth) if truth else ():
-        masks[path.stem].append(path)
-    found = [(i, masks.pop(i.stem, [pair.truth / f"{i.stem}.png"])) for i in images]
+def _samples(pair: Pair, bits: int) -> list[TileSample]:
+    images, truth = list_images(pair.images), pair.truth if pair.truth != pair.images else None
+    masks = by_stem(list_images(truth)) if truth else {}
+    found = [(i, masks.pop(stem(i), [pair.truth / f"{i.stem}.png"])) for i in images]
     found += [(pair.images / there[0].name, there) for there in masks.values()]
     return [
         TileSample(
@@ -134,20 +107,16 @@ def _samples(pair: Pair, kind: str) -> list[TileSample]:
             problem=f"has {len(there)} masks: {', '.join(path.name for path in there)}"
             if len(there) > 1
             else "",
-            kind=kind,
+            depth=bits,
         )
         for image, there in found
     ]
 
 
-def _pixels(path: Path, flags: int) -> NDArray[Any]:
-    return read_tiff(path) if path.suffix.lower() in SUFFIXES else read_picture(path, flags)
-
-
-def _kind(paths: Iterable[Path]) -> str:
+def _depth(paths: Iterable[Path]) -> int:
     for path in paths:
         try:
-            return str(_pixels(path, cv2.IMREAD_COLOR_RGB).dtype)
+            return depth(open_picture(path))
         except BadFileError:  # said when it is its turn
             continue
-    return "uint8"
+    return 8

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -17,12 +19,12 @@ from landslide_lib.datasets.base import (
     BadFileError,
     DownloadError,
     Sample,
-    as_mask,
     mark_twins,
     same_size,
 )
-from landslide_lib.datasets.files import deliver, hash_files
+from landslide_lib.datasets.files import deliver, hash_files, list_files
 from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate, pairs
+from landslide_lib.datasets.masks import as_mask
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
@@ -143,7 +145,7 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
     try:
         with h5py.File(path, "r") as file:
             if key not in file:
-                keys = ", ".join(file) or "none"
+                keys = ", ".join(map(str, file)) or "none"  # bytes where a name is damaged
                 raise BadFileError(path, f"has no key {key!r}; it has: {keys}", REDO)
             node = file[key]
             if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub":
@@ -151,6 +153,8 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
                 raise BadFileError(path, f"{key} holds {kind}, no numbers", REDO)
             if node.shape != shape:
                 raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}", REDO)
+            if not _stored(node):
+                raise BadFileError(path, f"{key} is truncated: parts of it are not stored", REDO)
             array = node[()]
     except BadFileError:
         raise
@@ -159,6 +163,16 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
     if not np.isfinite(array).all():
         raise BadFileError(path, f"{key} holds NaN or infinite values", REDO)
     return np.asarray(array, np.float64)
+
+
+def _stored(node: h5py.Dataset) -> bool:
+    """Return whether all of an array is in its file: HDF5 reads 0 for what is not."""
+    if node.chunks is None:
+        return bool(node.id.get_storage_size() == node.nbytes)
+    sides = zip(node.shape, node.chunks, strict=True)
+    grid = set(product(*(range(0, length, side) for length, side in sides)))
+    numbers = range(node.id.get_num_chunks())
+    return grid == {node.id.get_chunk_info(number).chunk_offset for number in numbers}
 
 
 def _patches(home: Path) -> list[Sample]:
@@ -175,26 +189,32 @@ def _patches(home: Path) -> list[Sample]:
 def _part(images: Path, masks: Path | None, part: str) -> list[Sample]:
     if not images.is_dir():
         return []
-    numbered = _numbered(images, "image")
-    if masks:
-        orphans = {n for n, _ in _numbered(masks, "mask")} - {n for n, _ in numbered}
-        numbered += [(number, images / f"image_{number}.h5") for number in orphans]
-    return [
-        Sample(
-            id=f"{part}/{number}",
-            group=f"{part}/{(number - 1) // BLOCK}",
-            image=path,
-            mask=masks / f"mask_{number}.h5" if masks else None,
-            part=part if masks else f"{part}, no masks",
-        )
-        for number, path in sorted(numbered)
-    ]
+    patches, drawn = _numbered(images, "image"), _numbered(masks, "mask") if masks else {}
+    samples = []
+    for number in sorted(patches.keys() | drawn.keys()):
+        # What is missing is named by the file that ought to be there, when it is read.
+        digits = (patches.get(number) or drawn[number])[0].stem.split("_")[1]
+        paths = patches.get(number, [images / f"image_{digits}.h5"])
+        there = drawn.get(number, [masks / f"mask_{digits}.h5"] if masks else [])
+        several = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
+        samples += [
+            Sample(
+                id=f"{part}/{number}",
+                group=f"{part}/{(number - 1) // BLOCK}",
+                image=path,
+                mask=there[0] if masks else None,
+                part=part if masks else f"{part}, no masks",
+                problem=several if len(there) > 1 else "",
+            )
+            for path in paths
+        ]
+    return samples
 
 
-def _numbered(folder: Path, stem: str) -> list[tuple[int, Path]]:
-    found = []
-    for path in folder.iterdir():
-        match = re.fullmatch(rf"{stem}_(\d+)\.h5", path.name)
-        if match:
-            found.append((int(match[1]), path))
-    return found
+def _numbered(folder: Path, word: str) -> dict[int, list[Path]]:
+    """Return files by their number, with or without zeros before it."""
+    numbered = defaultdict(list)
+    for path in list_files(folder, {".h5"}):
+        if match := re.fullmatch(rf"{word}_([0-9]+)", path.stem):
+            numbered[int(match[1])].append(path)
+    return dict(numbered)

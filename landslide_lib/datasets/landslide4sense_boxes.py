@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +14,11 @@ from landslide_lib.datasets.base import (
     DownloadError,
     Sample,
     mark_twins,
-    read_picture,
 )
-from landslide_lib.datasets.bijie import unit
 from landslide_lib.datasets.files import hash_files
 from landslide_lib.datasets.landslide4sense import BLOCK
 from landslide_lib.datasets.locate import child, locate
+from landslide_lib.datasets.pictures import read_rgb
 from landslide_lib.datasets.voc import annotated, read_objects, refuse_shares, shown
 
 PARTS = ("train", "valid", "test")
@@ -69,12 +67,12 @@ class Landslide4SenseBoxes:
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and an empty mask: the truth is in boxes."""
         assert sample.image is not None
-        image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+        image = read_rgb(sample.image)
         if image.shape[:2] != (SIZE, SIZE):
             problem = f"is {image.shape[0]}x{image.shape[1]}, not {SIZE}x{SIZE}"
             raise BadFileError(sample.image, problem, REDO)
         self.boxes(sample)
-        return unit(image), np.zeros((SIZE, SIZE), np.uint8)
+        return image, np.zeros((SIZE, SIZE), np.uint8)
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of a tile, see `read_boxes`, as shares of its sides."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,12 +19,11 @@ from landslide_lib.datasets.base import (
     DownloadError,
     Sample,
     mark_twins,
-    read_picture,
 )
-from landslide_lib.datasets.bijie import pictures, unit
-from landslide_lib.datasets.files import hash_files, say_once
+from landslide_lib.datasets.files import by_stem, hash_files, list_files, say_once, stem
 from landslide_lib.datasets.locate import Pair, child, locate, pairs, subfolders
-from landslide_lib.datasets.voc import in_shares, read_objects, refuse_shares, shown
+from landslide_lib.datasets.pictures import list_images, read_rgb
+from landslide_lib.datasets.voc import GDAL, in_shares, read_objects, refuse_shares, shown
 
 #: What a folder of XML or of text files beside `images` is called, in any case.
 LABELS = ("Annotations", "annotation", "labels", "label")
@@ -88,7 +86,7 @@ class VOC:
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and an empty mask: the truth is in boxes."""
         image, _ = _read(sample)
-        return unit(image), np.zeros(image.shape[:2], np.uint8)
+        return image, np.zeros(image.shape[:2], np.uint8)
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of a picture, clipped to it, as shares of its sides."""
@@ -125,7 +123,7 @@ def _boxed(home: Path) -> bool:
         images += [folder for folder in inner if folder.name not in OF_DATASET]
     kinds = {path.suffix.lower() for folder in boxes if folder.is_dir()
              for path in folder.iterdir()}  # fmt: skip
-    return bool(kinds & {".xml", ".txt", ".json"}) and any(map(pictures, images))
+    return bool(kinds & {".xml", ".txt", ".json"}) and any(map(list_images, images))
 
 
 def _json(home: Path) -> list[Path]:
@@ -138,7 +136,7 @@ def _json(home: Path) -> list[Path]:
 
 def _samples(home: Path) -> list[BoxSample]:
     shipped = pairs(home, LABELS)
-    listed = [(pair, pictures(pair.images)) for pair in shipped]
+    listed = [(pair, list_images(pair.images)) for pair in shipped]
     xml = [_files(pair, ".xml") for pair in shipped]
     text = [_texts(pair, images) for pair, images in listed]
     json = _json(home)
@@ -176,27 +174,19 @@ def _samples(home: Path) -> list[BoxSample]:
 def _files(pair: Pair, suffix: str) -> list[Path]:
     """List the files of boxes of a folder, beside its pictures only where it has no other."""
     for folder in (pair.truth, pair.images):
-        there = sorted(folder.iterdir()) if folder.is_dir() else []
-        found = [
-            path
-            for path in there
-            if path.suffix.lower() == suffix
-            and not path.name.startswith(".")
-            # Programs for maps write NAME.png.aux.xml beside a picture.
-            and not path.name.lower().endswith(".aux.xml")
-        ]
-        if found:
-            return found
+        there = list_files(folder, {suffix})
+        if own := [path for path in there if not path.name.lower().endswith(GDAL)]:
+            return own
     return []
 
 
 def _texts(pair: Pair, images: Sequence[Path]) -> list[Path]:
     """List the label files of YOLO: those of a picture, and others that look like one."""
-    stems = {image.stem for image in images}
+    stems = set(map(stem, images))
     return [
         path
         for path in _files(pair, ".txt")
-        if path.stem in stems or (path.name.lower() not in yolo.OTHER and yolo.holds_labels(path))
+        if stem(path) in stems or (path.name.lower() not in yolo.OTHER and yolo.holds_labels(path))
     ]
 
 
@@ -204,9 +194,12 @@ def _paired(
     pair: Pair, images: Sequence[Path], files: Sequence[Path], suffix: str
 ) -> list[tuple[Path, Path]]:
     """Return each picture with its file of boxes; one of the two may be missing."""
-    named = {path.stem: path for path in files}
-    rows = [(i, named.pop(i.stem, pair.truth / f"{i.stem}{suffix}")) for i in images]
-    return rows + [(pair.images / f"{stem}.jpg", path) for stem, path in named.items()]
+    named = by_stem(files)
+    rows = [
+        (image, named.pop(stem(image), [pair.truth / f"{image.stem}{suffix}"])[0])
+        for image in images
+    ]
+    return rows + [(pair.images / f"{p.stem}.jpg", p) for paths in named.values() for p in paths]
 
 
 def _all_shares(files: Sequence[Path]) -> bool:
@@ -244,7 +237,7 @@ def _of_json(home: Path, files: Sequence[Path]) -> list[BoxSample]:
     there = {sample.image for sample in found}
     names = ", ".join(path.name for path in files)
     for folder in sorted({image.parent for image in there if image and image.is_file()}):
-        for image in pictures(folder):
+        for image in list_images(folder):
             if image not in there:
                 name, problem = _name(image, home), f"is not among the images of {names}"
                 found.append(BoxSample(name, name, image, boxes=files[0], problem=problem))
@@ -255,12 +248,12 @@ def _name(image: Path, home: Path) -> str:
     return image.relative_to(home).with_suffix("").as_posix()
 
 
-def _read(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Read a picture and its boxes, clipped to it, as shares of its sides."""
     assert isinstance(sample, BoxSample)
     assert sample.image is not None
     assert sample.boxes is not None
-    image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+    image = read_rgb(sample.image)
     height, width = image.shape[:2]
     sides = np.array([width, height] * 2, np.float64)
     boxes = _boxes(sample, width, height)

@@ -20,9 +20,17 @@ from tqdm import tqdm
 
 from landslide_lib import parts
 from landslide_lib.bands import LABELS, source
-from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, read_sample
+from landslide_lib.datasets.base import (
+    BadFileError,
+    BoxDataset,
+    Dataset,
+    Sample,
+    printable,
+    read_sample,
+)
 from landslide_lib.datasets.duplicates import Copies, across, copies
-from landslide_lib.datasets.files import listing, new_array
+from landslide_lib.datasets.files import listing, new_array, say_once
+from landslide_lib.datasets.remarks import remarks
 from landslide_lib.paths import cache_root, data_root
 
 #: Of the layout of the packed files and of how an image is resized.
@@ -189,6 +197,8 @@ def _pack(
     scratch = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
+    for remark in remarks(samples):
+        say_once(f"{dataset.name}: {remark}")
     try:
         # Space for both is reserved before anything is read: that takes minutes.
         count, bands = len(samples), len(dataset.bands)
@@ -208,7 +218,7 @@ def _pack(
                         raise result
                     bad = bad or result
                     path = result.path
-                    where = f"{path.parent.name}/{path.name}"
+                    where = printable(f"{path.parent.name}/{path.name}")
                     excluded.append({"file": where, "problem": result.problem})
                     continue
                 images[len(kept)], masks[len(kept)] = result
@@ -293,6 +303,7 @@ class Verdict:
         parts: How many usable images each part has, such as `train` or `test, no masks`.
         copies: Ids of usable images whose files are the same, byte for byte.
         leaks: Those of them that lie in more than one part.
+        remarks: What is usable and yet worth a word, see `remarks.remarks`.
     """
 
     name: str
@@ -306,6 +317,7 @@ class Verdict:
     parts: dict[str, int]
     copies: Copies = ()
     leaks: Copies = ()
+    remarks: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -335,7 +347,7 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         try:
             image, mask = read_sample(dataset, sample)
         except BadFileError as error:
-            bad.append(Problem(str(error.path), error.problem))
+            bad.append(Problem(printable(str(error.path)), error.problem))
             continue
         counts[sample.part] += 1
         usable.append(sample)
@@ -366,5 +378,5 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         dataset.name, counts.total(), positive,
         (landslide / pixels if pixels else 0.0) if masked else None, boxes if boxed else None,
         tuple(shown), bands, tuple(bad), dict(counts), same,
-        across(same, {sample.id: sample.part for sample in usable}),
+        across(same, {sample.id: sample.part for sample in usable}), tuple(remarks(samples)),
     )  # fmt: skip

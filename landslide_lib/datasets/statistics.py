@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from landslide_lib import datasets
 from landslide_lib.bands import BOXES, LABELS
 from landslide_lib.datasets import neighbours
-from landslide_lib.datasets.base import BoxDataset, Dataset, Sample, read_picture
+from landslide_lib.datasets.base import BoxDataset, Dataset, Sample
+from landslide_lib.datasets.files import list_files
 from landslide_lib.datasets.pack import Packed
+from landslide_lib.datasets.pictures import read_rgb
 from landslide_lib.datasets.split import split
 from landslide_lib.parts import Split
 from landslide_lib.paths import PUBLISHED
@@ -117,16 +119,18 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
         samples: Usable ones.
 
     Returns:
-        `sizes`: smallest, median and largest `short` and `long` side of the JPEG and PNG images
-        in pixels, and of `aspect`, the long side over the short; None where there are none.
+        `sizes`: smallest, median and largest `short` and `long` side of the pictures in
+        pixels, and of `aspect`, the long side over the short; None where there are none.
         `boxes`: see `_boxes`; None where the dataset has none.
 
     Raises:
         BadFileError: One cannot be read.
     """
     arrays = (".h5", ".npy")
-    paths = [s.image for s in samples if s.image is not None and s.image.suffix not in arrays]
-    shapes = [sorted(read_picture(path, cv2.IMREAD_GRAYSCALE).shape) for path in paths]
+    paths = [
+        s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays
+    ]
+    shapes = [sorted(read_rgb(path).shape[:2]) for path in paths]
     sizes = None
     if shapes:
         short, long = np.array(shapes).T
@@ -210,7 +214,7 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """Return the published statistics by dataset, of each those that were made last."""
-    found = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    found = [json.loads(path.read_text("utf-8")) for path in list_files(folder, {".json"})]
     return {facts["dataset"]: facts for facts in sorted(found, key=lambda facts: facts["made"])}
 
 

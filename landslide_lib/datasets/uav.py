@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +14,12 @@ from landslide_lib.datasets.base import (
     BadFileError,
     DownloadError,
     Sample,
-    as_mask,
     mark_twins,
-    read_picture,
-    same_size,
 )
-from landslide_lib.datasets.bijie import pictures, unit
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import by_stem, hash_files, stem
 from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate
+from landslide_lib.datasets.masks import read_pair
+from landslide_lib.datasets.pictures import list_images, read_rgb
 
 #: Tiles a row of the mosaic: `image_i` stands at row i // 48, column i % 48.
 ROW = 48
@@ -37,8 +33,8 @@ NAME = re.compile(r"image_(\d+)")
 class UAV:
     """2,137 tiles of one scene, 128x128 RGB, 659 of them with a landslide.
 
-    Reads `uav/image/image_N` and `uav/mask/image_N` (JPEG or PNG), or folders named like them
-    (`locate.IMAGES`, `locate.MASKS`). All tiles are of one
+    Reads `uav/image/image_N` and `uav/mask/image_N`, pictures of any kind that is read, or folders
+    named like them (`locate.IMAGES`, `locate.MASKS`). All tiles are of one
     orthophoto, so a group is a square block of neighbouring ones: `blocked` is a split by
     position. A target domain for networks trained on Bijie. Without the folder of masks there
     is no truth. The source of the orthophoto is not stated where these tiles come from.
@@ -57,17 +53,14 @@ class UAV:
         """
         home = locate(root, self.name, _tiled, "image_N.jpg in image/", self.remedy)
         folder, truth = child(home, *IMAGES) or home, child(home, *MASKS)
-        images, masks = pictures(folder), pictures(truth) if truth else []
-        named = defaultdict(list)
-        for path in masks:
-            named[path.stem].append(path)
-        orphans = named.keys() - {path.stem for path in images}
-        images += [folder / f"{stem}.jpg" for stem in orphans]
+        images, masks = list_images(folder), by_stem(list_images(truth)) if truth else {}
+        orphans = masks.keys() - set(map(stem, images))
+        images += [folder / f"{name}.jpg" for name in orphans]
         found = []
         for image in images:
             number = NAME.fullmatch(image.stem)
             # A missing mask is named by the file that ought to be there, when it is read.
-            there = named.get(image.stem, [(truth or home) / f"{image.stem}.png"])
+            there = masks.get(stem(image), [(truth or home) / f"{image.stem}.png"])
             problem = "" if number else "is not called image_N, so that its place is not known"
             if len(there) > 1:
                 problem = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
@@ -86,17 +79,14 @@ class UAV:
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read RGB in 0..1 and the mask."""
         assert sample.image is not None
-        image = read_picture(sample.image, cv2.IMREAD_COLOR_RGB)
+        if sample.mask is None:
+            image, mask = read_rgb(sample.image), np.zeros((SIZE, SIZE), np.uint8)
+        else:
+            image, mask = read_pair(sample)
         if image.shape[:2] != (SIZE, SIZE):
             problem = f"is {image.shape[0]}x{image.shape[1]}, not {SIZE}x{SIZE}"
             raise BadFileError(sample.image, problem, REDO)
-        if sample.mask is None:
-            return unit(image), np.zeros((SIZE, SIZE), np.uint8)
-        if not sample.mask.is_file():
-            raise BadFileError(sample.mask, "mask is missing", REDO)
-        mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
-        same_size(image, mask, sample)
-        return unit(image), mask
+        return image, mask
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all files."""
@@ -118,7 +108,7 @@ class UAV:
 
 def _tiled(home: Path) -> bool:
     folder = child(home, *IMAGES)
-    return bool(folder and any(NAME.fullmatch(path.stem) for path in pictures(folder)))
+    return bool(folder and any(NAME.fullmatch(path.stem) for path in list_images(folder)))
 
 
 def _place(found: tuple[tuple[int, int], Sample]) -> tuple[tuple[int, int], str]:

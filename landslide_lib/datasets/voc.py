@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.datasets.base import REDO, BadFileError
-from landslide_lib.datasets.bijie import pictures
+from landslide_lib.datasets.files import by_stem, list_files, stem
+from landslide_lib.datasets.pictures import list_images
 
+#: What GIS programs write beside a picture.
+GDAL = ".aux.xml"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -27,12 +30,19 @@ def annotated(folder: Path) -> list[tuple[Path, Path]]:
         XML without a picture comes last, with the one that ought to be there.
     """
     apart = (folder / "JPEGImages").is_dir()
-    images = pictures(folder / "JPEGImages" if apart else folder)
+    images = list_images(folder / "JPEGImages" if apart else folder)
     home = folder / "Annotations" if apart else folder
-    xml = {p.stem: p for p in sorted(home.glob("*.xml")) if not p.name.startswith(".")}
-    pairs = [(image, xml.pop(image.stem, home / f"{image.stem}.xml")) for image in images]
-    orphans = [(folder / "JPEGImages" if apart else folder) / f"{stem}.jpg" for stem in xml]
-    return [*pairs, *zip(orphans, xml.values(), strict=True)]
+    written = list_files(home, {".xml"})
+    xml = by_stem(path for path in written if not path.name.lower().endswith(GDAL))
+    pairs = [
+        (image, path)
+        for image in images
+        for path in xml.pop(stem(image), [home / f"{image.stem}.xml"])
+    ]
+    missing = folder / "JPEGImages" if apart else folder
+    return pairs + [
+        (missing / f"{name}.jpg", path) for name, paths in xml.items() for path in paths
+    ]
 
 
 def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:

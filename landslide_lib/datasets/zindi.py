@@ -22,13 +22,16 @@ from landslide_lib.datasets.base import (
     DownloadError,
     Sample,
     mark_twins,
+    plain_name,
 )
-from landslide_lib.datasets.files import hash_files
+from landslide_lib.datasets.files import by_stem, hash_files, list_files
 from landslide_lib.datasets.locate import child, locate
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
 OPTICAL = 4
+#: Bytes of the longest name of a tile, without its suffix, that a file system takes.
+LONGEST = 250
 #: Digital numbers of Sentinel-2 in one unit of reflectance.
 UNIT = 10_000
 #: Headers are parsed one at a time: in Python 3.11 threads that do so now and then fail with a
@@ -146,13 +149,13 @@ def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None,
         folder: Path | None = home
         for word in words.split("/"):
             folder = folder and child(folder, word)
-        if folder and any(folder.glob("*.npy")):
+        if folder and list_files(folder, {".npy"}):
             return next(iter(lines), None), folder
     return next(iter(lines), None), None
 
 
 def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
-    lines = _lines(path, labelled)
+    lines, tiles = _lines(path, labelled), by_stem(list_files(folder, {".npy"}))
     found = []
     for name, labels in lines.items():
         problem = ""
@@ -161,22 +164,22 @@ def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
             problem = f"stands in {len(labels)} lines of {path.name}{given}"
         elif labelled and labels[0] not in ("0", "1"):
             problem = f"has the label {labels[0]!r} in {path.name}, neither 0 nor 1"
-        elif Path(name).name != name:
-            problem = f"has an id in {path.name} that is no name of a file"
-        found.append((name, problem))
-    for stray in sorted(folder.glob("*.npy")):
-        if stray.stem not in lines:
-            found.append((stray.stem, f"stands in no line of {path.name}"))
+        image = folder / f"{name}.npy"
+        if Path(name).name != name or "\0" in name or len(name.encode()) > LONGEST:
+            image, problem = path, f"has the id {name[:99]!r}, which is no name of a file"
+        found += [(name, tile, problem) for tile in tiles.pop(name, [image])]
+    for name, strays in tiles.items():
+        found += [(name, stray, f"stands in no line of {path.name}") for stray in strays]
     return [
         Sample(
             id=name,
             group=name,
-            image=folder / f"{name}.npy",
+            image=tile,
             mask=path if labelled else None,
             part=part if labelled else f"{part}, no masks",
             problem=problem,
         )
-        for name, problem in found
+        for name, tile, problem in found
     ]
 
 
@@ -205,7 +208,7 @@ def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
             if not all(cells) or None in line:
                 problem = f"line {reader.line_num} has not the cells of its {len(line)} columns"
                 raise BadFileError(path, problem, "Mend or remove the line")
-            found[cells[0].strip()].append(cells[1].strip() if labelled else "")
+            found[plain_name(cells[0].strip())].append(cells[1].strip() if labelled else "")
     except (OSError, UnicodeError, csv.Error) as error:
         problem = f"is no CSV that can be read ({error})"
         raise BadFileError(path, problem, f"Get it again from {ADDRESS}") from None

@@ -35,12 +35,15 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
         encoding: Of the file.
 
     Raises:
-        ValueError: It is no CSV, or lacks a column.
+        ValueError: It is no CSV, lacks a column, or has more cells in a row than in its head.
     """
     try:
         frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is no CSV in {encoding} that can be read ({error})") from error
+    except ValueError as error:  # those of pandas are, and those of an encoding
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: is no CSV in {encoding} that can be read ({said})") from error
+    if not isinstance(frame.index, pd.RangeIndex):  # taken for the names of the rows
+        raise ValueError(f"{path}: its rows have more cells than its head; get the file again")
     missing = [name for name in columns if name not in frame]
     if missing:
         raise ValueError(

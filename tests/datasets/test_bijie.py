@@ -8,8 +8,9 @@ import pytest
 
 from landslide_lib import datasets
 from landslide_lib.datasets import BadFileError, DatasetNotFoundError
-from landslide_lib.datasets.base import as_mask, read_picture, read_sample
-from landslide_lib.datasets.bijie import pictures
+from landslide_lib.datasets.base import read_sample
+from landslide_lib.datasets.masks import read_mask
+from landslide_lib.datasets.pictures import open_picture
 
 BIJIE = datasets.get("bijie")
 
@@ -78,7 +79,6 @@ def test_a_missing_or_empty_folder_is_refused_with_the_command_that_gets_it(tmp_
 def test_hidden_files_of_a_mac_are_no_images(tiny_bijie):
     (landslide(tiny_bijie).parent / "._ls_1.png").write_bytes(b"\0\5\26\7")
     assert len(BIJIE.samples(tiny_bijie)) == 8
-    assert pictures(tiny_bijie / "nowhere") == []
 
 
 def test_a_missing_mask_is_named_by_the_file_that_ought_to_be_there(tiny_bijie):
@@ -106,42 +106,6 @@ def test_an_image_with_two_masks_is_refused(tiny_bijie, make):
     assert bad(tiny_bijie) == {"image/ls_1.png": "has 2 masks: ls_1.jpg, ls_1.png"}
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98, "a byte"])
-def test_a_picture_that_was_cut_off_anywhere_is_refused(tmp_path, make, suffix, share):
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    path = make["picture"](tmp_path / f"cut{suffix}", pixels)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1] if share == "a byte" else whole[: int(len(whole) * share)])
-    with pytest.raises(BadFileError, match=f"cut{suffix}.*--skip-bad"):
-        read_picture(path, cv2.IMREAD_COLOR_RGB)
-
-
-@pytest.mark.parametrize("offset", [20, 60, -30])
-def test_a_png_with_a_flipped_byte_is_refused(tmp_path, make, offset):
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    path = make["picture"](tmp_path / "flipped.png", pixels)
-    data = bytearray(path.read_bytes())
-    data[offset] ^= 0xFF
-    path.write_bytes(bytes(data))
-    with pytest.raises(BadFileError, match=r"flipped\.png"):
-        read_picture(path, cv2.IMREAD_COLOR_RGB)
-
-
-def test_text_a_folder_and_nothing_are_no_pictures(tmp_path):
-    (tmp_path / "page.jpg").write_text("<html>Not found</html>")
-    (tmp_path / "folder.png").mkdir()
-    for name in ("page.jpg", "folder.png", "nothing.png"):
-        with pytest.raises(BadFileError, match=name):
-            read_picture(tmp_path / name, cv2.IMREAD_GRAYSCALE)
-
-
-def test_a_mask_of_16_bits_is_refused_because_it_would_be_read_as_empty(tiny_bijie, make):
-    sixteen = (cv2.imread(str(landslide(tiny_bijie, "mask")), 0) > 0).astype(np.uint16)
-    make["picture"](landslide(tiny_bijie, "mask"), sixteen)
-    assert bad(tiny_bijie) == {"mask/ls_1.png": "is a PNG of 16 bits, not of 8"}
-
-
 @pytest.mark.parametrize("cut", [(1, 0), (0, 1)])
 def test_a_mask_that_is_one_pixel_smaller_than_its_image_is_refused(tiny_bijie, make, cut):
     mask = cv2.imread(str(landslide(tiny_bijie, "mask")), 0)
@@ -149,39 +113,6 @@ def test_a_mask_that_is_one_pixel_smaller_than_its_image_is_refused(tiny_bijie, 
         landslide(tiny_bijie, "mask"), mask[: mask.shape[0] - cut[0], : mask.shape[1] - cut[1]]
     )
     assert "its image" in bad(tiny_bijie)["mask/ls_1.png"]
-
-
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        ((0, 2), "holds 2; only 0, 1 and 255"),
-        ((0, 128, 255), "holds 128"),
-        ((0.0, 0.5), "holds 0.5"),
-        ((0.0, np.nan), "holds nan"),
-        ((0.0, np.inf), "holds inf"),
-        ((0, -1), "holds -1"),
-        ((0, 1, 255), "holds both 1 and 255"),
-    ],
-)
-def test_a_mask_with_other_values_is_refused(values, problem):
-    mask = np.resize(np.array(values), (4, 6))
-    with pytest.raises(BadFileError, match=f"m.png: mask {problem}"):
-        as_mask(mask, Path("m.png"))
-
-
-@pytest.mark.parametrize("shape", [(16,), (4, 4, 1), (4, 4, 3)])
-def test_a_mask_of_another_shape_is_refused(shape):
-    with pytest.raises(BadFileError, match=r"m\.png"):
-        as_mask(np.zeros(shape), Path("m.png"))
-
-
-@pytest.mark.parametrize("high", [1, 255])
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
-def test_1_and_255_both_stand_for_landslide(high, dtype):
-    mask = as_mask(np.array([[0, high], [0, 0]], dtype), Path("m.png"))
-    assert mask.dtype == np.uint8
-    assert mask.tolist() == [[0, 1], [0, 0]]
-    assert as_mask(np.zeros((2, 2), dtype), Path("m.png")).sum() == 0
 
 
 def test_the_fingerprint_is_of_names_and_bytes_and_not_of_the_place(tmp_path, tiny_bijie, make):
@@ -206,7 +137,7 @@ def test_the_real_images_are_those_that_the_readme_counts(real):
     assert (len(with_mask), len(found) - len(with_mask)) == (770, 2003)
     landslide_pixels = pixels = 0
     for sample in with_mask:
-        mask = as_mask(read_picture(sample.mask, cv2.IMREAD_GRAYSCALE), sample.mask)
+        mask = read_mask(open_picture(sample.mask))
         assert mask.any()
         landslide_pixels += int(mask.sum())
         pixels += mask.size

@@ -1,5 +1,6 @@
 """Landslide4Sense: both layouts, every way in which an HDF5 file is wrong, the real patches."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -148,6 +149,43 @@ WRONG_MASKS = {
 def test_a_wrong_mask_is_named_with_what_is_wrong(tiny_l4s, make, problem):
     make["h5"](file(tiny_l4s, "mask"), **WRONG_MASKS[problem])
     assert f"mask_2.h5: {problem}" in only_problem(tiny_l4s)
+
+
+@pytest.mark.parametrize("form", ["{:03d}", "{}"])
+def test_numbers_may_have_zeros_before_them(tiny_l4s, form):
+    for path in tiny_l4s.rglob("*.h5"):
+        word, number = path.stem.split("_")
+        if word == "image" or number != "2":
+            path.rename(path.with_name(f"{word}_{form.format(int(number))}.h5"))
+    verdict = datasets.verify(L4S, tiny_l4s)
+    assert [s.id for s in L4S.samples(tiny_l4s)] == ["train/1", "train/2", "train/10"]
+    assert (verdict.images, verdict.bad) == (3, ())
+    mask = next(tiny_l4s.rglob("mask_*1.h5"))
+    mask.unlink()
+    (problem,) = datasets.verify(L4S, tiny_l4s).bad
+    assert (problem.file, problem.problem) == (str(mask), "is missing")
+
+
+def test_two_files_of_one_number_are_refused(tiny_l4s):
+    image, mask = (next(tiny_l4s.rglob(f"{word}_1.h5")) for word in ("image", "mask"))
+    shutil.copy(image, image.with_name("image_001.h5"))
+    shutil.copy(mask, mask.with_name("mask_01.h5"))
+    said = [p.problem for p in datasets.verify(L4S, tiny_l4s).bad]
+    assert sorted(said) == [
+        "has 2 masks: mask_01.h5, mask_1.h5",
+        f"has the id 'train/1' of {image.with_name('image_001.h5')} too",
+    ]
+
+
+def test_an_array_of_which_parts_were_never_written_is_refused(tmp_path):
+    """HDF5 reads zeros for them and says nothing."""
+    for name, chunks in (("whole", None), ("chunks", (32, 32, 14))):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            array = file.create_dataset("img", (128, 128, 14), "f4", chunks=chunks)
+            if chunks:
+                array[:96] = 1
+        with pytest.raises(BadFileError, match="parts of it are not stored"):
+            read_array(tmp_path / f"{name}.h5", "img", (128, 128, 14))
 
 
 def test_a_group_in_place_of_an_array_is_refused(tmp_path):

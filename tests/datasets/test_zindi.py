@@ -233,7 +233,6 @@ def test_whatever_array_a_file_holds_it_is_read_whole_or_refused_as_a_bad_file(
         ("ID_A,1", "ID_A.npy", "stands in 2 lines of Train.csv, with labels 1"),
         ("ID_A,0", "ID_A.npy", "stands in 2 lines of Train.csv, with labels 0, 1"),
         ("ID_Y,1", "ID_Y.npy", "is missing"),
-        ("../../ID_E,1", "../../ID_E.npy", "has an id in Train.csv that is no name of a file"),
     ],
 )
 def test_a_line_that_fits_no_tile_or_several_lines_is_refused(root, home, line, file, problem):
@@ -243,6 +242,19 @@ def test_a_line_that_fits_no_tile_or_several_lines_is_refused(root, home, line, 
     assert found[f"train_data/{file}"] == problem
     if line.startswith("ID_Y"):
         assert "has the id 'ID_Y' of" in found["test_data/ID_Y.npy"]
+
+
+def test_what_macos_leaves_beside_a_tile_is_none(root, home):
+    (home / "train_data" / "._ID_A.npy").write_bytes(b"\0\5\26\7")
+    assert problems(root) == {}
+
+
+@pytest.mark.parametrize("name", ["../../ID_E", "ID/E", "x" * 251])
+def test_an_id_that_is_no_name_of_a_file_is_refused_with_its_list(root, home, name):
+    with (home / "Train.csv").open("a") as file:
+        file.write(f"{name},1\n")
+    said = f"has the id {name[:99]!r}, which is no name of a file"
+    assert problems(root)["Train.csv"] == said
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "0.5", "yes", "nan"])

@@ -1,0 +1,56 @@
+"""What is usable of a dataset's files and yet worth a word, said once a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from landslide_lib.datasets.base import Sample, printable
+from landslide_lib.datasets.files import list_files
+from landslide_lib.datasets.masks import HALF
+
+#: Suffixes of pictures that are not read.
+NOT_READ = frozenset(
+    {
+        ".avif",
+        ".dng",
+        ".ecw",
+        ".exr",
+        ".gif",
+        ".heic",
+        ".heif",
+        ".img",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jxl",
+        ".pdf",
+        ".pgm",
+        ".ppm",
+        ".psd",
+        ".sid",
+        ".svg",
+        ".vrt",
+    }
+)
+
+
+def remarks(samples: Sequence[Sample]) -> list[str]:
+    """Return a line for each folder with pictures that are not read, and one on masks in JPEG."""
+    said = []
+    files = (path for sample in samples for path in (sample.image, sample.mask) if path)
+    for folder in sorted({path.parent for path in files}):
+        if others := list_files(folder, NOT_READ):
+            kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
+            said.append(printable(
+                f"{folder}: {len(others)} picture{'s' * (len(others) != 1)} of a kind that is not "
+                f"read ({kinds}), such as "
+                f"{others[0].name}; save them as PNG or TIFF"
+            ))  # fmt: skip
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    lossy = [mask for mask in masks if mask.suffix.lower() in (".jpg", ".jpeg")]
+    if lossy:
+        said.append(
+            f"{len(lossy)} of {len(masks)} masks are JPEG, which blurs their edges: a pixel is "
+            f"landslide from {HALF} of 255 on"
+        )
+    return said
