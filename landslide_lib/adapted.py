@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_lib import intervals, scores
+from landslide_lib import cells, intervals, scores
 from landslide_lib.recipe import Adaptation
 from landslide_lib.records import Record
 from landslide_lib.reports import Table
@@ -113,14 +113,14 @@ def scored_on(record: Record) -> str:
 # The components.
 
 
-def paired(ours: Sequence[Record], base: Sequence[Record]) -> dict[str, float] | None:
+def paired(ours: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
     """Compare the landslide F1 at 0.5 of two rows over the seeds and target images of both.
 
     Returns:
         See `intervals.paired_bootstrap`, how many `common` seeds there are, `tuned`, the mean over
         them of the difference in F1 at each row's own threshold, that of the source, and `under`,
         whether neither row's mean is above calling every pixel landslide; None where no seed is
-        common, the target images differ or are too few to draw from.
+        common, or the target images differ.
     """
     mine, other = ({one.seed: one for one in side} for side in (ours, base))
     common = sorted(set(mine) & set(other))
@@ -131,11 +131,11 @@ def paired(ours: Sequence[Record], base: Sequence[Record]) -> dict[str, float] |
     tuned = _mean(_f1(mine[s], "test_tuned") - _f1(other[s], "test_tuned") for s in common)
     best = max(_mean(_f1(side[seed], "test") for seed in common) for side in (mine, other))
     under = best <= scores.floor(mine[common[0]].test_counts)
-    return found and {**found, "common": len(common), "tuned": tuned, "under": under}
+    return {**found, "common": len(common), "tuned": tuned, "under": under}
 
 
 #: Of what `paired` returns, that `worth` hands on.
-PAIRED = ("difference", "low", "high", "tuned", "common", "under")
+PAIRED = ("difference", "low", "high", "reason", "tuned", "common", "under")
 
 
 def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -148,8 +148,8 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, 
 
     Returns:
         A dict a pair: the labels `row` and `against`, `reported` (a difference of printed F1, in
-        0..1) and `difference`, `low`, `high`, `tuned`, `common`, `under` as from `paired`; None
-        where not known.
+        0..1) and `difference`, `low`, `high`, `reason`, `tuned`, `common`, `under` as from
+        `paired`; None where not known.
     """
     found = []
     for name, base in pairs.items():
@@ -173,16 +173,15 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
     if not run:
         return "Not run yet."
     above = [one for one in run if not one["under"]]
-    helps = [one for one in above if one["low"] > 0]
-    harms = [one for one in above if one["high"] < 0]
-    rest = [one for one in above if not one["low"] > 0 and not one["high"] < 0]
     kinds = {
-        "Better on the target by more than is left open": helps,
-        "**Worse** by more than is left open": harms,
-        "Not told apart from no difference": rest,
+        "Better on the target by more than is left open": 1,
+        "**Worse** by more than is left open": -1,
+        "Not told apart from no difference": 0,
     }
+    sorted_out = {said: [one for one in above if intervals.sign(one) == sign]
+                  for said, sign in kinds.items()}  # fmt: skip
     lines = [f"- {said}: {'; '.join(map(_difference, some)) or 'no row'}."
-             for said, some in kinds.items()]  # fmt: skip
+             for said, some in sorted_out.items()]  # fmt: skip
     if under := [one for one in run if one["under"]]:
         lines.append(
             "- Neither above calling every pixel landslide, so that whatever their difference is, "
@@ -209,9 +208,8 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _difference(one: Mapping[str, Any]) -> str:
-    return (f"{one['row']} against {one['against']} {one['difference']:+.3f} "
-            f"[{one['low']:+.3f}, {one['high']:+.3f}] ({one['tuned']:+.3f}; "
-            f"{one['common']} seed{'s' * (one['common'] > 1)})")  # fmt: skip
+    return (f"{one['row']} against {one['against']} {cells.difference(one)} "
+            f"({one['tuned']:+.3f}; {one['common']} seed{'s' * (one['common'] > 1)})")  # fmt: skip
 
 
 def above_floor(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from landslide_lib.recipe import BUDGETS
 from landslide_lib.records import Record, Store, budget, is_published
 from landslide_lib.reports import Row, Table, resolve
 
-Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], dict[str, float] | None]
+Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -113,7 +113,8 @@ def beside(
           values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
         - `thresholds`: those of `tuned`; of a derived row its own;
         - `versus`: the paired bootstrap against the table's reference row over the `common` seeds
-          of both; None for that row, for a derived one, and without a common seed.
+          of both, see `intervals.paired_bootstrap`; None for that row, for a derived one, and
+          without a common seed.
     """
     if dataset is None or profile_name is None:
         runs = [run for run in known_runs(table, store, smoke=profile_name == "smoke")
@@ -234,7 +235,7 @@ def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
     return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
 
 
-def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, float] | None:
+def _versus(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
     """Compare with the reference row over the same seeds and test images."""
     mine, other = ({record.seed: record for record in side} for side in (records, base))
     common = sorted(set(mine) & set(other))
@@ -246,19 +247,19 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> dict[str, floa
     found = COMPARED[first.recipe.task](
         [mine[seed] for seed in common], [other[seed] for seed in common], first.test_groups
     )
-    return found and {**found, "common": len(common)}
+    return {**found, "common": len(common)}
 
 
 def _pixels(
     ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
-) -> dict[str, float] | None:
+) -> intervals.Comparison:
     mine, other = ([record.test_counts for record in side] for side in (ours, base))
     return intervals.paired_bootstrap(mine, other, blocks)
 
 
 def _boxes(
     ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
-) -> dict[str, float] | None:
+) -> intervals.Comparison:
     mine, other = (
         [record.detections for record in side if record.detections] for side in (ours, base)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from landslide_lib.reports import Table
@@ -48,8 +48,12 @@ COMPARED = {
 def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
     """Return mean ± half the 95 % interval over seeds, or an em dash.
 
+    An interval that is not as long below as above stands in brackets.
+
     >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52, "values": [0.49, 0.51]})
     '0.500 ± 0.020'
+    >>> text_of({"mean": 0.46, "low": 0.045, "high": 0.939, "values": [0.62, 0.64, 0.13]})
+    '0.460 [0.045, 0.939]'
     >>> text_of({"mean": 0.5, "low": None, "high": None, "values": [0.5]}, scale=100)
     '50.0'
     """
@@ -59,7 +63,11 @@ def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
     mean = f"{scale * value['mean']:.{digits}f}"
     if value["low"] is None:
         return mean
-    return f"{mean} ± {scale * (value['mean'] - value['low']):.{digits}f}"
+    below, above = (f"{scale * abs(value[end] - value['mean']):.{digits}f}"
+                    for end in ("low", "high"))  # fmt: skip
+    if below == above:
+        return f"{mean} ± {below}"
+    return f"{mean} [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
 
 
 def reported_text(value: float | int | str | None, uncertain: bool, digits: int = 4) -> str:
@@ -180,13 +188,31 @@ def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
     mine += [text_of(ours and ours[column.where][column.convention][column.score])
              for column in FOLLOWING[table.task]]  # fmt: skip
     if table.reference_on(dataset_of(rows)):
-        mine.append(_difference(ours and ours["versus"]))
+        mine.append(difference(ours and ours["versus"]))
     mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)
     mine.append(str(len(ours["seeds"])) if ours else DASH)
     return [*printed, *mine]
 
 
-def _difference(versus: dict[str, float] | None) -> str:
+def difference(versus: Mapping[str, Any] | None) -> str:
+    """Return a difference with its interval, or why it has none, or an em dash.
+
+    Args:
+        versus: From `intervals.paired_bootstrap`; None where nothing was compared.
+
+    >>> difference({"difference": 0.1, "low": -0.05, "high": 0.25})
+    '+0.100 [-0.050, +0.250]'
+    >>> difference({"difference": 0.1, "low": None, "high": None, "reason": "too few scenes"})
+    '+0.100 (too few scenes)'
+    """
     if versus is None:
         return DASH
-    return f"{versus['difference']:+.3f} [{versus['low']:+.3f}, {versus['high']:+.3f}]"
+    return f"{versus['difference']:+.3f} {interval(versus)}"
+
+
+def interval(versus: Mapping[str, Any], scale: int = 1) -> str:
+    """Return the interval of a difference in brackets, or why it has none in parentheses."""
+    if versus["low"] is None:
+        return f"({versus['reason']})"
+    digits = 1 if scale == 100 else 3
+    return f"[{scale * versus['low']:+.{digits}f}, {scale * versus['high']:+.{digits}f}]"

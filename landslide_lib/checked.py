@@ -161,7 +161,7 @@ def said(tiles: pd.DataFrame) -> str:
     for line in compared(tiles):
         if worth := line["versus"]:
             said = f"{line['way']} ({worth['difference']:+.3f})"
-            clear += [said] * (worth["low"] > 0 or worth["high"] < 0)
+            clear += [said] * bool(intervals.sign(worth))
     named = ", ".join(clear) or "none of the ways to join them"
     words.append(f"In F1, told apart from the network alone: {named}.")
     return " ".join(words)

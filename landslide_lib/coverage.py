@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from landslide_lib.intervals import interval, kendall, paired_bootstrap, tau
 from landslide_lib.scores import class_scores
@@ -15,27 +16,38 @@ from landslide_lib.scores import class_scores
 Counts = NDArray[np.int64]
 
 
-def of_interval(seeds: int, *, trials: int = 400, seed: int = 0) -> float:
-    """Return the share of `interval`s that hold the mean of normal scores.
+def of_interval(
+    seeds: int, *, mean: float = 0.7, spread: float = 0.02, trials: int = 400, seed: int = 0
+) -> float:
+    """Return the share of `interval`s that hold the mean of scores, normal in their log odds.
 
     Args:
         seeds: Values an interval is made from.
+        mean: About which the scores lie.
+        spread: Of the scores near it, a standard deviation.
         trials: Simulated studies.
         seed: Of the simulation.
 
     >>> 0.9 < of_interval(3) < 0.99
     True
     """
-    draw = np.random.default_rng(seed)
+    at, scale = logit(mean), spread / (mean * (1 - mean))
+    truth = float(expit(np.random.default_rng(1).normal(at, scale, 10**6)).mean())
     held = 0
-    for values in draw.normal(0.7, 0.02, (trials, seeds)):
+    for values in expit(np.random.default_rng(seed).normal(at, scale, (trials, seeds))):
         low, high = interval(list(values)) or (np.nan, np.nan)
-        held += low <= 0.7 <= high
+        held += low <= truth <= high
     return held / trials
 
 
 def study(
-    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float, uneven: float = 0
+    draw: np.random.Generator,
+    scenes: int,
+    tiles: int,
+    seeds: int,
+    spread: float,
+    uneven: float = 0,
+    largest: float = 0,
 ) -> tuple[Counts, Counts, list[str]]:
     """Simulate two rows that are tested on the same tiles.
 
@@ -49,11 +61,14 @@ def study(
         seeds: Of each row.
         spread: Of the training, as a standard deviation on the scale of log odds.
         uneven: Standard deviation of the logarithm of a scene's tiles; 0 for scenes of one size.
+        largest: Share of all tiles that lie in the first scene; 0 leaves it as it is.
 
     Returns:
         Counts (seeds, N, 4) of both rows, and the scene of each of the N tiles.
     """
     sizes = np.maximum(1, np.round(tiles * np.exp(draw.normal(0, uneven, scenes)))).astype(int)
+    if largest:
+        sizes[0] = round(sizes[1:].sum() * largest / (1 - largest))
     scene = np.arange(scenes).repeat(sizes)
     size = draw.lognormal(5, 1, len(scene)) * np.exp(draw.normal(0, 0.5, scenes))[scene]
     common = draw.normal(0, 0.8, scenes)[scene] + draw.normal(0, 0.5, len(scene))
@@ -75,11 +90,12 @@ def of_bootstrap(
     tiles: int = 5,
     spread: float = 0.2,
     uneven: float = 0,
+    largest: float = 0,
     blocked: bool = True,
     trials: int = 200,
     seed: int = 0,
-) -> float:
-    """Return the share of `paired_bootstrap`s that hold the true difference of two rows.
+) -> tuple[float, float]:
+    """Return how many `paired_bootstrap`s hold the true difference of two rows.
 
     The truth is the difference over very many scenes and trainings.
 
@@ -89,19 +105,25 @@ def of_bootstrap(
         tiles: Of a scene.
         spread: See `study`.
         uneven: See `study`.
+        largest: See `study`.
         blocked: Tell the bootstrap which tiles are neighbours; else each stands for itself.
         trials: Simulated studies.
         seed: Of the simulation.
+
+    Returns:
+        The share of the intervals that hold the truth, NaN where there is none; and the share of
+        the studies that have too few scenes for one.
     """
     truth = _difference(spread)  # a scene's skill is independent of its size
     draw = np.random.default_rng(seed)
-    held = 0
+    held = []
     for trial in range(trials):
-        ours, base, names = study(draw, scenes, tiles, seeds, spread, uneven)
+        ours, base, names = study(draw, scenes, tiles, seeds, spread, uneven, largest)
         groups = names if blocked else [str(number) for number in range(len(names))]
         found = paired_bootstrap(list(ours), list(base), groups, draws=400, seed=trial)
-        held += found is not None and found["low"] <= truth <= found["high"]
-    return held / trials
+        if found["low"] is not None:
+            held.append(found["low"] <= truth <= found["high"])
+    return float(np.mean(held)) if held else np.nan, 1 - len(held) / trials
 
 
 def _difference(spread: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib import scores
+from landslide_lib import cells, intervals, scores
 from landslide_lib.bands import RGB
 from landslide_lib.detections import bootstrap, paired_bootstrap
 from landslide_lib.paths import data_root as usual_root
@@ -178,18 +178,18 @@ def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:
             f"{shares['blocked']}: fewer, not none."
         )
     one, other = found
-    if one is None or other is None:
-        return " ".join([*words, "The test tiles are of too few blocks to draw from."])
     difference = one["difference"] - other["difference"]
-    down, up = ([abs(of[end] - of["difference"]) for end in ("low", "high")] for of in (one, other))
-    low, high = difference - np.hypot(down[0], up[1]), difference + np.hypot(down[1], up[0])
     blocks = [len(set(side[0].test_groups)) for side in sides]
     words.append(
         f"With the publisher's parts the mAP at IoU 0.5 is {one['difference']:.3f} on test tiles "
         f"of {blocks[0]} blocks, with blocks of neighbours {other['difference']:.3f} on tiles of "
-        f"{blocks[1]}: a difference of {difference:+.3f} (interval of 95 % {low:+.3f} to "
-        f"{high:+.3f})."
+        f"{blocks[1]}: a difference of {difference:+.3f}"
     )
+    if one["low"] is None or other["low"] is None:
+        return f"{' '.join(words)} ({intervals.FEW_SCENES} for an interval)."
+    down, up = ([abs(of[end] - of["difference"]) for end in ("low", "high")] for of in (one, other))
+    low, high = difference - np.hypot(down[0], up[1]), difference + np.hypot(down[1], up[0])
+    words[-1] += f" (interval of 95 % {low:+.3f} to {high:+.3f})."
     if low < 0 < high:
         words.append(
             "So few blocks do not tell whether parts that cut through scenes flatter a detector."
@@ -242,13 +242,9 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> str:
         sides = [[side[seed].detections for seed in common] for side in (mine, other)]
         ours, theirs = ([one for one in side if one is not None] for side in sides)
         found = paired_bootstrap(ours, theirs, mine[common[0]].test_groups)
-        if found is None:
-            lines.append(f"- {table.row(name).label}: too few blocks to draw from.")
-            continue
         lines.append(
             f"- {table.row(name).label} against {table.row(base).label}: "
-            f"{found['difference']:+.3f} (interval of 95 % {found['low']:+.3f} to "
-            f"{found['high']:+.3f}, {len(common)} seed(s))."
+            f"{cells.difference(found)}, {len(common)} seed(s)."
         )
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
-from landslide_lib.intervals import both_open, drawn_blocks
+from landslide_lib.intervals import DIFFERENCE, SCORE, Comparison, both_open, drawn_blocks
 from landslide_lib.scores import Floats, class_scores
 
 Integers = NDArray[np.int64]
@@ -483,9 +483,7 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
     }
 
 
-def bootstrap(
-    of: Sequence[Detections], blocks: Sequence[str], score: str = "map_50"
-) -> dict[str, float] | None:
+def bootstrap(of: Sequence[Detections], blocks: Sequence[str], score: str = "map_50") -> Comparison:
     """Return the average precision of a row with its interval: it is compared with finding nothing.
 
     Args:
@@ -498,7 +496,7 @@ def bootstrap(
     """
     count = len(of[0].truth)
     none = Detections(truth=of[0].truth, edges=[], hits=[[]] * count, wrong=[[]] * count)
-    return paired_bootstrap(of, [none], blocks, score)
+    return paired_bootstrap(of, [none], blocks, score, within=SCORE)
 
 
 def paired_bootstrap(
@@ -510,7 +508,8 @@ def paired_bootstrap(
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> dict[str, float] | None:
+    within: tuple[float, float] = DIFFERENCE,
+) -> Comparison:
     """Compare the average precision of two rows over the same test images.
 
     The method is that of `intervals.paired_bootstrap`: whole blocks are drawn with replacement, the
@@ -529,9 +528,10 @@ def paired_bootstrap(
         draws: Bootstrap samples.
         level: Of the interval.
         seed: Of the draws.
+        within: Where the difference can lie.
 
     Returns:
-        As `intervals.paired_bootstrap`; None where fewer than two blocks hold a true box.
+        As `intervals.paired_bootstrap`.
 
     Raises:
         ValueError: The rows were not tested on the same images, or the score is another.
@@ -548,8 +548,6 @@ def paired_bootstrap(
         )
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
     weight = np.bincount(place, truth, len(names))
-    if np.count_nonzero(weight) < 2:
-        return None
     boxes = [n + sum(each.count(i) for each in (*ours, *base)) for i, n in enumerate(truth)]
     telling = np.flatnonzero(np.bincount(place, boxes, len(names)))
     drawn = np.zeros((draws + 1, len(names)), np.int64)
@@ -560,6 +558,5 @@ def paired_bootstrap(
         for row in (ours, base)
     ]
     differences = sides[0].mean(0) - sides[1].mean(0)
-    return both_open(
-        float(differences[0]), differences[1:], weight, [side[:, 0] for side in sides], level
-    )
+    by_seed = [side[:, 0] for side in sides]
+    return both_open(float(differences[0]), differences[1:], weight, by_seed, level, within)

@@ -278,8 +278,12 @@ def saved_said(
                for name in (without, having)]  # fmt: skip
     common = sorted(set(by_seed[0]) & set(by_seed[1]))
     shares = [1 - by_seed[1][seed] / by_seed[0][seed] for seed in common]
-    reach = intervals.interval(shares)
-    over = f" (saved, interval over seeds: {reach[0]:+.0%} to {reach[1]:+.0%})" if reach else ""
+    reach = intervals.interval(shares, within=(-np.inf, np.inf))
+    over = (
+        f" (saved, interval over seeds: {reach[0]:+.0%} to {min(reach[1], 1):+.0%})"
+        if reach
+        else ""
+    )
     less = 1 - ours["wh"] / base["wh"]
     apart = max(_apart([one.energy_wh or 0 for one in some])
                 for name in (without, having) for some in rows[name])  # fmt: skip

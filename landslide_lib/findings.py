@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from landslide_lib import beside
+from landslide_lib import beside, intervals
 from landslide_lib.cells import dataset_of, text_of
 from landslide_lib.reports import Table
 
@@ -113,8 +113,10 @@ def differences(table: Table, rows: Rows) -> str:
     clear = [
         f"{row['label']} ({row['ours']['versus']['difference']:+.3f})"
         for row in against
-        if row["ours"]["versus"]["low"] > 0 or row["ours"]["versus"]["high"] < 0
+        if intervals.sign(row["ours"]["versus"])
     ]
+    untold = [row["label"] for row in against if row["ours"]["versus"]["low"] is None]
+    few = f" Not told, of too few scenes: {', '.join(untold)}." if untold else ""
     fewest = min(row["ours"]["versus"]["common"] for row in against)
     open_ = "test images and seeds leave" if fewest > 1 else "the test images alone leave"
     beware = (
@@ -125,7 +127,7 @@ def differences(table: Table, rows: Rows) -> str:
     return (
         f"Different from {reference.label} {HEADLINES[table.task][0].said} by more than {open_} "
         f"open: {', '.join(clear) if clear else 'no row'}. (An interval of 95 % a row{many}.)"
-        f"{beware}"
+        f"{few}{beware}"
     )
 
 

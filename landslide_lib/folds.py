@@ -66,7 +66,7 @@ def f1(folds: Folds) -> list[float]:
     ]
 
 
-def paired(ours: Folds, base: Folds) -> dict[str, float] | None:
+def paired(ours: Folds, base: Folds) -> intervals.Comparison | None:
     """Compare two ways to cut or to run the same images, all folds together.
 
     Every image is tested once on each side, so scenes are drawn for both at once: see

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib import audit, folds, intervals, scores
+from landslide_lib import audit, cells, folds, intervals, scores
 from landslide_lib.records import Record, Store
 from landslide_lib.reports import Fact, Table, resolve
 from landslide_lib.tilewise import At, counts_of
@@ -119,7 +119,7 @@ def paired(
     base: Sequence[Record],
     at: At = "half",
     keep: NDArray[np.bool_] | None = None,
-) -> dict[str, float] | None:
+) -> intervals.Comparison | None:
     """Compare the F1 of two rows over the seeds and the test tiles of both.
 
     Args:
@@ -130,7 +130,7 @@ def paired(
 
     Returns:
         See `intervals.paired_bootstrap`, and how many `common` seeds there are; None where no seed
-        is common, or the test tiles differ or are too few to draw from.
+        is common, or the test tiles differ.
     """
     mine, other = ({one.seed: one for one in side} for side in (ours, base))
     common = sorted(set(mine) & set(other))
@@ -140,7 +140,7 @@ def paired(
     some = np.ones(len(groups), bool) if keep is None else keep
     counts = [[counts_of(side[seed], at)[some] for seed in common] for side in (mine, other)]
     found = intervals.paired_bootstrap(counts[0], counts[1], list(groups[some]))
-    return found and {**found, "common": len(common)}
+    return {**found, "common": len(common)}
 
 
 def taught(records: Sequence[Record], at: At = "half") -> bool:
@@ -155,8 +155,7 @@ def taught(records: Sequence[Record], at: At = "half") -> bool:
     ours = [counts_of(one, at) for one in records]
     landslide = [counts[:, [0, 2]].sum(1) for counts in ours]
     every = [np.stack([yes, 1 - yes, 0 * yes, 0 * yes], 1) for yes in landslide]
-    found = intervals.paired_bootstrap(ours, every, records[0].test_groups)
-    return found is not None and found["low"] > 0
+    return intervals.sign(intervals.paired_bootstrap(ours, every, records[0].test_groups)) > 0
 
 
 def worth(
@@ -235,19 +234,23 @@ def worth_said(found: Lines) -> str:
 
 def _sorted_out(run: Lines, at: At) -> str:
     told = [one for one in run if one["taught"][at]]
-    undecided = [one for one in told if one[at]["low"] <= 0 <= one[at]["high"]]
-    reach = [(one[at]["high"] - one[at]["low"]) / 2 for one in undecided]
-    unseen = f", for which it had to be {min(reach):.3f} at the least" if undecided else ""
+    signs = {sign: [one for one in told if intervals.sign(one[at]) == sign] for sign in (1, -1, 0)}
+    undecided = signs[0]
+    reach = [(one[at]["high"] - one[at]["low"]) / 2
+             for one in undecided if one[at]["low"] is not None]  # fmt: skip
+    unseen = f", for which it had to be {min(reach):.3f} at the least" if reach else ""
     kinds = {
-        "Help by more than is left open": [one for one in told if one[at]["low"] > 0],
-        "**Harm** by more than is left open": [one for one in told if one[at]["high"] < 0],
+        "Help by more than is left open": signs[1],
+        "**Harm** by more than is left open": signs[-1],
         f"Left open, whether there is a difference{unseen}": undecided,
     }
     if any(one["reported"] for one in told):
         kinds["Gain less than the report states, by more than is left open"] = [
             one
             for one in told
-            if one["reported"] and one[at]["low"] < one[at]["high"] < one["reported"][0]
+            if one["reported"]
+            and one[at]["low"] is not None
+            and one[at]["low"] < one[at]["high"] < one["reported"][0]
         ]
     if blank := [one for one in run if not one["taught"][at]]:
         kinds[
@@ -256,13 +259,9 @@ def _sorted_out(run: Lines, at: At) -> str:
         ] = blank
     lines = []
     for said, some in kinds.items():
-        named = [f"{one['part']} {_shown(one[at])}" for one in some]
+        named = [f"{one['part']} {cells.difference(one[at])}" for one in some]
         lines.append(f"- {said}: {'; '.join(named) or 'none'}.")
     return "\n".join(lines)
-
-
-def _shown(found: Mapping[str, float]) -> str:
-    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
 
 
 def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str:
@@ -278,8 +277,8 @@ def added_said(what: str, ours: Sequence[Record], base: Sequence[Record]) -> str
     if half is None or tuned is None:
         return f"{what}: not run yet."
     return (
-        f"{what}: {_shown(half)} in F1 at 0.5 and {_shown(tuned)} at the thresholds of validation, "
-        f"over {half['common']} seed(s)."
+        f"{what}: {cells.difference(half)} in F1 at 0.5 and {cells.difference(tuned)} at the "
+        f"thresholds of validation, over {half['common']} seed(s)."
     )
 
 
@@ -320,7 +319,7 @@ def halves_said(found: Lines) -> str:
     """Say what both kinds of images are worth against one, on dark and on bright tiles."""
     lines = [
         f"- {one['half'].capitalize()} half, both against {one['sees']}: "
-        f"{_shown(one['versus'])}, {_verdict(one)}."
+        f"{cells.difference(one['versus'])}, {_verdict(one)}."
         for one in found
         if one["versus"]
     ]
@@ -328,12 +327,10 @@ def halves_said(found: Lines) -> str:
 
 
 def _verdict(line: Mapping[str, Any]) -> str:
-    found = line["versus"]
     if line["f1"] <= line["floor"]:
         return f"where {line['sees']} is worth no more than calling every tile landslide"
-    if found["low"] > 0:
-        return "both are better"
-    return "both are worse" if found["high"] < 0 else "not told apart"
+    words = {1: "both are better", -1: "both are worse", 0: "not told apart"}
+    return words[intervals.sign(line["versus"])]
 
 
 # What the report states.

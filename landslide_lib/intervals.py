@@ -5,28 +5,102 @@ How often each interval holds the truth is measured in `landslide_lib.coverage`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # scipy.stats takes seconds to import
+from scipy.special import expit, logit, stdtrit  # scipy.stats takes seconds to import
 
 from landslide_lib.scores import Floats, class_scores
 
+#: Where a score lies, and where a difference of two.
+SCORE = (0.0, 1.0)
+DIFFERENCE = (-1.0, 1.0)
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+#: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two
+#: a variance is hardly known; `02_metrics` shows how often such an interval would miss the truth.
+FEW_SCENES = "too few scenes"
+FEWEST = 2
+
+#: A difference with its interval, see `paired_bootstrap`.
+Comparison = dict[str, Any]
+
+
+def interval(
+    values: Sequence[float], level: float = 0.95, within: tuple[float, float] = SCORE
+) -> tuple[float, float] | None:
     """Return Student's t interval of the mean over seeds; None for fewer than two.
+
+    Args:
+        values: One a seed.
+        level: Of the interval.
+        within: The lowest and the highest value there can be; see `limits`.
+
+    Raises:
+        ValueError: A value lies outside the range.
 
     >>> low, high = interval([0.5, 0.6, 0.7])
     >>> round(low, 3), round(high, 3)
     (0.352, 0.848)
+    >>> low, high = interval([0.62, 0.64, 0.13])  # Student's alone: -0.256 to 1.182
+    >>> round(low, 3), round(high, 3)
+    (0.046, 0.939)
     """
+    if not all(within[0] <= value <= within[1] for value in values):
+        raise ValueError(
+            f"interval: values from {min(values):g} to {max(values):g} lie outside {within[0]:g} "
+            f"to {within[1]:g}; say within which range they can lie"
+        )
     if len(values) < 2:
         return None
-    mean, error = float(np.mean(values)), _error(values)
-    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * error
-    return mean - reach, mean + reach
+    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * _error(values)
+    return limits(float(np.mean(values)), reach, within)
+
+
+def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
+    """Return the ends of an interval that holds no impossible value.
+
+    Where value - reach to value + reach leaves the range, the interval is taken on the scale of
+    the logarithm of the odds, (value - lowest) / (highest - value), to which the error is carried
+    by the derivative (the delta method). To cut it off would leave it too short: a mean near the
+    end of its range is of skewed values.
+
+    Args:
+        value: Within the range.
+        reach: Half the width of the interval, on the plain scale.
+        within: The lowest and the highest value there can be.
+
+    >>> limits(0.5, 0.1)
+    (0.4, 0.6)
+    >>> low, high = limits(0.9, 0.2)
+    >>> round(low, 3), round(high, 3)
+    (0.494, 0.988)
+    """
+    lowest, highest = within
+    if lowest <= value - reach and value + reach <= highest:
+        return value - reach, value + reach
+    share = (value - lowest) / (highest - lowest)
+    if not 0 < share < 1:
+        return max(value - reach, lowest), min(value + reach, highest)
+    ends = expit(
+        logit(share) + np.array([-1, 1]) * reach / (highest - lowest) / share / (1 - share)
+    )
+    low, high = lowest + (highest - lowest) * ends
+    return float(low), float(high)
+
+
+def equal_blocks(weight: ArrayLike) -> float:
+    """Return how many equal blocks would weigh as much, (sum w)^2 / sum w^2 (Kish 1965).
+
+    Args:
+        weight: Of each block, 0 or more; without any weight there is no block.
+
+    >>> equal_blocks([1, 1, 1]), equal_blocks([98, 1, 1]) < 1.05
+    (3.0, True)
+    """
+    of = np.asarray(weight, np.float64)
+    return float(of.sum() ** 2 / (of**2).sum()) if of.any() else 0.0
 
 
 def paired_bootstrap(
@@ -37,19 +111,19 @@ def paired_bootstrap(
     draws: int = 2000,
     level: float = 0.95,
     seed: int = 0,
-) -> dict[str, float] | None:
+) -> Comparison:
     """Compare the pooled F1 of two rows over the same test images.
 
     Two things are left open, and their variances add. Which images there were to test on:
     whole blocks (scenes) are drawn with replacement, the same ones for both rows, because the
     tiles of a scene are neighbours and no independent evidence; the variance of the difference
     over those draws is stretched by B / (B - 1) for B blocks. A block without any landslide,
-    found or called, says nothing of F1 and is left out; and B is not their number but the number
-    of equal blocks that would weigh as much, (sum w)^2 / sum w^2 (Kish 1965), as one large scene
-    decides more than ten small ones. Which networks came of the
-    training: the variance of the F1 of each row's seeds over their number. To draw the seeds
-    too would be far too narrow, as three seeds hold but two thirds of their variance. The
-    interval is Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
+    found or called, says nothing of F1 and is left out; and B is not their number but that of
+    `equal_blocks`, as one large scene decides more than ten small ones. Where it is two or less,
+    there is no interval. Which networks came of the training: the variance of the F1 of each row's
+    seeds over their number. To draw the seeds too would be far too narrow, as three seeds hold but
+    two thirds of their variance. The interval is Student's, with the degrees of freedom of Welch
+    (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
 
     Args:
         ours: Per-image counts (N, 4), one a seed.
@@ -63,8 +137,8 @@ def paired_bootstrap(
         `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`,
         `high`, and the standard errors `images` and `seeds`. With one seed a row nothing is
         known of the training: `seeds` is 0 and the interval is that of the test images alone.
-        None where fewer than two blocks hold any landslide, found or called: there is
-        nothing to draw from.
+        Where there is no interval `low`, `high` and `images` are None, and `reason` says why:
+        "too few scenes".
 
     Raises:
         ValueError: The two rows were not tested on the same number of images.
@@ -86,17 +160,15 @@ def paired_bootstrap(
         side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True)
     )
     telling = np.flatnonzero(weight)
-    if len(telling) < 2:
-        return None
     drawn = drawn_blocks(len(telling), draws, seed)
     over_images = [_f1(drawn @ side[telling]) for side in sums]
-    return both_open(
-        whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level
-    )  # fmt: skip
+    return both_open(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level)
 
 
 def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
     """Return how often each block is in each bootstrap sample, (draws, blocks)."""
+    if not blocks:
+        return np.zeros((draws, 0), np.int64)
     generator = np.random.default_rng(seed)
     return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws)
 
@@ -107,27 +179,43 @@ def both_open(
     weight: NDArray[Any],
     by_seed: Sequence[Floats],
     level: float,
-) -> dict[str, float]:
+    within: tuple[float, float] = DIFFERENCE,
+) -> Comparison:
     """Return what `paired_bootstrap` says of a difference, from its two sources of chance.
 
     Args:
         difference: Ours minus base.
         over_images: The same of each bootstrap sample.
-        weight: Of each block; at least two are above 0.
+        weight: Of each block.
         by_seed: Of each of the two rows the score of each seed.
         level: Of the interval.
+        within: Where the difference can lie.
     """
     parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1))
              for each in by_seed if len(each) > 1]  # fmt: skip
-    seeds = sum(variance for variance, _ in parts)
-    equal = float(weight.sum() ** 2 / (weight**2).sum())
+    seeds = sum(variance for variance, _ in parts) ** 0.5
+    equal = equal_blocks(weight)
+    if equal <= FEWEST:
+        return {"difference": difference, "low": None, "high": None, "images": None, "seeds": seeds,
+                "reason": FEW_SCENES}  # fmt: skip
     images = float(over_images.var(ddof=1)) * equal / (equal - 1)
-    parts.append((images, equal - 1))
-    reach = _reach(parts, level)
+    low, high = limits(difference, _reach([*parts, (images, equal - 1)], level), within)
     return {
-        "difference": difference, "low": difference - reach, "high": difference + reach,
-        "images": images**0.5, "seeds": seeds**0.5,
+        "difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds,
     }  # fmt: skip
+
+
+def sign(found: Mapping[str, Any]) -> int:
+    """Return 1 or -1 where a difference is above or below 0 by more than is left open, else 0.
+
+    It is 0 too where there is no interval.
+
+    >>> sign({"low": 0.1, "high": 0.3}), sign({"low": -0.1, "high": 0.3}), sign({"low": None})
+    (1, 0, 0)
+    """
+    if found["low"] is None:
+        return 0
+    return int(found["low"] > 0) - int(found["high"] < 0)
 
 
 def _error(values: Sequence[float]) -> float:

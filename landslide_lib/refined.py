@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from landslide_lib import cells, intervals
 from landslide_lib.adapted import paired
 from landslide_lib.recipe import Adaptation
 from landslide_lib.recipe.adaptation import Round
@@ -218,19 +219,17 @@ def _gained(chain: Chain, number: int) -> str:
         for name in [name for name in both if name.startswith("Ensemble")] or both
     }
     return " ".join(
-        f"{name}: F1 {found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}] at "
-        f"threshold 0.5, {_verdict(found)}; {found['tuned']:+.3f} at the source's thresholds."
+        f"{name}: F1 {cells.difference(found)} at threshold 0.5, {_verdict(found)}; "
+        f"{found['tuned']:+.3f} at the source's thresholds."
         for name, found in compared.items()
         if found
     ) or "No network stands in this round and in the one before."  # fmt: skip
 
 
-def _verdict(found: Mapping[str, float]) -> str:
+def _verdict(found: Mapping[str, Any]) -> str:
     if found["under"]:
         return "of two that are not above calling every pixel landslide"
-    if found["low"] > 0:
-        return "a gain"
-    return "a loss" if found["high"] < 0 else "not told apart from none"
+    return {1: "a gain", -1: "a loss", 0: "not told apart from none"}[intervals.sign(found)]
 
 
 def ensembles(chain: Chain) -> str:

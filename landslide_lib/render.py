@@ -80,8 +80,8 @@ def _which(rows: Rows) -> list[str]:
 
 
 def _cell(text: str, kind: str, ours: dict[str, Any] | None) -> str:
-    # An interval stands below its difference: a table has to fit beside the contents.
-    shown = escape(text).replace(" [", "<br>[")
+    # An interval, or why there is none, stands below: a table has to fit beside the contents.
+    shown = escape(text).replace(" [", "<br>[").replace(" (too few", "<br>(too few")
     if kind == "ours" and ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
         shown = f'<a href="{runs_page(ours["run"])}">{shown}</a>'
     return _td(text, shown, kind)

@@ -64,28 +64,29 @@ def mean_of(values: ArrayLike, scenes: ArrayLike) -> tuple[float, float, float]:
     """Return the mean over tiles with its interval of 95 %, in which a scene is one draw.
 
     Tiles of a scene are neighbours and no independent evidence: the error is that of a ratio of
-    sums over scenes (Cochran 1977, section 6.3), and the interval Student's.
+    sums over scenes (Cochran 1977, section 6.3), and the interval Student's, of as many scenes as
+    would weigh as much if all had as many tiles (`intervals.equal_blocks`).
 
     Args:
-        values: (N,) of the tiles.
+        values: (N,) of the tiles, in 0..1.
         scenes: (N,) of each.
 
     Returns:
-        Mean, low and high; both NaN for fewer than two scenes, or where no scene differs from
-        the mean, such as of a group without any error.
+        Mean, low and high, in 0..1; both NaN for too few scenes (`intervals.FEWEST`), or where no
+        scene differs from the mean, such as of a group without any error.
 
     >>> [round(x, 3) for x in mean_of([0, 1, 1, 1], ["a", "b", "c", "d"])]
-    [0.75, -0.046, 1.546]
+    [0.75, 0.041, 0.995]
     """
     found = np.asarray(values, np.float64)
     mean = float(found.mean())
-    rest = pd.Series(found - mean).groupby(np.asarray(scenes)).sum().to_numpy()
-    error = float(np.sqrt((rest**2).sum())) / len(found)
-    if len(rest) < 2 or error < 1e-12:
+    of_scene = pd.Series(found - mean).groupby(np.asarray(scenes))
+    error = float(np.sqrt((of_scene.sum() ** 2).sum())) / len(found)
+    blocks = intervals.equal_blocks(of_scene.size())
+    if blocks <= intervals.FEWEST or error < 1e-12:
         return mean, np.nan, np.nan
-    blocks = len(rest)
     reach = float(stdtrit(blocks - 1, 0.975)) * error * (blocks / (blocks - 1)) ** 0.5
-    return mean, mean - reach, mean + reach
+    return mean, *intervals.limits(mean, reach)
 
 
 def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.DataFrame:
@@ -158,7 +159,7 @@ def gate_said(frame: pd.DataFrame) -> str:
         ranks, steps = rank_correlations(frame, branch), brightest_less_rest(frame, branch)
         ways = []
         for where, found in zip(holds, (ranks, steps), strict=True):
-            low, high = intervals.interval(list(found)) or (-np.inf, np.inf)
+            low, high = intervals.interval(list(found), within=intervals.DIFFERENCE) or (-1, 1)
             if high < 0 if branch == "optical" else low > 0:
                 holds[where].append(branch)
             ways.append(-1 if high < 0 else 1 if low > 0 else 0)
@@ -183,7 +184,7 @@ def gate_said(frame: pd.DataFrame) -> str:
 
 
 def _reach(values: NDArray[np.float64], digits: int = 2) -> str:
-    reach = intervals.interval(list(values))
+    reach = intervals.interval(list(values), within=intervals.DIFFERENCE)
     if not reach:
         return ""
     return f" (interval of 95 % {reach[0]:+.{digits}f} to {reach[1]:+.{digits}f})"

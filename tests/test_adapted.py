@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from landslide_lib import adapted, beside, findings, refined, reports, scores
 from landslide_lib.datasets import statistics
+from landslide_lib.plots import adaptation as plots_adaptation
 from landslide_lib.recipe import essence, recipe
 from landslide_lib.recipe.adaptation import TARGETS
 from landslide_lib.records import Store
@@ -192,7 +193,7 @@ def test_help_harm_and_neither_are_told_apart(made):
 
 
 def test_a_difference_of_two_rows_below_the_floor_is_no_verdict(made):
-    low, lower = ([[k, 0, 50 - k, 50], [0, 0, 0, 100], [k, 0, 50 - k, 50]] for k in (3, 1))
+    low, lower = ([[k, 0, 50 - k, 50]] * 3 for k in (3, 1))
     names = {"test_ids": ["a", "b", "c"], "test_groups": ["x", "y", "z"]}
     runs = {
         "resnet": [made("resnet", lower, **names)],
@@ -204,6 +205,20 @@ def test_a_difference_of_two_rows_below_the_floor_is_no_verdict(made):
     better, *_, neither = adapted.worth_said([found]).split("\n\n")[0].splitlines()
     assert better.endswith("no row.")
     assert neither.startswith("- Neither above calling every pixel landslide")
+
+
+def test_a_difference_over_too_few_scenes_is_not_told_apart_and_says_why(made):
+    names = {"test_groups": ["one scene"] * len(GOOD)}
+    runs = {
+        "resnet": [made("resnet", FAIR, **names)],
+        "resnet-sn": [made("resnet-sn", GOOD, **names)],
+    }
+    found = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
+    assert found[0]["low"] is None
+    words = adapted.worth_said(found)
+    assert f"{found[0]['difference']:+.3f} (too few scenes)" in words
+    assert "Not told apart from no difference: " + TABLE.row("resnet-sn").label in words
+    assert np.isnan(plots_adaptation.worth(found).data["low"].astype(float)).all()
 
 
 def test_one_seed_is_said_to_leave_the_training_out(made):

@@ -14,8 +14,8 @@ from landslide_lib.records import Store
 
 TABLE = reports.table("raunet/losses")
 COUNTS = {
-    "ce": [[30, 10, 10, 50], [0, 5, 0, 95]],
-    "focal": [[35, 5, 5, 55], [0, 0, 0, 100]],
+    "ce": [[30, 10, 10, 50], [0, 5, 0, 95], [20, 10, 10, 60], [25, 5, 20, 50]],
+    "focal": [[35, 5, 5, 55], [0, 0, 0, 100], [25, 10, 5, 60], [25, 5, 20, 50]],
 }
 
 
@@ -72,6 +72,25 @@ def test_the_bootstrap_compares_the_same_seeds_of_both_rows(store):
     assert versus["low"] <= versus["difference"] <= versus["high"]
 
 
+def test_a_difference_over_too_few_scenes_says_so_wherever_it_stands(tmp_path, record):
+    store = Store(tmp_path / "records", more=())
+    for row in ("ce", "focal"):
+        wanted = reports.resolve(TABLE, TABLE.row(row), dataset="bijie", profile_name="cpu")
+        store.add(record(essence(wanted), COUNTS[row][:2]))
+    rows = {row["id"]: row for row in beside.beside(TABLE, store)}
+    versus = rows["focal"]["ours"]["versus"]
+    assert versus["difference"] == pytest.approx(70 / 80 - 60 / 85)
+    assert (versus["low"], versus["high"], versus["reason"]) == (None, None, "too few scenes")
+    rows = list(rows.values())
+    assert "+0.169 (too few scenes)" in render.markdown(TABLE, rows)
+    assert "+0.169<br>(too few scenes)" in render.html(TABLE, rows)
+    assert json.loads(render.as_json(TABLE, rows))[1]["ours"]["versus"] == versus
+    label = TABLE.row("focal").label
+    assert f"open: no row. (An interval of 95 % a row.) Not told, of too few scenes: {label}." in (
+        findings.differences(TABLE, rows)
+    )
+
+
 def test_known_runs_are_found_and_smoke_is_left_out(store, record):
     assert beside.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
     smoke = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="smoke")
@@ -123,7 +142,10 @@ def test_markdown_and_html_say_the_same(store):
     for row in rows:
         for cell in cells.cells(TABLE, row, rows)[:-1]:
             assert cell in text
-            assert cell.replace("'", "&#x27;").replace(" [", "<br>[") in page
+            assert (
+                cell.replace("'", "&#x27;").replace(" [", "<br>[").replace(" (too", "<br>(too")
+                in page
+            )
     columns = text.splitlines()[2].count("|")
     assert all(line.count("|") == columns for line in text.splitlines() if line.startswith("|"))
 

@@ -121,8 +121,14 @@ def test_what_the_split_is_worth_needs_both_rows(tmp_path):
     low, high = (float(x) for x in re.findall(r"% ([+-][\d.]+) to ([+-][\d.]+)", same)[0])
     alone = detections.bootstrap([found(9)], [str(k) for k in range(8)])
     assert low == pytest.approx(-high, abs=1e-3)
-    assert high - low == pytest.approx(2**0.5 * (alone["high"] - alone["low"]), abs=2e-3)
+    down, up = (abs(alone[end] - alone["difference"]) for end in ("low", "high"))
+    assert high == pytest.approx(np.hypot(down, up), abs=1e-3)
     assert "So few blocks do not tell" in same
+    few = [one.model_copy(update={"test_groups": ["a"] * 4 + ["b"] * 4})
+           for one in (record(names[0], 16), record(names[1], 4))]  # fmt: skip
+    assert "(too few scenes for an interval)." in detected.leak(
+        {names[0]: few[:1], names[1]: few[1:]}, *names
+    )
 
 
 def test_rows_that_were_tested_on_other_images_are_left_out_of_the_order(tmp_path):

@@ -16,6 +16,7 @@ from landslide_lib.detections import (
     IOUS,
     Detections,
     best_threshold,
+    bootstrap,
     curve,
     match,
     paired_bootstrap,
@@ -388,11 +389,19 @@ def test_an_image_without_any_box_changes_nothing_and_false_ones_alone_are_drawn
     assert compared((nothing, false))["images"] > compared((nothing, nothing))["images"]
 
 
+def test_the_interval_of_an_average_precision_lies_in_0_to_1():
+    """Three of four scenes found to the pixel, the fourth not at all: Student's ends at 1.5."""
+    images = [([BOX], [0.9])] * 3 + [([FAR], [0.8])]
+    found = bootstrap([match(images, [[BOX]] * 4)], list("abcd"))
+    assert 0 < found["low"] < found["difference"] == pytest.approx(76 / 101)
+    assert found["difference"] + 0.24 < found["high"] < 1
+
+
 def test_one_scene_with_landslides_leaves_nothing_to_draw_from():
     found = [match([([BOX], [0.9]), ([BOX], [0.9])], [[BOX], []])]
-    assert paired_bootstrap(found, found, ["a", "b"]) is None
+    assert paired_bootstrap(found, found, ["a", "b"])["reason"] == "too few scenes"
     found = [match([([BOX], [0.9]), ([BOX], [0.9])], [[BOX], [BOX]])]
-    assert paired_bootstrap(found, found, ["a", "a"]) is None
+    assert paired_bootstrap(found, found, ["a", "a"])["reason"] == "too few scenes"
 
 
 def test_rows_of_other_images_and_another_score_are_refused():

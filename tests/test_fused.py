@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from landslide_lib import beside, fused, reports, scores, tilewise
 from landslide_lib.datasets import statistics
+from landslide_lib.plots import tiles as plots_tiles
 from landslide_lib.recipe import essence
 from landslide_lib.records import Store
 
@@ -102,7 +103,7 @@ def test_counts_at_a_threshold_give_its_scores(made, threshold):
 
 
 @settings(max_examples=30)
-@given(st.lists(st.floats(-1, 1), min_size=3, max_size=40), st.integers(0, 2**16))
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=40), st.integers(0, 2**16))
 def test_the_interval_of_a_mean_holds_it_and_is_students_where_scenes_are_tiles(values, seed):
     from scipy import stats
 
@@ -112,7 +113,9 @@ def test_the_interval_of_a_mean_holds_it_and_is_students_where_scenes_are_tiles(
     assert mean == pytest.approx(values.mean())
     if np.ptp(values) > 0:
         expected = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-        assert (low, high) == pytest.approx(expected)
+        assert 0 <= low <= mean <= high <= 1
+        if expected[0] >= 0 and expected[1] <= 1:
+            assert (low, high) == pytest.approx(expected)
     else:
         assert np.isnan([low, high]).all()
 
@@ -123,6 +126,8 @@ def test_tiles_that_are_copies_of_their_scene_are_one_draw():
     copied = tilewise.mean_of(np.repeat(values, 7), np.repeat(range(5), 7))
     assert copied == pytest.approx(once)
     assert np.isnan(tilewise.mean_of(values, ["one"] * 5)[1:]).all()
+    large = np.repeat(values, [40, 1, 1, 1, 1]), np.repeat(range(5), [40, 1, 1, 1, 1])
+    assert np.isnan(tilewise.mean_of(*large)[1:]).all()
 
 
 def test_groups_are_of_one_size_and_in_order():
@@ -181,6 +186,18 @@ def test_networks_that_stopped_before_their_epochs_are_counted(made):
 
 
 # The parts.
+
+
+def test_parts_over_too_few_scenes_are_left_open_and_say_why(made):
+    scene = {"test_groups": ["one scene"] * len(SCENES)}
+    hits = {"gated-b0": 10, "concatenated-b0": 6}
+    runs = {name: [made(name, said(right)).model_copy(update=scene)]
+            for name, right in hits.items()}  # fmt: skip
+    found = fused.worth(TABLE, runs, {"the gate": tuple(hits)})
+    assert found[0]["half"]["reason"] == "too few scenes"
+    words = fused.worth_said(found)
+    assert f"the gate {found[0]['half']['difference']:+.3f} (too few scenes)" in words
+    assert plots_tiles.worth(found).data["half_low"].isna().all()
 
 
 def test_a_part_is_worth_what_the_table_says_of_the_same_two_rows(made, tmp_path):

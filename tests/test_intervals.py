@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from landslide_lib import coverage
-from landslide_lib.intervals import interval, kendall, paired_bootstrap, tau
+from landslide_lib.intervals import DIFFERENCE, interval, kendall, limits, paired_bootstrap, tau
 from landslide_lib.scores import scores
 
 # --- intervals ---------------------------------------------------------------------------
@@ -17,7 +17,31 @@ from landslide_lib.scores import scores
 def test_the_interval_over_seeds_is_students(values, level):
     assume(np.std(values) > 1e-6)
     expected = stats.t.interval(level, len(values) - 1, np.mean(values), stats.sem(values))
-    assert interval(values, level) == pytest.approx(expected, abs=1e-9)
+    wide = (-np.inf, np.inf)
+    assert interval(values, level, within=wide) == pytest.approx(expected, abs=1e-9)
+    low, high = interval(values, level)
+    assert 0 <= low <= np.mean(values) <= high <= 1
+    if expected[0] >= 0 and expected[1] <= 1:
+        assert (low, high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_interval_that_would_leave_its_range_is_taken_on_the_scale_of_log_odds():
+    """A table of this study printed 0.461 ± 0.713, and a difference of -0.797 [-1.183, -0.410]."""
+    low, high = interval([0.6163, 0.6369, 0.1299])
+    assert (low, high) == pytest.approx((0.0463, 0.9378), abs=1e-4)
+    # By hand: log odds ± reach / (mean (1 - mean)).
+    share, reach = 0.461, 0.713
+    odds = np.log(share / (1 - share)) + np.array([-1, 1]) * reach / share / (1 - share)
+    assert limits(share, reach) == pytest.approx(tuple(1 / (1 + np.exp(-odds))))
+    low, high = limits(-0.797, 0.3865, DIFFERENCE)
+    assert (low, high) == pytest.approx((-0.973, -0.031), abs=1e-3)
+    assert limits(0.797, 0.3865, DIFFERENCE) == pytest.approx((-high, -low))  # Fisher's z
+
+
+def test_a_value_outside_of_its_range_is_refused():
+    with pytest.raises(ValueError, match=r"values from -0.1 to 0.2 lie outside 0 to 1; say within"):
+        interval([-0.1, 0.2])
+    assert interval([-0.1, 0.2], within=DIFFERENCE)[1] <= 1
 
 
 def test_one_seed_has_no_interval_and_equal_seeds_have_one_of_no_width():
@@ -147,10 +171,13 @@ def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
 
 def test_one_scene_with_landslides_leaves_nothing_to_draw_from_and_an_empty_one_adds_nothing():
     better, base, blocks = scenes(np.random.default_rng(0), 5)
-    assert paired_bootstrap([better], [base], ["here"] * len(blocks)) is None
+    found = paired_bootstrap([better], [base], ["here"] * len(blocks))
+    assert found["difference"] == pytest.approx(pooled(better) - pooled(base))
+    assert (found["low"], found["high"], found["images"]) == (None, None, None)
+    assert found["reason"] == "too few scenes"
     empty = np.array([[0, 0, 0, 400]] * 3)
     rows = [[np.vstack([side, empty])] for side in (better, base)]
-    assert paired_bootstrap(*rows, ["here"] * len(blocks) + ["there"] * 3) is None
+    assert paired_bootstrap(*rows, ["here"] * len(blocks) + ["there"] * 3) == found
     told = [*blocks, "empty", "empty", "empty"]
     assert paired_bootstrap(*rows, told) == paired_bootstrap([better], [base], blocks)
 
@@ -158,9 +185,38 @@ def test_one_scene_with_landslides_leaves_nothing_to_draw_from_and_an_empty_one_
 def test_one_large_scene_among_small_ones_widens_the_interval():
     better, base, blocks = scenes(np.random.default_rng(9), 12)
     even = paired_bootstrap([better], [base], blocks)
-    large = np.where(np.arange(len(blocks)) < 4, 200, 1)[:, None]
+    large = np.where(np.arange(len(blocks)) < 4, 20, 1)[:, None]
     uneven = paired_bootstrap([better * large], [base * large], blocks)
-    assert uneven["high"] - uneven["low"] > 2 * (even["high"] - even["low"])
+    assert uneven["high"] - uneven["low"] > 1.5 * (even["high"] - even["low"])
+    vast = large**3
+    assert paired_bootstrap([better * vast], [base * vast], blocks)["reason"] == "too few scenes"
+
+
+COUNTS = st.lists(st.integers(0, 9) | st.integers(0, 10**6), min_size=4, max_size=4)
+
+
+@given(st.data(), st.integers(1, 6), st.integers(1, 3))
+def test_any_counts_give_a_possible_interval_or_say_why_there_is_none(data, images, seeds):
+    row = st.lists(st.lists(COUNTS, min_size=images, max_size=images), min_size=1, max_size=seeds)
+    scenes = data.draw(st.lists(st.sampled_from("abcd"), min_size=images, max_size=images))
+    found = paired_bootstrap(data.draw(row), data.draw(row), scenes, draws=50)
+    if found["low"] is None:
+        assert found["high"] is None
+        assert found["reason"] == "too few scenes"
+    else:
+        assert -1 <= found["low"] <= found["difference"] <= found["high"] <= 1
+
+
+def test_two_scenes_are_too_few_and_so_is_one_that_outweighs_the_others():
+    """Student's interval of the first was ±1.9e12."""
+    ours, base = [[[10, 5, 5, 9], [1, 0, 0, 10]]], [[[5, 5, 10, 9], [0, 0, 1, 10]]]
+    found = paired_bootstrap(ours, base, ["a", "b"])
+    assert found["difference"] == pytest.approx(22 / 32 - 10 / 26)
+    assert (found["low"], found["high"], found["reason"]) == (None, None, "too few scenes")
+    large = [[[100, 50, 50, 9], *ours[0][1:] * 9]], [[[50, 50, 100, 9], *base[0][1:] * 9]]
+    assert paired_bootstrap(*large, list("abcdefghij"))["reason"] == "too few scenes"
+    even = [ours[0][:1] * 2], [base[0][:1] * 2]
+    assert paired_bootstrap(*even, ["a", "b"])["reason"] == "too few scenes"
 
 
 def test_without_spread_over_images_the_interval_is_welchs_t_test_of_the_seeds():
@@ -219,22 +275,51 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says(seeds):
     assert holds(coverage.of_interval(seeds, trials=600), 600)
 
 
-@pytest.mark.parametrize(("scenes", "seeds"), [(10, 3), (40, 3), (40, 5)])
+@pytest.mark.parametrize("seeds", [2, 3])
+@pytest.mark.parametrize(("mean", "spread"), [(0.9, 0.05), (0.5, 0.2)])
+def test_it_does_so_where_students_interval_would_leave_the_range(seeds, mean, spread):
+    assert coverage.of_interval(seeds, mean=mean, spread=spread, trials=2000) > 0.93
+
+
+@pytest.mark.parametrize(("scenes", "seeds"), [(10, 3), (40, 3), (40, 5), (40, 2)])
 def test_the_paired_bootstrap_covers_as_often_as_it_says(scenes, seeds):
-    assert holds(coverage.of_bootstrap(scenes, seeds, trials=150), 150)
+    share, refused = coverage.of_bootstrap(scenes, seeds, trials=150)
+    assert holds(share, 150)
+    assert refused == 0
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.2])
+def test_where_one_scene_is_half_of_all_tiles_it_covers_and_where_it_is_nearly_all_it_refuses(
+    spread,
+):
+    share, refused = coverage.of_bootstrap(10, 3, largest=0.5, spread=spread, trials=150)
+    assert share > 0.93
+    assert refused < 0.15
+    share, refused = coverage.of_bootstrap(10, 3, largest=0.7, spread=spread, trials=150)
+    assert share > 0.93
+    assert coverage.of_bootstrap(10, 3, largest=0.95, spread=spread, trials=20)[1] == 1
+
+
+def test_two_scenes_are_refused_and_of_three_it_covers():
+    share, refused = coverage.of_bootstrap(2, 3, trials=20)
+    assert np.isnan(share)
+    assert refused == 1
+    share, refused = coverage.of_bootstrap(3, 3, spread=0.02, trials=150)
+    assert share > 0.93
+    assert refused < 0.3
 
 
 @pytest.mark.parametrize("scenes", [10, 40])
 def test_scenes_of_uneven_size_leave_it_no_shorter_than_it_says(scenes):
-    assert coverage.of_bootstrap(scenes, 3, spread=0.02, uneven=1.5, trials=150) > 0.9
+    assert coverage.of_bootstrap(scenes, 3, spread=0.02, uneven=1.5, trials=150)[0] > 0.9
 
 
 def test_a_bootstrap_that_ignores_scenes_covers_less_often():
     calm = {"tiles": 10, "spread": 0.01, "trials": 150}
-    assert holds(coverage.of_bootstrap(20, 3, **calm), 150)
-    assert not holds(coverage.of_bootstrap(20, 3, blocked=False, **calm), 150)
+    assert holds(coverage.of_bootstrap(20, 3, **calm)[0], 150)
+    assert not holds(coverage.of_bootstrap(20, 3, blocked=False, **calm)[0], 150)
 
 
-@pytest.mark.parametrize("rows", [5, 8])
-def test_the_interval_of_tau_covers_as_often_as_it_says(rows):
-    assert coverage.of_kendall(rows, 3, trials=150) > 0.9
+@pytest.mark.parametrize(("rows", "seeds"), [(5, 2), (5, 3), (8, 3)])
+def test_the_interval_of_tau_covers_as_often_as_it_says(rows, seeds):
+    assert coverage.of_kendall(rows, seeds, trials=150) > 0.93

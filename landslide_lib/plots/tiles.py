@@ -107,7 +107,6 @@ def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
     lines = []
     for number, (column, label) in enumerate(kinds.items()):
         groups = by_quantile(given, column, "wrong", FIFTHS)
-        groups[["low", "high"]] = groups[["low", "high"]].clip(0, 1)
         places = groups["group"].to_numpy() + 0.08 * number - 0.04
         axes.errorbar(places, groups["mean"], _reach(groups), fmt="os"[number] + "-", ms=6,
                       capsize=3, color=COLOURS[number], label=label)  # fmt: skip
