@@ -9,28 +9,9 @@ from landslide_lib.datasets.files import list_files
 from landslide_lib.datasets.masks import HALF
 
 #: Suffixes of pictures that are not read.
-NOT_READ = frozenset(
-    {
-        ".avif",
-        ".dng",
-        ".ecw",
-        ".exr",
-        ".gif",
-        ".heic",
-        ".heif",
-        ".img",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jxl",
-        ".pdf",
-        ".pgm",
-        ".ppm",
-        ".psd",
-        ".sid",
-        ".svg",
-        ".vrt",
-    }
+NOT_READ = (
+    *(".avif", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jxl", ".psd", ".dng"),
+    *(".ecw", ".img", ".sid", ".vrt", ".pdf", ".pgm", ".ppm", ".svg"),
 )
 
 
