@@ -275,7 +275,7 @@ def test_a_loss_that_is_not_finite_is_one_clear_error(packed, tmp_path):
 
 def test_too_few_images_for_the_split_are_refused_before_training(packed):
     few: Packed = replace(packed, parts=("train",) * 4 + ("test",) * (len(packed) - 4))
-    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 groups"):
+    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 images"):
         task_of(few)
 
 
