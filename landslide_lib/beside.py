@@ -32,6 +32,17 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     return [(dataset, name, records) for dataset, name, _, records in found]
 
 
+def most_records(
+    table: Table, store: Store, dataset: str | None, profile_name: str | None
+) -> tuple[str | None, str | None]:
+    """Return dataset and profile; of what is None, that with the most records, if there are any."""
+    if dataset is None or profile_name is None:
+        for on, budgeted, _ in known_runs(table, store, smoke=profile_name == "smoke"):
+            if dataset in (None, on) and profile_name in (None, budgeted):
+                return on, budgeted
+    return dataset, profile_name
+
+
 def records_of(
     table: Table,
     store: Store,
@@ -116,11 +127,7 @@ def beside(
           of both, see `intervals.paired_bootstrap`; None for that row, for a derived one, and
           without a common seed.
     """
-    if dataset is None or profile_name is None:
-        runs = [run for run in known_runs(table, store, smoke=profile_name == "smoke")
-                if dataset in (None, run[0]) and profile_name in (None, run[1])]  # fmt: skip
-        if runs:
-            dataset, profile_name, _ = runs[0]
+    dataset, profile_name = most_records(table, store, dataset, profile_name)
     found = _found(table, store, dataset, profile_name, seeds)
     on = table.on(dataset)
     reference = table.reference_on(dataset)

@@ -33,7 +33,8 @@ def table(
     Args:
         name: Such as `raunet/losses`; `landslide list` has them all.
         dataset: To run it on; None is the one with the most records.
-        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset.
+        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset, and `full`
+            where nothing has been run.
         seeds: Only these; None is all that there are, or 0 to run.
         data_root: In place of `LANDSLIDE_DATA`.
 
@@ -76,12 +77,13 @@ class StudyTable:
             rows: Ids; () for all that can be run.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
         """
+        dataset, profile = beside.most_records(self.report, self.store, self.dataset, self.profile)
         study.ensure(
             self.report,
             rows=rows,
             seeds=self.seeds or (0,),
-            dataset=self.dataset,
-            profile_name=self.profile,
+            dataset=dataset,
+            profile_name=profile,
             device=device,
             data_root=Path(self.data_root) if self.data_root else None,
             store=self.store,
@@ -123,10 +125,12 @@ class StudyTable:
         `intervals.paired_bootstrap`.
 
         Returns:
-            Index `row`, its id; columns `label`, `reported` (difference of the first printed
-            score), `difference` (ours), `low`, `high` (its 95 % interval), `seeds` (that both
-            rows have) and `verdict`: `better`, `worse`, `no significant difference` or, with fewer
-            than two seeds, `too few seeds`. Empty where the table compares no rows.
+            Index `row`, its id; columns `label`, `reported` (difference of the printed F1, of
+            boxes mAP at IoU 0.5; of the first printed score where that is not printed),
+            `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5),
+            `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`:
+            `better`, `worse`, `no significant difference` or, with fewer than two seeds, `too few
+            seeds`. Empty where the table compares no rows.
         """
         import pandas as pd
 
@@ -171,8 +175,10 @@ class StudyTable:
 
 
 def _printed_difference(report: Table, row: dict[str, Any], base: dict[str, Any]) -> float | None:
-    """Return what the first score of two rows differs by as printed, as a share of 1."""
-    name = next(iter(report.metrics), "")
+    """Return what the score that rows are compared by differs by as printed, as a share of 1."""
+    compared = "map_50" if report.task == "detection" else "f1"
+    same = [name for name in report.metrics if report.columns[name].score == compared]
+    name = next(iter([*same, *report.metrics]), "")
     pair = row["reported"].get(name), base["reported"].get(name)
     if not all(isinstance(value, float) for value in pair):
         return None
@@ -182,7 +188,7 @@ def _printed_difference(report: Table, row: dict[str, Any], base: dict[str, Any]
 def _effect(versus: dict[str, Any]) -> dict[str, Any]:
     low, high, seeds = versus["low"], versus["high"], versus["common"]
     if seeds < 2 or low is None:
-        verdict = versus.get("reason") or FEW_SEEDS
+        verdict = FEW_SEEDS
     else:
         verdict = BETTER if low > 0 else WORSE if high < 0 else OPEN
     return {

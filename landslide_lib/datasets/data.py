@@ -18,7 +18,8 @@ from landslide_lib.datasets.batches import Augment, Batches
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.pack import load as load_packed
 from landslide_lib.datasets.scales import band_means, moments
-from landslide_lib.datasets.split import Indices, split
+from landslide_lib.datasets.split import Indices
+from landslide_lib.datasets.split import split as split_images
 from landslide_lib.parts import Split
 
 
@@ -142,7 +143,7 @@ def load(
     subset: int | None = None,
     bands: Sequence[str] = (),
     standardize: bool = False,
-    how: Split | None = None,
+    split: Split | None = None,
     root: Path | None = None,
 ) -> Data:
     """Return a dataset that is ready for training. It is packed on first use.
@@ -153,7 +154,7 @@ def load(
         subset: Images drawn before the split, at least 20; None for all.
         bands: By name, engineered ones such as `ndvi` too; () for the dataset's own.
         standardize: Give each band mean 0 and deviation 1; else it is divided by its mean.
-        how: The split; by default the first of five folds, all images of a scene on one side.
+        split: The split; by default the first of five folds, all images of a scene on one side.
         root: The data root; by default `LANDSLIDE_DATA`.
 
     Returns:
@@ -181,12 +182,12 @@ def load(
     check(tuple(bands), OF_DATASET[name], name)
     packed = load_packed(dataset, size, root=root)
     given = {"subset": subset, "bands": tuple(bands), "standardize": standardize}
-    return prepare(packed, how or Split(), **given)  # type: ignore[arg-type]
+    return prepare(packed, split or Split(), **given)  # type: ignore[arg-type]
 
 
 def prepare(
     packed: Packed,
-    how: Split,
+    split: Split,
     *,
     subset: int | None = None,
     bands: tuple[str, ...] = (),
@@ -197,7 +198,7 @@ def prepare(
 
     Args:
         packed: The dataset.
-        how: The split.
+        split: Which images are trained on, validated on and tested on.
         subset: Images drawn before the split; None for all.
         bands: By name; () for the dataset's own.
         standardize: Give each band mean 0 and deviation 1; else divide it by its mean.
@@ -206,7 +207,7 @@ def prepare(
     Raises:
         ValueError: Of `split`, or there is no such band.
     """
-    parts = parts or split(packed, how, subset)
+    parts = parts or split_images(packed, split, subset)
     shift = None
     if standardize:
         shift, scale = moments(packed, parts["train"], bands)

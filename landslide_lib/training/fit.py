@@ -18,12 +18,15 @@ from landslide_lib.datasets.data import Data
 from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.models.heads import mask_of
 from landslide_lib.training import devices, loop
+from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS
-from landslide_lib.training.segmentation import Segmentation, total_loss
+from landslide_lib.training.segmentation import Segmentation
 
 if TYPE_CHECKING:  # both take seconds to import
     import pandas as pd
     from matplotlib.figure import Figure
+
+PRECISIONS = ("bf16-mixed", "32-true")
 
 
 def fit(
@@ -63,12 +66,16 @@ def fit(
         The run: its scores, its history, its pictures.
 
     Raises:
-        ValueError: Network, loss, labels or an argument do not fit; one line says which.
+        ValueError: Network, loss, labels, folder or an argument do not fit; one line says which.
         FloatingPointError: The network diverged.
     """
+    _check(isinstance(network, nn.Module), f"network {network!r}", "an nn.Module")
     _check(optimizer in OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(OPTIMIZERS))
     _check(epochs >= 1, f"epochs {epochs}", "1 or more")
     _check(batch >= 1, f"batch {batch}", "1 or more")
+    _check(seed >= 0, f"seed {seed}", "0 or more")
+    _check(lr > 0, f"lr {lr}", "above 0")
+    _check(precision in PRECISIONS, f"precision {precision!r}", ", ".join(PRECISIONS))
     known = augmentations.AUGMENTATIONS
     for name in augment:
         _check(name in known, f"augment {name!r}", ", ".join(known))
@@ -84,16 +91,52 @@ def fit(
     )
     _try(task)
     plan = loop.Plan(epochs=epochs, optimizer=optimizer, lr=lr, precision=precision)
+    about = {"call": _describe(task, plan, augment)}
     with tempfile.TemporaryDirectory() as scratch:
-        history, _ = loop.train(
-            task, plan, seed=seed, folder=folder or Path(scratch), device=where, name="this run"
-        )
+        folder = folder or Path(scratch)
+        _check_folder(folder, about["call"])
+        history, _ = loop.train(task, plan, seed=seed, folder=folder, device=where, about=about)
     return Run(task, history)
 
 
 def _check(fits: bool, given: str, allowed: str) -> None:
     if not fits:
         raise ValueError(f"{given}: not allowed; possible: {allowed}")
+
+
+def _describe(task: Segmentation, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
+    """Return what decides a training, by name, so that two calls can be told apart."""
+    packed, loss = task.data.packed, task.loss
+    numbers = {
+        k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)
+    }
+    numbers.pop("training", None)
+    return {
+        "network": repr(task.network),
+        "loss": f"{getattr(loss, '__qualname__', repr(loss))} {numbers}",
+        "data": f"{packed.name} {packed.fingerprint} {packed.masks.shape} {task.data.bands}",
+        "plan": repr(plan),
+        "seed, batch, augment": f"{task.seed}, {task.batch}, {list(augment)}",
+    }
+
+
+def _check_folder(folder: Path, call: dict[str, str]) -> None:
+    """Refuse a folder with the checkpoint of another training.
+
+    Raises:
+        ValueError: See `fit`.
+    """
+    last = folder / loop.LAST
+    try:
+        before = read_checkpoint(last).get("call", {}) if last.is_file() else call
+    except Exception:  # damaged; the loop sets it aside and says so
+        return
+    other = [name for name, value in call.items() if before.get(name) != value]
+    if other:
+        raise ValueError(
+            f"folder {folder}: its checkpoint is of a training with another {', '.join(other)}; "
+            "take another folder, or remove the checkpoint"
+        )
 
 
 @torch.no_grad()
@@ -104,10 +147,10 @@ def _try(task: Segmentation) -> None:
         ValueError: See `fit`.
     """
     data, network = task.data, task.network
-    labels = data.packed.masks[data.parts["train"]]
-    if labels.max(initial=0) > 1:
+    largest = max(int(data.packed.masks[where].max(initial=0)) for where in data.parts.values())
+    if largest > 1:
         raise ValueError(
-            f"labels: the masks of {data.packed.name} hold {int(labels.max())}; landslide is 1 and "
+            f"labels: the masks of {data.packed.name} hold {largest}; landslide is 1 and "
             "everything else 0"
         )
     images, masks = next(iter(data.loader("valid", batch=2)))
@@ -117,25 +160,36 @@ def _try(task: Segmentation) -> None:
     except (RuntimeError, ValueError, TypeError) as error:
         raise ValueError(
             f"network: it cannot take the data's images, {tuple(images.shape)} with the bands "
-            f"{', '.join(data.bands)} ({str(error).splitlines()[0]}); build it with "
+            f"{', '.join(data.bands)} ({_first_line(error)}); build it with "
             f"in_channels={len(data.bands)}"
         ) from error
     finally:
         network.train(was_training)
-    logits = outputs if isinstance(outputs, Tensor) else outputs.get("mask")
+    logits = outputs.get("mask") if isinstance(outputs, dict) else outputs
     if not isinstance(logits, Tensor) or logits.shape != masks.shape:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(outputs).__name__
         raise ValueError(f"network: it gives {shape}, not logits of shape {tuple(masks.shape)}")
+    # Of both signs, as an untrained network may not give them: a loss of probabilities fails here.
+    trial = torch.linspace(-4, 4, masks.numel()).view_as(masks).requires_grad_()
     try:
-        value = task.loss(mask_of(outputs), masks)
-    except (RuntimeError, TypeError, AttributeError) as error:
+        with torch.enable_grad():
+            value = task.loss(trial, masks)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(
-            f"loss: it fails on logits and masks {tuple(masks.shape)} ({error})"
+            f"loss: it fails on logits and masks {tuple(masks.shape)} ({_first_line(error)})"
         ) from error
     if not isinstance(value, Tensor) or value.numel() != 1:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"loss: it returns {shape}, not a scalar tensor; take its mean")
-    total_loss(task.loss, outputs, masks)
+    if not value.requires_grad:
+        raise ValueError(
+            "loss: it has no gradient, so nothing can be learnt from it; compute it from the "
+            "logits by differentiable operations, without thresholds"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @dataclass
@@ -198,13 +252,16 @@ class Run:
         Args:
             count: Rows, at least 1.
             part: `train`, `valid` or `test`.
+
+        Raises:
+            ValueError: There is no such part.
         """
         from landslide_lib.plots.predictions import image_grid
 
-        data = self.task.data
+        data, images_of_part = self.task.data, self.task.data.part(part)
         where = data.parts[part]
         most = np.argsort(-data.packed.masks[where].mean((1, 2)), kind="stable")[:count]
-        images, masks = data.part(part).batch(most)
+        images, masks = images_of_part.batch(most)
         return image_grid(
             data, where[most], masks[:, 0].numpy(), self.predict(images)[:, 0].numpy()
         )

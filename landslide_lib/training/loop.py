@@ -27,6 +27,8 @@ from landslide_lib.training.task import Task
 
 #: A run is checkpointed about this many times.
 CHECKPOINTS = 10
+#: The file in a run's folder that the run goes on from.
+LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def train(
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
     loop = Loop(task, plan, name, about or {})
-    last = folder / "last.ckpt"
+    last = folder / LAST
     resumed = _readable(last)
     if resumed:
         epoch = read_checkpoint(last)["epoch"] + 1
@@ -187,7 +189,7 @@ def train(
     with quiet():
         keeper = ModelCheckpoint(
             folder,
-            filename="last",
+            filename=Path(LAST).stem,
             save_top_k=1,
             every_n_epochs=max(1, plan.epochs // CHECKPOINTS),
             enable_version_counter=False,

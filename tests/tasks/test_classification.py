@@ -203,14 +203,18 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
 
 def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
     losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
-    start = Classification.start_validation
+    start, loss = Classification.start_validation, Classification.validation_loss
 
     def begin(self):
         start(self)
         self.chosen = torch.tensor(next(losses))
 
+    def chosen_loss(self, batch, step):
+        loss(self, batch, step)
+        return self.chosen
+
     monkeypatch.setattr(Classification, "start_validation", begin)
-    monkeypatch.setattr(Classification, "validation_loss", lambda self, *_: self.chosen)
+    monkeypatch.setattr(Classification, "validation_loss", chosen_loss)
     made = classification.run(wanted(epochs=7, patience=3), Setting(data, 0, CPU, tmp_path))
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 
