@@ -30,8 +30,9 @@ def made(record):
         outcome = {"threshold": 0.5, **tiles}
         history = [{"train_loss": 0.5, "valid_loss": 0.6, "valid_f1": f1, "seconds": 30.0}
                    for f1 in curve]  # fmt: skip
+        counts = [[1, 0, 0, 0]] * 50
         return record(
-            essence(wanted), test=outcome, test_tuned=outcome, valid=outcome, history=history,
+            essence(wanted), counts, test=outcome, test_tuned=outcome, valid=outcome, history=history,
             images={"train": train, "valid": 50, "test": 50},
             **{"energy_wh": 2.0, "energy_method": "estimated", **fields},
         )  # fmt: skip
