@@ -32,8 +32,8 @@ def made(record):
                    for f1 in curve]  # fmt: skip
         counts = [[1, 0, 0, 0]] * 50
         return record(
-            essence(wanted), counts, test=outcome, test_tuned=outcome, valid=outcome, history=history,
-            images={"train": train, "valid": 50, "test": 50},
+            essence(wanted), counts, test=outcome, test_tuned=outcome, valid=outcome,
+            history=history, images={"train": train, "valid": 50, "test": 50},
             **{"energy_wh": 2.0, "energy_method": "estimated", **fields},
         )  # fmt: skip
 
