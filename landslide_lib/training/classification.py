@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from landslide_lib import negative_filter
 from landslide_lib.bands import RGB, cloud_score
-from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.batches import Augment
 from landslide_lib.datasets.data import Data
 from landslide_lib.datasets.pack import Packed
 from landslide_lib.datasets.split import Indices
@@ -130,24 +130,12 @@ class Classification(Segmentation):
         self.filtered, self.balanced = filtered, balanced
         self.patience, self.views = patience, views
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        if part != "train":
-            return super().loader(part)
-        chances = None
-        if self.balanced:
-            labels = self.data.packed.masks[self.data.parts["train"], 0, 0]
-            chances = 0.5 / np.bincount(labels, minlength=2)[labels]
-        return self.data.loader(
-            "train",
-            batch=self.batch,
-            seed=self.seed,
-            augment=self.augment,
-            device=self.device,
-            rank=rank,
-            world=world,
-            chances=chances,
-        )
+    def chances(self) -> NDArray[np.float64] | None:
+        """Return by which tiles are drawn, so that both kinds come as often; None for each once."""
+        if not self.balanced:
+            return None
+        labels = self.data.packed.masks[self.data.parts["train"], 0, 0]
+        return np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
     def start_epoch(self, epoch: int) -> None:
         """Seed what dropout draws by the epoch: a resumed run repeats it."""

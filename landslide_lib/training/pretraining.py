@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib import scores
-from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.batches import Augment
 from landslide_lib.datasets.crop_batches import CropBatches
 from landslide_lib.datasets.crops import Crops
 from landslide_lib.datasets.data import Data
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.training.segmentation import outcome
-from landslide_lib.training.task import Task
+from landslide_lib.training.task import ImageTask, Task
 
 
 class Classifier(nn.Module):
@@ -37,44 +37,11 @@ class Classifier(nn.Module):
         return logits
 
 
-class MaskedAutoencoding(Task):
+class MaskedAutoencoding(ImageTask):
     """Restoring masked patches; the score is the loss on held-out images.
 
-    Args:
-        network: Of `models.autoencoder`.
-        data: Its images; masks are not looked at.
-        batch: Images a batch.
-        seed: Of the order of the images and of the masked patches.
-        augment: Of a training batch; None for none.
-        device: Where batches are made.
+    Its network is one of `models.autoencoder`. The seed decides the masked patches, too.
     """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        data: Data,
-        *,
-        batch: int,
-        seed: int,
-        augment: Augment | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(network)
-        self.data, self.batch, self.seed = data, batch, seed
-        self.augment, self.device = augment, device
-
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        training = part == "train"
-        return self.data.loader(
-            part,
-            batch=self.batch,
-            seed=self.seed if training else None,
-            augment=self.augment if training else None,
-            device=self.device,
-            rank=rank,
-            world=world,
-        )
 
     def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
         """Return the loss on the masked patches, other ones in each epoch."""

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib import postprocessing, scores
-from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.batches import Augment
 from landslide_lib.datasets.data import Data
 from landslide_lib.metrics import Counter
 from landslide_lib.models.heads import Outputs, mask_of
-from landslide_lib.training.task import Task
+from landslide_lib.training.task import ImageTask
 
 #: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -53,7 +53,7 @@ def _resized(masks: Tensor, size: int) -> Tensor:
     return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
 
 
-class Segmentation(Task):
+class Segmentation(ImageTask):
     """A segmentation network, its loss and its data.
 
     Args:
@@ -79,29 +79,15 @@ class Segmentation(Task):
         post_processing: Sequence[Any] = (),
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(network.to(memory_format=torch.channels_last))
-        self.loss, self.data = loss, data
-        self.batch, self.seed, self.augment = batch, seed, augment
-        self.post_processing, self.device = post_processing, device
+        network = network.to(memory_format=torch.channels_last)
+        super().__init__(network, data, batch=batch, seed=seed, augment=augment, device=device)
+        self.loss, self.post_processing = loss, post_processing
         self.counter = Counter()
 
     def forward(self, images: Tensor) -> Outputs:
         """Return logits, (B, 1, S, S), or several by name."""
         outputs: Outputs = self.network(images)
         return outputs
-
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        training = part == "train"
-        return self.data.loader(
-            part,
-            batch=self.batch,
-            seed=self.seed if training else None,
-            augment=self.augment if training else None,
-            device=self.device,
-            rank=rank,
-            world=world,
-        )
 
     def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
         """Return the loss of a batch."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from landslide_lib.datasets.batches import Augment, Batches
+from landslide_lib.datasets.data import Data
 
 
 class Task(nn.Module, ABC):
@@ -53,3 +59,48 @@ class Task(nn.Module, ABC):
     def should_stop(self, history: list[dict[str, Any]]) -> bool:
         """Return whether to end the training early, after an epoch."""
         return False
+
+
+class ImageTask(Task):
+    """A task whose batches are those of its data: images and masks.
+
+    Args:
+        network: What is trained and kept.
+        data: Its images.
+        batch: Images a batch.
+        seed: Of the order of the images and of the augmentation.
+        augment: Of a training batch; None for none.
+        device: Where batches are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Data,
+        *,
+        batch: int,
+        seed: int,
+        augment: Augment | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(network)
+        self.data, self.batch, self.seed = data, batch, seed
+        self.augment, self.device = augment, device
+
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
+        """Return the batches of a part; only `train` is shuffled and augmented."""
+        training = part == "train"
+        return self.data.loader(
+            part,
+            batch=self.batch,
+            seed=self.seed if training else None,
+            augment=self.augment if training else None,
+            device=self.device,
+            rank=rank,
+            world=world,
+            chances=self.chances() if training else None,
+        )
+
+    def chances(self) -> NDArray[np.float64] | None:
+        """Return by which an epoch draws its training images; None takes each once."""
+        return None
