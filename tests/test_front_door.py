@@ -354,9 +354,7 @@ def test_the_verdicts_are_the_words_of_the_field(record):
 
 
 def test_a_table_that_there_is_not_or_that_compares_nothing_is_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"table 'raunet/loss': unknown; allowed: .*raunet/losses,"
-    ):
+    with pytest.raises(ValueError, match=r"'raunet/loss': unknown; allowed: .*raunet/losses,"):
         ll.table("raunet/loss")
     table = ll.table("raunet/losses", dataset="bijie", profile="cpu")
     table.store = Store(tmp_path, more=())

@@ -7,12 +7,10 @@ from typing import Any
 import timm
 from torch import nn
 
-from landslide_lib.recipe.encoders import Encoder
-
 #: What each name of a recipe is in timm, and which of its ImageNet weights: those that have seen
 #: ImageNet-1K alone, as the report says. Of a small and of a large ViT timm has only such that have
 #: seen ImageNet-21K before.
-ENCODERS: dict[Encoder, str] = {
+ENCODERS: dict[str, str] = {
     "resnet18": "resnet18.a1_in1k",
     "efficientnet_b0": "efficientnet_b0.ra_in1k",
     "vit_tiny": "vit_tiny_patch16_224.augreg_in21k_ft_in1k",
@@ -31,7 +29,7 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-def encoder(name: Encoder, bands: int, image_size: int, tiny: bool = False) -> nn.Module:
+def encoder(name: str, bands: int, image_size: int, tiny: bool = False) -> nn.Module:
     """Build an encoder with random weights.
 
     A Swin's windows are its own 7 x 7 where they divide the image, and 8 x 8 elsewhere, because

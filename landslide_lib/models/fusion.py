@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.bands import radar
-from landslide_lib.recipe.classification import Optical
 
 
 class Encoder(NamedTuple):
@@ -22,7 +21,7 @@ class Encoder(NamedTuple):
 
 
 #: The sizes of the first two are the report's.
-ENCODERS: dict[Optical, Encoder] = {
+ENCODERS: dict[str, Encoder] = {
     "efficientnetv2_l": Encoder("tf_efficientnetv2_l", 224),
     "efficientnet_b5": Encoder("tf_efficientnet_b5", 384),
     "efficientnet_b0": Encoder("efficientnet_b0", 224),
@@ -41,7 +40,7 @@ HIDDEN, WIDTHS = 256, (32, 64, 64)
 DROPPED = 0.3
 
 
-def optical_branch(name: Optical, bands: int, tiny: bool = False) -> nn.Module:
+def optical_branch(name: str, bands: int, tiny: bool = False) -> nn.Module:
     """Build an encoder of optical images with random weights, without its classifier.
 
     Args:
@@ -115,7 +114,7 @@ class Fusion(nn.Module):
     def __init__(
         self,
         bands: Sequence[str],
-        encoder: Optical,
+        encoder: str,
         optical_size: int | None = None,
         *,
         gated: bool = True,

@@ -23,7 +23,7 @@ from landslide_lib.training.pretraining import Classifier, MaskedAutoencoding, P
 
 def encoder_of(recipe: recipes.Pretraining, name: str, bands: int) -> nn.Module:
     """Build an encoder at the image size of a recipe."""
-    return encoder(name, bands, recipe.image_size, tiny=recipe.tiny)  # type: ignore[arg-type]
+    return encoder(name, bands, recipe.image_size, tiny=recipe.tiny)
 
 
 def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencoding:

@@ -1,5 +1,7 @@
 """Networks of tiles: what the reports list of them, and what their branches look at."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from landslide_lib.models.fusion import ENCODERS, HIDDEN, Fusion, radar_branch
 from landslide_lib.models.pyramid_tiles import PyramidTiles
 from landslide_lib.models.tiles import TILES
 from landslide_lib.recipe import recipe
+from landslide_lib.recipe.classification import Optical
 from landslide_lib.reports import reports
 
 FACTS = {name: {key: fact.value for key, fact in reports()[name].facts.items()}
@@ -53,6 +56,10 @@ def test_the_gate_of_the_large_network_has_the_widths_of_the_report():
     assert (ENCODERS["efficientnetv2_l"].size, ENCODERS["efficientnet_b5"].size) == (
         facts["v2l_size"], facts["b5_size"],
     )  # fmt: skip
+
+
+def test_every_encoder_that_a_recipe_can_name_is_there():
+    assert set(ENCODERS) == set(get_args(Optical))
 
 
 def test_the_widths_of_the_gate_follow_the_encoder():
