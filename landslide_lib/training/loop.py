@@ -247,8 +247,10 @@ def _readable(last: Path) -> bool:
 
 def _bar() -> list[Callback]:
     """Return a progress bar on a terminal or in a notebook, nothing in a log."""
-    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return [TQDMProgressBar(leave=False)] if shown else []
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    # A terminal's IPython has another shell; that a kernel's packages are imported says nothing.
+    in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
+    return [TQDMProgressBar(leave=False)] if sys.stderr.isatty() or in_notebook else []
 
 
 class quiet(warnings.catch_warnings):  # noqa: N801, a context manager named as one reads it
