@@ -10,9 +10,16 @@ from benchmarks import results
 
 #: Name on the command line to module. Those of SLOW run only when named, or with --all.
 BENCHMARKS = {
-    "loader": "loader", "step": "step", "sweep": "sweep", "import": "imports", "table": "table",
-    "channels": "channels", "tiles": "tiles", "second": "second", "book": "book",
-}  # fmt: skip
+    "loader": "loader",
+    "step": "step",
+    "sweep": "sweep",
+    "import": "imports",
+    "table": "table",
+    "channels": "channels",
+    "tiles": "tiles",
+    "second": "second",
+    "book": "book",
+}
 SLOW = ("channels", "tiles", "second", "book")
 
 

@@ -43,10 +43,18 @@ def packed(folder: Path, images: int, size: int) -> Packed:
     written.flush()
     names = tuple(map(str, range(images)))
     return Packed(
-        "random", np.load(folder / "images.npy", mmap_mode="r"),
-        np.zeros((images, size, size), np.uint8), L4S, names, names, ("train",) * images,
-        ("",) * images, "0" * 16, (), folder,
-    )  # fmt: skip
+        "random",
+        np.load(folder / "images.npy", mmap_mode="r"),
+        np.zeros((images, size, size), np.uint8),
+        L4S,
+        names,
+        names,
+        ("train",) * images,
+        ("",) * images,
+        "0" * 16,
+        (),
+        folder,
+    )
 
 
 class EverySample(Dataset[Tensor]):
@@ -62,9 +70,12 @@ class EverySample(Dataset[Tensor]):
         self.made = [name for name in names if name in ENGINEERED]
         self.of = sorted({band for name in self.made for band in ENGINEERED[name].of})
         # Not in the loop; ours looks for them in its own time.
-        self.extremes = {band: (float(data.plane(band).min()), float(data.plane(band).max()))
-                         for name in self.made if ENGINEERED[name].whole
-                         for band in ENGINEERED[name].of}  # fmt: skip
+        self.extremes = {
+            band: (float(data.plane(band).min()), float(data.plane(band).max()))
+            for name in self.made
+            if ENGINEERED[name].whole
+            for band in ENGINEERED[name].of
+        }
 
     def __len__(self) -> int:
         return len(self.data)
@@ -77,9 +88,7 @@ class EverySample(Dataset[Tensor]):
         return torch.from_numpy(np.concatenate(both).astype(np.float32))
 
 
-def measure(
-    threads: int, *, images: int = 3799, size: int = 128, repeats: int = 2
-) -> list[Measurement]:
+def measure(threads: int, *, images: int = 3799, size: int = 128, repeats: int = 2) -> list[Measurement]:
     """Measure the channels of all images of a dataset, those of the competition unless said.
 
     Args:
@@ -122,9 +131,15 @@ def measure(
             raise RuntimeError("channels: ours are not those of the peer")
         free = shutil.disk_usage(home).free
     made = len(peer.made)
-    return [Measurement(
-        "channels", f"{made} engineered of {len(names)} channels of {images} patches of {size} px: "
-        f"computed once, written / computed in a DataLoader, {WORKERS} workers, one epoch",
-        *seconds, f"best of {repeats}", precision="float16 / float32", within=BOUND,
-        note=f"ours writes {images * made * size**2 * 2 / 1e9:.1f} GB, {free / 1e9:.0f} GB free",
-    )]  # fmt: skip
+    return [
+        Measurement(
+            "channels",
+            f"{made} engineered of {len(names)} channels of {images} patches of {size} px: "
+            f"computed once, written / computed in a DataLoader, {WORKERS} workers, one epoch",
+            *seconds,
+            f"best of {repeats}",
+            precision="float16 / float32",
+            within=BOUND,
+            note=f"ours writes {images * made * size**2 * 2 / 1e9:.1f} GB, {free / 1e9:.0f} GB free",
+        )
+    ]

@@ -28,9 +28,7 @@ def process(command: Sequence[str]) -> Timed:
     return timed(lambda: subprocess.run(command, cwd=HOME, check=True, capture_output=True))
 
 
-def race(
-    ours: Timed, peer: Timed, repeats: int, of: Callable[[list[float]], float] = min
-) -> tuple[float, float]:
+def race(ours: Timed, peer: Timed, repeats: int, of: Callable[[list[float]], float] = min) -> tuple[float, float]:
     """Time ours and the peer in turn, after one untimed pass of each.
 
     Args:

@@ -28,10 +28,23 @@ def measure(threads: int, *, repeats: int = 5) -> list[Measurement]:
     """
     said = f"median of {repeats}"
     return [
-        Measurement("import", "import landslide_lib / bare interpreter",
-                    *race(process(LIBRARY), process(BARE), repeats, median), said, above=BOUND),
-        Measurement("import/torch", "import landslide_lib / import torch",
-                    *race(process(LIBRARY), process(TORCH), repeats, median), said),
-        Measurement("import/cli", "import landslide_lib.cli / import torch",
-                    *race(process(COMMAND), process(TORCH), repeats, median), said),
-    ]  # fmt: skip
+        Measurement(
+            "import",
+            "import landslide_lib / bare interpreter",
+            *race(process(LIBRARY), process(BARE), repeats, median),
+            said,
+            above=BOUND,
+        ),
+        Measurement(
+            "import/torch",
+            "import landslide_lib / import torch",
+            *race(process(LIBRARY), process(TORCH), repeats, median),
+            said,
+        ),
+        Measurement(
+            "import/cli",
+            "import landslide_lib.cli / import torch",
+            *race(process(COMMAND), process(TORCH), repeats, median),
+            said,
+        ),
+    ]

@@ -93,9 +93,7 @@ def same_content(ours: tuple[Tensor, Tensor], peer: tuple[Tensor, Tensor]) -> bo
     return images and torch.equal(ours[1].float().squeeze(1), peer[1])
 
 
-def measure(
-    threads: int, *, images: int = 512, batch: int = 32, repeats: int = 15
-) -> list[Measurement]:
+def measure(threads: int, *, images: int = 512, batch: int = 32, repeats: int = 15) -> list[Measurement]:
     """Measure an epoch over the same files: float32 and float16 batches.
 
     Args:
@@ -122,29 +120,28 @@ def measure(
         means = band_means(packed, every)
         files = FileASample(home, images, means.numpy())
         in_order = next(iter(DataLoader(files, batch)))
-        peer = DataLoader(
-            files, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True, drop_last=True
-        )
+        peer = DataLoader(files, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True, drop_last=True)
         for dtype, bound in BOUNDS.items():
-            if not same_content(next(iter(Batches(packed, every, batch, means, dtype=dtype))),
-                                in_order):  # fmt: skip
+            if not same_content(next(iter(Batches(packed, every, batch, means, dtype=dtype))), in_order):
                 raise RuntimeError(f"loader: a batch of {dtype} differs from the peer's")
             shared.clear()  # what the comparison has read
             start = time.perf_counter()
             ours = Batches(packed, every, batch, means, seed=0, dtype=dtype)
             keeping = time.perf_counter() - start
-            seconds = race(
-                timed(partial(pass_over, ours, images)),
-                timed(partial(pass_over, peer, images)),
-                repeats,
-            )
+            seconds = race(timed(partial(pass_over, ours, images)), timed(partial(pass_over, peer, images)), repeats)
             name = str(dtype).removeprefix("torch.")
-            measured.append(Measurement(
-                f"loader/{name}",
-                f"an epoch of {images} patches in batches of {batch}: Batches, {name} / "
-                f"DataLoader, {WORKERS} workers, a file a sample, float32",
-                *seconds, f"best of {repeats}", threads, f"{name} / float32", at_least=bound,
-                note=f"not in it: packing, once a dataset, {packing:.1f} s; reading the packed "
-                f"images into memory, once a table, {keeping:.1f} s",
-            ))  # fmt: skip
+            measured.append(
+                Measurement(
+                    f"loader/{name}",
+                    f"an epoch of {images} patches in batches of {batch}: Batches, {name} / "
+                    f"DataLoader, {WORKERS} workers, a file a sample, float32",
+                    *seconds,
+                    f"best of {repeats}",
+                    threads,
+                    f"{name} / float32",
+                    at_least=bound,
+                    note=f"not in it: packing, once a dataset, {packing:.1f} s; reading the packed "
+                    f"images into memory, once a table, {keeping:.1f} s",
+                )
+            )
     return measured

@@ -16,9 +16,24 @@ from landslide_lib.paths import HOME
 RESULTS = HOME / "benchmarks" / "results"
 PACKAGES = ("torch", "numpy", "h5py", "scikit-learn", "lightning")
 COLUMNS = (
-    "name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds", "statistic",
-    "device", "threads", "precision", "python", *PACKAGES, "commit", "dirty", "date", "note",
-)  # fmt: skip
+    "name",
+    "what",
+    "ours_seconds",
+    "peer_seconds",
+    "ratio",
+    "bound",
+    "holds",
+    "statistic",
+    "device",
+    "threads",
+    "precision",
+    "python",
+    *PACKAGES,
+    "commit",
+    "dirty",
+    "date",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -82,10 +97,7 @@ def line(made: Measurement) -> str:
     peer = "" if made.peer is None else f"{made.peer:.4f}"
     ratio = "" if made.ratio is None else f"{made.ratio:.2f}x"
     holds = {True: "holds", False: "MISSED", None: ""}[made.holds]
-    return (
-        f"{made.name:<16} {made.ours:>9.4f} {peer:>9} {ratio:>8}  {made.bound:<15} {holds:<6}  "
-        f"{made.what}"
-    )
+    return f"{made.name:<16} {made.ours:>9.4f} {peer:>9} {ratio:>8}  {made.bound:<15} {holds:<6}  {made.what}"
 
 
 HEAD = f"{'':<16} {'ours, s':>9} {'peer, s':>9} {'ratio':>8}  {'bound':<15} {'':<6}"
@@ -96,15 +108,24 @@ def row(made: Measurement) -> dict[str, str]:
     commit, dirty = machine.commit()
     versions = {name: version(name) for name in PACKAGES}
     values = {
-        "name": made.name, "what": made.what, "ours_seconds": f"{made.ours:.5f}",
+        "name": made.name,
+        "what": made.what,
+        "ours_seconds": f"{made.ours:.5f}",
         "peer_seconds": "" if made.peer is None else f"{made.peer:.5f}",
-        "ratio": "" if made.ratio is None else f"{made.ratio:.3f}", "bound": made.bound,
-        "holds": {True: "yes", False: "no", None: ""}[made.holds], "statistic": made.statistic,
-        "device": machine.processor(), "threads": made.threads or "",
-        "precision": made.precision, "python": machine.versions()["python"], **versions,
-        "commit": commit, "dirty": "yes" if dirty else "no",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"), "note": made.note,
-    }  # fmt: skip
+        "ratio": "" if made.ratio is None else f"{made.ratio:.3f}",
+        "bound": made.bound,
+        "holds": {True: "yes", False: "no", None: ""}[made.holds],
+        "statistic": made.statistic,
+        "device": machine.processor(),
+        "threads": made.threads or "",
+        "precision": made.precision,
+        "python": machine.versions()["python"],
+        **versions,
+        "commit": commit,
+        "dirty": "yes" if dirty else "no",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "note": made.note,
+    }
     return {column: str(values[column]) for column in COLUMNS}
 
 

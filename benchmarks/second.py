@@ -68,15 +68,10 @@ def recipes(size: int, width: int) -> list[Recipe]:
     report, table = TABLE
     found = reports.reports()[report].tables[table]
     short = {"image_size": size, "width": width, "epochs": 1, "subset": None}
-    return [
-        reports.resolve(found, found.row(row), dataset=NAME).model_copy(update=short)
-        for row in ROWS
-    ]
+    return [reports.resolve(found, found.row(row), dataset=NAME).model_copy(update=short) for row in ROWS]
 
 
-def measure(
-    threads: int, *, images: int = 3799, size: int = 128, width: int = 4
-) -> list[Measurement]:
+def measure(threads: int, *, images: int = 3799, size: int = 128, width: int = 4) -> list[Measurement]:
     """Measure what lies between two runs, on as many patches as the competition has.
 
     Args:
@@ -110,8 +105,15 @@ def measure(
             start = time.perf_counter()
             study.run(wanted, 0, store=store)
             waits.append(begun[-1] - start)
-    return [Measurement(
-        "second", f"from a run's end to the first step of the next, {images} patches of "
-        f"{size} px and {len(L4S)} bands: the second run of a process / its first",
-        waits[1], waits[0], "once", threads, within=BOUND,
-    )]  # fmt: skip
+    return [
+        Measurement(
+            "second",
+            f"from a run's end to the first step of the next, {images} patches of "
+            f"{size} px and {len(L4S)} bands: the second run of a process / its first",
+            waits[1],
+            waits[0],
+            "once",
+            threads,
+            within=BOUND,
+        )
+    ]

@@ -38,10 +38,17 @@ def data(images: int, size: int) -> Packed:
     draw = np.random.default_rng(SEED)
     names = tuple(str(i) for i in range(images))
     return Packed(
-        "random", draw.normal(1, 0.3, (images, len(L4S), size, size)).astype(np.float16),
-        (draw.random((images, size, size)) < 0.03).astype(np.uint8), L4S,
-        names, names, ("train",) * images, ("",) * images, "0" * 16, (),
-    )  # fmt: skip
+        "random",
+        draw.normal(1, 0.3, (images, len(L4S), size, size)).astype(np.float16),
+        (draw.random((images, size, size)) < 0.03).astype(np.uint8),
+        L4S,
+        names,
+        names,
+        ("train",) * images,
+        ("",) * images,
+        "0" * 16,
+        (),
+    )
 
 
 def ours(wanted: Recipe, packed: Packed) -> tuple[float, float]:
@@ -67,9 +74,7 @@ def ours(wanted: Recipe, packed: Packed) -> tuple[float, float]:
     return per_step(ends), history[-1]["train_loss"]
 
 
-def plain(
-    wanted: Recipe, batches: Sequence[tuple[Tensor, Tensor]], loss: nn.Module
-) -> tuple[float, float]:
+def plain(wanted: Recipe, batches: Sequence[tuple[Tensor, Tensor]], loss: nn.Module) -> tuple[float, float]:
     """Train over the same batches as any tutorial does: float32, default layout, default Adam.
 
     Returns:
@@ -90,9 +95,8 @@ def plain(
 
 
 def measure(
-    threads: int, *, size: int = 128, width: int = 32, batch: int = 8, steps: int = 3,
-    repeats: int = 3,
-) -> list[Measurement]:  # fmt: skip
+    threads: int, *, size: int = 128, width: int = 32, batch: int = 8, steps: int = 3, repeats: int = 3
+) -> list[Measurement]:
     """Measure a step of U-Net on 14 bands, forward, backward and Adam.
 
     Args:
@@ -110,11 +114,18 @@ def measure(
         RuntimeError: The two trainings do not have the same loss to 5 %.
     """
     devices.threads(threads)
-    wanted = recipe({
-        "dataset": "landslide4sense", "image_size": size, "width": width, "batch": batch,
-        "epochs": 1, "augmentation": [], "split": {"method": "random"},
-        "optimizer": {"schedule": "constant"},
-    })  # fmt: skip
+    wanted = recipe(
+        {
+            "dataset": "landslide4sense",
+            "image_size": size,
+            "width": width,
+            "batch": batch,
+            "epochs": 1,
+            "augmentation": [],
+            "split": {"method": "random"},
+            "optimizer": {"schedule": "constant"},
+        }
+    )
     # Four of five images train, a tenth of them validates; the rest of the last batch is dropped.
     packed = data(-(-(steps + 1) * batch * 100 // 72) + 2, size)
     task = build(wanted, Setting(packed, SEED, CPU))
@@ -132,9 +143,15 @@ def measure(
     seconds = race(clocked_ours, clocked_peer, repeats)
     if abs(losses["ours"] - losses["peer"]) > 0.05 * losses["peer"]:
         raise RuntimeError(f"step: the trainings differ, mean losses {losses}")
-    return [Measurement(
-        "step", f"a training step, U-Net of width {width}, batch {batch} of {size} px: "
-        "Segmentation in Lightning, channels_last, fused Adam / plain loop, batches in memory",
-        *seconds, f"best step of {repeats} x {steps}", threads,
-        f"{wanted.precision} / 32-true", at_least=BOUND,
-    )]  # fmt: skip
+    return [
+        Measurement(
+            "step",
+            f"a training step, U-Net of width {width}, batch {batch} of {size} px: "
+            "Segmentation in Lightning, channels_last, fused Adam / plain loop, batches in memory",
+            *seconds,
+            f"best step of {repeats} x {steps}",
+            threads,
+            f"{wanted.precision} / 32-true",
+            at_least=BOUND,
+        )
+    ]

@@ -36,9 +36,7 @@ def ours(probability: Tensor, masks: Tensor, batch: int) -> tuple[float, float]:
 
 def sklearn(probability: Tensor, masks: Tensor) -> tuple[float, float]:
     """Return the best F1 over all distinct probabilities, and that probability."""
-    precision, recall, thresholds = precision_recall_curve(
-        masks.flatten().numpy(), probability.flatten().numpy()
-    )
+    precision, recall, thresholds = precision_recall_curve(masks.flatten().numpy(), probability.flatten().numpy())
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = int(f1.argmax())
     return float(f1[best]), float(thresholds[best])
@@ -76,9 +74,16 @@ def measure(
     if not agree(found[0], exact[0]):
         raise RuntimeError(f"sweep: F1 and threshold are {found}, sklearn's {exact}")
     seconds = race(timed(lambda: ours(*made, batch)), timed(lambda: sklearn(*made)), repeats)
-    return [Measurement(
-        "sweep", f"best F1 over {images} images of {size} px: Counter and sweep, {BINS} thresholds "
-        "/ precision_recall_curve, every probability",
-        *seconds, f"best of {repeats}", threads, "float32", at_least=BOUND,
-        note="ours also counts each image at 0.5",
-    )]  # fmt: skip
+    return [
+        Measurement(
+            "sweep",
+            f"best F1 over {images} images of {size} px: Counter and sweep, {BINS} thresholds "
+            "/ precision_recall_curve, every probability",
+            *seconds,
+            f"best of {repeats}",
+            threads,
+            "float32",
+            at_least=BOUND,
+            note="ours also counts each image at 0.5",
+        )
+    ]

@@ -24,7 +24,11 @@ def measure(threads: int, *, repeats: int = 5) -> list[Measurement]:
     Returns:
         One measurement, without a bound.
     """
-    return [Measurement(
-        "table", "landslide table raunet/losses / import torch",
-        *race(process(TABLE), process(TORCH), repeats, median), f"median of {repeats}",
-    )]  # fmt: skip
+    return [
+        Measurement(
+            "table",
+            "landslide table raunet/losses / import torch",
+            *race(process(TABLE), process(TORCH), repeats, median),
+            f"median of {repeats}",
+        )
+    ]

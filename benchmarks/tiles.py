@@ -67,9 +67,8 @@ def scaled(tiles: list[NDArray[np.float32]] | NDArray[np.float32]) -> Batch:
 
 
 def file_a_tile(
-    folder: Path, read: Callable[[Path], NDArray[np.float32]], suffix: str,
-    order: NDArray[np.int64], batch: int,
-) -> Iterator[Batch]:  # fmt: skip
+    folder: Path, read: Callable[[Path], NDArray[np.float32]], suffix: str, order: NDArray[np.int64], batch: int
+) -> Iterator[Batch]:
     """Open a file for every tile."""
     for start in range(0, len(order), batch):
         yield scaled([read(folder / f"ID_{n}{suffix}") for n in order[start : start + batch]])
@@ -102,9 +101,7 @@ def pass_over(epoch: Epoch, count: int, batch: int) -> None:
         raise RuntimeError(f"tiles: an epoch held {seen} tiles of {count}")
 
 
-def measure(
-    threads: int, *, tiles: int = 512, batch: int = 32, repeats: int = 5
-) -> list[Measurement]:
+def measure(threads: int, *, tiles: int = 512, batch: int = 32, repeats: int = 5) -> list[Measurement]:
     """Measure an epoch over the same tiles, kept in four ways.
 
     Args:
@@ -143,10 +140,14 @@ def measure(
                 timed(partial(pass_over, epoch, tiles, batch)),
                 repeats,
             )
-            measured.append(Measurement(
-                f"tiles/{name}",
-                f"an epoch of {tiles} tiles in batches of {batch}: packed, memory-mapped / {what}",
-                *seconds, f"best of {repeats}", precision="float16 / float32",
-                note=f"not in it: packing, once a dataset, {packing:.1f} s",
-            ))  # fmt: skip
+            measured.append(
+                Measurement(
+                    f"tiles/{name}",
+                    f"an epoch of {tiles} tiles in batches of {batch}: packed, memory-mapped / {what}",
+                    *seconds,
+                    f"best of {repeats}",
+                    precision="float16 / float32",
+                    note=f"not in it: packing, once a dataset, {packing:.1f} s",
+                )
+            )
     return measured

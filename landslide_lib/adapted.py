@@ -53,17 +53,13 @@ def _together(groups: Sequence[Facts]) -> Facts | None:
     share /= share.sum()
     bands = {}
     for band in groups[0]["bands"]:
-        mean, std = (np.array([facts["bands"][band][key] for facts in groups])
-                     for key in ("mean", "std"))  # fmt: skip
+        mean, std = (np.array([facts["bands"][band][key] for facts in groups]) for key in ("mean", "std"))
         whole = float(share @ mean)
         square = float(share @ (std**2 + mean**2))
         bands[band] = {"mean": whole, "std": max(square - whole**2, 0.0) ** 0.5}
     return {
         "images": sum(facts["images"] for facts in groups),
-        **{
-            key: float(share @ [facts[key] for facts in groups])
-            for key in ("positive", "landslide")
-        },
+        **{key: float(share @ [facts[key] for facts in groups]) for key in ("positive", "landslide")},
         "bands": bands,
     }
 
@@ -75,10 +71,11 @@ def shifted(both: Mapping[str, Facts]) -> str:
         both: See `domains`.
     """
     source, target = both["source"], both["target"]
-    steps = {band: (target["bands"][band]["mean"] - own["mean"]) / (own["std"] or 1.0)
-             for band, own in source["bands"].items()}  # fmt: skip
-    spreads = {band: target["bands"][band]["std"] / (own["std"] or 1.0)
-               for band, own in source["bands"].items()}  # fmt: skip
+    steps = {
+        band: (target["bands"][band]["mean"] - own["mean"]) / (own["std"] or 1.0)
+        for band, own in source["bands"].items()
+    }
+    spreads = {band: target["bands"][band]["std"] / (own["std"] or 1.0) for band, own in source["bands"].items()}
     far = max(steps, key=lambda band: abs(steps[band]))
     own, other = (some["landslide"] / some["positive"] for some in (source, target))
     return (
@@ -157,13 +154,14 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> list[dict[str, 
         cells = [one.reported.get("f1") for one in (row, other)]
         printed = [cell for cell in cells if isinstance(cell, float)]
         ours: Mapping[str, Any] = paired(runs.get(name, ()), runs.get(base, ())) or {}
-        found.append({
-            "row": row.label,
-            "against": other.label,
-            "reported": (printed[0] - printed[1]) / table.columns["f1"].scale
-            if len(printed) == 2 else None,
-            **{key: ours.get(key) for key in PAIRED},
-        })  # fmt: skip
+        found.append(
+            {
+                "row": row.label,
+                "against": other.label,
+                "reported": (printed[0] - printed[1]) / table.columns["f1"].scale if len(printed) == 2 else None,
+                **{key: ours.get(key) for key in PAIRED},
+            }
+        )
     return found
 
 
@@ -178,10 +176,8 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
         "**Worse** by more than is left open": -1,
         "Not told apart from no difference": 0,
     }
-    sorted_out = {said: [one for one in above if intervals.sign(one) == sign]
-                  for said, sign in kinds.items()}  # fmt: skip
-    lines = [f"- {said}: {'; '.join(map(_difference, some)) or 'no row'}."
-             for said, some in sorted_out.items()]  # fmt: skip
+    sorted_out = {said: [one for one in above if intervals.sign(one) == sign] for said, sign in kinds.items()}
+    lines = [f"- {said}: {'; '.join(map(_difference, some)) or 'no row'}." for said, some in sorted_out.items()]
     if under := [one for one in run if one["under"]]:
         lines.append(
             "- Neither above calling every pixel landslide, so that whatever their difference is, "
@@ -199,8 +195,10 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
     fewest = min(one["common"] for one in run)
     beware = (
         "With one seed the intervals hold the target images alone: what another training would "
-        "give is not in them, and they are too narrow. " if fewest == 1 else ""
-    )  # fmt: skip
+        "give is not in them, and they are too narrow. "
+        if fewest == 1
+        else ""
+    )
     return "\n".join(lines) + (
         f"\n\n{beware}None is corrected for there being {len(run)} of them: one in twenty such "
         "intervals misses the truth by chance alone."
@@ -208,8 +206,10 @@ def worth_said(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _difference(one: Mapping[str, Any]) -> str:
-    return (f"{one['row']} against {one['against']} {cells.difference(one)} "
-            f"({one['tuned']:+.3f}; {one['common']} seed{'s' * (one['common'] > 1)})")  # fmt: skip
+    return (
+        f"{one['row']} against {one['against']} {cells.difference(one)} "
+        f"({one['tuned']:+.3f}; {one['common']} seed{'s' * (one['common'] > 1)})"
+    )
 
 
 def above_floor(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -246,11 +246,9 @@ def same_networks(table: Table, runs: Runs, names: Sequence[str], base: str) -> 
         if not common:
             continue
         sides = [[side[seed] for seed in common] for side in (mine, other)]
-        losses = [np.array([line.train_loss for one in side for line in one.history])
-                  for side in sides]  # fmt: skip
+        losses = [np.array([line.train_loss for one in side for line in one.history]) for side in sides]
         apart = float(abs(losses[0] - losses[1]).max(initial=0))
-        means = {part: [_mean(_f1(one, part) for one in side) for side in sides]
-                 for part in ("valid", "test")}  # fmt: skip
+        means = {part: [_mean(_f1(one, part) for one in side) for side in sides] for part in ("valid", "test")}
         lines.append(
             f"- {table.row(name).label}: its training losses "
             f"{f'differ by up to {apart:.2g}' if apart else 'are equal in every epoch'}. F1 on the "
@@ -280,18 +278,22 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
         if not records:
             continue
         best = [scores.best_threshold(*record.histogram) for record in records]
-        known = [scores.at_threshold(*record.histogram, threshold=at)["pooled"]["f1"] or 0.0
-                 for record, at in zip(records, best, strict=True)]  # fmt: skip
-        found.append({
-            "row": table.row(name).label,
-            "half": _mean(_f1(record, "test") for record in records),
-            "chosen": _mean(record.test_tuned.threshold for record in records),
-            "chosen_f1": _mean(_f1(record, "test_tuned") for record in records),
-            "best": _mean(best),
-            "best_f1": _mean(known),
-            "floor": _mean(scores.floor(record.test_counts) for record in records),
-            "auc": _mean(scores.ranking(*record.histogram) for record in records),
-        })  # fmt: skip
+        known = [
+            scores.at_threshold(*record.histogram, threshold=at)["pooled"]["f1"] or 0.0
+            for record, at in zip(records, best, strict=True)
+        ]
+        found.append(
+            {
+                "row": table.row(name).label,
+                "half": _mean(_f1(record, "test") for record in records),
+                "chosen": _mean(record.test_tuned.threshold for record in records),
+                "chosen_f1": _mean(_f1(record, "test_tuned") for record in records),
+                "best": _mean(best),
+                "best_f1": _mean(known),
+                "floor": _mean(scores.floor(record.test_counts) for record in records),
+                "auc": _mean(scores.ranking(*record.histogram) for record in records),
+            }
+        )
     return found
 
 
@@ -300,10 +302,10 @@ def travelled(found: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return "Not run yet."
     gains = [one["chosen_f1"] - one["half"] for one in found]
-    left = [max(0, one["best_f1"] - max(one[key] for key in ("chosen_f1", "half", "floor")))
-            for one in found]  # fmt: skip
-    ranges = [f"{min(one[key] for one in found):.2f} to {max(one[key] for one in found):.2f}"
-              for key in ("chosen", "best")]  # fmt: skip
+    left = [max(0, one["best_f1"] - max(one[key] for key in ("chosen_f1", "half", "floor"))) for one in found]
+    ranges = [
+        f"{min(one[key] for one in found):.2f} to {max(one[key] for one in found):.2f}" for key in ("chosen", "best")
+    ]
     blind = [one["row"] for one in found if one["auc"] <= 0.5]
     ranks = (
         f" {len(blind)} of {len(found)} rows give landslide no higher probability than the rest of "

@@ -127,12 +127,7 @@ def common(intervals: Iterable[Interval]) -> Interval | None:
 
 
 def readings(
-    f1: float | str,
-    miou: float | str,
-    *,
-    digits: int = 4,
-    scale: int = 1,
-    share: Interval | None = None,
+    f1: float | str, miou: float | str, *, digits: int = 4, scale: int = 1, share: Interval | None = None
 ) -> dict[str, Reading | None]:
     """Return what a printed pair says under each reading; see the module for the conditions.
 
@@ -202,8 +197,16 @@ def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str
                 reported_text(row.reported[name], name in row.uncertain, table.columns[name].digits)
                 for name in (one, other)
             ]
-            found.append({"table": table.name, "id": row.id, "label": row.label,
-                          "uncertain": unsure, "printed": printed, **facts})  # fmt: skip
+            found.append(
+                {
+                    "table": table.name,
+                    "id": row.id,
+                    "label": row.label,
+                    "uncertain": unsure,
+                    "printed": printed,
+                    **facts,
+                }
+            )
     return found
 
 
@@ -256,11 +259,7 @@ def confusion(tn: int, fp: int, fn: int, tp: int) -> dict[str, dict[str, float]]
     """
     if min(tn, fp, fn, tp) < 0 or tp == 0 or tn == 0:
         raise ValueError(f"confusion matrix {tn, fp, fn, tp}: needs tn, tp > 0, fp, fn >= 0")
-    ways = {
-        "as printed": (tp, fp, fn),
-        "axes transposed": (tp, fn, fp),
-        "labels exchanged": (tn, fn, fp),
-    }
+    ways = {"as printed": (tp, fp, fn), "axes transposed": (tp, fn, fp), "labels exchanged": (tn, fn, fp)}
     return {
         name: {
             **{k: float(v) for k, v in class_scores(*way).items() if k != "iou"},
@@ -277,8 +276,7 @@ def f1_from(precision: Interval, recall: Interval) -> Interval:
     >>> f1_from((0.5, 0.5), (1.0, 1.0))[0] == 2 / 3
     True
     """
-    low, high = (2 * p * r / (p + r) if p + r else 0.0
-                 for p, r in zip(precision, recall, strict=True))  # fmt: skip
+    low, high = (2 * p * r / (p + r) if p + r else 0.0 for p, r in zip(precision, recall, strict=True))
     return low, high
 
 
@@ -311,9 +309,7 @@ def folds(printed: Sequence[float], *, digits: int = 4, scale: int = 1) -> dict[
     }
 
 
-def background_f1(
-    landslide_f1: ArrayLike, share: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def background_f1(landslide_f1: ArrayLike, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the F1 of the background that comes with a landslide F1.
 
     Errors are shared, so a rare landslide class leaves the background little room: this is
@@ -394,8 +390,7 @@ def _classes(landslide: Interval, background: Interval) -> Reading:
     # Both ends of the share rise with a and fall with b.
     lowest = a_low * (1 - b_high) / (2 - a_low - b_high) if a_low + b_high < 2 else 0.0
     highest = (2 - a_high) * (1 - b_low) / (2 - a_high - b_low) if a_high + b_low < 2 else 1.0
-    return Reading(landslide, _both(_iou, landslide), background, _both(_iou, background),
-                   (lowest, highest))  # fmt: skip
+    return Reading(landslide, _both(_iou, landslide), background, _both(_iou, background), (lowest, highest))
 
 
 def _two_class(f: Interval, m: Interval) -> Reading | None:
@@ -440,19 +435,20 @@ def _cell(row: Row, columns: dict[str, Column], name: str) -> Interval:
     return bounds(cell, digits=column.digits, scale=column.scale)
 
 
-def _pixels(row: Row, columns: dict[str, Column], f1: str, iou: str,
-            share: Interval | None) -> dict[str, Any]:  # fmt: skip
+def _pixels(row: Row, columns: dict[str, Column], f1: str, iou: str, share: Interval | None) -> dict[str, Any]:
     f, m = _cell(row, columns, f1), _cell(row, columns, iou)
     found, swapped = _readings(f, m, share), _readings(m, f, share)
     admitted = [name for name, reading in found.items() if reading]
     return {
-        "f1": sum(f) / 2, "miou": sum(m) / 2,
-        "readings": found, "exchanged": swapped, "admitted": admitted,
+        "f1": sum(f) / 2,
+        "miou": sum(m) / 2,
+        "readings": found,
+        "exchanged": swapped,
+        "admitted": admitted,
         "swapped": [] if admitted else [name for name, reading in swapped.items() if reading],
-    }  # fmt: skip
+    }
 
 
-def _boxes(row: Row, columns: dict[str, Column], mean: str, first: str,
-           share: Interval | None) -> dict[str, Any]:  # fmt: skip
+def _boxes(row: Row, columns: dict[str, Column], mean: str, first: str, share: Interval | None) -> dict[str, Any]:
     sound, ratio = boxes(_cell(row, columns, mean), _cell(row, columns, first))
     return {"sound": sound, "ratio": ratio}

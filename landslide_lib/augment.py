@@ -37,9 +37,7 @@ def rotation(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
     return images, masks
 
 
-def cutmix(
-    images: Tensor, masks: Tensor, generator: torch.Generator, probability: float = 0.5
-) -> Pair:
+def cutmix(images: Tensor, masks: Tensor, generator: torch.Generator, probability: float = 0.5) -> Pair:
     """Paste a rectangle of another image, and of its mask, into an image.
 
     The rectangle covers a share of the image that is uniform in 0..1 (before it is cut at
@@ -109,11 +107,7 @@ def colour(
     return made, masks
 
 
-AUGMENTATIONS: dict[str, Callable[..., Pair]] = {
-    "rotation": rotation,
-    "cutmix": cutmix,
-    "colour": colour,
-}
+AUGMENTATIONS: dict[str, Callable[..., Pair]] = {"rotation": rotation, "cutmix": cutmix, "colour": colour}
 
 
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
@@ -133,10 +127,7 @@ def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
             f"augmentation: colour changes spectral bands, and of [{', '.join(bands)}] none is "
             "one; leave colour out, or name spectral bands"
         )
-    steps: dict[str, Callable[..., Pair]] = {
-        **AUGMENTATIONS,
-        "colour": partial(colour, bands=bands),
-    }
+    steps: dict[str, Callable[..., Pair]] = {**AUGMENTATIONS, "colour": partial(colour, bands=bands)}
 
     def augment(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
         for name in names:

@@ -62,8 +62,9 @@ def shift_scale_rotate(
     cos, sin, move = angle.cos() * size, angle.sin() * size, 2 * shift * draw[2:]
     rows = [torch.stack([cos, -sin, move[0]], 1), torch.stack([sin, cos, move[1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images.float(), grid.to(images.device), mode="bilinear",
-                          padding_mode="reflection", align_corners=False)  # fmt: skip
+    moved = F.grid_sample(
+        images.float(), grid.to(images.device), mode="bilinear", padding_mode="reflection", align_corners=False
+    )
     return torch.where(chosen[:, None, None, None], moved.to(images.dtype), images), labels
 
 
@@ -76,13 +77,7 @@ def _boxes(count: int, side: int, shares: Tensor, generator: torch.Generator) ->
     return rows[:, :, None] & columns[:, None, :]
 
 
-def dropout(
-    images: Tensor,
-    labels: Tensor,
-    generator: torch.Generator,
-    holes: int = 8,
-    share: float = 1 / 64,
-) -> Pair:
+def dropout(images: Tensor, labels: Tensor, generator: torch.Generator, holes: int = 8, share: float = 1 / 64) -> Pair:
     """Set squares of an image to 0, the mean of each band, with probability 0.5.
 
     Args:
@@ -117,9 +112,7 @@ def erasing(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
     return images.masked_fill(gone[:, None].to(images.device), 0), labels
 
 
-def noise(
-    images: Tensor, labels: Tensor, generator: torch.Generator, deviation: float = 0.1
-) -> Pair:
+def noise(images: Tensor, labels: Tensor, generator: torch.Generator, deviation: float = 0.1) -> Pair:
     """Add Gaussian noise to an image, or blur it, with probability 0.3, either as likely.
 
     Args:
@@ -144,8 +137,10 @@ def mixup(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
     """
     share, other = _shares(len(images), MIXUP, generator), _others(images, generator)
     kept = (1 - share).to(images)[:, None, None, None]
-    return (images * kept + images[other] * (1 - kept),
-            labels * kept.to(labels) + labels[other] * (1 - kept.to(labels)))  # fmt: skip
+    return (
+        images * kept + images[other] * (1 - kept),
+        labels * kept.to(labels) + labels[other] * (1 - kept.to(labels)),
+    )
 
 
 def cutmix(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
@@ -178,9 +173,15 @@ def _shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
 
 
 CHANGES = {
-    "flips": flips, "rotation": rotation, "shift_scale_rotate": shift_scale_rotate,
-    "dropout": dropout, "noise": noise, "erasing": erasing, "mixup": mixup, "cutmix": cutmix,
-}  # fmt: skip
+    "flips": flips,
+    "rotation": rotation,
+    "shift_scale_rotate": shift_scale_rotate,
+    "dropout": dropout,
+    "noise": noise,
+    "erasing": erasing,
+    "mixup": mixup,
+    "cutmix": cutmix,
+}
 
 
 def compose(names: Sequence[str]) -> Augment | None:

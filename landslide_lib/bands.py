@@ -171,9 +171,7 @@ def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
 
 
 def cloud_score(
-    red: NDArray[np.floating[Any]],
-    green: NDArray[np.floating[Any]],
-    blue: NDArray[np.floating[Any]],
+    red: NDArray[np.floating[Any]], green: NDArray[np.floating[Any]], blue: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
     """Return the mean brightness of each tile, which the fusion report calls its cloud score.
 
@@ -291,15 +289,11 @@ def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
         if name not in allowed
     ]
     if missing:
-        raise ValueError(
-            f"bands: {dataset} has no {', '.join(missing)}; allowed: {', '.join(allowed)}"
-        )
+        raise ValueError(f"bands: {dataset} has no {', '.join(missing)}; allowed: {', '.join(allowed)}")
 
 
 def engineer(
-    names: Iterable[str],
-    planes: Mapping[str, Planes],
-    extremes: Mapping[str, tuple[float, float]],
+    names: Iterable[str], planes: Mapping[str, Planes], extremes: Mapping[str, tuple[float, float]]
 ) -> dict[str, Planes]:
     """Compute engineered channels of some images.
 

@@ -69,11 +69,7 @@ def records_of(
 
 
 def _found(
-    table: Table,
-    store: Store,
-    dataset: str | None,
-    profile_name: str | None,
-    seeds: Sequence[int] | None = None,
+    table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from."""
     wanted = {
@@ -149,9 +145,7 @@ def beside(
     ]
 
 
-def _ours(
-    table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store
-) -> dict[str, Any] | None:
+def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
     records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
     if not by_seed:
         return None
@@ -192,10 +186,9 @@ def _floor(records: Sequence[Record]) -> float | None:
 
 def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
     return {
-        convention: {score: _summary([one[convention][score] for one in metrics])
-                     for score in metrics[0][convention]}
+        convention: {score: _summary([one[convention][score] for one in metrics]) for score in metrics[0][convention]}
         for convention in metrics[0]
-    }  # fmt: skip
+    }
 
 
 def _summary(values: Sequence[float | None]) -> dict[str, Any]:
@@ -232,12 +225,13 @@ def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
     places = [ours["seeds"].index(seed) for seed in seeds]
     cut = {
         where: {
-            convention: {score: _summary([value["values"][place] for place in places])
-                         for score, value in found.items()}
+            convention: {
+                score: _summary([value["values"][place] for place in places]) for score, value in found.items()
+            }
             for convention, found in ours[where].items()
         }
         for where in ("metrics", "tuned")
-    }  # fmt: skip
+    }
     thresholds = [ours["thresholds"][place] for place in places]
     return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
 
@@ -257,32 +251,26 @@ def _versus(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comp
     return {**found, "common": len(common)}
 
 
-def _pixels(
-    ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
-) -> intervals.Comparison:
+def _pixels(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
     mine, other = ([record.test_counts for record in side] for side in (ours, base))
     return intervals.paired_bootstrap(mine, other, blocks)
 
 
-def _boxes(
-    ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]
-) -> intervals.Comparison:
-    mine, other = (
-        [record.detections for record in side if record.detections] for side in (ours, base)
-    )
+def _boxes(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
+    mine, other = ([record.detections for record in side if record.detections] for side in (ours, base))
     return detections.paired_bootstrap(mine, other, blocks)
 
 
 #: What two rows of a task are compared by: landslide F1 of pixels or tiles at 0.5, mAP at IoU 0.5.
 COMPARED: dict[str, Compare] = {
-    "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes,
+    "segmentation": _pixels,
+    "adaptation": _pixels,
+    "detection": _boxes,
     "classification": _pixels,
-}  # fmt: skip
+}
 
 
-def agreement(
-    table: Table, rows: Sequence[dict[str, Any]], column: str = "f1"
-) -> dict[str, float | None] | None:
+def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
     """Return Kendall's tau between the report's order of the rows and ours.
 
     Args:
@@ -296,8 +284,7 @@ def agreement(
     """
     what = table.columns[column]
     # A cell such as `<0.0010` is printed, and no number to rank by.
-    run = [row for row in over_common_seeds(rows)
-           if isinstance(row["reported"].get(column), float)]  # fmt: skip
+    run = [row for row in over_common_seeds(rows) if isinstance(row["reported"].get(column), float)]
     values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
     if any(value is None for row in values for value in row):
         return None

@@ -25,8 +25,7 @@ class Follower(NamedTuple):
 FOLLOWING: dict[str, tuple[Follower, ...]] = {
     "segmentation": (
         Follower("landslide_f1", "landslide F1 at 0.5", "metrics", "pooled", "f1"),
-        Follower("landslide_f1_tuned", "landslide F1 at validation's threshold", "tuned", "pooled",
-                 "f1"),
+        Follower("landslide_f1_tuned", "landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
     ),
     "detection": (
         Follower("f1", "F1 of boxes at validation's score", "tuned", "boxes", "f1"),
@@ -36,13 +35,9 @@ FOLLOWING: dict[str, tuple[Follower, ...]] = {
         Follower("f1_tuned", "F1 at validation's threshold", "tuned", "tiles", "f1"),
         Follower("recall", "recall at 0.5", "metrics", "tiles", "recall"),
     ),
-}  # fmt: skip
-#: What a row is compared with the reference row by.
-COMPARED = {
-    "segmentation": "F1 at 0.5",
-    "detection": "mAP (IoU 0.5)",
-    "classification": "F1 at 0.5",
 }
+#: What a row is compared with the reference row by.
+COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1 at 0.5"}
 
 
 def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
@@ -63,8 +58,7 @@ def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
     mean = f"{scale * value['mean']:.{digits}f}"
     if value["low"] is None:
         return mean
-    below, above = (f"{scale * abs(value[end] - value['mean']):.{digits}f}"
-                    for end in ("low", "high"))  # fmt: skip
+    below, above = (f"{scale * abs(value[end] - value['mean']):.{digits}f}" for end in ("low", "high"))
     if below == above:
         return f"{mean} ± {below}"
     return f"{mean} [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
@@ -106,10 +100,9 @@ def _origin(run: Sequence[dict[str, Any]]) -> str:
     if not strange:
         return ""
     whose = "published records" if all(d["published"] for d in strange) else "records"
-    why = {
-        "absent": "which is not on this machine",
-        "other": "which is not the data at LANDSLIDE_DATA or --data-root",
-    }[strange[0]["made_on"]]
+    why = {"absent": "which is not on this machine", "other": "which is not the data at LANDSLIDE_DATA or --data-root"}[
+        strange[0]["made_on"]
+    ]
     return f" These are {whose} of data {strange[0]['fingerprint'][:8]}, {why}."
 
 
@@ -150,8 +143,7 @@ def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
     if not any(row["ours"] for row in rows):
         quoted = all(row["kind"] == "quoted" for row in rows)
         return [*headings, ("ours", "never run" if quoted else "not run yet")]
-    headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})")
-                 for column in names]  # fmt: skip
+    headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})") for column in names]
     names_of_ours = [column.heading for column in FOLLOWING[table.task]]
     derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
     if table.task == "segmentation" and derived:
@@ -177,16 +169,17 @@ def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
     """Return the cells of one of a table's rows after its name, as text, see `header`."""
     ours, unsure = row["ours"], row["uncertain"]
     columns = [table.columns[name] for name in table.metrics]
-    printed = [reported_text(row["reported"].get(name), name in unsure, column.digits)
-               for name, column in zip(table.metrics, columns, strict=True)]  # fmt: skip
+    printed = [
+        reported_text(row["reported"].get(name), name in unsure, column.digits)
+        for name, column in zip(table.metrics, columns, strict=True)
+    ]
     printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
     if all(other["added"] for other in rows):
         printed = []
     if not any(other["ours"] for other in rows):
         return [*printed, DASH]
     mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
-    mine += [text_of(ours and ours[column.where][column.convention][column.score])
-             for column in FOLLOWING[table.task]]  # fmt: skip
+    mine += [text_of(ours and ours[column.where][column.convention][column.score]) for column in FOLLOWING[table.task]]
     if table.reference_on(dataset_of(rows)):
         mine.append(difference(ours and ours["versus"]))
     mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)

@@ -94,9 +94,7 @@ def take_pairs(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
             found[taking[0]].append(word)
     empty = [name for name, values in found.items() if not values]
     if empty or taking == []:
-        raise ValueError(
-            f"{' '.join(['-p', *empty])} needs a name and a value, such as -p dataset bijie"
-        )
+        raise ValueError(f"{' '.join(['-p', *empty])} needs a name and a value, such as -p dataset bijie")
     return found, rest
 
 
@@ -133,8 +131,7 @@ def convert(given: Mapping[str, Sequence[str]], defaults: Mapping[str, Any]) -> 
                 values[name] = _one(words[0], default)
         except ValueError:
             raise ValueError(
-                f"parameter {name} = {' '.join(words)!r}: not of type {_type(default)}; "
-                f"this chapter has: {known}"
+                f"parameter {name} = {' '.join(words)!r}: not of type {_type(default)}; this chapter has: {known}"
             ) from None
     return values
 
@@ -156,8 +153,9 @@ def _one(word: str, like: Any) -> Any:
 def _type(value: Any) -> str:
     if isinstance(value, list):
         return f"list of {_type(value[0]) if value else 'text'}"
-    return {"str": "text", "NoneType": "text", "int": "whole number", "float": "number",
-            "bool": "true or false"}[type(value).__name__]  # fmt: skip
+    return {"str": "text", "NoneType": "text", "int": "whole number", "float": "number", "bool": "true or false"}[
+        type(value).__name__
+    ]
 
 
 def executed(name: str) -> Path:
@@ -196,15 +194,19 @@ def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = NOTEBOOKS)
 
     target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(),
-             "LANDSLIDE_CACHE": cache_root()}  # fmt: skip
+    roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(), "LANDSLIDE_CACHE": cache_root()}
     os.environ.update({variable: str(folder) for variable, folder in roots.items()})
     os.environ["PYTHONUTF8"] = "1"  # to the kernel, whatever the locale
     papermill.execute_notebook(
-        path, unfinished, parameters=values, cwd=path.parent, progress_bar=False,
-        kernel_name="python3", kernel_manager_class=_kernel_manager(),
+        path,
+        unfinished,
+        parameters=values,
+        cwd=path.parent,
+        progress_bar=False,
+        kernel_name="python3",
+        kernel_manager_class=_kernel_manager(),
         request_save_on_cell_execute=True,
-    )  # fmt: skip
+    )
     unfinished.replace(target)
     return target
 

@@ -25,9 +25,7 @@ WAYS = {
 BINS = 1000
 
 
-def folds(
-    table: Table, store: Store, *, dataset: str, profile_name: str, seed: int = 0
-) -> list[Record]:
+def folds(table: Table, store: Store, *, dataset: str, profile_name: str, seed: int = 0) -> list[Record]:
     """Return the records of the folds that the mean of a table is derived from; none if one lacks.
 
     Args:
@@ -70,11 +68,18 @@ def joined(records: Sequence[Record], facts: Mapping[str, Any]) -> pd.DataFrame:
     for fold, record in enumerate(records):
         assert record.tiles is not None
         counts = np.array(record.test_counts)
-        parts.append(pd.DataFrame({
-            "fold": fold, "group": record.test_groups, "truth": (counts[:, 0] + counts[:, 2]) > 0,
-            "network": record.tiles["probability"],
-            "trees": trees.reindex(record.test_ids).to_numpy(),
-        }, index=record.test_ids))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "fold": fold,
+                    "group": record.test_groups,
+                    "truth": (counts[:, 0] + counts[:, 2]) > 0,
+                    "network": record.tiles["probability"],
+                    "trees": trees.reindex(record.test_ids).to_numpy(),
+                },
+                index=record.test_ids,
+            )
+        )
     found = pd.concat(parts)
     if found.index.has_duplicates:
         twice = found.index[found.index.duplicated()][0]
@@ -132,9 +137,7 @@ def compared(tiles: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _counts(called: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], 1).astype(
-        np.int64
-    )
+    return np.stack([called & truth, called & ~truth, ~called & truth, ~called & ~truth], 1).astype(np.int64)
 
 
 def said(tiles: pd.DataFrame) -> str:
@@ -151,11 +154,7 @@ def said(tiles: pd.DataFrame) -> str:
         words.append(
             f"Where they do, the network is wrong on {wrong[agree].mean():.1%}; where they do not, "
             f"on {wrong[~agree].mean():.1%}"
-            + (
-                ": a second opinion says which tiles to look at."
-                if wrong[~agree].mean() > wrong[agree].mean()
-                else "."
-            )
+            + (": a second opinion says which tiles to look at." if wrong[~agree].mean() > wrong[agree].mean() else ".")
         )
     clear = []
     for line in compared(tiles):

@@ -34,12 +34,9 @@ THREADS = max(256, os.cpu_count() or 1)
 
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
-ProfileName = Annotated[
-    str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")
-]
+ProfileName = Annotated[str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")]
 DataRoot = Annotated[
-    Path | None,
-    typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True, file_okay=False),
+    Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True, file_okay=False)
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out, listed.")]
 
@@ -62,8 +59,11 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             typer.secho(f"landslide: {error}", err=True, fg="red")
             if isinstance(error, OSError) and error.errno is not None:
-                typer.echo(f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is "
-                           f"{paths.cache_root()}: both must be writable", err=True)  # fmt: skip
+                typer.echo(
+                    f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is "
+                    f"{paths.cache_root()}: both must be writable",
+                    err=True,
+                )
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.secho("landslide: stopped; the same command goes on from here", err=True)
@@ -84,20 +84,15 @@ def list_() -> None:
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
             runs = beside.known_runs(table, store)
-            shown = (
-                ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in runs)
-                or "not run yet"
-            )
+            shown = ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in runs) or "not run yet"
             typer.echo(f"  {table.name}: {table.title} [{shown}]")
             for row in table.rows:
                 done = [
                     f"{d} {p} x{len(found)}"
                     for d, p, _ in runs
                     if row in table.runnable(d)
-                    and (found := store.find(
-                        reports.resolve(table, row, dataset=d, profile_name=p)
-                    ))
-                ]  # fmt: skip
+                    and (found := store.find(reports.resolve(table, row, dataset=d, profile_name=p)))
+                ]
                 kind = "" if row.kind == "run" else f" ({row.kind})"
                 typer.echo(f"    {row.id + kind:<30} {', '.join(done) or '-'}")
     typer.secho("chapters", bold=True)
@@ -133,9 +128,7 @@ def _no_row(table: reports.Table, dataset: str | None) -> str:
 def train(
     table: TableName,
     row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0, max=2**32 - 1)
-    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0, max=2**32 - 1)] = None,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -164,9 +157,17 @@ def train(
         devices.threads(threads)
     store = study.open_store(data_root)
     done = study.run_table(
-        chosen, rows=names, seeds=seeds, dataset=dataset, profile_name=profile, store=store,
-        device=device, rerun=rerun, skip_bad=skip_bad, data_root=data_root,
-    )  # fmt: skip
+        chosen,
+        rows=names,
+        seeds=seeds,
+        dataset=dataset,
+        profile_name=profile,
+        store=store,
+        device=device,
+        rerun=rerun,
+        skip_bad=skip_bad,
+        data_root=data_root,
+    )
     for _, _, record in done:
         typer.echo(store.path(record))
         if record.excluded:
@@ -233,9 +234,7 @@ def export_(
 def submit(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
-    out: Annotated[
-        Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")] = None,
     part: Annotated[str, typer.Option(help="Of Landslide4Sense valid or test.")] = "test",
     seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
     profile: ProfileName = "full",
@@ -301,10 +300,7 @@ def table_(
 @app.command()
 @plainly
 def publish(
-    table: TableName,
-    dataset: DatasetName = None,
-    profile: ProfileName = None,
-    data_root: DataRoot = None,
+    table: TableName, dataset: DatasetName = None, profile: ProfileName = None, data_root: DataRoot = None
 ) -> None:
     """Copy the local records of a table to data/results.
 
@@ -388,8 +384,7 @@ def run(
 @data.command("verify")
 @plainly
 def verify(
-    name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")],
-    data_root: DataRoot = None,
+    name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")], data_root: DataRoot = None
 ) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
     from landslide_lib import datasets
@@ -423,9 +418,7 @@ def verify(
 
 @data.command("download")
 @plainly
-def download(
-    name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None
-) -> None:
+def download(name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None) -> None:
     """Fetch a dataset below LANDSLIDE_DATA."""
     from landslide_lib import datasets
 

@@ -29,7 +29,4 @@ def count(recipe: Segmentation) -> dict[str, float]:
         network = model_of(recipe.model_copy(update={"pretrained": False}), bands).eval()
         with torch.no_grad(), counter:
             network(torch.empty(1, bands, recipe.image_size, recipe.image_size))
-    return {
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "multiply_adds": counter.get_total_flops() / 2,
-    }
+    return {"parameters": sum(p.numel() for p in network.parameters()), "multiply_adds": counter.get_total_flops() / 2}

@@ -16,9 +16,7 @@ from landslide_lib.scores import class_scores
 Counts = NDArray[np.int64]
 
 
-def of_interval(
-    seeds: int, *, mean: float = 0.7, spread: float = 0.02, trials: int = 400, seed: int = 0
-) -> float:
+def of_interval(seeds: int, *, mean: float = 0.7, spread: float = 0.02, trials: int = 400, seed: int = 0) -> float:
     """Return the share of `interval`s that hold the mean of scores, normal in their log odds.
 
     Args:
@@ -41,13 +39,7 @@ def of_interval(
 
 
 def study(
-    draw: np.random.Generator,
-    scenes: int,
-    tiles: int,
-    seeds: int,
-    spread: float,
-    uneven: float = 0,
-    largest: float = 0,
+    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float, uneven: float = 0, largest: float = 0
 ) -> tuple[Counts, Counts, list[str]]:
     """Simulate two rows that are tested on the same tiles.
 
@@ -136,9 +128,7 @@ def _difference(spread: float) -> float:
     return float(better - worse)
 
 
-def of_kendall(
-    rows: int, seeds: int, *, noise: float = 0.3, trials: int = 200, seed: int = 0
-) -> float:
+def of_kendall(rows: int, seeds: int, *, noise: float = 0.3, trials: int = 200, seed: int = 0) -> float:
     """Return the share of `kendall`'s intervals that hold the tau of the true row means.
 
     Args:

@@ -93,10 +93,8 @@ def _over(sides: Sequence[Metrics]) -> Metrics:
     made: Metrics = {}
     for convention in sides[0]:
         columns = {score: [side[convention][score] for side in sides] for score in scores.SCORES}
-        whole = {score: None if None in values else np.array(values, np.float64)
-                 for score, values in columns.items()}  # fmt: skip
-        made[convention] = {score: None if values is None else float(values.mean())
-                            for score, values in whole.items()}  # fmt: skip
+        whole = {score: None if None in values else np.array(values, np.float64) for score, values in columns.items()}
+        made[convention] = {score: None if values is None else float(values.mean()) for score, values in whole.items()}
         f1 = whole["f1"]
         made[convention]["f1_std"] = None if f1 is None else float(f1.std())
     return made

@@ -32,16 +32,17 @@ FLAT = 0.01
 def alike(runs: Runs, reference: str) -> dict[str, Sequence[Record]]:
     """Return the records that were tested on the images of a row; none where it was not run."""
     images = [record.test_ids for record in runs.get(reference, ())][:1]
-    return {name: same for name, some in runs.items()
-            if (same := [record for record in some if [record.test_ids] == images])}  # fmt: skip
+    return {
+        name: same
+        for name, some in runs.items()
+        if (same := [record for record in some if [record.test_ids] == images])
+    }
 
 
 def best_on_validation(runs: Runs) -> tuple[str, Record] | None:
     """Return the row and the record with the highest mAP at IoU 0.5 on its validation images."""
     every = [(name, record) for name, some in runs.items() for record in some]
-    return max(
-        every, key=lambda pair: pair[1].valid.metrics["boxes"]["map_50"] or 0.0, default=None
-    )
+    return max(every, key=lambda pair: pair[1].valid.metrics["boxes"]["map_50"] or 0.0, default=None)
 
 
 def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Picture:
@@ -60,9 +61,7 @@ def picture_of(best: tuple[str, Record], *, data_root: str | Path = "") -> Pictu
         places = [packed.ids.index(record.test_ids[one.image]) for one in examples]
         colours = packed.read(np.array(places), RGB).astype(np.float32)
         images = list(natural(colours, bright(colours)))
-    return boxes_beside(
-        images, examples, side=side, threshold=record.test_tuned.threshold, name=f"boxes-{name}"
-    )
+    return boxes_beside(images, examples, side=side, threshold=record.test_tuned.threshold, name=f"boxes-{name}")
 
 
 def imagery_of(record: Record, *, data_root: str | Path = "") -> Packed | None:
@@ -139,8 +138,11 @@ def not_run(tables: Iterable[tuple[Table, Runs]], dataset: str) -> str:
         for row in table.runnable(dataset):
             if not runs.get(row.id):
                 without[resolve(table, row, dataset=dataset).fetches].append(row.label)
-        lines += [f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
-                  for fetches, labels in without.items() if labels]  # fmt: skip
+        lines += [
+            f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
+            for fetches, labels in without.items()
+            if labels
+        ]
     return "\n".join(lines) or "Every row that can be run has been."
 
 
@@ -161,17 +163,15 @@ def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:
         return "Not both rows have been run yet."
     if sides[0][0].hash == sides[1][0].hash:
         return "This data has no parts of a publisher's: both rows are the same run."
-    found = [
-        bootstrap([one.detections for one in side if one.detections], side[0].test_groups)
-        for side in sides
-    ]
+    found = [bootstrap([one.detections for one in side if one.detections], side[0].test_groups) for side in sides]
     words = []
     if cut and {"shipped", "blocked"} <= cut.keys():
         shares = {
-            how: " and ".join(f"{apart} of {all_} ({apart / all_:.0%}) {where}"
-                              for where, (apart, all_) in cut[how].items())
+            how: " and ".join(
+                f"{apart} of {all_} ({apart / all_:.0%}) {where}" for where, (apart, all_) in cut[how].items()
+            )
             for how in ("shipped", "blocked")
-        }  # fmt: skip
+        }
         words.append(
             f"Of the pairs of tiles that lie side by side (right) or one below the other, the "
             f"publisher's parts set apart {shares['shipped']}, blocks of neighbours "
@@ -191,17 +191,21 @@ def leak(runs: Runs, mixed: str, blocked: str, cut: Facts | None = None) -> str:
     low, high = difference - np.hypot(down[0], up[1]), difference + np.hypot(down[1], up[0])
     words[-1] += f" (interval of 95 % {low:+.3f} to {high:+.3f})."
     if low < 0 < high:
-        words.append(
-            "So few blocks do not tell whether parts that cut through scenes flatter a detector."
-        )
+        words.append("So few blocks do not tell whether parts that cut through scenes flatter a detector.")
     return " ".join(words)
 
 
 def nearly_nothing(table: Table, rows: Rows) -> str:
     """Say what a sound run gives in the place of cells that are printed as upper bounds."""
-    bounds = [row for row in table.rows
-              if any(isinstance(cell, str) and cell.startswith("<")
-                     for name, cell in row.reported.items() if name in table.metrics)]  # fmt: skip
+    bounds = [
+        row
+        for row in table.rows
+        if any(
+            isinstance(cell, str) and cell.startswith("<")
+            for name, cell in row.reported.items()
+            if name in table.metrics
+        )
+    ]
     there = {row["id"]: row for row in rows if row["ours"]}
     words = []
     for row in bounds:
@@ -230,14 +234,10 @@ def worth(table: Table, runs: Runs, pairs: Mapping[str, str]) -> str:
     """
     lines = []
     for name, base in pairs.items():
-        mine, other = (
-            {record.seed: record for record in runs.get(row, ())} for row in (name, base)
-        )
+        mine, other = ({record.seed: record for record in runs.get(row, ())} for row in (name, base))
         common = sorted(set(mine) & set(other))
         if not common:
-            lines.append(
-                f"- {table.row(name).label}: not run yet together with {table.row(base).label}."
-            )
+            lines.append(f"- {table.row(name).label}: not run yet together with {table.row(base).label}.")
             continue
         sides = [[side[seed].detections for seed in common] for side in (mine, other)]
         ours, theirs = ([one for one in side if one is not None] for side in sides)

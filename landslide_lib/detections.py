@@ -90,20 +90,13 @@ class Detections(BaseModel):
         if not isinstance(given, dict) or "faint" not in given:
             return given
         first = _FirstForm.model_validate(given)
-        return {
-            "truth": first.truth,
-            **_compact(*first.ranked(), thresholds=[0.5]),
-            "examples": first.examples,
-        }
+        return {"truth": first.truth, **_compact(*first.ranked(), thresholds=[0.5]), "examples": first.examples}
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
         sizes = [len(each) for each in (self.truth, self.hits, self.wrong)]
         if len(set(sizes)) > 1:
-            raise ValueError(
-                f"detections: truth, hits and wrong are of {sizes} images; need one line each an "
-                "image"
-            )
+            raise ValueError(f"detections: truth, hits and wrong are of {sizes} images; need one line each an image")
         if (np.diff(self.edges) > 0).any():
             raise ValueError("detections: edges rise; need the highest score first")
         places = [place for line in self.hits for place in line[::2]]
@@ -207,9 +200,7 @@ def match(
     )
 
 
-def _compact(
-    scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Iterable[float]
-) -> dict[str, Any]:
+def _compact(scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Iterable[float]) -> dict[str, Any]:
     """Return `edges`, `hits` and `wrong` of ranked detections, see `Detections`.
 
     Args:
@@ -269,9 +260,7 @@ def _boxes(boxes: ArrayLike, what: str) -> Floats:
     found = np.asarray(boxes, np.float64)
     found = found.reshape(0, 4) if found.size == 0 else found
     if found.ndim != 2 or found.shape[1] != 4 or not np.isfinite(found).all():
-        raise ValueError(
-            f"{what}, of shape {found.shape}: need (n, 4), xmin, ymin, xmax, ymax, all finite"
-        )
+        raise ValueError(f"{what}, of shape {found.shape}: need (n, 4), xmin, ymin, xmax, ymax, all finite")
     if (found[:, :2] > found[:, 2:]).any():  # COCO would count it neither right nor wrong
         raise ValueError(f"{what}: one ends before it begins; need xmin <= xmax, ymin <= ymax")
     return found
@@ -294,16 +283,11 @@ def _right(found: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) -> l
     from pycocotools.cocoeval import COCOeval  # here, as whoever only reads a record has no use
 
     with contextlib.redirect_stdout(io.StringIO()):  # it talks
-        coco = COCOeval(
-            _coco([(boxes, np.ones(len(boxes))) for boxes in truth]), _coco(found), "bbox"
-        )
+        coco = COCOeval(_coco([(boxes, np.ones(len(boxes))) for boxes in truth]), _coco(found), "bbox")
         coco.params.areaRng, coco.params.areaRngLbl = coco.params.areaRng[:1], ["all"]
         coco.evaluate()
     bits = 1 << np.arange(len(IOUS))
-    return [
-        np.zeros(0, np.int64) if one is None else bits @ (one["dtMatches"] > 0)
-        for one in coco.evalImgs
-    ]
+    return [np.zeros(0, np.int64) if one is None else bits @ (one["dtMatches"] > 0) for one in coco.evalImgs]
 
 
 def _coco(images: Sequence[tuple[Floats, NDArray[Any]]]) -> Any:
@@ -311,11 +295,17 @@ def _coco(images: Sequence[tuple[Floats, NDArray[Any]]]) -> Any:
     from pycocotools.coco import COCO
 
     lines = [
-        {"image_id": image, "category_id": 1, "bbox": [left, top, right - left, bottom - top],
-         "area": (right - left) * (bottom - top), "iscrowd": 0, "score": float(score)}
+        {
+            "image_id": image,
+            "category_id": 1,
+            "bbox": [left, top, right - left, bottom - top],
+            "area": (right - left) * (bottom - top),
+            "iscrowd": 0,
+            "score": float(score),
+        }
         for image, (boxes, scores) in enumerate(images)
         for (left, top, right, bottom), score in zip(boxes.tolist(), scores, strict=True)
-    ]  # fmt: skip
+    ]
     coco = COCO()
     coco.dataset = {
         "images": [{"id": image} for image in range(len(images))],
@@ -345,17 +335,13 @@ class _Ranking:
         place, self._above = np.concatenate([none, *places]), np.concatenate([none, *above])
         bits = np.concatenate([none, *(np.array(line[1::2], np.int64) for line in of.hits)])
         numbers = np.arange(len(of.truth))
-        image = np.concatenate(
-            [np.repeat(numbers, list(map(len, each))) if each else none for each in (places, above)]
-        )
+        image = np.concatenate([np.repeat(numbers, list(map(len, each))) if each else none for each in (places, above)])
         # A wrong detection ranks before the edge whose number is that of the edges above it.
         order = np.argsort(np.concatenate([place, self._above - 0.5]), kind="stable")
         self.image = image[order].astype(np.int64)
         self._hits = np.sort(place)
         wrong = np.zeros(len(self._above), np.int64)
-        self.right = (np.append(bits, wrong)[order] >> np.arange(len(IOUS))[:, None] & 1).astype(
-            bool
-        )
+        self.right = (np.append(bits, wrong)[order] >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
         self.score = np.append(self.edges[place], np.full(len(wrong), np.nan))[order]
 
     def called(self, threshold: float) -> tuple[int, int]:
@@ -466,9 +452,7 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
         ValueError: The IoU is none of COCO's, or there is no true box.
     """
     if iou not in IOUS:
-        raise ValueError(
-            f"precision-recall curve: iou {iou} is none of {', '.join(map(str, IOUS))}"
-        )
+        raise ValueError(f"precision-recall curve: iou {iou} is none of {', '.join(map(str, IOUS))}")
     ranking = _Ranking(detections)
     if not ranking.truth.sum():
         raise ValueError("precision-recall curve: there is no true box, and so no recall")
@@ -554,8 +538,7 @@ def paired_bootstrap(
     drawn[0] = 1  # every image once: the score itself
     drawn[1:, telling] = drawn_blocks(len(telling), draws, seed)
     sides = [
-        np.stack([_Ranking(one).average_precision(drawn[:, place], ious[score]) for one in row])
-        for row in (ours, base)
+        np.stack([_Ranking(one).average_precision(drawn[:, place], ious[score]) for one in row]) for row in (ours, base)
     ]
     differences = sides[0].mean(0) - sides[1].mean(0)
     by_seed = [side[:, 0] for side in sides]

@@ -46,9 +46,7 @@ def check_publishable(table: str, profile: str, folder: Path = FOLDER) -> None:
         raise RecordError(f"{path.stem} is not published: {why}")
 
 
-def publish(
-    table: str, profile: str, dataset: str, rows: Sequence[Mapping[str, Any]], folder: Path = FOLDER
-) -> Path:
+def publish(table: str, profile: str, dataset: str, rows: Sequence[Mapping[str, Any]], folder: Path = FOLDER) -> Path:
     """Write the measurements of a table to the published results.
 
     Args:
@@ -105,13 +103,14 @@ def table(name: str, profile: str = "full", folder: Path = FOLDER) -> str:
     weights = {len(rows): "trained", 0: "not trained"}.get(trained, "some trained, some not")
     versions = ", ".join(f"{key} {first['versions'][key]}" for key in ("onnxruntime", "torch"))
     return plain(
-        pd.DataFrame(lines), name=anchor,
+        pd.DataFrame(lines),
+        name=anchor,
         caption=f"ONNX files of {facts['dataset']} networks ({first['bands']} bands, "
         f"{first['size']} px, width {first['width']}, weights {weights}). Median time of one "
         f"image over {first['repeats']}, on one core of {first['processor']}, "
         f"{first['made'][:10]}, commit {first['commit'][:7]}; {versions}. The difference is that "
         "of a probability between the two.",
-    )  # fmt: skip
+    )
 
 
 def picture(facts: Mapping[str, Any], scores: Mapping[str, float], *, score: str) -> Picture:
@@ -123,20 +122,27 @@ def picture(facts: Mapping[str, Any], scores: Mapping[str, float], *, score: str
         score: Its name, for the axis.
     """
     data = pd.DataFrame(
-        [{"row": row["row"], "model": row["label"], "score": scores[row["row"]],
-          "milliseconds": row["milliseconds"]["onnxruntime"], "megabytes": row["megabytes"]}
-         for row in facts["rows"] if row["row"] in scores],
+        [
+            {
+                "row": row["row"],
+                "model": row["label"],
+                "score": scores[row["row"]],
+                "milliseconds": row["milliseconds"]["onnxruntime"],
+                "megabytes": row["megabytes"],
+            }
+            for row in facts["rows"]
+            if row["row"] in scores
+        ],
         columns=["row", "model", "score", "milliseconds", "megabytes"],
-    )  # fmt: skip
+    )
     figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
-    for number, (label, time, value) in enumerate(
-        zip(data["model"], data["milliseconds"], data["score"], strict=True)
-    ):
-        axes.plot(time, value, "osD^vP"[number % 6], ms=9, label=label,
-                  color=COLOURS[number % len(COLOURS)])  # fmt: skip
+    for number, (label, time, value) in enumerate(zip(data["model"], data["milliseconds"], data["score"], strict=True)):
+        axes.plot(time, value, "osD^vP"[number % 6], ms=9, label=label, color=COLOURS[number % len(COLOURS)])
     axes.set(xlabel="milliseconds an image, one core, onnxruntime", ylabel=score, xlim=(0, None))
     figure.legend(loc="outside right center", frameon=False)
     return Picture(
-        figure, name="edge-latency", data=data,
+        figure,
+        name="edge-latency",
+        data=data,
         alt=f"{score} over the milliseconds that an image takes on one core, a point a model.",
-    )  # fmt: skip
+    )

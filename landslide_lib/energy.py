@@ -84,8 +84,13 @@ def _tracker() -> tuple[Any, Any]:
 
     kept = Kept()
     tracker = OfflineEmissionsTracker(
-        country_iso_code="USA", output_methods=[], log_level="critical", allow_multiple_runs=True,
-        tracking_mode="process", measure_power_secs=EVERY, output_handlers=[kept],
-    )  # fmt: skip
+        country_iso_code="USA",
+        output_methods=[],
+        log_level="critical",
+        allow_multiple_runs=True,
+        tracking_mode="process",
+        measure_power_secs=EVERY,
+        output_handlers=[kept],
+    )
     tracker.start()
     return tracker, kept

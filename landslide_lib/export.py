@@ -89,14 +89,7 @@ def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
     return path
 
 
-def check(
-    network: nn.Module,
-    path: Path,
-    *,
-    bands: int,
-    size: int,
-    tolerance: float = TOLERANCE,
-) -> float:
+def check(network: nn.Module, path: Path, *, bands: int, size: int, tolerance: float = TOLERANCE) -> float:
     """Compare an ONNX file, in float32, with its network in float64, on the same images.
 
     They are one image and a batch of three, drawn by a fixed seed around 1, as bands that are
@@ -142,13 +135,7 @@ def check(
 
 
 def latency(
-    network: nn.Module,
-    path: Path,
-    *,
-    bands: int,
-    size: int,
-    repeats: int = REPEATS,
-    warm_up: int = WARM_UP,
+    network: nn.Module, path: Path, *, bands: int, size: int, repeats: int = REPEATS, warm_up: int = WARM_UP
 ) -> dict[str, float]:
     """Time one image at a time on one thread, the two in turn, so that other load hits both.
 
@@ -216,9 +203,7 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
             # Nearly 1, the images' own: a channel without variance would blow rounding up.
             module.momentum = 0.99
     with torch.no_grad():
-        network.train()(torch.from_numpy(
-            _images(np.random.default_rng(seed), CALIBRATION, bands, recipe.image_size)
-        ))  # fmt: skip
+        network.train()(torch.from_numpy(_images(np.random.default_rng(seed), CALIBRATION, bands, recipe.image_size)))
     return network.eval(), None
 
 
@@ -302,9 +287,7 @@ def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 def _torch(
-    network: nn.Module,
-    dtype: torch.dtype = torch.float32,
-    layout: torch.memory_format = torch.channels_last,
+    network: nn.Module, dtype: torch.dtype = torch.float32, layout: torch.memory_format = torch.channels_last
 ) -> Predict:
     frozen = _frozen(network).to(dtype=dtype).to(memory_format=layout)
 
@@ -347,9 +330,14 @@ def _exported(network: nn.Module, images: Tensor) -> Any:
         # ONNX exporter by itself would silently write a file for two images.
         program = trace(strict=True)
     made = torch.onnx.export(
-        program, (), dynamo=True, verbose=False, dynamic_shapes=shapes,
-        input_names=["image"], output_names=["probability"],
-    )  # fmt: skip
+        program,
+        (),
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=shapes,
+        input_names=["image"],
+        output_names=["probability"],
+    )
     assert made is not None  # None is of a program that torch has written to a file itself
     # A line of source and its path beside every operation would make a small file twice as large.
     ClearMetadataAndDocStringPass()(made.model)

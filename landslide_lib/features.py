@@ -89,21 +89,21 @@ PLANES: dict[str, Plane] = {
     "SWIR": Plane(("SWIR",), "short-wave infrared, reflectance", _same),
     "slope": Plane(("slope",), "slope, as the dataset scales it", _same),
     "DEM": Plane(("DEM",), "elevation, as the dataset scales it", _same),
-    "brightness": Plane(("R", "G", "B"), "mean of red, green and blue: clouds, bare rock",
-                        lambda *rgb: np.mean(rgb, axis=0)),
-    "colour": Plane(("R", "G", "B"), "largest less smallest of them: 0 where gray, as clouds are",
-                    _span),
-    "NGRDI": Plane(("G", "R"), "(G - R) / (G + R): green cover without infrared (Tucker 1979)",
-                   _index),
+    "brightness": Plane(
+        ("R", "G", "B"), "mean of red, green and blue: clouds, bare rock", lambda *rgb: np.mean(rgb, axis=0)
+    ),
+    "colour": Plane(("R", "G", "B"), "largest less smallest of them: 0 where gray, as clouds are", _span),
+    "NGRDI": Plane(("G", "R"), "(G - R) / (G + R): green cover without infrared (Tucker 1979)", _index),
     "NDVI": Plane(("NIR", "R"), "(NIR - R) / (NIR + R): green cover (Tucker 1979)", _index),
-    "SAVI": Plane(("NIR", "R"), "1.5 (NIR - R) / (NIR + R + 0.5): the same over bare soil "
-                  "(Huete 1988)", savi),
+    "SAVI": Plane(("NIR", "R"), "1.5 (NIR - R) / (NIR + R + 0.5): the same over bare soil (Huete 1988)", savi),
     "NDWI": Plane(("G", "NIR"), "(G - NIR) / (G + NIR): open water (McFeeters 1996)", _index),
-    "BSI": Plane(("SWIR", "R", "NIR", "B"), "((SWIR + R) - (NIR + B)) / their sum: bare soil "
-                 "(Rikimaru and others 2002)", _sums),
-    "bare": Plane(("R", "G", "NIR", "B"), "((R + G) - (NIR + B)) / their sum: ours, like BSI "
-                  "where there is no SWIR", _sums),
-}  # fmt: skip
+    "BSI": Plane(
+        ("SWIR", "R", "NIR", "B"), "((SWIR + R) - (NIR + B)) / their sum: bare soil (Rikimaru and others 2002)", _sums
+    ),
+    "bare": Plane(
+        ("R", "G", "NIR", "B"), "((R + G) - (NIR + B)) / their sum: ours, like BSI where there is no SWIR", _sums
+    ),
+}
 for _pass, _name in PASSES.items():
     _vv, _vh, _dvv, _dvh = (f"{band}_{_pass}" for band in ("VV", "VH", "dVV", "dVH"))
     PLANES |= {
@@ -111,23 +111,24 @@ for _pass, _name in PASSES.items():
         _vh: Plane((_vh,), f"VH of the {_name} pass after the event, dB", _same),
         _dvv: Plane((_dvv,), f"change of VV of the {_name} pass, dB", _same),
         _dvh: Plane((_dvh,), f"change of VH of the {_name} pass, dB", _same),
-        f"ratio_{_pass}": Plane((_vv, _vh), f"VV - VH of the {_name} pass, dB: the ratio of the "
-                                "polarisations, high without a canopy", _less),
-        f"dratio_{_pass}": Plane((_dvv, _dvh), f"change of that ratio in the {_name} pass, dB",
-                                 _less),
-        f"change_{_pass}": Plane((_dvv, _dvh), f"length of the change (VV, VH) of the {_name} "
-                                 "pass, dB", np.hypot),
-    }  # fmt: skip
+        f"ratio_{_pass}": Plane(
+            (_vv, _vh), f"VV - VH of the {_name} pass, dB: the ratio of the polarisations, high without a canopy", _less
+        ),
+        f"dratio_{_pass}": Plane((_dvv, _dvh), f"change of that ratio in the {_name} pass, dB", _less),
+        f"change_{_pass}": Plane((_dvv, _dvh), f"length of the change (VV, VH) of the {_name} pass, dB", np.hypot),
+    }
 PLANES |= {
     f"d{band}_{name}": Plane((f"d{band}_desc", f"d{band}_asc"), meaning, how)
     for band in ("VV", "VH")
     for name, meaning, how in (
-        ("mean", f"mean change of {band} over both passes, dB: less speckle",
-         lambda one, other: (one + other) / 2),
-        ("apart", f"how far the passes' changes of {band} are apart, dB: slopes that one of them "
-         "sees badly", lambda one, other: np.abs(one - other)),
+        ("mean", f"mean change of {band} over both passes, dB: less speckle", lambda one, other: (one + other) / 2),
+        (
+            "apart",
+            f"how far the passes' changes of {band} are apart, dB: slopes that one of them sees badly",
+            lambda one, other: np.abs(one - other),
+        ),
     )
-}  # fmt: skip
+}
 
 
 def _energy(planes: Floats) -> Floats:
@@ -146,9 +147,8 @@ STATISTICS: dict[str, tuple[str, Callable[[Floats], Floats]]] = {
     "p05": ("5 % quantile", _quantile(0.05)),
     "p50": ("median", _quantile(0.5)),
     "p95": ("95 % quantile", _quantile(0.95)),
-    "energy": ("mean square of the steps to the next pixel below and to the right: texture",
-               _energy),
-}  # fmt: skip
+    "energy": ("mean square of the steps to the next pixel below and to the right: texture", _energy),
+}
 
 
 def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
@@ -159,9 +159,7 @@ def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
     """
     own = set(bands)
     return tuple(
-        name
-        for name, plane in PLANES.items()
-        if all(band in own or ALIASES.get(band) in own for band in plane.of)
+        name for name, plane in PLANES.items() if all(band in own or ALIASES.get(band) in own for band in plane.of)
     )
 
 
@@ -181,10 +179,7 @@ def rows(bands: Iterable[str] | None = None) -> list[dict[str, str]]:
         bands: Those of a dataset; None for every plane there is.
     """
     names = PLANES if bands is None else planes_of(bands)
-    return [
-        {"feature": name, "bands": ", ".join(PLANES[name].of), "meaning": PLANES[name].meaning}
-        for name in names
-    ]
+    return [{"feature": name, "bands": ", ".join(PLANES[name].of), "meaning": PLANES[name].meaning} for name in names]
 
 
 def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -211,8 +206,7 @@ def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None
             f"features: the bands {', '.join(planes) or '(none)'} allow none; any of these does: "
             f"{', '.join(name for name, plane in PLANES.items() if plane.of == (name,))}"
         )
-    needed = {band: planes[band if band in planes else ALIASES[band]]
-              for name in names for band in PLANES[name].of}  # fmt: skip
+    needed = {band: planes[band if band in planes else ALIASES[band]] for name in names for band in PLANES[name].of}
     shapes = {plane.shape for plane in needed.values()}
     shape = shapes.pop()
     if shapes or len(shape) != 3 or min(shape[1:]) < 2:
@@ -230,8 +224,6 @@ def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None
                     "infinity; repair the tile or leave it out"
                 )
         looked = (PLANES[name].how(*(some[band] for band in PLANES[name].of)) for name in names)
-        made[part] = np.stack(
-            [how(plane) for plane in looked for _, how in STATISTICS.values()], axis=1
-        )
+        made[part] = np.stack([how(plane) for plane in looked for _, how in STATISTICS.values()], axis=1)
     where = None if ids is None else pd.Index(list(ids), name="id")
     return pd.DataFrame(made, index=where, columns=list(possible(planes)))

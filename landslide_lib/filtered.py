@@ -53,19 +53,25 @@ def left_out(ensemble: Sequence[Record]) -> list[dict[str, Any]]:
         facts = one.filtered
         if facts is None:
             continue
-        lines.append({
-            "network": str(number),
-            "training tiles": f"{facts['tiles']:,}",
-            "removed": f"{facts['removed']:.1%}",
-            "positives before": f"{facts['positive_before']:.1%}",
-            "after": f"{facts['positive_after']:.1%}",
-            "threshold": f"{facts['threshold']:.4f}",
-            "seconds": f"{facts['seconds']:.1f}",
-            **{f"{part}: left out": "{left_out} of {tiles}".format(**facts["parts"][part])
-               for part in ("valid", "test")},
-            **{f"{part}: landslides lost": "{lost} of {landslides}".format(**facts["parts"][part])
-               for part in ("valid", "test")},
-        })  # fmt: skip
+        lines.append(
+            {
+                "network": str(number),
+                "training tiles": f"{facts['tiles']:,}",
+                "removed": f"{facts['removed']:.1%}",
+                "positives before": f"{facts['positive_before']:.1%}",
+                "after": f"{facts['positive_after']:.1%}",
+                "threshold": f"{facts['threshold']:.4f}",
+                "seconds": f"{facts['seconds']:.1f}",
+                **{
+                    f"{part}: left out": "{left_out} of {tiles}".format(**facts["parts"][part])
+                    for part in ("valid", "test")
+                },
+                **{
+                    f"{part}: landslides lost": "{lost} of {landslides}".format(**facts["parts"][part])
+                    for part in ("valid", "test")
+                },
+            }
+        )
     return lines
 
 
@@ -103,12 +109,13 @@ def lost_said(ensemble: Sequence[Record]) -> str:
     if not known:
         return "Not run yet."
     lines = []
-    of = {"valid": "validation tiles, each judged by the one filter that has not learnt from it",
-          "test": "test tiles, each counted once for every filter"}  # fmt: skip
+    of = {
+        "valid": "validation tiles, each judged by the one filter that has not learnt from it",
+        "test": "test tiles, each counted once for every filter",
+    }
     for part, where in of.items():
         parts = [one["parts"][part] for one in known]
-        lost, had, gone = (sum(one[key] for one in parts)
-                           for key in ("lost", "landslides", "left_out"))  # fmt: skip
+        lost, had, gone = (sum(one[key] for one in parts) for key in ("lost", "landslides", "left_out"))
         due = sum(one["parts"][part]["landslides"] / (_positives(one) + 1) for one in known)
         losing = sum(one["lost"] > 0 for one in parts)
         lines.append(
@@ -135,8 +142,7 @@ def nested_said(facts: Facts | None) -> str:
     lines = (facts or {}).get("losses")
     if not lines:
         return "- Nested folds over all tiles of this dataset: not measured yet."
-    total = {key: sum(line[key] for line in lines)
-             for key in ("tiles", "positives", "removed", "lost", "expected")}  # fmt: skip
+    total = {key: sum(line[key] for line in lines) for key in ("tiles", "positives", "removed", "lost", "expected")}
     losing = sum(line["lost"] > 0 for line in lines)
     return (
         f"- Nested folds over all {total['tiles']:,} tiles, each judged once by a filter that was "
@@ -179,10 +185,15 @@ def curves_said(named: Mapping[str, Sequence[Sequence[Record]]]) -> str:
         ends = np.nanmean(each[:, -quarter:], axis=1)
         mean = np.nanmean(each, axis=0)
         reached = np.flatnonzero(mean >= RISEN * ends.mean())
-        lines.append((float(ends.mean()), (
-            f"- {label}: {ends.mean():.3f}, networks from {ends.min():.3f} to {ends.max():.3f}; "
-            f"nine tenths of it at epoch {1 + int(reached[0])} of {each.shape[1]}."
-        )))  # fmt: skip
+        lines.append(
+            (
+                float(ends.mean()),
+                (
+                    f"- {label}: {ends.mean():.3f}, networks from {ends.min():.3f} to {ends.max():.3f}; "
+                    f"nine tenths of it at epoch {1 + int(reached[0])} of {each.shape[1]}."
+                ),
+            )
+        )
     lines.sort(reverse=True)
     return "\n".join(said for _, said in lines) or "Not run yet."
 
@@ -211,9 +222,8 @@ def energy(seeds: Sequence[Sequence[Record]]) -> dict[str, Any]:
         "tiles": sum(one.images["train"] for one in each) / len(seeds),
         "epochs": sum(len(one.history) for one in each) / len(seeds),
         "seconds": sum(line.seconds for one in each for line in one.history) / len(seeds),
-        "positives": (_mean(filters, "positive_before"), _mean(filters, "positive_after"))
-        if filters else None,
-    }  # fmt: skip
+        "positives": (_mean(filters, "positive_before"), _mean(filters, "positive_after")) if filters else None,
+    }
 
 
 def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -> list[Facts]:
@@ -225,12 +235,10 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
     """
     lines: list[Facts] = []
     for row in table.rows:
-        printed = {"reported Wh": row.reported.get("energy"),
-                   "reported positives": row.reported.get("positives")}  # fmt: skip
+        printed = {"reported Wh": row.reported.get("energy"), "reported positives": row.reported.get("positives")}
         ours: dict[str, str | None] = dict.fromkeys(
-            ("ours, Wh", "how", "networks", "training tiles", "epochs", "minutes of epochs",
-             "positives")
-        )  # fmt: skip
+            ("ours, Wh", "how", "networks", "training tiles", "epochs", "minutes of epochs", "positives")
+        )
         if row.id in rows:
             found = energy(rows[row.id])
             ours = {
@@ -240,9 +248,10 @@ def energy_table(table: Table, rows: Mapping[str, Sequence[Sequence[Record]]]) -
                 "training tiles": f"{found['tiles']:,.0f}",
                 "epochs": f"{found['epochs']:,.0f}",
                 "minutes of epochs": f"{found['seconds'] / 60:.1f}",
-                "positives": None if found["positives"] is None
+                "positives": None
+                if found["positives"] is None
                 else f"{found['positives'][0]:.1%} to {found['positives'][1]:.1%}",
-            }  # fmt: skip
+            }
         lines.append({"row": row.label, **printed, **ours})
     return lines
 
@@ -274,19 +283,15 @@ def saved_said(
     if base["wh"] is None or ours["wh"] is None or not base["wh"]:
         return f"{words} Ours was not metered."
     tiles = 1 - (ours["tiles"] / ours["networks"]) / (base["tiles"] / base["networks"])
-    by_seed = [{some[0].seed: sum(one.energy_wh or 0 for one in some) for some in rows[name]}
-               for name in (without, having)]  # fmt: skip
+    by_seed = [
+        {some[0].seed: sum(one.energy_wh or 0 for one in some) for some in rows[name]} for name in (without, having)
+    ]
     common = sorted(set(by_seed[0]) & set(by_seed[1]))
     shares = [1 - by_seed[1][seed] / by_seed[0][seed] for seed in common]
     reach = intervals.interval(shares, within=(-np.inf, np.inf))
-    over = (
-        f" (saved, interval over seeds: {reach[0]:+.0%} to {min(reach[1], 1):+.0%})"
-        if reach
-        else ""
-    )
+    over = f" (saved, interval over seeds: {reach[0]:+.0%} to {min(reach[1], 1):+.0%})" if reach else ""
     less = 1 - ours["wh"] / base["wh"]
-    apart = max(_apart([one.energy_wh or 0 for one in some])
-                for name in (without, having) for some in rows[name])  # fmt: skip
+    apart = max(_apart([one.energy_wh or 0 for one in some]) for name in (without, having) for some in rows[name])
     noise = f" Networks of one row and seed lie up to {apart:.0%} apart." if apart else ""
     return (
         f"{words} Ours takes {base['wh']:.3g} Wh without the filter and {ours['wh']:.3g} Wh with "

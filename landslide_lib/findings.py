@@ -27,11 +27,7 @@ def summary(table: Table, rows: Rows) -> str:
             f"{extremes(rows, HEADLINES[table.task])}\n\nNone of our rows is above calling every "
             "pixel landslide. Neither their order nor their differences say which finds landslides."
         ).strip()
-    said = [
-        extremes(rows, HEADLINES[table.task]),
-        differences(table, rows),
-        agreement(table, rows, column),
-    ]
+    said = [extremes(rows, HEADLINES[table.task]), differences(table, rows), agreement(table, rows, column)]
     return "\n\n".join(filter(None, said)) or "Too few rows have been run to compare them."
 
 
@@ -39,9 +35,11 @@ def _nothing_found(rows: Rows) -> bool:
     """Return whether no row is above the floor of its images, at 0.5 or a threshold of its own."""
     scored = [
         ((row["ours"][where]["pooled"]["f1"]["mean"] or 0.0), row["ours"]["floor"])
-        for row in rows if row["ours"] and row["ours"]["floor"] is not None
-        for where in ("metrics", "tuned") if "pooled" in row["ours"][where]
-    ]  # fmt: skip
+        for row in rows
+        if row["ours"] and row["ours"]["floor"] is not None
+        for where in ("metrics", "tuned")
+        if "pooled" in row["ours"][where]
+    ]
     return bool(scored) and all(f1 <= floor for f1, floor in scored)
 
 
@@ -58,8 +56,7 @@ class Headline(NamedTuple):
 HEADLINES: dict[str, tuple[Headline, ...]] = {
     "segmentation": (
         Headline("at threshold 0.5", "metrics", "pooled", "f1"),
-        Headline("at the threshold that each run chose on its validation images", "tuned",
-                 "pooled", "f1"),
+        Headline("at the threshold that each run chose on its validation images", "tuned", "pooled", "f1"),
     ),
     "detection": (
         Headline("in mAP at IoU 0.5", "metrics", "boxes", "map_50"),
@@ -67,10 +64,9 @@ HEADLINES: dict[str, tuple[Headline, ...]] = {
     ),
     "classification": (
         Headline("at threshold 0.5", "metrics", "tiles", "f1"),
-        Headline("at the threshold that each run chose on its validation tiles", "tuned",
-                 "tiles", "f1"),
+        Headline("at the threshold that each run chose on its validation tiles", "tuned", "tiles", "f1"),
     ),
-}  # fmt: skip
+}
 
 
 def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation"]) -> str:
@@ -79,8 +75,9 @@ def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation
     A row that was tested on other images than the reference row has no place in the order.
     """
     alike = [row for row in rows if not (row["ours"] and row["ours"]["apart"])]
-    elsewhere = [_named(row, headlines[0]) for row in rows
-                 if row["ours"] and row["ours"]["apart"] and row["kind"] == "run"]  # fmt: skip
+    elsewhere = [
+        _named(row, headlines[0]) for row in rows if row["ours"] and row["ours"]["apart"] and row["kind"] == "run"
+    ]
     rows, run = alike, beside.over_common_seeds(alike)
     every = {tuple(row["ours"]["seeds"]) for row in rows if row["ours"] and row["kind"] == "run"}
     if len(run) < 2:
@@ -97,8 +94,10 @@ def extremes(rows: Rows, headlines: Sequence[Headline] = HEADLINES["segmentation
         if round(spread, 3) == 0:
             parts.append(f"{one.said} all rows of ours have {_of(first, one):.3f}")
             continue
-        parts.append(f"{one.said} **{_named(first, one)}** is the best of ours and "
-                     f"{_named(last, one)} the last, a spread of {spread:.3f}")  # fmt: skip
+        parts.append(
+            f"{one.said} **{_named(first, one)}** is the best of ours and "
+            f"{_named(last, one)} the last, a spread of {spread:.3f}"
+        )
     text = over + "; ".join(parts)
     out = f" Tested on other images, so out of this order: {', '.join(elsewhere)}."
     return f"{text[0].upper()}{text[1:]}.{out if elsewhere else ''}"
@@ -120,9 +119,10 @@ def differences(table: Table, rows: Rows) -> str:
     fewest = min(row["ours"]["versus"]["common"] for row in against)
     open_ = "test images and seeds leave" if fewest > 1 else "the test images alone leave"
     beware = (
-        " With one seed nothing is known of what another training would give, so that these "
-        "intervals are too narrow." if fewest == 1 else ""
-    )  # fmt: skip
+        " With one seed nothing is known of what another training would give, so that these intervals are too narrow."
+        if fewest == 1
+        else ""
+    )
     many = f", not corrected for looking at {len(against)} of them" if len(against) > 1 else ""
     return (
         f"Different from {reference.label} {HEADLINES[table.task][0].said} by more than {open_} "
@@ -134,24 +134,27 @@ def differences(table: Table, rows: Rows) -> str:
 def agreement(table: Table, rows: Rows, column: str = "f1") -> str:
     """Say how our order of the rows agrees with the report's, in its own column."""
     what = table.columns[column]
-    both = [row for row in beside.over_common_seeds(rows)
-            if isinstance(row["reported"].get(column), float)
-            and _value(row, what) is not None]  # fmt: skip
+    both = [
+        row
+        for row in beside.over_common_seeds(rows)
+        if isinstance(row["reported"].get(column), float) and _value(row, what) is not None
+    ]
     found = beside.agreement(table, both, column)
     if found is None:
         return ""
     theirs = sorted(both, key=lambda row: row["reported"][column], reverse=True)
     ours = sorted(both, key=lambda row: _value(row, what) or 0.0, reverse=True)
     reach = (
-        f"95 % of the taus that our seeds leave open lie from {found['low']:+.2f} to "
-        f"{found['high']:+.2f}; " if found["low"] is not None
+        f"95 % of the taus that our seeds leave open lie from {found['low']:+.2f} to {found['high']:+.2f}; "
+        if found["low"] is not None
         else "with so few rows or seeds no interval is known; "
-    )  # fmt: skip
+    )
     best = (
-        f"Both have {theirs[0]['label']} first." if theirs[0] is ours[0]
+        f"Both have {theirs[0]['label']} first."
+        if theirs[0] is ours[0]
         else f"The report's best, {theirs[0]['label']}, is number {1 + ours.index(theirs[0])} of "
         f"{len(both)} here; our best, {ours[0]['label']}, number {1 + theirs.index(ours[0])} there."
-    )  # fmt: skip
+    )
     return (
         f"The order of our {len(both)} rows by {what.label} "
         f"({what.convention.replace('_', '-')}) and the report's have a Kendall tau of "

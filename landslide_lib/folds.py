@@ -50,9 +50,7 @@ def whole(folds: Folds) -> Whole | None:
         ids = [name for one in mine for name in one.test_ids]
         if len(set(ids)) < len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise ValueError(
-                f"folds: image {twice} is tested in two of them; give one split's folds"
-            )
+            raise ValueError(f"folds: image {twice} is tested in two of them; give one split's folds")
         order = np.argsort(ids)
         groups = [name for one in mine for name in one.test_groups]
         of_seed[seed] = np.concatenate([one.test_counts for one in mine])[order]
@@ -61,9 +59,7 @@ def whole(folds: Folds) -> Whole | None:
 
 def f1(folds: Folds) -> list[float]:
     """Return the pooled landslide F1 of each fold at threshold 0.5, the mean over its seeds."""
-    return [
-        float(np.mean([one.test.metrics["pooled"]["f1"] or 0.0 for one in fold])) for fold in folds
-    ]
+    return [float(np.mean([one.test.metrics["pooled"]["f1"] or 0.0 for one in fold])) for fold in folds]
 
 
 def paired(ours: Folds, base: Folds) -> intervals.Comparison | None:
@@ -111,9 +107,7 @@ def places(ids: Sequence[str], row: int | None = None) -> dict[str, Place]:
 
 def fold_of(folds: Folds) -> dict[str, int]:
     """Return by which fold, from 1, each image is tested."""
-    return {
-        name: number for number, fold in enumerate(folds, 1) if fold for name in fold[0].test_ids
-    }
+    return {name: number for number, fold in enumerate(folds, 1) if fold for name in fold[0].test_ids}
 
 
 def neighbours(of: Mapping[str, int], where: Mapping[str, Place]) -> dict[str, int]:
@@ -130,17 +124,15 @@ def neighbours(of: Mapping[str, int], where: Mapping[str, Place]) -> dict[str, i
     """
     at = {where[name]: fold for name, fold in of.items() if name in where}
     pairs = [
-        ((scene, r, c), other)
-        for scene, r, c in at
-        for other in ((scene, r, c + 1), (scene, r + 1, c))
-        if other in at
+        ((scene, r, c), other) for scene, r, c in at for other in ((scene, r, c + 1), (scene, r + 1, c)) if other in at
     ]
     cut = [pair for pair in pairs if at[pair[0]] != at[pair[1]]]
     return {
-        "pairs": len(pairs), "cut": len(cut),
+        "pairs": len(pairs),
+        "cut": len(cut),
         "images": len({tile for pair in pairs for tile in pair}),
         "leaking": len({tile for pair in cut for tile in pair}),
-    }  # fmt: skip
+    }
 
 
 def side(runs: Mapping[str, Sequence[Record]], names: Sequence[str]) -> list[list[Record]]:

@@ -18,8 +18,7 @@ from landslide_lib.tilewise import At, counts_of
 Runs = Mapping[str, Sequence[Record]]
 Lines = Sequence[Mapping[str, Any]]
 
-WHERE: dict[At, str] = {"half": "At threshold 0.5",
-                        "validation": "At the thresholds of validation"}  # fmt: skip
+WHERE: dict[At, str] = {"half": "At threshold 0.5", "validation": "At the thresholds of validation"}
 
 
 def offline(table: Table, dataset: str) -> list[str]:
@@ -29,8 +28,7 @@ def offline(table: Table, dataset: str) -> list[str]:
     >>> offline(table("fusion/confusion"), "synthetic-zindi")
     ['fold-3-b0']
     """
-    return [row.id for row in table.runnable(dataset)
-            if not resolve(table, row, dataset=dataset).fetches]  # fmt: skip
+    return [row.id for row in table.runnable(dataset) if not resolve(table, row, dataset=dataset).fetches]
 
 
 def members(record: Record, store: Store) -> list[Record]:
@@ -63,8 +61,7 @@ def sides(table: Table, runs: Runs) -> dict[str, list[list[Record]]]:
     Returns:
         Of each a list a fold, see `folds.side`; those of which a fold is missing are left out.
     """
-    found = {row.label.partition(",")[0]: folds.side(runs, row.source)
-             for row in table.rows if row.kind == "derived"}  # fmt: skip
+    found = {row.label.partition(",")[0]: folds.side(runs, row.source) for row in table.rows if row.kind == "derived"}
     return {name: side for name, side in found.items() if side}
 
 
@@ -115,10 +112,7 @@ def ended_said(records: Sequence[Record]) -> str:
 
 
 def paired(
-    ours: Sequence[Record],
-    base: Sequence[Record],
-    at: At = "half",
-    keep: NDArray[np.bool_] | None = None,
+    ours: Sequence[Record], base: Sequence[Record], at: At = "half", keep: NDArray[np.bool_] | None = None
 ) -> intervals.Comparison | None:
     """Compare the F1 of two rows over the seeds and the test tiles of both.
 
@@ -179,14 +173,15 @@ def worth(
     """
     return [
         {
-            "part": part, "having": table.row(having).label, "lacking": table.row(lacking).label,
+            "part": part,
+            "having": table.row(having).label,
+            "lacking": table.row(lacking).label,
             "reported": (reported or {}).get(part),
             **{at: paired(runs.get(having, ()), runs.get(lacking, ()), at) for at in WHERE},
-            "taught": {at: all(taught(runs.get(name, ()), at) for name in (having, lacking))
-                       for at in WHERE},
+            "taught": {at: all(taught(runs.get(name, ()), at) for name in (having, lacking)) for at in WHERE},
         }
         for part, (having, lacking) in parts.items()
-    ]  # fmt: skip
+    ]
 
 
 def printed_worth(table: Table, name: str) -> tuple[float, float]:
@@ -236,8 +231,7 @@ def _sorted_out(run: Lines, at: At) -> str:
     told = [one for one in run if one["taught"][at]]
     signs = {sign: [one for one in told if intervals.sign(one[at]) == sign] for sign in (1, -1, 0)}
     undecided = signs[0]
-    reach = [(one[at]["high"] - one[at]["low"]) / 2
-             for one in undecided if one[at]["low"] is not None]  # fmt: skip
+    reach = [(one[at]["high"] - one[at]["low"]) / 2 for one in undecided if one[at]["low"] is not None]
     unseen = f", for which it had to be {min(reach):.3f} at the least" if reach else ""
     kinds = {
         "Help by more than is left open": signs[1],
@@ -248,15 +242,10 @@ def _sorted_out(run: Lines, at: At) -> str:
         kinds["Gain less than the report states, by more than is left open"] = [
             one
             for one in told
-            if one["reported"]
-            and one[at]["low"] is not None
-            and one[at]["low"] < one[at]["high"] < one["reported"][0]
+            if one["reported"] and one[at]["low"] is not None and one[at]["low"] < one[at]["high"] < one["reported"][0]
         ]
     if blank := [one for one in run if not one["taught"][at]]:
-        kinds[
-            "No measure of a part, as one of both rows is not clearly above calling every tile "
-            "landslide"
-        ] = blank
+        kinds["No measure of a part, as one of both rows is not clearly above calling every tile landslide"] = blank
     lines = []
     for said, some in kinds.items():
         named = [f"{one['part']} {cells.difference(one[at])}" for one in some]
@@ -306,12 +295,17 @@ def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
             bright = (shown > shown.median()).to_numpy()
             keep = bright if half == "bright" else ~bright
             counts = [counts_of(one, "validation")[keep] for one in some]
-            found.append({
-                "half": half, "sees": sees, "tiles": int(keep.sum()),
-                "landslides": int(counts[0][:, [0, 2]].sum()), "floor": scores.floor(counts[0]),
-                "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
-                "versus": paired(first, some, "validation", keep) if some is not first else None,
-            })  # fmt: skip
+            found.append(
+                {
+                    "half": half,
+                    "sees": sees,
+                    "tiles": int(keep.sum()),
+                    "landslides": int(counts[0][:, [0, 2]].sum()),
+                    "floor": scores.floor(counts[0]),
+                    "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
+                    "versus": paired(first, some, "validation", keep) if some is not first else None,
+                }
+            )
     return found
 
 
@@ -380,8 +374,7 @@ def confusion_said(table: Table, share: float) -> str:
     cells = table.rows[0].reported
     ways = audit.confusion(**{name: int(str(cells[name])) for name in ("tn", "fp", "fn", "tp")})
     named = ("precision", "recall", "f1")
-    text = {name: ", ".join(f"{100 * way[score]:.1f}" for score in named)
-            for name, way in ways.items()}  # fmt: skip
+    text = {name: ", ".join(f"{100 * way[score]:.1f}" for score in named) for name, way in ways.items()}
     printed, due = ", ".join(f"{cells[score]:.1f}" for score in named), ways["as printed"]
     return (
         f"Precision, recall and F1 are printed as {printed} (%). The four counts give "

@@ -83,9 +83,7 @@ def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> t
     share = (value - lowest) / (highest - lowest)
     if not 0 < share < 1:
         return max(value - reach, lowest), min(value + reach, highest)
-    ends = expit(
-        logit(share) + np.array([-1, 1]) * reach / (highest - lowest) / share / (1 - share)
-    )
+    ends = expit(logit(share) + np.array([-1, 1]) * reach / (highest - lowest) / share / (1 - share))
     low, high = lowest + (highest - lowest) * ends
     return float(low), float(high)
 
@@ -156,9 +154,7 @@ def paired_bootstrap(
         np.add.at(sums[-1], place, tables.sum(0))
         whole.append(float(_f1(tables.sum((0, 1)))))
         by_seed.append(_f1(tables.sum(1)))
-    weight = sum(
-        side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True)
-    )
+    weight = sum(side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True))
     telling = np.flatnonzero(weight)
     drawn = drawn_blocks(len(telling), draws, seed)
     over_images = [_f1(drawn @ side[telling]) for side in sums]
@@ -191,18 +187,21 @@ def both_open(
         level: Of the interval.
         within: Where the difference can lie.
     """
-    parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1))
-             for each in by_seed if len(each) > 1]  # fmt: skip
+    parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1)) for each in by_seed if len(each) > 1]
     seeds = sum(variance for variance, _ in parts) ** 0.5
     equal = equal_blocks(weight)
     if equal <= FEWEST:
-        return {"difference": difference, "low": None, "high": None, "images": None, "seeds": seeds,
-                "reason": FEW_SCENES}  # fmt: skip
+        return {
+            "difference": difference,
+            "low": None,
+            "high": None,
+            "images": None,
+            "seeds": seeds,
+            "reason": FEW_SCENES,
+        }
     images = float(over_images.var(ddof=1)) * equal / (equal - 1)
     low, high = limits(difference, _reach([*parts, (images, equal - 1)], level), within)
-    return {
-        "difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds,
-    }  # fmt: skip
+    return {"difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds}
 
 
 def sign(found: Mapping[str, Any]) -> int:

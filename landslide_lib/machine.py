@@ -46,12 +46,7 @@ def commit() -> tuple[str, bool]:
 def _git(*words: str) -> str:
     """Ask git of this project, whatever repository the environment names."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(
-        ["git", "-C", str(HOME), *words],
-        check=True,
-        capture_output=True,
-        env=environment,
-    )
+    done = subprocess.run(["git", "-C", str(HOME), *words], check=True, capture_output=True, env=environment)
     return os.fsdecode(done.stdout).strip()
 
 

@@ -120,11 +120,14 @@ class Filter:
     def save(self, path: Path) -> None:
         """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
         content = {
-            "format": FORMAT, "columns": self.columns, "threshold": self.threshold,
-            "out_of_fold": self.out_of_fold.tolist(), "cost": asdict(self.cost),
+            "format": FORMAT,
+            "columns": self.columns,
+            "threshold": self.threshold,
+            "out_of_fold": self.out_of_fold.tolist(),
+            "cost": asdict(self.cost),
             "seed": self.seed,
             "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
-        }  # fmt: skip
+        }
         with whole(path) as scratch:
             scratch.write_text(json.dumps(content) + "\n", "utf-8")
 
@@ -146,24 +149,19 @@ def load(path: Path) -> Filter:
             grown.append(xgb.Booster({"nthread": 1}))
             grown[-1].load_model(bytearray(json.dumps(one).encode()))
         return Filter(
-            tuple(grown), tuple(content["columns"]), float(content["threshold"]),
-            np.array(content["out_of_fold"], np.float64), Cost(**content["cost"]),
+            tuple(grown),
+            tuple(content["columns"]),
+            float(content["threshold"]),
+            np.array(content["out_of_fold"], np.float64),
+            Cost(**content["cost"]),
             int(content["seed"]),
-        )  # fmt: skip
+        )
     except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as error:
         what = str(error).splitlines()[-1] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: no negative filter that can be read ({what}); fit and save it again"
-        ) from error
+        raise ValueError(f"{path}: no negative filter that can be read ({what}); fit and save it again") from error
 
 
-def fit(
-    features: pd.DataFrame,
-    labels: ArrayLike,
-    folds: int = 10,
-    seed: int = 0,
-    groups: Groups = None,
-) -> Filter:
+def fit(features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None) -> Filter:
     """Fit a filter that loses no positive training tile out of fold.
 
     Args:
@@ -184,22 +182,24 @@ def fit(
     lowest = float(scores[truth == 1].min())
     kept = scores >= lowest
     return Filter(
-        found.boosters, tuple(map(str, features.columns)), 0.0 if kept.all() else lowest, scores,
+        found.boosters,
+        tuple(map(str, features.columns)),
+        0.0 if kept.all() else lowest,
+        scores,
         Cost(
-            tiles=len(truth), removed=float(1 - kept.mean()), positive_before=float(truth.mean()),
-            positive_after=float(truth[kept].mean()), lost=float(1 - kept[truth == 1].mean()),
+            tiles=len(truth),
+            removed=float(1 - kept.mean()),
+            positive_before=float(truth.mean()),
+            positive_after=float(truth[kept].mean()),
+            lost=float(1 - kept[truth == 1].mean()),
             seconds=perf_counter() - start,
         ),
         seed,
-    )  # fmt: skip
+    )
 
 
 def losses(
-    features: pd.DataFrame,
-    labels: ArrayLike,
-    folds: int = 10,
-    seed: int = 0,
-    groups: Groups = None,
+    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None
 ) -> pd.DataFrame:
     """Count how often a filter loses a positive on tiles that it was not tuned on.
 
@@ -230,9 +230,16 @@ def losses(
         one = fit(features.iloc[rest], truth[rest], folds, seed, inner)
         gone = ~one.keeps(features.iloc[left])
         new, old = int(truth[left].sum()), int(truth[rest].sum())
-        lines.append({
-            "fold": number, "tiles": len(left), "positives": new, "removed": int(gone.sum()),
-            "lost": int(truth[left][gone].sum()), "threshold": one.threshold, "tuned_on": old,
-            "expected": new / (old + 1),
-        })  # fmt: skip
+        lines.append(
+            {
+                "fold": number,
+                "tiles": len(left),
+                "positives": new,
+                "removed": int(gone.sum()),
+                "lost": int(truth[left][gone].sum()),
+                "threshold": one.threshold,
+                "tuned_on": old,
+                "expected": new / (old + 1),
+            }
+        )
     return pd.DataFrame(lines)

@@ -39,15 +39,12 @@ def about(report: Report) -> str:
 def facts(report: Report) -> str:
     """Return the numbers that a report states outside its tables, as HTML."""
     lines = [
-        {
-            "what": fact.label,
-            "as printed": f"{'≈ ' * fact.about}{fact.value} {fact.unit}".strip(),
-            "where": fact.where,
-        }
+        {"what": fact.label, "as printed": f"{'≈ ' * fact.about}{fact.value} {fact.unit}".strip(), "where": fact.where}
         for fact in report.facts.values()
     ]
-    return plain(pd.DataFrame(lines), name=f"{report.report}-facts",
-                 caption="What the report states outside its tables.")  # fmt: skip
+    return plain(
+        pd.DataFrame(lines), name=f"{report.report}-facts", caption="What the report states outside its tables."
+    )
 
 
 def table(name: str) -> str:
@@ -69,9 +66,7 @@ def notes(chosen: Table) -> str:
     return _items(chosen.notes)
 
 
-def elsewhere(
-    *chosen: Table, store: Store, dataset: str | None = None, profile: str | None = None
-) -> str:
+def elsewhere(*chosen: Table, store: Store, dataset: str | None = None, profile: str | None = None) -> str:
     """Return every other run of some tables that is stored here, as HTML.
 
     Args:
@@ -100,24 +95,27 @@ def tables() -> str:
             kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
             anchor = one.name.replace("/", "-")
             chapter = chapters.showing(one.name)
-            lines.append({
-                "table": f'<a href="{report.report}.html#{anchor}">{one.title}</a>',
-                "name": one.name,
-                "columns": ", ".join(one.columns[metric].label for metric in one.metrics),
-                "rows": sum(kinds.values()) - kinds["ours"],
-                "of them run": kinds["run"],
-                "derived": kinds["derived"],
-                "quoted": kinds["quoted"],
-                "published": ", ".join(f"{d} {p} ({n})"
-                                       for d, p, n in beside.known_runs(one, store)) or None,
-                "chapter": _chapter(chapter),
-            })  # fmt: skip
+            lines.append(
+                {
+                    "table": f'<a href="{report.report}.html#{anchor}">{one.title}</a>',
+                    "name": one.name,
+                    "columns": ", ".join(one.columns[metric].label for metric in one.metrics),
+                    "rows": sum(kinds.values()) - kinds["ours"],
+                    "of them run": kinds["run"],
+                    "derived": kinds["derived"],
+                    "quoted": kinds["quoted"],
+                    "published": ", ".join(f"{d} {p} ({n})" for d, p, n in beside.known_runs(one, store)) or None,
+                    "chapter": _chapter(chapter),
+                }
+            )
     return plain(
-        pd.DataFrame(lines), name="tables", links=True,
+        pd.DataFrame(lines),
+        name="tables",
+        links=True,
         caption="Every table of the reports. Rows of kind run can be run once their parts exist; "
         "derived rows are computed from others, quoted rows are someone else's. Published: data, "
         "profile and number of records.",
-    )  # fmt: skip
+    )
 
 
 def published() -> str:
@@ -131,22 +129,25 @@ def published() -> str:
                 if not found:
                     continue  # all its rows are derived from another table's
                 flat = [record for records in found.values() for record in records]
-                lines.append({
-                    "table": one.name,
-                    "data": dataset,
-                    "profile": profile,
-                    "rows": f"{sum(map(bool, found.values()))} of {len(one.runnable(dataset))}",
-                    "seeds": len({record.seed for record in flat}),
-                    "records": len(flat),
-                    "minutes": round(sum(map(_minutes, flat))),
-                    "device": ", ".join(sorted({record.device for record in flat})),
-                    "torch": ", ".join(sorted({record.versions["torch"] for record in flat})),
-                    "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
-                })  # fmt: skip
+                lines.append(
+                    {
+                        "table": one.name,
+                        "data": dataset,
+                        "profile": profile,
+                        "rows": f"{sum(map(bool, found.values()))} of {len(one.runnable(dataset))}",
+                        "seeds": len({record.seed for record in flat}),
+                        "records": len(flat),
+                        "minutes": round(sum(map(_minutes, flat))),
+                        "device": ", ".join(sorted({record.device for record in flat})),
+                        "torch": ", ".join(sorted({record.versions["torch"] for record in flat})),
+                        "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
+                    }
+                )
     return plain(
-        pd.DataFrame(lines), name="published",
+        pd.DataFrame(lines),
+        name="published",
         caption="What this book's numbers come from. Minutes are training, all records together.",
-    )  # fmt: skip
+    )
 
 
 def budgets() -> str:
@@ -154,39 +155,40 @@ def budgets() -> str:
     shown = []
     for task, budgets in PROFILES.items():
         lines = [{"profile": name, **fields} for name, fields in budgets.items()]
-        shown.append(plain(pd.DataFrame(lines, dtype=object), name=f"profiles-{task}",
-                           caption=f"The named budgets of {task}."))  # fmt: skip
+        shown.append(
+            plain(pd.DataFrame(lines, dtype=object), name=f"profiles-{task}", caption=f"The named budgets of {task}.")
+        )
     return "".join(shown)
 
 
 def machine() -> str:
     """Return what this book was built with, as HTML."""
     commit, changed = here.commit()
-    facts = {"processor": here.processor(), "commit": commit[:7] + " (changed tree)" * changed,
-             **here.versions()}  # fmt: skip
+    facts = {"processor": here.processor(), "commit": commit[:7] + " (changed tree)" * changed, **here.versions()}
     frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
     return plain(frame, name="machine", caption="What this book was built with.")
 
 
 def speed() -> str:
     """Return what benchmarks measured on the last machine, each when it last ran, as HTML."""
-    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("[!.]*.csv")]).sort_values(
-        "date"
-    )
+    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("[!.]*.csv")]).sort_values("date")
     last = every.iloc[-1]
     newest = every[every["device"] == last["device"]].drop_duplicates("name", keep="last")
     newest = newest.assign(
-        day=newest["date"].str[:10], commit=newest["commit"].str[:7],
+        day=newest["date"].str[:10],
+        commit=newest["commit"].str[:7],
         threads=newest["threads"].map("{:.0f}".format, na_action="ignore"),
-    )  # fmt: skip
-    shown = newest[["name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds",
-                    "threads", "day", "commit"]]  # fmt: skip
+    )
+    shown = newest[
+        ["name", "what", "ours_seconds", "peer_seconds", "ratio", "bound", "holds", "threads", "day", "commit"]
+    ]
     versions = ", ".join(f"{name} {last[name]}" for name in VERSIONS)
     return plain(
-        shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}), name="speed",
+        shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}),
+        name="speed",
         caption=f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
         f"on {last['date'][:10]} with {versions}.",
-    )  # fmt: skip
+    )
 
 
 def runs() -> str:
@@ -210,23 +212,29 @@ def runs() -> str:
             continue
         target = "" if record.run in seen else f' id="{record.run}"'
         seen.add(record.run)
-        lines[record.recipe.task].append({
-            "row": f"<span{target}>{'; '.join(rows_of[record.hash])}</span>",
-            "data": record.recipe.dataset,
-            "profile": profile_of(record.recipe),
-            "seed": record.seed,
-            **SHOWN[record.recipe.task](record),
-            "test images": record.images["test"],
-            "device": f"{record.device}, {record.threads} thread(s)",
-            "minutes": round(_minutes(record), 1) if record.history else None,
-            "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
-            "record": record_link(record.name, record.run),
-        })  # fmt: skip
+        lines[record.recipe.task].append(
+            {
+                "row": f"<span{target}>{'; '.join(rows_of[record.hash])}</span>",
+                "data": record.recipe.dataset,
+                "profile": profile_of(record.recipe),
+                "seed": record.seed,
+                **SHOWN[record.recipe.task](record),
+                "test images": record.images["test"],
+                "device": f"{record.device}, {record.threads} thread(s)",
+                "minutes": round(_minutes(record), 1) if record.history else None,
+                "commit": record.commit[:7] + (" (changed tree)" if record.dirty else ""),
+                "record": record_link(record.name, record.run),
+            }
+        )
     return "".join(
-        plain(pd.DataFrame(found), name=f"runs-{task}", links=True,
-              caption=f"Every record of {task} that a table of this book is made from.")
+        plain(
+            pd.DataFrame(found),
+            name=f"runs-{task}",
+            links=True,
+            caption=f"Every record of {task} that a table of this book is made from.",
+        )
         for task, found in lines.items()
-    )  # fmt: skip
+    )
 
 
 def _pixels(record: Record) -> dict[str, Any]:
@@ -241,12 +249,13 @@ def _tiles(record: Record) -> dict[str, Any]:
     recipe = record.recipe
     assert isinstance(recipe, Classification)
     return {
-        "network": recipe.model, "ensemble": recipe.ensemble is not None,
+        "network": recipe.model,
+        "ensemble": recipe.ensemble is not None,
         "F1 at 0.5": _rounded(record.test.metrics["tiles"]["f1"]),
         "at validation's threshold": _rounded(record.test_tuned.metrics["tiles"]["f1"]),
         "threshold": record.test_tuned.threshold,
         "Wh": record.energy_wh,
-    }  # fmt: skip
+    }
 
 
 def _boxes(record: Record) -> dict[str, Any]:
@@ -267,15 +276,22 @@ def _learnt(record: Record) -> dict[str, Any]:
     assert isinstance(recipe, Pretraining)
     ((kind, found),) = record.test.metrics.items()
     score, value = next(iter(found.items()))
-    return {"encoder": recipe.encoder, "objective": recipe.objective.name,
-            "score": f"{score} of {kind}", "on test images": _rounded(value)}  # fmt: skip
+    return {
+        "encoder": recipe.encoder,
+        "objective": recipe.objective.name,
+        "score": f"{score} of {kind}",
+        "on test images": _rounded(value),
+    }
 
 
 #: The scores of a record by task, as the page of runs shows them.
 SHOWN: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "segmentation": _pixels, "adaptation": _pixels, "detection": _boxes, "pretraining": _learnt,
+    "segmentation": _pixels,
+    "adaptation": _pixels,
+    "detection": _boxes,
+    "pretraining": _learnt,
     "classification": _tiles,
-}  # fmt: skip
+}
 
 
 def _items(lines: tuple[str, ...]) -> str:

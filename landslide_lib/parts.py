@@ -138,9 +138,7 @@ class WeightedCrossEntropy(_Term):
     """Cross entropy in which landslides weigh more."""
 
     name: Literal["weighted_ce"]
-    weight: float | None = knob(
-        None, gt=0, le=1000, description="of a landslide; none: others a landslide in training"
-    )
+    weight: float | None = knob(None, gt=0, le=1000, description="of a landslide; none: others a landslide in training")
 
 
 LossTerm = Annotated[

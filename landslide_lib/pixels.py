@@ -16,10 +16,7 @@ TREES, DEPTH, SHARE = 60, 5, 0.15
 
 
 def worth(
-    train: Sequence[Scene],
-    test: Sequence[Scene],
-    choices: Mapping[str, Sequence[int]],
-    seed: int = 0,
+    train: Sequence[Scene], test: Sequence[Scene], choices: Mapping[str, Sequence[int]], seed: int = 0
 ) -> pd.DataFrame:
     """Return how well boosted trees find landslide pixels of other scenes by some bands.
 
@@ -53,9 +50,8 @@ def worth(
     lines = []
     for name, places in choices.items():
         trees = XGBClassifier(
-            n_estimators=TREES, max_depth=DEPTH, learning_rate=0.2, max_bin=64, n_jobs=1,
-            random_state=seed,
-        )  # fmt: skip
+            n_estimators=TREES, max_depth=DEPTH, learning_rate=0.2, max_bin=64, n_jobs=1, random_state=seed
+        )
         trees.fit(pixels[some][:, places], truth[some])
         found = trees.predict_proba(others[:, places])[:, 1]
         precision = float(average_precision_score(known, found))

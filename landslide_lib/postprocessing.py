@@ -43,8 +43,7 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[PostStep] = 
     read = voted if "voting" in names else own_mask
     quarters = range(4) if "multi_angles" in names else range(1)
     turned = [
-        torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3))
-        for quarter in quarters
+        torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
     ]
     found = torch.stack(turned).mean(0)
     for step in steps:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 COUNT = 6
 
 
-def pictures(
-    starts: Mapping[str, Record], store: Store, *, data_root: str | Path = ""
-) -> dict[str, Picture]:
+def pictures(starts: Mapping[str, Record], store: Store, *, data_root: str | Path = "") -> dict[str, Picture]:
     """Draw the first test images as each autoencoder was given them and as it restored them.
 
     Args:

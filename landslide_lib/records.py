@@ -226,8 +226,9 @@ class Store:
         for path in self.paths():
             if path.stem not in found:
                 found[path.stem] = self._load(path)
-        records = [record for record in found.values()
-                   if (hashes is None or record.hash in hashes) and not record.stale]  # fmt: skip
+        records = [
+            record for record in found.values() if (hashes is None or record.hash in hashes) and not record.stale
+        ]
         return sorted(records, key=lambda record: record.finished)
 
     def paths(self) -> list[Path]:
@@ -235,9 +236,7 @@ class Store:
         # No name of ours begins with a dot, as those of macOS's `._x.json` do.
         return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
 
-    def find(
-        self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None
-    ) -> list[Record]:
+    def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
         """Return the newest record of each seed of a recipe, in the order of the seeds.
 
         Args:
@@ -255,9 +254,7 @@ class Store:
         }
         return [by_seed[key] for key in sorted(by_seed)]
 
-    def copies(
-        self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None
-    ) -> dict[str, str]:
+    def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
         """Return which copy of the data the records of recipes are taken from.
 
         Records of two copies are no records of one table. The copy is the data that is here now.
@@ -272,9 +269,7 @@ class Store:
             A fingerprint by hash of the recipe; a recipe without any record may be left out.
         """
         mine = [
-            record
-            for record in self.all({recipe.hash for recipe in recipes})
-            if seeds is None or record.seed in seeds
+            record for record in self.all({recipe.hash for recipe in recipes}) if seeds is None or record.seed in seeds
         ]
         here = {recipe.hash: list(self.data(recipe)) for recipe in recipes} if self.data else {}
         for record in reversed(mine):
@@ -282,9 +277,7 @@ class Store:
             if record.fingerprint in prints:
                 place = prints.index(record.fingerprint)
                 return {key: each[place] for key, each in here.items() if len(each) > place}
-        return dict.fromkeys(
-            (recipe.hash for recipe in recipes), mine[-1].fingerprint if mine else ""
-        )
+        return dict.fromkeys((recipe.hash for recipe in recipes), mine[-1].fingerprint if mine else "")
 
     def made_on(self, record: Record) -> str:
         """Say which data a record was made on.
@@ -351,9 +344,7 @@ def read(path: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{key}: " for key in first["loc"])
-        raise RecordError(
-            f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it"
-        ) from None
+        raise RecordError(f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it") from None
     images = {"test_ids": len(record.test_ids), "test_groups": len(record.test_groups)}
     if record.test_counts or record.recipe.task not in ("detection", "pretraining"):
         images["test_counts"] = len(record.test_counts)

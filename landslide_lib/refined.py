@@ -14,8 +14,13 @@ from landslide_lib.recipe.adaptation import Round
 from landslide_lib.records import Record, Store
 
 #: How the report writes its networks.
-NAMES = {"resnet": "ResNet", "efficientnetv2": "EfficientNetV2", "swin": "Swin",
-         "segformer": "SegFormer", "hrnet_ocr": "HRNet-OCR"}  # fmt: skip
+NAMES = {
+    "resnet": "ResNet",
+    "efficientnetv2": "EfficientNetV2",
+    "swin": "Swin",
+    "segformer": "SegFormer",
+    "hrnet_ocr": "HRNet-OCR",
+}
 
 
 class Step(NamedTuple):
@@ -52,19 +57,16 @@ def chains(records: Iterable[Record], store: Store) -> dict[str, list[Step]]:
         networks and ensembles in the order of the rounds; {} without any round.
     """
     every = {one.name: one for one in store.all()}
-    left = [one for one in records if isinstance(one.recipe, Adaptation)
-            and (one.recipe.rounds or one.recipe.ensemble)]  # fmt: skip
+    left = [one for one in records if isinstance(one.recipe, Adaptation) and (one.recipe.rounds or one.recipe.ensemble)]
     found: dict[tuple[str, int], Record] = {}
     while left:
         one = left.pop()
         if (one.hash, one.seed) not in found:
             found[one.hash, one.seed] = one
             left += [every[name] for name in one.grown_from if name in every]
-    steps = sorted((_step(one) for one in found.values()),
-                   key=lambda one: (one.round, one.network, one.record.seed))  # fmt: skip
+    steps = sorted((_step(one) for one in found.values()), key=lambda one: (one.round, one.network, one.record.seed))
     rounds = dict.fromkeys(one.recipe.rounds for one in steps if one.recipe.rounds)
-    longest = [one for one in rounds
-               if not any(other[: len(one)] == one != other for other in rounds)]  # fmt: skip
+    longest = [one for one in rounds if not any(other[: len(one)] == one != other for other in rounds)]
     return {_named(one): [step for step in steps if _of(step.recipe, one)] for one in longest}
 
 
@@ -76,8 +78,7 @@ def _step(record: Record) -> Step:
 
 
 def _named(rounds: Sequence[Round]) -> str:
-    said = [f"{' and '.join(NAMES[model] for model in one.models)}, x{one.scale:g}"
-            for one in rounds]  # fmt: skip
+    said = [f"{' and '.join(NAMES[model] for model in one.models)}, x{one.scale:g}" for one in rounds]
     return "; then ".join(dict.fromkeys(said))
 
 
@@ -108,9 +109,13 @@ def labels(chain: Chain) -> list[dict[str, Any]]:
             continue
         *_, last = step.recipe.rounds
         grown = step.recipe.model_copy(
-            update={"rounds": step.recipe.rounds[:-1], "scale": last.scale, "model": last.models[0],
-                    "ensemble": last.models if len(last.models) > 1 else ()}
-        )  # fmt: skip
+            update={
+                "rounds": step.recipe.rounds[:-1],
+                "scale": last.scale,
+                "model": last.models[0],
+                "ensemble": last.models if len(last.models) > 1 else (),
+            }
+        )
         made = grown.hash, step.record.seed
         before = [one.record for one in chain if (one.record.hash, one.record.seed) == made]
         said = before[0].test.metrics["pooled"] if before else {}
@@ -181,15 +186,11 @@ def _taught(found: Sequence[Mapping[str, Any]]) -> str:
         "believed already.": means.keys() - better.keys(),
         "they were more precise than the prediction that they were made of, by "
         f"{min(better.values(), default=0):.3f} at least and {max(better.values(), default=0):.3f} "
-        "at most. A higher threshold does that for nearly any network: it promises no gain.":
-        better.keys(),
-        "it is not known: the prediction, a mean of several networks, has no record.":
-        rises.keys() - means.keys(),
-    }  # fmt: skip
+        "at most. A higher threshold does that for nearly any network: it promises no gain.": better.keys(),
+        "it is not known: the prediction, a mean of several networks, has no record.": rises.keys() - means.keys(),
+    }
     return " ".join(
-        f"In round {', '.join(map(str, sorted(rounds)))} {words}"
-        for words, rounds in said.items()
-        if rounds
+        f"In round {', '.join(map(str, sorted(rounds)))} {words}" for words, rounds in said.items() if rounds
     )
 
 
@@ -209,21 +210,25 @@ def _labels_said(some: Sequence[Mapping[str, Any]]) -> str:
 def _gained(chain: Chain, number: int) -> str:
     """Say how the F1 of what stands in a round and in the one before it changed."""
     now, then = (
-        {name: [one.record for one in chain if (one.round, one.network) == (when, name)]
-         for name in dict.fromkeys(one.network for one in chain if one.round == when)}
+        {
+            name: [one.record for one in chain if (one.round, one.network) == (when, name)]
+            for name in dict.fromkeys(one.network for one in chain if one.round == when)
+        }
         for when in (number, number - 1)
-    )  # fmt: skip
+    )
     both = [name for name in now if name in then]
     compared = {
-        name: paired(now[name], then[name])
-        for name in [name for name in both if name.startswith("Ensemble")] or both
+        name: paired(now[name], then[name]) for name in [name for name in both if name.startswith("Ensemble")] or both
     }
-    return " ".join(
-        f"{name}: F1 {cells.difference(found)} at threshold 0.5, {_verdict(found)}; "
-        f"{found['tuned']:+.3f} at the source's thresholds."
-        for name, found in compared.items()
-        if found
-    ) or "No network stands in this round and in the one before."  # fmt: skip
+    return (
+        " ".join(
+            f"{name}: F1 {cells.difference(found)} at threshold 0.5, {_verdict(found)}; "
+            f"{found['tuned']:+.3f} at the source's thresholds."
+            for name, found in compared.items()
+            if found
+        )
+        or "No network stands in this round and in the one before."
+    )
 
 
 def _verdict(found: Mapping[str, Any]) -> str:

@@ -58,8 +58,7 @@ def html(table: Table, rows: Rows) -> str:
     body = []
     for row in rows:
         texts = cells(table, row, rows)
-        shown = [_cell(text, kind, row["ours"])
-                 for text, (kind, _) in zip(texts[:-1], names, strict=False)]  # fmt: skip
+        shown = [_cell(text, kind, row["ours"]) for text, (kind, _) in zip(texts[:-1], names, strict=False)]
         shown.append(_td(texts[-1], _seeds(row["ours"]) or DASH, "ours"))
         kind = f"{row['kind']} added" if row["added"] else row["kind"]
         body.append(f'<tr class="{kind}"><th>{escape(label(row))}</th>{"".join(shown)}</tr>')
@@ -159,16 +158,16 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
 
     texts = frame.map(lambda value: bare(value) or DASH)
     # A column that holds words stands left, all of it.
-    kinds = ["text" if any(_number(text) is None and text != DASH for text in texts[column]) else ""
-             for column in frame.columns]  # fmt: skip
-    head = "".join(f'<th class="{kind}">{escape(str(column))}</th>'
-                   for column, kind in zip(frame.columns, kinds, strict=True))  # fmt: skip
+    kinds = [
+        "text" if any(_number(text) is None and text != DASH for text in texts[column]) else ""
+        for column in frame.columns
+    ]
+    head = "".join(
+        f'<th class="{kind}">{escape(str(column))}</th>' for column, kind in zip(frame.columns, kinds, strict=True)
+    )
     body = []
-    for (_, (first, *rest)), (_, (_, *bares)) in zip(
-        frame.iterrows(), texts.iterrows(), strict=True
-    ):
-        line = [_td(text, shown(value), kind)
-                for text, value, kind in zip(bares, rest, kinds[1:], strict=True)]  # fmt: skip
+    for (_, (first, *rest)), (_, (_, *bares)) in zip(frame.iterrows(), texts.iterrows(), strict=True):
+        line = [_td(text, shown(value), kind) for text, value, kind in zip(bares, rest, kinds[1:], strict=True)]
         body.append(f"<tr><th>{shown(first)}</th>{''.join(line)}</tr>")
     text = frame.map(bare).to_csv(index=False)
     return (
@@ -185,15 +184,8 @@ def as_csv(table: Table, rows: Rows) -> str:
     wanted: list[tuple[str, str, str, str]] = [
         (name, "metrics", column.convention, column.score) for name, column in columns
     ]
-    wanted += [(column.name, column.where, column.convention, column.score)
-               for column in FOLLOWING[table.task]]  # fmt: skip
-    fields = [
-        "table",
-        "id",
-        "label",
-        "kind",
-        *(f"reported_{n}" for n in (*table.metrics, *table.extra)),
-    ]
+    wanted += [(column.name, column.where, column.convention, column.score) for column in FOLLOWING[table.task]]
+    fields = ["table", "id", "label", "kind", *(f"reported_{n}" for n in (*table.metrics, *table.extra))]
     task = table.base.get("task", table.task)
     budget = PROFILES.get(task, PROFILES["segmentation"])["full"]
     fields += [f"ours_{name}{end}" for name, *_ in wanted for end in ("", "_low", "_high")]
@@ -207,11 +199,18 @@ def as_csv(table: Table, rows: Rows) -> str:
         if ours:
             for name, where, kind, score in wanted:
                 value = ours[where][kind][score]
-                line |= {f"ours_{name}": value["mean"], f"ours_{name}_low": value["low"],
-                         f"ours_{name}_high": value["high"]}  # fmt: skip
-            line |= {"dataset": ours["dataset"], "parameters": ours["parameters"],
-                     "floor": ours["floor"], "seeds": " ".join(map(str, ours["seeds"])),
-                     **ours["budget"]}  # fmt: skip
+                line |= {
+                    f"ours_{name}": value["mean"],
+                    f"ours_{name}_low": value["low"],
+                    f"ours_{name}_high": value["high"],
+                }
+            line |= {
+                "dataset": ours["dataset"],
+                "parameters": ours["parameters"],
+                "floor": ours["floor"],
+                "seeds": " ".join(map(str, ours["seeds"])),
+                **ours["budget"],
+            }
         writer.writerow(line)
     return out.getvalue()
 
@@ -221,6 +220,4 @@ def as_json(table: Table, rows: Rows) -> str:
     return json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Table, Rows], str]] = {
-    "md": markdown, "csv": as_csv, "json": as_json, "html": html,
-}  # fmt: skip
+FORMATS: dict[str, Callable[[Table, Rows], str]] = {"md": markdown, "csv": as_csv, "json": as_json, "html": html}

@@ -168,9 +168,7 @@ class Table(_Strict):
         on, does = self.on(dataset), self.base.get("task")
         if (on in BOXES and does != "detection") or (on in LABELS and does != "classification"):
             return []  # there are no masks to learn from
-        return [
-            row for row in self.rows if row.change is not None and (not row.only or on in row.only)
-        ]
+        return [row for row in self.rows if row.change is not None and (not row.only or on in row.only)]
 
     def chosen(self, names: Sequence[str], dataset: str | None = None) -> list[Row]:
         """Return rows to run by id, or without any all that can be run on a dataset.
@@ -182,9 +180,7 @@ class Table(_Strict):
         rows = [self.row(name) for name in names] or self.runnable(dataset)
         for row in rows:
             if row.only and on not in row.only:
-                raise ValueError(
-                    f"{self.name}, row {row.id}: is for {' and '.join(row.only)}, not for {on}"
-                )
+                raise ValueError(f"{self.name}, row {row.id}: is for {' and '.join(row.only)}, not for {on}")
         return rows
 
     def reference_on(self, dataset: str | None = None) -> Row | None:
@@ -310,9 +306,7 @@ def _nothing(row: Row) -> str:
     return "is someone else's result, which is quoted and never run"
 
 
-def resolve(
-    table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None
-) -> Recipe:
+def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
     """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
 
     A row that changes a field of the budget, such as the width, keeps its change. On a dataset

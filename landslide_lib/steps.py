@@ -26,12 +26,7 @@ class Step(NamedTuple):
 
 
 def assembled(
-    steps: Sequence[Step],
-    store: Store,
-    *,
-    dataset: str,
-    profile: str,
-    seeds: Sequence[int] | None = None,
+    steps: Sequence[Step], store: Store, *, dataset: str, profile: str, seeds: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Return what each step gains over the last one that was run.
 
@@ -57,20 +52,20 @@ def assembled(
         table, name = _place(step.printed)
         ours = _ours(step.ours or step.printed, store, dataset, profile, shared)
         metrics = ours and ours["metrics"]
-        lines.append({
-            "step": step.added,
-            "reported": table.row(name).reported["f1"],
-            "f1": metrics and metrics[table.columns["f1"].convention]["f1"]["mean"],
-            "landslide_f1": metrics and metrics["pooled"]["f1"]["mean"],
-            "seeds": len(ours["seeds"]) if ours else 0,
-        })  # fmt: skip
+        lines.append(
+            {
+                "step": step.added,
+                "reported": table.row(name).reported["f1"],
+                "f1": metrics and metrics[table.columns["f1"].convention]["f1"]["mean"],
+                "landslide_f1": metrics and metrics["pooled"]["f1"]["mean"],
+                "seeds": len(ours["seeds"]) if ours else 0,
+            }
+        )
     frame = pd.DataFrame(lines).astype({"f1": float, "landslide_f1": float})
     frame["possible"] = [_possible(step.ours or step.printed, dataset) for step in steps]
     frame["reported_gain"] = frame["reported"].diff()
     above = [max((k for k in range(n) if frame["possible"][k]), default=-1) for n in frame.index]
-    frame["spans"] = [
-        ", ".join(frame["step"][k + 1 : n]) for n, k in zip(frame.index, above, strict=True)
-    ]
+    frame["spans"] = [", ".join(frame["step"][k + 1 : n]) for n, k in zip(frame.index, above, strict=True)]
     for column, gain in (("f1", "f1_gain"), ("landslide_f1", "landslide_gain")):
         frame[gain] = [
             frame[column][n] - frame[column][k] if k >= 0 else float("nan")
@@ -101,8 +96,7 @@ def said(frame: pd.DataFrame, dataset: str) -> str:
             f"Above zero here: {len(up)} of {len(gains)}{most}.",
         ]
     parts += [
-        f"Our gain of {line['step']} is over the step before {line['spans']}: it spans what cannot "
-        "be run on this data."
+        f"Our gain of {line['step']} is over the step before {line['spans']}: it spans what cannot be run on this data."
         for line in gains[gains["spans"] != ""].to_dict("records")
     ]
     missing = frame[frame["f1"].isna()]
@@ -132,10 +126,7 @@ def clean_test(table: Table, rows: Sequence[dict[str, Any]], chosen: str) -> str
         return float(row["ours"]["tuned"]["pooled"]["f1"]["mean"] or 0.0)
 
     mine = there.pop(chosen)
-    others = [
-        f"{f1(mine) - f1(row):+.3f} against {row['label']} ({f1(row):.3f})"
-        for row in there.values()
-    ]
+    others = [f"{f1(mine) - f1(row):+.3f} against {row['label']} ({f1(row):.3f})" for row in there.values()]
     seeds = mine["ours"]["seeds"]
     single = " One training each: another may turn the order." if len(seeds) == 1 else ""
     return (
@@ -146,10 +137,15 @@ def clean_test(table: Table, rows: Sequence[dict[str, Any]], chosen: str) -> str
 
 
 HEADINGS = {
-    "step": "step", "reported": "reported F1", "reported_gain": "reported gain",
-    "f1": "ours, same convention", "f1_gain": "our gain", "landslide_f1": "ours, landslide F1",
-    "landslide_gain": "our gain in it", "seeds": "seeds",
-}  # fmt: skip
+    "step": "step",
+    "reported": "reported F1",
+    "reported_gain": "reported gain",
+    "f1": "ours, same convention",
+    "f1_gain": "our gain",
+    "landslide_f1": "ours, landslide F1",
+    "landslide_gain": "our gain in it",
+    "seeds": "seeds",
+}
 
 
 def html(frame: pd.DataFrame, *, name: str, caption: str) -> str:
@@ -160,8 +156,7 @@ def html(frame: pd.DataFrame, *, name: str, caption: str) -> str:
             return str(value) if value else None
         return None if value != value else f"{value:{'+' if column.endswith('gain') else ''}.4f}"
 
-    lines = [{HEADINGS[column]: text(column, line[column]) for column in HEADINGS}
-             for line in frame.to_dict("records")]  # fmt: skip
+    lines = [{HEADINGS[column]: text(column, line[column]) for column in HEADINGS} for line in frame.to_dict("records")]
     return plain(pd.DataFrame(lines, dtype=object), name=name, caption=caption)
 
 
@@ -176,9 +171,7 @@ def _place(where: str) -> tuple[Table, str]:
     return named(table), row
 
 
-def _ours(
-    where: str, store: Store, dataset: str, profile: str, seeds: Sequence[int] | None
-) -> dict[str, Any] | None:
+def _ours(where: str, store: Store, dataset: str, profile: str, seeds: Sequence[int] | None) -> dict[str, Any] | None:
     table, name = _place(where)
     rows = beside.beside(table, store, dataset=dataset, profile_name=profile, seeds=seeds)
     found: dict[str, Any] | None = next((r["ours"] for r in rows if r["id"] == name), None)
@@ -196,12 +189,14 @@ def on_validation(runs: Mapping[str, Sequence[Record]]) -> dict[str, float]:
         the same images; rows without a record that keeps it are left out.
     """
     kept = {
-        name: {record.seed: record.valid_tuned.metrics["pooled"]["f1"] or 0.0 for record in records
-               if record.valid_tuned is not None}
+        name: {
+            record.seed: record.valid_tuned.metrics["pooled"]["f1"] or 0.0
+            for record in records
+            if record.valid_tuned is not None
+        }
         for name, records in runs.items()
-    }  # fmt: skip
+    }
     sides = {name: side for name, side in kept.items() if side}
     common = set.intersection(*map(set, sides.values())) if sides else set()
-    found = {name: sum(side[seed] for seed in common) / len(common)
-             for name, side in sides.items() if common}  # fmt: skip
+    found = {name: sum(side[seed] for seed in common) / len(common) for name, side in sides.items() if common}
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True))

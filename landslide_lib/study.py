@@ -167,10 +167,7 @@ def ensure(table: Table, **options: Any) -> None:
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
-    rows, seeds = (
-        options.get("rows") or table.runnable(options.get("dataset")),
-        options.get("seeds", (0,)),
-    )
+    rows, seeds = (options.get("rows") or table.runnable(options.get("dataset")), options.get("seeds", (0,)))
     from landslide_lib.datasets import DatasetNotFoundError
 
     bar = tqdm(total=len(rows) * len(seeds), desc=table.name, disable=None, leave=False)
@@ -251,14 +248,7 @@ def _train(
     return record
 
 
-def _grow(
-    wanted: Recipe,
-    packed: Any,
-    seed: int,
-    store: Store,
-    grown: Sequence[Record],
-    device_name: str,
-) -> Record:
+def _grow(wanted: Recipe, packed: Any, seed: int, store: Store, grown: Sequence[Record], device_name: str) -> Record:
     """Evaluate trained networks with the post-processing, or as the ensemble, of a recipe."""
     from landslide_lib import tasks
     from landslide_lib.training import devices
@@ -339,9 +329,7 @@ def _starts(work: Path, threads: int) -> list[_Start]:
             for path in (note, work / "last.ckpt"):
                 if path.exists():
                     path.replace(path.with_suffix(".broken"))
-            print(
-                f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr
-            )
+            print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
     starts = [*before, _Start(_now(), *machine.commit(), threads)]
     with whole(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")

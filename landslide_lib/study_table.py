@@ -62,13 +62,7 @@ class StudyTable:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows with what their records say; see `beside.beside`."""
-        return beside.beside(
-            self.report,
-            self.store,
-            dataset=self.dataset,
-            profile_name=self.profile,
-            seeds=self.seeds,
-        )
+        return beside.beside(self.report, self.store, dataset=self.dataset, profile_name=self.profile, seeds=self.seeds)
 
     def run(self, rows: Sequence[str] = (), device: str = "auto") -> StudyTable:
         """Train what is missing; nothing where all records are there.
@@ -140,9 +134,7 @@ class StudyTable:
         for row in rows:
             if row is not base and base and row["ours"] and row["ours"]["versus"]:
                 printed = _printed_difference(self.report, row, base)
-                lines[row["id"]] = {"label": row["label"], "reported": printed} | _effect(
-                    row["ours"]["versus"]
-                )
+                lines[row["id"]] = {"label": row["label"], "reported": printed} | _effect(row["ours"]["versus"])
         columns = ["label", "reported", "difference", "low", "high", "seeds", "verdict"]
         frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
         numbers = ["reported", "difference", "low", "high"]
@@ -191,10 +183,4 @@ def _effect(versus: dict[str, Any]) -> dict[str, Any]:
         verdict = FEW_SEEDS
     else:
         verdict = BETTER if low > 0 else WORSE if high < 0 else OPEN
-    return {
-        "difference": versus["difference"],
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": verdict,
-    }
+    return {"difference": versus["difference"], "low": low, "high": high, "seeds": seeds, "verdict": verdict}

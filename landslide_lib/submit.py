@@ -14,13 +14,7 @@ COMPETITIONS = {"adaptation": "landslide4sense", "classification": "zindi"}
 
 
 def submit(
-    record: Record,
-    part: str,
-    path: Path,
-    *,
-    store: Store,
-    device: str = "auto",
-    data_root: Path | None = None,
+    record: Record, part: str, path: Path, *, store: Store, device: str = "auto", data_root: Path | None = None
 ) -> Path:
     """Write what a trained network, or an ensemble, predicts as a submission.
 
@@ -85,9 +79,7 @@ def _members(record: Record, store: Store) -> list[tuple[Record, Path]]:
         members.sort(key=lambda one: record.grown_from.index(one.name))
     grown = [(one, store.weights(one)) for one in members]
     if missing := [str(weights) for _, weights in grown if not weights.is_file()]:
-        raise FileNotFoundError(
-            f"{', '.join(missing)}: the weights are not here; train the row again with --rerun"
-        )
+        raise FileNotFoundError(f"{', '.join(missing)}: the weights are not here; train the row again with --rerun")
     return grown
 
 

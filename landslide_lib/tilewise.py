@@ -53,10 +53,18 @@ def tiles(records: Sequence[Record]) -> pd.DataFrame:
     for number, one in enumerate(records, 1):
         tp, fp, fn, _ = counts_of(one, "validation").astype(bool).T
         kept = {name: np.array(values) for name, values in (one.tiles or {}).items()}
-        frames.append(pd.DataFrame({
-            "network": number, "scene": one.test_groups, "landslide": tp | fn, "wrong": fp | fn,
-            "margin": abs(kept["probability"] - one.test_tuned.threshold), **kept,
-        }))  # fmt: skip
+        frames.append(
+            pd.DataFrame(
+                {
+                    "network": number,
+                    "scene": one.test_groups,
+                    "landslide": tp | fn,
+                    "wrong": fp | fn,
+                    "margin": abs(kept["probability"] - one.test_tuned.threshold),
+                    **kept,
+                }
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -106,8 +114,16 @@ def by_quantile(frame: pd.DataFrame, over: str, value: str, groups: int) -> pd.D
     lines: list[dict[str, Any]] = []
     for _, some in frame.groupby(places.fillna(0)):  # all alike: one group
         mean, low, high = mean_of(some[value], some["scene"])
-        lines.append({"group": len(lines) + 1, "tiles": len(some), "at": some[over].median(),
-                      "mean": mean, "low": low, "high": high})  # fmt: skip
+        lines.append(
+            {
+                "group": len(lines) + 1,
+                "tiles": len(some),
+                "at": some[over].median(),
+                "mean": mean,
+                "low": low,
+                "high": high,
+            }
+        )
     return pd.DataFrame(lines)
 
 
@@ -120,8 +136,7 @@ def rank_correlations(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
     """
     from scipy.stats import spearmanr
 
-    return np.array([spearmanr(some["brightness"], some[branch]).statistic
-                     for _, some in frame.groupby("network")])  # fmt: skip
+    return np.array([spearmanr(some["brightness"], some[branch]).statistic for _, some in frame.groupby("network")])
 
 
 def brightest_less_rest(frame: pd.DataFrame, branch: str) -> NDArray[np.float64]:
@@ -201,8 +216,7 @@ def spread_said(frame: pd.DataFrame) -> str:
     from sklearn.metrics import roc_auc_score
 
     groups = by_quantile(frame, "apart", "wrong", FIFTHS)["mean"].tolist()
-    spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by))
-                    for by in (frame["apart"], -frame["margin"]))  # fmt: skip
+    spread, near = (float(roc_auc_score(frame["wrong"].astype(bool), by)) for by in (frame["apart"], -frame["margin"]))
     more = "more" if spread > near else "no more"
     tells = f"{more} of errors than the mean does" if spread > 0.5 else "nothing of errors"
     return (

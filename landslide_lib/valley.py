@@ -73,9 +73,7 @@ def descend(how: Optimizer, valley: Valley, *, steps: int = 60) -> NDArray[np.fl
     return np.array(walk)
 
 
-def mean_heights(
-    how: Optimizer, valley: Valley, rates: ArrayLike, *, steps: int = 60
-) -> NDArray[np.float64]:
+def mean_heights(how: Optimizer, valley: Valley, rates: ArrayLike, *, steps: int = 60) -> NDArray[np.float64]:
     """Return the mean height of a walk over its steps, a value a learning rate.
 
     The mean asks for speed, and a walk that swings far out on its way pays for it.
@@ -89,8 +87,7 @@ def mean_heights(
     Returns:
         Heights, (N,); infinity where the walk overflows.
     """
-    walks = [descend(how.model_copy(update={"lr": float(rate)}), valley, steps=steps)
-             for rate in np.asarray(rates)]  # fmt: skip
+    walks = [descend(how.model_copy(update={"lr": float(rate)}), valley, steps=steps) for rate in np.asarray(rates)]
     with np.errstate(over="ignore", invalid="ignore"):
         heights = valley.height(np.array(walks)).mean(-1)
     return np.where(np.isfinite(heights), heights, np.inf)

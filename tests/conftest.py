@@ -105,9 +105,7 @@ def bijie(bijie_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return bijie_root
 
 
-def make_record(
-    change: dict[str, Any] | None = None, counts: list[list[int]] | None = None, **fields: Any
-) -> Record:
+def make_record(change: dict[str, Any] | None = None, counts: list[list[int]] | None = None, **fields: Any) -> Record:
     """Return a record as a run leaves it, without running anything.
 
     Args:
@@ -120,19 +118,35 @@ def make_record(
     outcome = {"threshold": 0.5, "metrics": scores.scores(counts)}
     names = [f"image{i}" for i in range(len(counts))]
     whole = {
-        "recipe": wanted, "hash": wanted.hash, "seed": 0, "fingerprint": "0123456789abcdef",
-        "revisions": wanted.components, "excluded": [],
+        "recipe": wanted,
+        "hash": wanted.hash,
+        "seed": 0,
+        "fingerprint": "0123456789abcdef",
+        "revisions": wanted.components,
+        "excluded": [],
         "images": {"train": 8, "valid": 2, "test": len(counts)},
-        "test": outcome, "test_tuned": outcome, "valid": outcome,
-        "test_ids": names, "test_groups": names, "test_counts": counts,
+        "test": outcome,
+        "test_tuned": outcome,
+        "valid": outcome,
+        "test_ids": names,
+        "test_groups": names,
+        "test_counts": counts,
         "histogram": [[1] * 100, [2] * 100],
         "history": [{"train_loss": 0.7, "valid_loss": 0.6, "valid_f1": None, "seconds": 1.5}],
-        "parameters": 1234, "seconds_per_epoch": 1.5, "samples_per_second": 5.3,
-        "peak_memory_mb": 512.0, "energy_wh": None, "device": "a CPU, 2 threads", "threads": 1,
-        "versions": {"python": "3.13.0"}, "commit": "0" * 40, "dirty": False,
+        "parameters": 1234,
+        "seconds_per_epoch": 1.5,
+        "samples_per_second": 5.3,
+        "peak_memory_mb": 512.0,
+        "energy_wh": None,
+        "device": "a CPU, 2 threads",
+        "threads": 1,
+        "versions": {"python": "3.13.0"},
+        "commit": "0" * 40,
+        "dirty": False,
         "started": "2026-11-20T10:15:00.123456+00:00",
-        "finished": "2026-11-20T10:25:52.907820+00:00", "resumed": 0,
-    }  # fmt: skip
+        "finished": "2026-11-20T10:25:52.907820+00:00",
+        "resumed": 0,
+    }
     return Record.model_validate({**whole, **fields})
 
 

@@ -16,8 +16,7 @@ from landslide_lib.records import Store
 
 TABLE, FINAL = reports.table("refinement/validation"), reports.table("refinement/test")
 HOW = {"dataset": "bijie", "profile_name": "quick"}
-GOOD, FAIR, POOR = ([[hits + k, 20 - hits, 20 - hits - k, 60] for k in range(4)]
-                    for hits in (16, 10, 2))  # fmt: skip
+GOOD, FAIR, POOR = ([[hits + k, 20 - hits, 20 - hits - k, 60] for k in range(4)] for hits in (16, 10, 2))
 
 
 @pytest.fixture
@@ -75,9 +74,14 @@ def test_the_rest_of_the_regions_is_the_source_of_one_of_them(packed, seed, regi
     images = draw.random((len(regions), 3, 4, 4)).astype(np.float32)
     masks = draw.integers(0, 2, (len(regions), 4, 4), np.uint8)
     some = replace(
-        packed, images=images, masks=masks, regions=tuple(regions), parts=("train",) * len(images),
-        ids=tuple(map(str, range(len(images)))), groups=tuple(map(str, range(len(images)))),
-    )  # fmt: skip
+        packed,
+        images=images,
+        masks=masks,
+        regions=tuple(regions),
+        parts=("train",) * len(images),
+        ids=tuple(map(str, range(len(images)))),
+        groups=tuple(map(str, range(len(images)))),
+    )
     wanted = recipe({"dataset": "synthetic", "task": "adaptation", "target": {"region": "a"}})
     found = adapted.domains(wanted, {"synthetic": statistics.describe(some)})
     for end, inside in (("target", np.array(regions) == "a"), ("source", np.array(regions) != "a")):
@@ -93,9 +97,7 @@ def test_the_rest_of_the_regions_is_the_source_of_one_of_them(packed, seed, regi
 def test_the_whole_of_another_dataset_is_the_target_and_a_part_where_it_is_parted(packed):
     facts = statistics.describe(packed)
     to_uav = reports.resolve(TABLE, TABLE.row("resnet"), dataset="bijie")
-    assert adapted.domains(to_uav, {"bijie": facts, "uav": facts}) == {
-        "source": facts, "target": facts,
-    }  # fmt: skip
+    assert adapted.domains(to_uav, {"bijie": facts, "uav": facts}) == {"source": facts, "target": facts}
     halves = replace(packed, parts=("train", "valid") * (len(packed) // 2))
     shipped = statistics.describe(halves)
     to_valid = reports.resolve(TABLE, TABLE.row("resnet"))
@@ -116,22 +118,28 @@ def test_where_nothing_is_published_of_a_domain_there_is_none(packed):
 def test_the_region_to_adapt_to_is_the_one_whose_bands_differ_most():
     known, apart = statistics.published(), {}
     for region in known["synthetic"]["regions"]:
-        wanted = recipe(
-            {"dataset": "synthetic", "task": "adaptation", "target": {"region": region}}
-        )
+        wanted = recipe({"dataset": "synthetic", "task": "adaptation", "target": {"region": region}})
         both = adapted.domains(wanted, known)
-        apart[region] = np.mean([
-            abs(both["target"]["bands"][band]["mean"] - own["mean"]) / own["std"]
-            for band, own in both["source"]["bands"].items()
-        ])  # fmt: skip
+        apart[region] = np.mean(
+            [
+                abs(both["target"]["bands"][band]["mean"] - own["mean"]) / own["std"]
+                for band, own in both["source"]["bands"].items()
+            ]
+        )
     assert max(apart, key=apart.get) == TARGETS["synthetic"]["region"]
 
 
 def test_a_shift_is_counted_in_deviations_of_the_source():
-    source = {"positive": 0.1, "landslide": 0.01, "bands": {"R": {"mean": 1.0, "std": 0.5},
-                                           "G": {"mean": 1.0, "std": 0.0}}}  # fmt: skip
-    target = {"positive": 0.25, "landslide": 0.2, "bands": {"R": {"mean": 0.0, "std": 1.0},
-                                          "G": {"mean": 1.5, "std": 0.25}}}  # fmt: skip
+    source = {
+        "positive": 0.1,
+        "landslide": 0.01,
+        "bands": {"R": {"mean": 1.0, "std": 0.5}, "G": {"mean": 1.0, "std": 0.0}},
+    }
+    target = {
+        "positive": 0.25,
+        "landslide": 0.2,
+        "bands": {"R": {"mean": 0.0, "std": 1.0}, "G": {"mean": 1.5, "std": 0.25}},
+    }
     said = adapted.shifted({"source": source, "target": target})
     assert "in band R, by -2.00" in said
     assert "from 0.25 to 2.00 times" in said
@@ -180,11 +188,8 @@ def test_help_harm_and_neither_are_told_apart(made):
         "resnet-cross-sensor": [made("resnet-cross-sensor", FAIR, seed=seed) for seed in range(2)],
     }
     pairs = dict.fromkeys([*list(runs)[1:], "resnet-sn-slo"], "resnet")
-    better, worse, neither, missing = adapted.worth_said(
-        adapted.worth(TABLE, runs, pairs)
-    ).splitlines()[:4]
-    for line, row in ((better, "resnet-sn"), (worse, "resnet-slo"),
-                      (neither, "resnet-cross-sensor")):  # fmt: skip
+    better, worse, neither, missing = adapted.worth_said(adapted.worth(TABLE, runs, pairs)).splitlines()[:4]
+    for line, row in ((better, "resnet-sn"), (worse, "resnet-slo"), (neither, "resnet-cross-sensor")):
         assert f": {TABLE.row(row).label} against {TABLE.row('resnet').label} " in line
         assert line.count(" against ") == 1
     assert "**Worse**" in worse
@@ -195,10 +200,7 @@ def test_help_harm_and_neither_are_told_apart(made):
 def test_a_difference_of_two_rows_below_the_floor_is_no_verdict(made):
     low, lower = ([[k, 0, 50 - k, 50]] * 3 for k in (3, 1))
     names = {"test_ids": ["a", "b", "c"], "test_groups": ["x", "y", "z"]}
-    runs = {
-        "resnet": [made("resnet", lower, **names)],
-        "resnet-sn": [made("resnet-sn", low, **names)],
-    }
+    runs = {"resnet": [made("resnet", lower, **names)], "resnet-sn": [made("resnet-sn", low, **names)]}
     (found,) = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
     assert found["under"]
     assert found["low"] > 0
@@ -209,10 +211,7 @@ def test_a_difference_of_two_rows_below_the_floor_is_no_verdict(made):
 
 def test_a_difference_over_too_few_scenes_is_not_told_apart_and_says_why(made):
     names = {"test_groups": ["one scene"] * len(GOOD)}
-    runs = {
-        "resnet": [made("resnet", FAIR, **names)],
-        "resnet-sn": [made("resnet-sn", GOOD, **names)],
-    }
+    runs = {"resnet": [made("resnet", FAIR, **names)], "resnet-sn": [made("resnet-sn", GOOD, **names)]}
     found = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
     assert found[0]["low"] is None
     words = adapted.worth_said(found)
@@ -258,9 +257,7 @@ def test_the_same_network_has_the_same_curve(made):
         "resnet-sn": [made("resnet-sn", GOOD, history=[line])],
         "resnet-slo": [made("resnet-slo", history=[{**line, "train_loss": 0.75}])],
     }
-    same, other = adapted.same_networks(TABLE, runs, ["resnet-sn", "resnet-slo"], "resnet").split(
-        "\n"
-    )
+    same, other = adapted.same_networks(TABLE, runs, ["resnet-sn", "resnet-slo"], "resnet").split("\n")
     assert "are equal in every epoch" in same
     f1 = [scores.scores(counts)["pooled"]["f1"] for counts in (GOOD, FAIR)]
     assert f"on the target {f1[0]:.3f} ({f1[1]:.3f})." in same
@@ -280,8 +277,16 @@ def test_the_best_threshold_of_the_target_is_found_by_trying_all(made, seed):
 
 
 def test_what_the_sources_threshold_is_worth_is_counted_over_rows():
-    line = {"row": "a", "half": 0.2, "chosen": 0.3, "chosen_f1": 0.5, "best": 0.1, "best_f1": 0.6,
-            "floor": 0.1, "auc": 0.7}  # fmt: skip
+    line = {
+        "row": "a",
+        "half": 0.2,
+        "chosen": 0.3,
+        "chosen_f1": 0.5,
+        "best": 0.1,
+        "best_f1": 0.6,
+        "floor": 0.1,
+        "auc": 0.7,
+    }
     said = adapted.travelled([line, {**line, "chosen_f1": 0.1, "chosen": 0.4}])
     assert "in 1 of 2 rows" in said
     assert "from -0.100 to +0.300" in said
@@ -329,11 +334,19 @@ def test_labels_of_a_round_stand_once_beside_the_prediction_they_were_made_of(gr
     sure = np.linspace(0.01, 1, 100) > chain[-1].recipe.confidence + 1e-4  # by the bins' ends
     called = np.sum([np.array(side)[sure] for side in chain[0].record.histogram])
     assert refined.labels(chain) == [
-        {"round": 1, "seed": seed, "coverage": 0.5, "precision": 0.9, "recall": 0.3,
-         "missed": 0.7, "called": called,
-         "before_precision": before["precision"], "before_recall": before["recall"]}
+        {
+            "round": 1,
+            "seed": seed,
+            "coverage": 0.5,
+            "precision": 0.9,
+            "recall": 0.3,
+            "missed": 0.7,
+            "called": called,
+            "before_precision": before["precision"],
+            "before_recall": before["recall"],
+        }
         for seed in (0, 1)
-    ]  # fmt: skip
+    ]
     (line,) = refined.labels_table(chain)
     assert (line["precision"], line["recall"], line["seeds"]) == ("90.0%", "30.0%", "2")
     assert line["recall at 0.5 before"] == f"{before['recall']:.1%}"
@@ -365,9 +378,7 @@ def test_a_round_whose_labels_are_no_better_than_the_prediction_is_named(grown):
     assert "at threshold 0.5, a loss; " in second
 
 
-def test_a_network_that_stands_in_both_rounds_is_followed_where_there_is_no_ensemble(
-    made, tmp_path
-):
+def test_a_network_that_stands_in_both_rounds_is_followed_where_there_is_no_ensemble(made, tmp_path):
     store = Store(tmp_path / "records", more=())
     teacher = made("resnet-sn-slo", POOR)
     store.add(teacher)

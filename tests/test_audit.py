@@ -32,9 +32,7 @@ def inside(value, interval):
 def test_averages_over_two_classes_are_solved_back_to_the_classes(counts, digits):
     tp, fp, fn, tn = counts
     exact = scores.scores([counts])["two_class"]
-    found = audit.readings(round(exact["f1"], digits), round(exact["iou"], digits), digits=digits)[
-        "two_class"
-    ]
+    found = audit.readings(round(exact["f1"], digits), round(exact["iou"], digits), digits=digits)["two_class"]
     # Which is called landslide is a matter of naming where the background is the rarer one.
     low, high = sorted([2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)])
     assert inside(low, found.f1)
@@ -51,11 +49,7 @@ def test_the_solved_interval_is_no_wider_than_rounding_makes_it(counts):
     f1, miou = round(exact["f1"], 2), round(exact["iou"], 2)
     found = audit.readings(f1, miou, digits=2)["two_class"]
     a, b = np.meshgrid(np.linspace(0, 1, 501), np.linspace(0, 1, 501), indexing="ij")
-    fits = (
-        (abs((a + b) / 2 - f1) <= 0.005)
-        & (abs((a / (2 - a) + b / (2 - b)) / 2 - miou) <= 0.005)
-        & (b >= a)
-    )
+    fits = (abs((a + b) / 2 - f1) <= 0.005) & (abs((a / (2 - a) + b / (2 - b)) / 2 - miou) <= 0.005) & (b >= a)
     if fits.any():
         assert found.f1[0] <= a[fits].min() + 1e-9
         assert found.f1[1] >= a[fits].max() - 1e-9
@@ -80,10 +74,7 @@ def test_one_class_beside_both_is_admitted_as_mixed(counts):
     tp, fp, fn, tn = counts
     exact = scores.scores([counts])
     background, share = 2 * tn / (2 * tn + fp + fn), (tp + fn) / sum(counts)
-    for name, ours, theirs in (
-        ("mixed_f1", "pooled", "two_class"),
-        ("mixed_iou", "two_class", "pooled"),
-    ):
+    for name, ours, theirs in (("mixed_f1", "pooled", "two_class"), ("mixed_iou", "two_class", "pooled")):
         found = audit.readings(round(exact[ours]["f1"], 4), round(exact[theirs]["iou"], 4))[name]
         assert inside(exact["pooled"]["f1"], found.f1)
         assert inside(background, found.background_f1)
@@ -266,15 +257,10 @@ def test_the_figures_carry_the_numbers_that_they_draw():
     rows = audit.audit_table(reports.table("raunet/post-processing"), share=fold_share())
     drawn = plots_metrics.plane(rows).data
     assert list(drawn["f1"]) == [row["f1"] for row in rows]
-    assert list(drawn["label"][drawn["admitted"] == ""]) == [
-        row["label"] for row in rows if not row["admitted"]
-    ]
+    assert list(drawn["label"][drawn["admitted"] == ""]) == [row["label"] for row in rows if not row["admitted"]]
     needed = {row["id"]: row["readings"]["two_class"].share for row in rows if row["admitted"]}
     drawn = plots_metrics.shares(needed, 0.02).data
-    assert (
-        dict(zip(drawn["row"], zip(drawn["low"], drawn["high"], strict=True), strict=True))
-        == needed
-    )
+    assert dict(zip(drawn["row"], zip(drawn["low"], drawn["high"], strict=True), strict=True)) == needed
 
 
 def test_the_band_of_the_average_over_both_starts_near_one_half_for_a_rare_landslide():

@@ -42,9 +42,7 @@ def test_colour_changes_every_band_of_light_and_nothing_else(count, seed):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 0.9))
-def test_a_band_is_stretched_about_its_mean_and_shifted_within_the_ranges(
-    count, seed, brightness, contrast
-):
+def test_a_band_is_stretched_about_its_mean_and_shifted_within_the_ranges(count, seed, brightness, contrast):
     images, masks = pairs(count, seed)
     made, _ = augment.colour(images, masks, drawn(seed), BANDS, brightness, contrast)
     was, now = images[:, LIGHT].flatten(2), made[:, LIGHT].flatten(2)

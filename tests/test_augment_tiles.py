@@ -48,8 +48,9 @@ def test_flips_and_turns_keep_every_pixel():
         assert torch.equal(made.flatten(2).sort(2).values, images.flatten(2).sort(2).values)
 
 
-@pytest.mark.parametrize(("name", "share"), [("shift_scale_rotate", 0.5), ("dropout", 0.5),
-                                             ("erasing", 0.5), ("noise", 0.3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "share"), [("shift_scale_rotate", 0.5), ("dropout", 0.5), ("erasing", 0.5), ("noise", 0.3)]
+)
 def test_a_change_meets_as_many_images_as_it_says(name, share):
     images = torch.randn(4000, 1, 8, 8, generator=draw(2))
     labels = torch.zeros(4000, 1, 1, 1)

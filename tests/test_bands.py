@@ -35,8 +35,7 @@ OF_RADAR = [name for name in ENGINEERED if radar(name)]
 def some(seed: int = 0, count: int = 3) -> dict[str, np.ndarray]:
     """Planes of every band that a channel is made of, as a packed image holds them."""
     draw = np.random.default_rng(seed)
-    return {name: draw.uniform(0.2, 3, (count, SIDE, SIDE)).astype(np.float16).astype(np.float32)
-            for name in SOURCES}  # fmt: skip
+    return {name: draw.uniform(0.2, 3, (count, SIDE, SIDE)).astype(np.float16).astype(np.float32) for name in SOURCES}
 
 
 def extremes(planes):
@@ -197,8 +196,7 @@ def test_the_rule_of_clouds_is_the_whiteness_of_fmask(values):
     middle = np.mean(visible)
     grey = middle > 0 and sum(abs(v - middle) for v in visible) / middle
     assume(all(abs(v) > 1e-4 for v in (middle - BRIGHT, near - BRIGHT, grey - WHITENESS)))
-    planes = {name: np.full((1, 1, 1), value, np.float32)
-              for name, value in zip((*RGB, "NIR"), values, strict=True)}  # fmt: skip
+    planes = {name: np.full((1, 1, 1), value, np.float32) for name, value in zip((*RGB, "NIR"), values, strict=True)}
     expected = middle > BRIGHT and near > BRIGHT and grey < WHITENESS
     assert bool(made("clouds", planes)) == expected
 
@@ -244,15 +242,10 @@ def test_an_index_of_two_zeros_is_zero_and_no_warning():
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.integers(0, 999),
-    st.sampled_from([1e-7, 1.0, 255.0, LARGEST]),
-    st.sampled_from([1e-7, 1.0, 255.0, LARGEST]),
-)
+@given(st.integers(0, 999), st.sampled_from([1e-7, 1.0, 255.0, LARGEST]), st.sampled_from([1e-7, 1.0, 255.0, LARGEST]))
 def test_every_channel_of_any_packed_image_is_a_number_that_float16_holds(seed, low, high):
     draw = np.random.default_rng(seed)
-    planes = {name: draw.uniform(-low, high, (2, SIDE, SIDE)).astype(np.float16).astype(np.float32)
-              for name in SOURCES}  # fmt: skip
+    planes = {name: draw.uniform(-low, high, (2, SIDE, SIDE)).astype(np.float16).astype(np.float32) for name in SOURCES}
     for name in SAR:  # in dB, of which no radar has thousands
         planes[name] = np.clip(planes[name], -LARGEST / 2, LARGEST / 2)
     for name, channel in engineer(ENGINEERED, planes, extremes(planes)).items():
@@ -292,8 +285,11 @@ def test_a_picture_has_no_channel_of_bands_that_it_lacks():
 
 def test_what_a_dataset_lacks_is_refused_with_what_it_is_made_of_and_what_is_allowed():
     check(possible(RGB), RGB, "bijie")
-    with pytest.raises(ValueError, match=r"bijie has no NDVI \(made of B8 and B4\), B9, ndvi; "
-                                         r"allowed: R, G, B, R_local.*canny$"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"bijie has no NDVI \(made of B8 and B4\), B9, ndvi; "
+        r"allowed: R, G, B, R_local.*canny$",
+    ):
         check(["R", "NDVI", "B9", "ndvi"], RGB, "bijie")
 
 
@@ -311,9 +307,7 @@ def test_sentinel_alone_is_the_input_that_was_kept_without_the_radar_in_every_fo
     rows = table("raunet/sentinel-only")
     kept = resolve(table("raunet/bands"), table("raunet/bands").row("23")).bands
     for k in range(5):
-        alone, whole = (
-            resolve(rows, rows.row(f"{name}-{k + 1}")) for name in ("sentinel", "polsar")
-        )
+        alone, whole = (resolve(rows, rows.row(f"{name}-{k + 1}")) for name in ("sentinel", "polsar"))
         assert whole.bands == kept
         assert alone.bands == tuple(name for name in kept if name not in ("slope", "DEM"))
         assert alone.split.fold == whole.split.fold == k

@@ -146,9 +146,7 @@ def test_the_sweep_finds_the_f1_of_scikit_learn():
 def test_the_library_and_the_interpreter_are_timed_in_fresh_processes(monkeypatch):
     for name in ("TORCH", "COMMAND"):
         monkeypatch.setattr(imports, name, imports.BARE)
-    assert [one.name for one in imports.measure(1, repeats=1)] == [
-        "import", "import/torch", "import/cli",
-    ]  # fmt: skip
+    assert [one.name for one in imports.measure(1, repeats=1)] == ["import", "import/torch", "import/cli"]
 
 
 def test_the_channels_are_those_of_the_peer_and_all_of_them():

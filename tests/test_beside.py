@@ -33,8 +33,11 @@ def store(tmp_path, record):
 
 def test_the_mean_over_seeds_is_that_of_the_records(store):
     rows = {row["id"]: row for row in beside.beside(TABLE, store)}
-    f1 = [scores.scores(record.test_counts)["pooled"]["f1"] for record in store.all()
-          if record.recipe.loss[0].name == "ce"]  # fmt: skip
+    f1 = [
+        scores.scores(record.test_counts)["pooled"]["f1"]
+        for record in store.all()
+        if record.recipe.loss[0].name == "ce"
+    ]
     ours = rows["ce"]["ours"]["metrics"]["pooled"]["f1"]
     assert ours["mean"] == pytest.approx(np.mean(f1))
     assert ours["values"] == f1
@@ -65,8 +68,7 @@ def test_the_bootstrap_compares_the_same_seeds_of_both_rows(store):
     rows = {row["id"]: row for row in beside.beside(TABLE, store)}
     assert rows["ce"]["ours"]["versus"] is None
     versus = rows["focal"]["ours"]["versus"]
-    pooled = [np.sum([np.array(COUNTS[row]) + np.array([s, 0, 0, -s]) for s in (0, 1)], 0)
-              for row in ("focal", "ce")]  # fmt: skip
+    pooled = [np.sum([np.array(COUNTS[row]) + np.array([s, 0, 0, -s]) for s in (0, 1)], 0) for row in ("focal", "ce")]
     f1 = [scores.scores(counts)["pooled"]["f1"] for counts in pooled]
     assert versus["difference"] == pytest.approx(f1[0] - f1[1])
     assert versus["low"] <= versus["difference"] <= versus["high"]
@@ -129,9 +131,7 @@ def test_csv_has_a_line_a_row_and_a_number_a_cell(store):
     rows = beside.beside(TABLE, store)
     lines = list(csv.DictReader(io.StringIO(render.as_csv(TABLE, rows))))
     assert [line["id"] for line in lines] == [row.id for row in TABLE.rows]
-    assert (
-        float(lines[0]["ours_landslide_f1"]) == rows[0]["ours"]["metrics"]["pooled"]["f1"]["mean"]
-    )
+    assert float(lines[0]["ours_landslide_f1"]) == rows[0]["ours"]["metrics"]["pooled"]["f1"]["mean"]
     assert float(lines[0]["reported_f1"]) == TABLE.rows[0].reported["f1"]
     assert lines[5]["ours_f1"] == ""
 
@@ -142,10 +142,7 @@ def test_markdown_and_html_say_the_same(store):
     for row in rows:
         for cell in cells.cells(TABLE, row, rows)[:-1]:
             assert cell in text
-            assert (
-                cell.replace("'", "&#x27;").replace(" [", "<br>[").replace(" (too", "<br>(too")
-                in page
-            )
+            assert cell.replace("'", "&#x27;").replace(" [", "<br>[").replace(" (too", "<br>(too") in page
     columns = text.splitlines()[2].count("|")
     assert all(line.count("|") == columns for line in text.splitlines() if line.startswith("|"))
 
@@ -184,9 +181,7 @@ def test_a_table_shows_the_copy_of_the_data_that_is_here(store, record):
     here = rows(lambda recipe: ["the copy"])
     assert here["ce"]["ours"] is None
     assert here["focal"]["ours"]["metrics"]["pooled"]["f1"]["values"] == [1.0]
-    assert here["focal"]["ours"]["data"] == {
-        "fingerprint": "the copy", "made_on": "here", "published": False,
-    }  # fmt: skip
+    assert here["focal"]["ours"]["data"] == {"fingerprint": "the copy", "made_on": "here", "published": False}
     first = rows(lambda recipe: ["0123456789abcdef"])
     assert (first["ce"]["ours"]["seeds"], first["focal"]["ours"]["seeds"]) == ([0, 1, 2], [0, 1])
     assert cells.caption(list(first.values())).endswith("landslide F1.")

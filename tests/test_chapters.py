@@ -59,8 +59,9 @@ def test_the_first_code_cell_fetches_the_study_and_leaves_torch_alone(name):
 
 def test_the_public_address_is_written_in_one_place_and_where_it_is_generated():
     address = yaml.safe_load((HOME / "_config.yml").read_text())["repository"]["url"]
-    files = subprocess.run(["git", "grep", "-l", address.split("/")[-2] + "/"], cwd=HOME,
-                           capture_output=True, text=True).stdout.split()  # fmt: skip
+    files = subprocess.run(
+        ["git", "grep", "-l", address.split("/")[-2] + "/"], cwd=HOME, capture_output=True, text=True
+    ).stdout.split()
     generated = {f"notebooks/{name}.ipynb" for name in NAMES}
     assert set(files) - generated <= {"_config.yml"}
 
@@ -84,10 +85,16 @@ def test_words_take_the_type_of_the_default(given, values):
 @pytest.mark.parametrize(
     "given",
     [
-        {"sedes": ["0"]}, {"seeds": ["a"]}, {"seeds": ["007"]}, {"count": ["1e3"]},
-        {"count": ["2.0"]}, {"rerun": ["yes"]}, {"rate": ["fast"]}, {"profile": ["a", "b"]},
+        {"sedes": ["0"]},
+        {"seeds": ["a"]},
+        {"seeds": ["007"]},
+        {"count": ["1e3"]},
+        {"count": ["2.0"]},
+        {"rerun": ["yes"]},
+        {"rate": ["fast"]},
+        {"profile": ["a", "b"]},
     ],
-)  # fmt: skip
+)
 def test_an_unknown_name_or_a_wrong_type_is_refused_naming_what_there_is(given):
     with pytest.raises(ValueError, match=r"this chapter has: profile \(text\), seeds \(list"):
         chapters.convert(given, DEFAULTS)
@@ -109,8 +116,7 @@ def test_generated_files_are_in_step_and_a_changed_one_is_noticed(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_chapter_runs_in_smoke_and_keeps_what_it_shows(name, bijie, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path / "runs"))
-    given = {"profile": ["smoke"], "dataset": ["bijie"], "seeds": ["0"],
-             "device": ["cpu"], "data_root": [str(bijie)]}  # fmt: skip
+    given = {"profile": ["smoke"], "dataset": ["bijie"], "seeds": ["0"], "device": ["cpu"], "data_root": [str(bijie)]}
     target = chapters.run(name, given)
     assert target == tmp_path / "runs" / "chapters" / f"{name}.ipynb"
     book = nbformat.read(target, as_version=4)
@@ -131,10 +137,13 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path / "runs"))
     for variable in ("LANDSLIDE_DATA", "LANDSLIDE_CACHE", "PYTHONUTF8"):
         monkeypatch.setenv(variable, os.environ.get(variable, ""))  # put back at the end
-    book = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}}, cells=[
-        nbformat.v4.new_code_cell('data_root = ""', metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell("import sys\nprint(sys.executable, data_root, sep='\\n')"),
-    ])  # fmt: skip
+    book = nbformat.v4.new_notebook(
+        metadata={"language_info": {"name": "python"}},
+        cells=[
+            nbformat.v4.new_code_cell('data_root = ""', metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell("import sys\nprint(sys.executable, data_root, sep='\\n')"),
+        ],
+    )
     (tmp_path / "books").mkdir()
     nbformat.write(book, tmp_path / "books" / "01_small.ipynb")
     return tmp_path / "books"

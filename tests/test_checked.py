@@ -21,11 +21,16 @@ def folds(record):
         for half in (slice(0, len(truth) // 2), slice(len(truth) // 2, None)):
             called, true = network[half] > 0.5, truth[half]
             counts = np.stack([called & true, called & ~true, ~called & true, ~called & ~true], 1)
-            made.append(record(
-                essence(RECIPE), counts.astype(int).tolist(), fingerprint="a" * 16,
-                test_ids=ids[half], test_groups=ids[half],
-                tiles={"probability": network[half].tolist()},
-            ))  # fmt: skip
+            made.append(
+                record(
+                    essence(RECIPE),
+                    counts.astype(int).tolist(),
+                    fingerprint="a" * 16,
+                    test_ids=ids[half],
+                    test_groups=ids[half],
+                    tiles={"probability": network[half].tolist()},
+                )
+            )
         facts = {**FACTS, "out_of_fold": {"ids": ids[::-1], "probability": list(trees)[::-1]}}
         return checked.joined(made, facts)
 
@@ -88,8 +93,14 @@ def test_scores_are_those_of_the_counts(folds):
 
 
 def test_other_data_and_a_tile_that_is_tested_twice_are_refused(record):
-    one = record(essence(RECIPE), [[1, 0, 0, 0]], fingerprint="a" * 16, test_ids=["t"],
-                 test_groups=["t"], tiles={"probability": [0.7]})  # fmt: skip
+    one = record(
+        essence(RECIPE),
+        [[1, 0, 0, 0]],
+        fingerprint="a" * 16,
+        test_ids=["t"],
+        test_groups=["t"],
+        tiles={"probability": [0.7]},
+    )
     facts = {**FACTS, "out_of_fold": {"ids": ["t"], "probability": [0.2]}}
     with pytest.raises(ValueError, match="the tile t is tested in two records"):
         checked.joined([one, one], facts)

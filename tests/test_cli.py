@@ -23,9 +23,22 @@ def landslide(*words):
     return done.exit_code, done.output
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["table"], ["publish"], ["run"], ["list"],
-                                     ["data"], ["data", "verify"], ["data", "download"],
-                                     ["data", "make"], ["data", "describe"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["train"],
+        ["table"],
+        ["publish"],
+        ["run"],
+        ["list"],
+        ["data"],
+        ["data", "verify"],
+        ["data", "download"],
+        ["data", "make"],
+        ["data", "describe"],
+    ],
+)
 def test_every_command_explains_itself(command):
     status, text = landslide(*command, "--help")
     assert status == 0
@@ -40,8 +53,20 @@ def test_list_names_reports_tables_rows_chapters_and_datasets(bijie):
 
 
 def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
-    words = ["train", "raunet/losses", "--row", "focal", "--seed", "0", "--dataset", "bijie",
-             "--profile", "smoke", "--device", "cpu"]  # fmt: skip
+    words = [
+        "train",
+        "raunet/losses",
+        "--row",
+        "focal",
+        "--seed",
+        "0",
+        "--dataset",
+        "bijie",
+        "--profile",
+        "smoke",
+        "--device",
+        "cpu",
+    ]
     status, text = landslide(*words)
     assert status == 0
     record = records.read(Store().paths()[0])
@@ -52,8 +77,7 @@ def test_train_prints_the_path_of_one_record_and_a_second_time_the_same(bijie):
     status, text = landslide("publish", "raunet/losses", "--profile", "smoke")
     assert status == 2
     assert "smoke profile" in text
-    status, text = landslide("table", "raunet/losses", "--dataset", "bijie", "--profile", "smoke",
-                             "--format", "json")  # fmt: skip
+    status, text = landslide("table", "raunet/losses", "--dataset", "bijie", "--profile", "smoke", "--format", "json")
     rows = {row["id"]: row for row in json.loads(text)}
     assert rows["focal"]["ours"]["seeds"] == [0]
     assert rows["ce"]["ours"] is None

@@ -115,9 +115,7 @@ def test_damaged_safetensors_are_refused_or_of_the_same_size(tmp_path, data):
     assert found is None or sum(value.nbytes for value in found.values()) == 56
 
 
-@pytest.mark.parametrize(
-    "text", ["hello, these are no weights\n", "a,b\n1,2\n", "42\n", "<!DOCTYPE html>", ""]
-)
+@pytest.mark.parametrize("text", ["hello, these are no weights\n", "a,b\n1,2\n", "42\n", "<!DOCTYPE html>", ""])
 @pytest.mark.parametrize("name", ["theirs.pth", "theirs.safetensors"])
 def test_a_text_file_is_no_weights(tmp_path, name, text):
     (tmp_path / name).write_text(text)

@@ -26,8 +26,7 @@ def folds(tmp_path, record):
     """Five folds with one seed, each with one landslide pixel more that is missed."""
     store = Store(tmp_path / "records", more=())
     for k in range(5):
-        wanted = reports.resolve(FOLDS, FOLDS.row(f"fold-{k + 1}-0.5"), dataset="bijie",
-                                 profile_name="cpu")  # fmt: skip
+        wanted = reports.resolve(FOLDS, FOLDS.row(f"fold-{k + 1}-0.5"), dataset="bijie", profile_name="cpu")
         store.add(record(essence(wanted), [[6, 2, 2 + k, 20]], seed=0, histogram=TOLD))
     return store
 
@@ -75,9 +74,7 @@ def test_a_threshold_is_taken_from_the_histogram_of_the_run(tmp_path, record):
 
 def test_scored_takes_the_best_threshold_on_the_very_images(folds):
     row = by_id(FOLDS, folds)["fold-1-0.95"]["ours"]
-    every = [
-        scores.at_threshold(*TOLD, threshold=k / 100)["pooled"]["f1"] or 0 for k in range(1, 100)
-    ]
+    every = [scores.at_threshold(*TOLD, threshold=k / 100)["pooled"]["f1"] or 0 for k in range(1, 100)]
     assert row["metrics"]["pooled"]["f1"]["mean"] == pytest.approx(max(every))
 
 
@@ -99,8 +96,10 @@ def test_findings_say_what_was_measured_and_nothing_where_nothing_was(folds, tmp
     assert findings.summary(FOLDS, list(by_id(FOLDS, nothing).values())) == "Not run yet."
     rows = list(by_id(FOLDS, folds).values())
     said = findings.summary(FOLDS, rows)
-    best = max((row for row in rows if row["kind"] == "run" and row["ours"]),
-               key=lambda row: row["ours"]["metrics"]["pooled"]["f1"]["mean"])  # fmt: skip
+    best = max(
+        (row for row in rows if row["kind"] == "run" and row["ours"]),
+        key=lambda row: row["ours"]["metrics"]["pooled"]["f1"]["mean"],
+    )
     assert f"**{findings.name_f1(best)}** is the best of ours" in said
     assert "The order of our 5 rows by F1 (two-class)" in said
     assert "no interval is known" in said

@@ -31,16 +31,37 @@ def record(row: str, hits: int, *, seed: int = 0, curve=(0.1, 0.2, 0.3, 0.3)) ->
     outcome = Outcome(threshold=0.4, metrics=detections.scores(made, 0.4))
     names = [str(k) for k in range(8)]
     return Record(
-        recipe=wanted, hash=wanted.hash, seed=seed, fingerprint="a" * 16,
-        revisions=wanted.components, excluded=[], images={"train": 8, "valid": 8, "test": 8},
-        test=outcome, test_tuned=outcome, valid=outcome, valid_tuned=outcome, test_ids=names,
-        test_groups=names, test_counts=[], histogram=[], detections=made,
+        recipe=wanted,
+        hash=wanted.hash,
+        seed=seed,
+        fingerprint="a" * 16,
+        revisions=wanted.components,
+        excluded=[],
+        images={"train": 8, "valid": 8, "test": 8},
+        test=outcome,
+        test_tuned=outcome,
+        valid=outcome,
+        valid_tuned=outcome,
+        test_ids=names,
+        test_groups=names,
+        test_counts=[],
+        histogram=[],
+        detections=made,
         history=[Epoch(train_loss=1, valid_loss=None, valid_map_50=v, seconds=1) for v in curve],
-        parameters=1000, seconds_per_epoch=1.0, samples_per_second=8.0, peak_memory_mb=1.0,
-        energy_wh=None, device="none", threads=1, versions={}, commit="0" * 40, dirty=False,
-        started="2026-01-01T00:00:00+00:00", finished=f"2026-01-01T00:00:0{seed}.{hits:06d}+00:00",
+        parameters=1000,
+        seconds_per_epoch=1.0,
+        samples_per_second=8.0,
+        peak_memory_mb=1.0,
+        energy_wh=None,
+        device="none",
+        threads=1,
+        versions={},
+        commit="0" * 40,
+        dirty=False,
+        started="2026-01-01T00:00:00+00:00",
+        finished=f"2026-01-01T00:00:0{seed}.{hits:06d}+00:00",
         resumed=0,
-    )  # fmt: skip
+    )
 
 
 def shown(*records: Record, tmp_path):
@@ -82,9 +103,7 @@ def test_the_best_is_chosen_on_validation_and_drawn_without_the_imagery(tmp_path
     assert detected.best_on_validation({"a": []}) is None
 
 
-@pytest.mark.parametrize(
-    ("curve", "said"), [((0.1, 0.2, 0.3, 0.5), "still rising"), ((0.1, 0.3, 0.3, 0.3), "flat")]
-)
+@pytest.mark.parametrize(("curve", "said"), [((0.1, 0.2, 0.3, 0.5), "still rising"), ((0.1, 0.3, 0.3, 0.3), "flat")])
 def test_a_curve_has_flattened_or_not(curve, said):
     assert said in detected.flattened({"row": [record("resnet-18-random", 4, curve=curve)]})
 
@@ -110,9 +129,7 @@ def test_what_the_split_is_worth_needs_both_rows(tmp_path):
     runs = {names[0]: [one], names[1]: [record("resnet-18-blocks", 4)]}
     cut = {"shipped": {"right": [3, 4]}, "blocked": {"right": [1, 4], "below": [1, 5]}}
     said = detected.leak(runs, *names, cut)
-    assert (
-        "set apart 3 of 4 (75%) right, blocks of neighbours 1 of 4 (25%) right and 1 of 5" in said
-    )
+    assert "set apart 3 of 4 (75%) right, blocks of neighbours 1 of 4 (25%) right and 1 of 5" in said
     assert "So few blocks do not tell" not in said
     assert "set apart" not in detected.leak(runs, *names, {"blocked": {"right": [1, 4]}})
     assert "the same run" in detected.leak({names[0]: [one], names[1]: [one]}, *names)
@@ -124,18 +141,17 @@ def test_what_the_split_is_worth_needs_both_rows(tmp_path):
     down, up = (abs(alone[end] - alone["difference"]) for end in ("low", "high"))
     assert high == pytest.approx(np.hypot(down, up), abs=1e-3)
     assert "So few blocks do not tell" in same
-    few = [one.model_copy(update={"test_groups": ["a"] * 4 + ["b"] * 4})
-           for one in (record(names[0], 16), record(names[1], 4))]  # fmt: skip
-    assert "(too few scenes for an interval)." in detected.leak(
-        {names[0]: few[:1], names[1]: few[1:]}, *names
-    )
+    few = [
+        one.model_copy(update={"test_groups": ["a"] * 4 + ["b"] * 4})
+        for one in (record(names[0], 16), record(names[1], 4))
+    ]
+    assert "(too few scenes for an interval)." in detected.leak({names[0]: few[:1], names[1]: few[1:]}, *names)
 
 
 def test_rows_that_were_tested_on_other_images_are_left_out_of_the_order(tmp_path):
     elsewhere = record("resnet-18-blocks", 16)
     elsewhere = elsewhere.model_copy(update={"test_ids": [f"other {k}" for k in range(8)]})
-    rows, runs = shown(record("resnet-18-random", 9), record("vit-tiny-random", 4), elsewhere,
-                       tmp_path=tmp_path)  # fmt: skip
+    rows, runs = shown(record("resnet-18-random", 9), record("vit-tiny-random", 4), elsewhere, tmp_path=tmp_path)
     assert set(detected.alike(runs, "resnet-18-random")) == {"resnet-18-random", "vit-tiny-random"}
     assert detected.alike(runs, "swin-tiny-random") == {}
     said = findings.summary(TABLE, rows)
@@ -152,10 +168,8 @@ def test_a_cell_that_is_a_bound_stands_beside_a_sound_run(tmp_path):
 
 def test_a_start_is_worth_what_the_bootstrap_says(tmp_path):
     table = reports.table("detection/pretraining")
-    runs = {"vit-tiny-mae": [record("vit-tiny-random", 16)], "vit-tiny-random": [
-        record("vit-tiny-random", 4)]}  # fmt: skip
-    said = detected.worth(table, runs, {"vit-tiny-mae": "vit-tiny-random",
-                                        "resnet-18-kd": "resnet-18-random"})  # fmt: skip
+    runs = {"vit-tiny-mae": [record("vit-tiny-random", 16)], "vit-tiny-random": [record("vit-tiny-random", 4)]}
+    said = detected.worth(table, runs, {"vit-tiny-mae": "vit-tiny-random", "resnet-18-kd": "resnet-18-random"})
     first, second = said.splitlines()
     assert "ViT-Tiny, MAE against ViT-Tiny, random start: +" in first
     assert "not run yet together with" in second

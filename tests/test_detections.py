@@ -12,16 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import stats
 
-from landslide_lib.detections import (
-    IOUS,
-    Detections,
-    best_threshold,
-    bootstrap,
-    curve,
-    match,
-    paired_bootstrap,
-    scores,
-)
+from landslide_lib.detections import IOUS, Detections, best_threshold, bootstrap, curve, match, paired_bootstrap, scores
 
 BOX, ELSEWHERE, FAR = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 
@@ -33,13 +24,24 @@ def coco(predicted, truth):
         for lines, all_scores, all_boxes in ((found, values, boxes), (true, [1] * len(real), real)):
             for (x, y, right, bottom), score in zip(all_boxes, all_scores, strict=True):
                 size = [float(right - x), float(bottom - y)]
-                lines.append({"image_id": image, "category_id": 1, "score": float(score),
-                              "bbox": [float(x), float(y), *size], "area": size[0] * size[1],
-                              "iscrowd": 0, "id": len(lines) + 1})  # fmt: skip
+                lines.append(
+                    {
+                        "image_id": image,
+                        "category_id": 1,
+                        "score": float(score),
+                        "bbox": [float(x), float(y), *size],
+                        "area": size[0] * size[1],
+                        "iscrowd": 0,
+                        "id": len(lines) + 1,
+                    }
+                )
     with contextlib.redirect_stdout(io.StringIO()):
         known = COCO()
-        known.dataset = {"images": [{"id": i} for i in range(1, len(truth) + 1)],
-                         "categories": [{"id": 1}], "annotations": true}  # fmt: skip
+        known.dataset = {
+            "images": [{"id": i} for i in range(1, len(truth) + 1)],
+            "categories": [{"id": 1}],
+            "annotations": true,
+        }
         known.createIndex()
         evaluation = COCOeval(known, known.loadRes(found), "bbox")
         evaluation.evaluate()
@@ -61,9 +63,7 @@ def simulated(draw, images, skill=1.0, clutter=10, least=0.01, digits=None):
         near = near + draw.normal(0, 0.12, near.shape) * np.tile(sides, 2)
         some = draw.uniform(0, 200, (draw.poisson(clutter), 2))
         boxes = np.vstack([near, np.hstack([some, some + sides])])
-        logits = np.append(
-            draw.normal(skill - 1, 1.4, len(near)), draw.normal(-2.5, 1.3, len(some))
-        )
+        logits = np.append(draw.normal(skill - 1, 1.4, len(near)), draw.normal(-2.5, 1.3, len(some)))
         values = 1 / (1 + np.exp(-logits))
         values = values if digits is None else values.round(digits)
         kept = values >= least
@@ -139,16 +139,19 @@ class Exact:
     def __call__(self, threshold):
         called = self.scores >= np.float32(threshold)
         tp = int(self.right[called].sum())
-        return {"precision": tp / called.sum() if called.any() else None,
-                "recall": tp / self.total}  # fmt: skip
+        return {"precision": tp / called.sum() if called.any() else None, "recall": tp / self.total}
 
 
 def test_faint_detections_of_other_images_keep_their_place():
     """The exact mAP is 1, as each right detection ranks before each wrong one."""
     pairs = [([BOX], [0.0105]), ([ELSEWHERE], [0.0101])] * 20
     assert boxes(match(pairs, [[BOX], []] * 20)) | {"f1": None} == {
-        "map": 1, "map_50": 1, "f1": None, "precision": None, "recall": 0,
-    }  # fmt: skip
+        "map": 1,
+        "map_50": 1,
+        "f1": None,
+        "precision": None,
+        "recall": 0,
+    }
 
 
 def test_of_equal_scores_the_earlier_image_ranks_first():
@@ -264,8 +267,12 @@ def test_a_record_of_detections_that_do_not_belong_together_is_refused(change, m
         Detections.model_validate({**good, **change})
 
 
-FIRST_FORM = {"truth": [1, 0], "scores": [[1000, 500], []], "right": [[1, 1023], []],
-              "faint": [[0] * 20, [0, 2] + [0] * 18]}  # fmt: skip
+FIRST_FORM = {
+    "truth": [1, 0],
+    "scores": [[1000, 500], []],
+    "right": [[1, 1023], []],
+    "faint": [[0] * 20, [0, 2] + [0] * 18],
+}
 
 
 def test_records_of_the_first_form_say_what_they_said():
@@ -278,10 +285,16 @@ def test_records_of_the_first_form_say_what_they_said():
 
 @pytest.mark.parametrize(
     "change",
-    [{"truth": [1]}, {"right": [[2, 1023], []]}, {"right": [[0, 1024], []]},
-     {"right": [[0], []]}, {"scores": [[10_001], []]}, {"faint": [[0] * 20, [0] * 19]},
-     {"scores": [[-1], []]}],
-)  # fmt: skip
+    [
+        {"truth": [1]},
+        {"right": [[2, 1023], []]},
+        {"right": [[0, 1024], []]},
+        {"right": [[0], []]},
+        {"scores": [[10_001], []]},
+        {"faint": [[0] * 20, [0] * 19]},
+        {"scores": [[-1], []]},
+    ],
+)
 def test_a_damaged_record_of_the_first_form_is_refused(change):
     with pytest.raises(ValueError):
         Detections.model_validate({**FIRST_FORM, **change})
@@ -379,8 +392,7 @@ def test_an_image_without_any_box_changes_nothing_and_false_ones_alone_are_drawn
 
     def compared(extra):
         ours, base = (
-            [match([*seed, one], [*truth, []]) for seed in row]
-            for row, one in zip((better, worse), extra, strict=True)
+            [match([*seed, one], [*truth, []]) for seed in row] for row, one in zip((better, worse), extra, strict=True)
         )
         return paired_bootstrap(ours, base, [*blocks, "zz"])
 

@@ -85,9 +85,7 @@ def test_every_small_model_gives_the_same_in_onnxruntime_for_any_batch(row, tmp_
     other = deepcopy(network)
     with torch.no_grad():
         other.mask.bias += 0.01
-    with pytest.raises(
-        ValueError, match=r"one\.onnx: onnxruntime and PyTorch differ by up to 0.00"
-    ):
+    with pytest.raises(ValueError, match=r"one\.onnx: onnxruntime and PyTorch differ by up to 0.00"):
         export.check(other, path, **SHAPE)
 
 
@@ -165,9 +163,7 @@ def test_a_file_of_another_shape_or_of_nothing_is_named(net, path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("no space left on device")])
-def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(
-    net, error, path, monkeypatch
-):
+def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(net, error, path, monkeypatch):
     before = path.read_bytes()
 
     def half(self, scratch, **_):
@@ -222,8 +218,7 @@ def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record,
     kept = record(wanted.model_dump(mode="json"))
     store.add(kept)
     assert export.network_of(wanted, 0, store)[1] is None  # a record without weights
-    content = {"recipe": essence(wanted), "seed": 0, "fingerprint": kept.fingerprint,
-               "weights": other.state_dict()}  # fmt: skip
+    content = {"recipe": essence(wanted), "seed": 0, "fingerprint": kept.fingerprint, "weights": other.state_dict()}
     write_checkpoint(store.weights(kept), content)
     network, name = export.network_of(wanted, 0, store)
     assert name == kept.name
@@ -307,8 +302,14 @@ def test_what_is_published_is_shown_as_a_table_and_drawn(quick, tmp_path, monkey
         edge.publish(TABLE.name, "full", "bijie", rows, folder=tmp_path)
 
     page = edge.table(TABLE.name, folder=tmp_path)
-    for words in ("V-Net", "Squeeze U-Net", "weights not trained", "3 bands, 32 px, width 4",
-                  f"{rows[0]['milliseconds']['torch']:.1f}", "commit aaaaaaa"):  # fmt: skip
+    for words in (
+        "V-Net",
+        "Squeeze U-Net",
+        "weights not trained",
+        "3 bands, 32 px, width 4",
+        f"{rows[0]['milliseconds']['torch']:.1f}",
+        "commit aaaaaaa",
+    ):
         assert words in page
     facts = edge.published(TABLE.name, folder=tmp_path)
     drawn = edge.picture(facts, {"v-net": 0.5}, score="landslide F1")

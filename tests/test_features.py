@@ -16,8 +16,12 @@ TWELVE = ["R", "G", "B", "NIR", *RADAR]
 
 def tiles(count: int, size: int = 8, seed: int = 0, names=TWELVE):
     draw = np.random.default_rng(seed)
-    return {name: draw.normal(-12, 4, (count, size, size)) if name in RADAR
-            else draw.uniform(0.01, 0.6, (count, size, size)) for name in names}  # fmt: skip
+    return {
+        name: draw.normal(-12, 4, (count, size, size))
+        if name in RADAR
+        else draw.uniform(0.01, 0.6, (count, size, size))
+        for name in names
+    }
 
 
 def pixels(planes, *names):

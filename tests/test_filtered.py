@@ -15,9 +15,16 @@ HOW = {"dataset": "synthetic-zindi", "profile_name": "quick"}
 def sorting(lost=0, removed=0.25):
     """What a filter of 200 tiles does that was tuned on 40 positives."""
     part = {"tiles": 50, "left_out": 10 + lost, "landslides": 10, "lost": lost}
-    return {"tiles": 200, "removed": removed, "positive_before": 0.2, "lost": 0.0,
-            "positive_after": 0.2 / (1 - removed), "seconds": 2.0, "threshold": 0.01,
-            "parts": {"valid": part, "test": part}}  # fmt: skip
+    return {
+        "tiles": 200,
+        "removed": removed,
+        "positive_before": 0.2,
+        "lost": 0.0,
+        "positive_after": 0.2 / (1 - removed),
+        "seconds": 2.0,
+        "threshold": 0.01,
+        "parts": {"valid": part, "test": part},
+    }
 
 
 @pytest.fixture
@@ -28,14 +35,18 @@ def made(record):
         wanted = reports.resolve(table, table.row(row), **HOW)
         tiles = {"metrics": {"tiles": dict.fromkeys(("f1", "iou", "precision", "recall"), 0.5)}}
         outcome = {"threshold": 0.5, **tiles}
-        history = [{"train_loss": 0.5, "valid_loss": 0.6, "valid_f1": f1, "seconds": 30.0}
-                   for f1 in curve]  # fmt: skip
+        history = [{"train_loss": 0.5, "valid_loss": 0.6, "valid_f1": f1, "seconds": 30.0} for f1 in curve]
         counts = [[1, 0, 0, 0]] * 50
         return record(
-            essence(wanted), counts, test=outcome, test_tuned=outcome, valid=outcome,
-            history=history, images={"train": train, "valid": 50, "test": 50},
+            essence(wanted),
+            counts,
+            test=outcome,
+            test_tuned=outcome,
+            valid=outcome,
+            history=history,
+            images={"train": train, "valid": 50, "test": 50},
             **{"energy_wh": 2.0, "energy_method": "estimated", **fields},
-        )  # fmt: skip
+        )
 
     return of
 
@@ -84,9 +95,19 @@ def test_lost_landslides_are_summed_and_set_beside_what_chance_would_lose(made):
 
 
 def test_nested_folds_are_summed_where_they_are_published():
-    lines = [{"fold": k, "tiles": 100, "positives": 20, "removed": 30, "lost": lost,
-              "threshold": 0.1, "tuned_on": 80, "expected": 20 / 81}
-             for k, lost in enumerate((0, 2, 1), 1)]  # fmt: skip
+    lines = [
+        {
+            "fold": k,
+            "tiles": 100,
+            "positives": 20,
+            "removed": 30,
+            "lost": lost,
+            "threshold": 0.1,
+            "tuned_on": 80,
+            "expected": 20 / 81,
+        }
+        for k, lost in enumerate((0, 2, 1), 1)
+    ]
     words = filtered.nested_said({"losses": lines})
     assert "all 300 tiles" in words
     assert "3 of 60 landslides are lost, in 2 of 3 folds, among 90 tiles" in words
@@ -132,8 +153,7 @@ def test_the_row_that_ends_highest_is_said_first_with_the_epoch_it_rose_by(made)
 
 
 def test_energy_is_summed_over_members_and_averaged_over_seeds(made):
-    seeds = [[made("one-network", seed=seed, energy_wh=wh) for wh in (1.0, 2.0 + seed)]
-             for seed in (0, 1)]  # fmt: skip
+    seeds = [[made("one-network", seed=seed, energy_wh=wh) for wh in (1.0, 2.0 + seed)] for seed in (0, 1)]
     found = filtered.energy(seeds)
     assert found["wh"] == pytest.approx((3 + 4) / 2)
     assert (found["networks"], found["tiles"], found["epochs"]) == (2, 300, 8)
@@ -143,8 +163,7 @@ def test_energy_is_summed_over_members_and_averaged_over_seeds(made):
 
 
 def test_a_row_with_a_network_that_was_not_metered_has_no_energy(made):
-    found = filtered.energy([[made("one-network"), made("one-network", energy_wh=None,
-                                                        energy_method="")]])  # fmt: skip
+    found = filtered.energy([[made("one-network"), made("one-network", energy_wh=None, energy_method="")]])
     assert found["wh"] is None
     assert found["method"] == "estimated and not metered"
     rows = {"no-filter": [[made("one-network", energy_wh=None)]], "with-filter": [[made("final")]]}
@@ -162,8 +181,10 @@ def test_both_rows_stand_beside_what_is_printed_run_or_not(made):
 
 
 def test_what_is_saved_is_a_share_of_energy_beside_one_of_tiles(made):
-    rows = {"no-filter": [[made("one-network", energy_wh=4.0, train=200)]],
-            "with-filter": [[made("one-network", energy_wh=1.0, train=150)]]}  # fmt: skip
+    rows = {
+        "no-filter": [[made("one-network", energy_wh=4.0, train=200)]],
+        "with-filter": [[made("one-network", energy_wh=1.0, train=150)]],
+    }
     words = filtered.saved_said(rows, FACTS)
     assert "4 Wh without the filter and 1 Wh with it, 75% less, and leaves 25%" in words
     printed = [FACTS[f"energy_{when}"].value for when in ("before", "after")]

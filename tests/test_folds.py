@@ -18,17 +18,22 @@ from landslide_lib.scores import at_threshold
 
 def split(record, way, counts, seeds=(0,)):
     """Two folds over two scenes of 2 x 2 tiles; `way` says which fold tests a tile."""
-    ids = [
-        f"hills/{scene}/{row}/{column}" for scene in (0, 1) for row in (0, 1) for column in (0, 1)
-    ]
+    ids = [f"hills/{scene}/{row}/{column}" for scene in (0, 1) for row in (0, 1) for column in (0, 1)]
     made = []
     for fold in (0, 1):
         mine = [name for k, name in enumerate(ids) if way(k) == fold]
-        made.append([
-            record({"dataset": "synthetic"}, [counts[name] for name in mine], seed=seed,
-                   test_ids=mine, test_groups=[name[:7] for name in mine])
-            for seed in seeds
-        ])  # fmt: skip
+        made.append(
+            [
+                record(
+                    {"dataset": "synthetic"},
+                    [counts[name] for name in mine],
+                    seed=seed,
+                    test_ids=mine,
+                    test_groups=[name[:7] for name in mine],
+                )
+                for seed in seeds
+            ]
+        )
     return made
 
 
@@ -37,8 +42,10 @@ def counts():
     draw = np.random.default_rng(0)
     return {
         f"hills/{scene}/{row}/{column}": draw.integers(1, 9, 4).tolist()
-        for scene in (0, 1) for row in (0, 1) for column in (0, 1)
-    }  # fmt: skip
+        for scene in (0, 1)
+        for row in (0, 1)
+        for column in (0, 1)
+    }
 
 
 def test_all_folds_together_hold_every_image_once_in_the_order_of_their_ids(record, counts):
@@ -74,9 +81,7 @@ def test_the_same_networks_cut_otherwise_do_not_differ(record, counts):
 
 def test_paired_folds_are_the_paired_bootstrap_over_all_images(record, counts):
     better = {name: [tp + 3, fp, fn, tn] for name, (tp, fp, fn, tn) in counts.items()}
-    found = folds.paired(
-        split(record, lambda k: k % 2, better), split(record, lambda k: k // 4, counts)
-    )
+    found = folds.paired(split(record, lambda k: k % 2, better), split(record, lambda k: k // 4, counts))
     names = sorted(counts)
     wanted = intervals.paired_bootstrap(
         [[better[n] for n in names]], [[counts[n] for n in names]], [n[:7] for n in names]
@@ -168,9 +173,7 @@ def test_landslides_are_sorted_into_classes_of_area_by_their_upper_ends():
     found = pd.DataFrame({"area": [1, 4, 5, 64, 65], "gone": [True, True, False, False, False]})
     table = plots_post.by_area(found).set_index("pixels")
     assert table["landslides"].to_dict()["1 to 4"] == 2
-    assert (
-        table["landslides"].to_dict()["33 to 64"] == table["landslides"].to_dict()["over 64"] == 1
-    )
+    assert table["landslides"].to_dict()["33 to 64"] == table["landslides"].to_dict()["over 64"] == 1
     assert table["share"]["1 to 4"] == 1
     assert np.isnan(table["share"]["10 to 16"])
     picture = plots_post.deletions({"64 px": found}, 3)

@@ -107,9 +107,8 @@ def test_a_run_has_scores_of_validation_and_test_images(run, data):
     pooled = scores.scores(counts)["pooled"]
     np.testing.assert_array_equal(
         frame.loc["test", ["precision", "recall", "f1", "iou"]].astype(float),
-        [np.nan if pooled[key] is None else pooled[key]
-         for key in ("precision", "recall", "f1", "iou")],
-    )  # fmt: skip
+        [np.nan if pooled[key] is None else pooled[key] for key in ("precision", "recall", "f1", "iou")],
+    )
     assert (frame.threshold == 0.5).all()
     assert counts[:, [0, 2]].sum() == data.packed.masks[data.parts["test"]].sum()
     best = run.scores(threshold=None)
@@ -140,8 +139,17 @@ def test_a_run_predicts_and_shows_the_images_that_hold_most_landslide(run, data)
 def test_fit_and_the_recipe_of_the_same_run_give_the_same_to_the_last_digit(data, tmp_path):
     """There is one training path."""
     run = ll.fit(network(data), data, epochs=2, seed=0, batch=8, lr=0.003, device="cpu")
-    wanted = recipe({"dataset": "synthetic", "image_size": 32, "subset": 40, "width": 4,
-                     "epochs": 2, "batch": 8, "optimizer": {"lr": 0.003}})  # fmt: skip
+    wanted = recipe(
+        {
+            "dataset": "synthetic",
+            "image_size": 32,
+            "subset": 40,
+            "width": 4,
+            "epochs": 2,
+            "batch": 8,
+            "optimizer": {"lr": 0.003},
+        }
+    )
     setting = Setting(data.packed, 0, torch.device("cpu"), tmp_path)
     by_recipe = segmentation.run(wanted, setting)
     evaluated = by_recipe.evaluate()
@@ -149,15 +157,13 @@ def test_fit_and_the_recipe_of_the_same_run_give_the_same_to_the_last_digit(data
     own, weights = run.network.state_dict(), by_recipe.task.network.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in own.items())
     lines = run.history.drop(columns="seconds").to_dict("records")
-    assert lines == [{k: v for k, v in line.items() if k != "seconds"}
-                     for line in by_recipe.history]  # fmt: skip
+    assert lines == [{k: v for k, v in line.items() if k != "seconds"} for line in by_recipe.history]
     for threshold, name in ((0.5, "test"), (None, "test_tuned")):
         frame, outcome = run.scores(threshold), evaluated[name]
         assert frame.threshold["test"] == outcome["threshold"]
         for key in ("precision", "recall", "f1", "iou"):
             expected = outcome["metrics"]["pooled"][key]
-            assert frame.loc["test", key] == (pytest.approx(np.nan, nan_ok=True)
-                                              if expected is None else expected)  # fmt: skip
+            assert frame.loc["test", key] == (pytest.approx(np.nan, nan_ok=True) if expected is None else expected)
 
 
 class Mine(nn.Module):
@@ -165,9 +171,7 @@ class Mine(nn.Module):
 
     def __init__(self, bands: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(bands, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1)
-        )
+        self.layers = nn.Sequential(nn.Conv2d(bands, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
 
     def forward(self, images):
         return self.layers(images)
@@ -264,9 +268,7 @@ def test_training_says_nothing_where_there_is_no_terminal():
         "net = ll.models.UNet(in_channels=14, width=4)\n"
         "print(len(ll.fit(net, data, epochs=1, batch=8, device='cpu').history))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
@@ -311,8 +313,7 @@ def published(monkeypatch):
 def test_a_published_table_is_read_compared_and_drawn(published):
     published.run(rows=["focal"])
     frame, effects = published.frame(), published.effects()
-    assert list(frame.columns) == ["row", "label", "column", "reported", "ours", "low", "high",
-                                   "seeds"]  # fmt: skip
+    assert list(frame.columns) == ["row", "label", "column", "reported", "ours", "low", "high", "seeds"]
     assert frame.row.nunique() == len(published.rows) == 8
     assert "ce" not in effects.index
     assert effects.seeds.tolist() == [3] * 7
@@ -321,8 +322,7 @@ def test_a_published_table_is_read_compared_and_drawn(published):
     assert effects.difference["focal"] == pytest.approx(by_id["focal"] - by_id["ce"], abs=0.02)
     for _, line in effects.iterrows():
         assert line.low <= line.difference <= line.high
-        verdict = ("better" if line.low > 0 else "worse" if line.high < 0
-                   else "no significant difference")  # fmt: skip
+        verdict = "better" if line.low > 0 else "worse" if line.high < 0 else "no significant difference"
         assert line.verdict == verdict
     assert "<table" in published._repr_html_()
     assert "Cross Entropy" in str(published)
@@ -336,8 +336,7 @@ def test_the_verdicts_are_the_words_of_the_field(record):
     """Sixteen scenes; what differs by much in every scene differs, what hardly does not."""
     table = ll.table("raunet/losses", dataset="bijie", profile="cpu")
     table.store = Store(more=())
-    hits = {"ce": (50, 51), "focal": (80, 81), "iou": (20, 21), "tversky": (50, 52),
-            "lovasz": (80,)}  # fmt: skip
+    hits = {"ce": (50, 51), "focal": (80, 81), "iou": (20, 21), "tversky": (50, 52), "lovasz": (80,)}
     for row, by_seed in hits.items():
         wanted = resolve(table.report, table.report.row(row), dataset="bijie", profile_name="cpu")
         for seed, tp in enumerate(by_seed):
@@ -345,9 +344,11 @@ def test_the_verdicts_are_the_words_of_the_field(record):
             table.store.add(record(essence(wanted), counts, seed=seed))
     effects = table.effects()
     assert effects.verdict.to_dict() == {
-        "focal": "better", "iou": "worse", "tversky": "no significant difference",
+        "focal": "better",
+        "iou": "worse",
+        "tversky": "no significant difference",
         "lovasz": "too few seeds",
-    }  # fmt: skip
+    }
     assert effects.seeds.to_dict() == {"focal": 2, "iou": 2, "tversky": 2, "lovasz": 1}
     # F1 of the counts of all images and seeds: 81 hits of 100 with 10 false alarms, 51 of 100.
     assert effects.difference["focal"] == pytest.approx(162 / 191 - 102 / 161)

@@ -38,17 +38,23 @@ def made(record):
         counts = {}
         for name, at in (("test", 0.5), ("test_tuned", threshold)):
             called = np.asarray(probability) > at
-            counts[name] = np.stack([TRUTH & called, ~TRUTH & called, TRUTH & ~called,
-                                     ~TRUTH & ~called], 1).astype(int).tolist()  # fmt: skip
+            counts[name] = (
+                np.stack([TRUTH & called, ~TRUTH & called, TRUTH & ~called, ~TRUTH & ~called], 1).astype(int).tolist()
+            )
         outcomes = {
             name: {"threshold": at, "metrics": {"tiles": scores.scores(counts[name])["pooled"]}}
             for name, at in (("test", 0.5), ("test_tuned", threshold))
         }
         return record(
-            essence(wanted), counts["test"], **outcomes, valid=outcomes["test"],
-            test_ids=[f"{prefix}{k}" for k in range(60)], test_groups=SCENES,
-            tiles={"probability": list(probability), **(more or {})}, **fields,
-        )  # fmt: skip
+            essence(wanted),
+            counts["test"],
+            **outcomes,
+            valid=outcomes["test"],
+            test_ids=[f"{prefix}{k}" for k in range(60)],
+            test_groups=SCENES,
+            tiles={"probability": list(probability), **(more or {})},
+            **fields,
+        )
 
     return of
 
@@ -146,10 +152,11 @@ def test_groups_are_of_one_size_and_in_order():
 
 def folds_of(made, scored):
     return {
-        f"efficientnet-b0-{number}": [made(f"efficientnet-b0-{number}", said(right), table=FOLDS,
-                                           prefix=f"fold{number}/")]
+        f"efficientnet-b0-{number}": [
+            made(f"efficientnet-b0-{number}", said(right), table=FOLDS, prefix=f"fold{number}/")
+        ]
         for number, right in enumerate(scored, 1)
-    }  # fmt: skip
+    }
 
 
 def test_folds_are_known_where_all_of_them_are(made):
@@ -174,8 +181,7 @@ def test_the_printed_mean_over_folds_is_said_as_printed():
 def test_networks_that_stopped_before_their_epochs_are_counted(made):
     line = {"train_loss": 0.5, "valid_loss": 0.6, "valid_f1": 0.1, "seconds": 1.0}
     full = reports.resolve(TABLE, TABLE.row("gated-b0"), **HOW).epochs
-    some = [made("gated-b0", said(), history=[line] * full),
-            made("gated-b0", said(6), history=[line], threshold=0.05)]  # fmt: skip
+    some = [made("gated-b0", said(), history=[line] * full), made("gated-b0", said(6), history=[line], threshold=0.05)]
     words = fused.ended_said(some)
     assert "1 of 2 networks stopped early" in words
     assert f"for 1 to {full} of {full} epochs" in words
@@ -191,8 +197,7 @@ def test_networks_that_stopped_before_their_epochs_are_counted(made):
 def test_parts_over_too_few_scenes_are_left_open_and_say_why(made):
     scene = {"test_groups": ["one scene"] * len(SCENES)}
     hits = {"gated-b0": 10, "concatenated-b0": 6}
-    runs = {name: [made(name, said(right)).model_copy(update=scene)]
-            for name, right in hits.items()}  # fmt: skip
+    runs = {name: [made(name, said(right)).model_copy(update=scene)] for name, right in hits.items()}
     found = fused.worth(TABLE, runs, {"the gate": tuple(hits)})
     assert found[0]["half"]["reason"] == "too few scenes"
     words = fused.worth_said(found)
@@ -232,12 +237,15 @@ def test_what_the_report_states_is_the_gap_between_its_two_scores(row):
 
 def test_help_harm_and_neither_are_told_apart_at_both_thresholds(made):
     runs = {
-        name: [made(name, said(right, high=0.4), threshold=0.3, seed=seed)
-               for seed in range(2)]
+        name: [made(name, said(right, high=0.4), threshold=0.3, seed=seed) for seed in range(2)]
         for name, right in (("gated-b0", 12), ("concatenated-b0", 6), ("standard-b0", 12))
-    }  # fmt: skip
-    parts = {"one": ("gated-b0", "concatenated-b0"), "other": ("concatenated-b0", "gated-b0"),
-             "same": ("gated-b0", "standard-b0"), "none": ("gated-b0", "optical-b0")}  # fmt: skip
+    }
+    parts = {
+        "one": ("gated-b0", "concatenated-b0"),
+        "other": ("concatenated-b0", "gated-b0"),
+        "same": ("gated-b0", "standard-b0"),
+        "none": ("gated-b0", "optical-b0"),
+    }
     words = fused.worth_said(fused.worth(TABLE, runs, parts, {"other": (0.1, 0.2)}))
     half, tuned = words.split("At the thresholds of validation")
     assert "Help by more than is left open: none" in half
@@ -255,8 +263,7 @@ def test_help_harm_and_neither_are_told_apart_at_both_thresholds(made):
 
 
 def test_one_seed_is_said_to_leave_the_training_out(made):
-    runs = {"gated-b0": [made("gated-b0", said())],
-            "concatenated-b0": [made("concatenated-b0", said(4))]}  # fmt: skip
+    runs = {"gated-b0": [made("gated-b0", said())], "concatenated-b0": [made("concatenated-b0", said(4))]}
     found = fused.worth(TABLE, runs, {"the gate": ("gated-b0", "concatenated-b0")})
     assert "With one seed the" in fused.worth_said(found)
     more = {**found[0], "part": "other", "half": {**found[0]["half"], "common": 2}}
@@ -277,8 +284,7 @@ def gated(made, *, slope, seeds=3, spread=0.02):
         brightness = draw.random(60)
         optical = 0.5 + slope * brightness + draw.normal(0, spread, 60)
         radar = 0.5 - slope * brightness + draw.normal(0, spread, 60)
-        more = {"brightness": brightness.tolist(), "optical": optical.tolist(),
-                "radar": radar.tolist()}  # fmt: skip
+        more = {"brightness": brightness.tolist(), "optical": optical.tolist(), "radar": radar.tolist()}
         records.append(made("gated-b0", said(), seed=seed, more=more))
     return tilewise.tiles(records)
 
@@ -328,13 +334,15 @@ def test_halves_are_cut_at_the_median_brightness_and_scored_apart(made):
     more = {"brightness": brightness}
     bright = np.array(brightness) > 0.5
     hidden = np.where(bright, 0.1, said())  # light sees nothing where it is bright
-    runs = {"gated-b0": [made("gated-b0", said(), more=more)],
-            "optical-b0": [made("optical-b0", hidden, more=more)]}  # fmt: skip
+    runs = {"gated-b0": [made("gated-b0", said(), more=more)], "optical-b0": [made("optical-b0", hidden, more=more)]}
     named = {"both": "gated-b0", "light": "optical-b0", "radar": "radar-only"}
     found = {(one["half"], one["sees"]): one for one in fused.halves(runs, named)}
     assert {key: one["f1"] for key, one in found.items()} == {
-        ("dark", "both"): 1, ("dark", "light"): 1, ("bright", "both"): 1, ("bright", "light"): 0,
-    }  # fmt: skip
+        ("dark", "both"): 1,
+        ("dark", "light"): 1,
+        ("bright", "both"): 1,
+        ("bright", "light"): 0,
+    }
     assert [one["tiles"] for one in found.values()] == [30] * 4
     assert [one["landslides"] for one in found.values()] == [6] * 4
     assert found["bright", "light"]["versus"]["difference"] == 1

@@ -65,7 +65,9 @@ def differences(now: Any, was: Any, where: str = "") -> list[str]:
         keys = {*was, *now}
         return [place for key in sorted(keys) for place in differences(now.get(key), was.get(key), f"{where}/{key}")]
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return [place for i, pair in enumerate(zip(now, was, strict=True)) for place in differences(*pair, f"{where}/{i}")]
+        return [
+            place for i, pair in enumerate(zip(now, was, strict=True)) for place in differences(*pair, f"{where}/{i}")
+        ]
     if isinstance(was, float) and isinstance(now, float):
         return [] if math.isclose(now, was, rel_tol=1e-12) else [f"{where}: {now} was {was}"]
     return [] if now == was else [f"{where}: {now} was {was}"]

@@ -245,16 +245,20 @@ def test_with_one_seed_the_interval_is_that_of_scipys_bootstrap_over_scenes():
             2 * b[..., 0] + b[..., 1] + b[..., 2]
         )
 
-    theirs = stats.bootstrap((np.arange(80),), difference, n_resamples=4000, vectorized=True,
-                             method="percentile", rng=np.random.default_rng(0))  # fmt: skip
+    theirs = stats.bootstrap(
+        (np.arange(80),),
+        difference,
+        n_resamples=4000,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
     assert found["images"] == pytest.approx(theirs.standard_error, rel=0.06)
     reach = (theirs.confidence_interval.high - theirs.confidence_interval.low) / 2
     assert (found["high"] - found["low"]) / 2 == pytest.approx(reach, rel=0.1)
 
 
-@given(
-    st.lists(st.integers(0, 6), min_size=5, max_size=9).filter(lambda x: len(set(x)) > 1), st.data()
-)
+@given(st.lists(st.integers(0, 6), min_size=5, max_size=9).filter(lambda x: len(set(x)) > 1), st.data())
 def test_tau_of_many_lines_is_scipys_of_each_ties_included(reported, data):
     numbers = st.lists(st.integers(0, 6), min_size=len(reported), max_size=len(reported))
     lines = data.draw(st.lists(numbers.filter(lambda x: len(set(x)) > 1), min_size=1, max_size=4))
@@ -289,9 +293,7 @@ def test_the_paired_bootstrap_covers_as_often_as_it_says(scenes, seeds):
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.2])
-def test_where_one_scene_is_half_of_all_tiles_it_covers_and_where_it_is_nearly_all_it_refuses(
-    spread,
-):
+def test_where_one_scene_is_half_of_all_tiles_it_covers_and_where_it_is_nearly_all_it_refuses(spread):
     share, refused = coverage.of_bootstrap(10, 3, largest=0.5, spread=spread, trials=150)
     assert share > 0.93
     assert refused < 0.15

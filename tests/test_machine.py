@@ -12,9 +12,7 @@ from landslide_lib.paths import HOME
 
 def git(folder, *words):
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    done = subprocess.run(
-        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
@@ -23,9 +21,7 @@ def commit(project, **environment):
     code = "from landslide_lib import machine; print(*machine.commit())"
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
     env |= environment
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd="/", check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd="/", check=True, capture_output=True, text=True)
     return done.stdout.split()
 
 

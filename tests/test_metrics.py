@@ -20,8 +20,14 @@ def brute(p: np.ndarray, y: np.ndarray, threshold: float) -> list[list[int]]:
     rows = []
     for image, truth in zip(p.reshape(len(p), -1), y.reshape(len(y), -1) == 1, strict=True):
         called = image > np.float32(threshold)
-        rows.append([int((called & truth).sum()), int((called & ~truth).sum()),
-                     int((~called & truth).sum()), int((~called & ~truth).sum())])  # fmt: skip
+        rows.append(
+            [
+                int((called & truth).sum()),
+                int((called & ~truth).sum()),
+                int((~called & truth).sum()),
+                int((~called & ~truth).sum()),
+            ]
+        )
     return rows
 
 

@@ -49,9 +49,7 @@ def test_out_of_fold_means_that_a_tiles_own_label_has_no_say(fitted):
     features, truth, one = fitted
     learnt, tested = boosting.folds(truth, 4, 0)[0]
     booster = boosting.train(features.iloc[learnt], truth[learnt], 0)
-    np.testing.assert_array_equal(
-        one.out_of_fold[tested], boosting.probabilities(booster, features.iloc[tested])
-    )
+    np.testing.assert_array_equal(one.out_of_fold[tested], boosting.probabilities(booster, features.iloc[tested]))
 
 
 def test_a_new_tile_gets_the_mean_of_the_folds_trees(fitted):

@@ -48,8 +48,20 @@ def test_a_network_is_trained_on_it(own):
     table, row, name = ("detection/backbones", "resnet-18-random", "voc")
     if form == "masks":
         table, row, name = ("raunet/losses", "focal", "folder")
-    words = ["train", table, "--row", row, "--dataset", name, "--profile", "smoke",
-             "--device", "cpu", "--data-root", str(root)]  # fmt: skip
+    words = [
+        "train",
+        table,
+        "--row",
+        row,
+        "--dataset",
+        name,
+        "--profile",
+        "smoke",
+        "--device",
+        "cpu",
+        "--data-root",
+        str(root),
+    ]
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == 0, done.output
     (record,) = [one for one in Store().all() if one.recipe.dataset == name]

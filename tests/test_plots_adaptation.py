@@ -28,8 +28,7 @@ def chain(record):
         one = record(essence(wanted), counts, seed=seed, pseudo_labels=told)
         return Step(number, "Ensemble, x1", one)
 
-    return [step(row, number, seed) for number, row in enumerate(("baseline-two", "round-1-two"))
-            for seed in range(3)]  # fmt: skip
+    return [step(row, number, seed) for number, row in enumerate(("baseline-two", "round-1-two")) for seed in range(3)]
 
 
 def test_bars_are_means_and_stand_beside_each_other():

@@ -37,11 +37,7 @@ def test_boxes_are_drawn_on_imagery_where_it_is_given():
 def test_no_score_covers_another_or_leaves_the_picture():
     draw = np.random.default_rng(0)
     corners = draw.integers(0, 200, (20, 2))
-    crowd = [
-        (*corner, *(corner + 24), 9900)
-        for corner in corners.tolist()
-        for corner in [np.array(corner)]
-    ]
+    crowd = [(*corner, *(corner + 24), 9900) for corner in corners.tolist() for corner in [np.array(corner)]]
     picture = plots_detection.boxes_beside(None, examples(6, crowd), side=224, name="boxes")
     figure = picture.figure
     figure.canvas.draw()
@@ -85,8 +81,6 @@ def test_reconstructions_are_a_column_an_image_and_need_as_many_of_each():
     pictures = [np.full((8, 8, 3), value) for value in (0.1, 0.5, 2.0)]
     picture = plots_detection.reconstructions(pictures, pictures, pictures)
     assert len(picture.figure.axes) == 9
-    assert [axes.get_ylabel() for axes in picture.figure.axes[::3]] == [
-        "original", "masked", "restored",
-    ]  # fmt: skip
+    assert [axes.get_ylabel() for axes in picture.figure.axes[::3]] == ["original", "masked", "restored"]
     with pytest.raises(ValueError, match="3 original, 2 masked, 3 restored; need as many"):
         plots_detection.reconstructions(pictures, pictures[:2], pictures)

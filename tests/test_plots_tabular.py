@@ -31,8 +31,10 @@ def test_a_panel_a_factor_and_one_legend():
 
 
 def test_the_band_of_chance_is_as_wide_as_the_error_says():
-    lines = [{"factor": "a", "sum": 1.01, "error": 0.005, "empty": 0},
-             {"factor": "b", "sum": 0.98, "error": 0.010, "empty": 1}]  # fmt: skip
+    lines = [
+        {"factor": "a", "sum": 1.01, "error": 0.005, "empty": 0},
+        {"factor": "b", "sum": 0.98, "error": 0.010, "empty": 1},
+    ]
     axes = plots_tabular.balance(lines, NAMES).figure.axes[0]
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([2 * 1.96 * 0.005, 2 * 1.96 * 0.010])
@@ -42,8 +44,7 @@ def test_the_band_of_chance_is_as_wide_as_the_error_says():
 
 
 def test_both_areas_under_the_curve_stand_on_their_factors_line():
-    lines = [{"factor": "a", "auc": 0.8, "auc_region": 0.7},
-             {"factor": "b", "auc": 0.5, "auc_region": 0.6}]  # fmt: skip
+    lines = [{"factor": "a", "auc": 0.8, "auc_region": 0.7}, {"factor": "b", "auc": 0.5, "auc_region": 0.6}]
     picture = plots_tabular.chosen(lines, NAMES)
     axes = picture.figure.axes[0]
     assert [list(line.get_xdata()) for line in axes.lines[:2]] == [[0.8, 0.5], [0.7, 0.6]]

@@ -17,11 +17,15 @@ def frame(networks=2, radar=True, seed=0):
     for number in range(1, networks + 1):
         brightness, wrong = draw.random(60), draw.random(60) < 0.3
         columns = {
-            "network": number, "scene": [f"scene{k // 5}" for k in range(60)], "wrong": wrong,
-            "brightness": brightness, "optical": 0.6 - 0.1 * brightness,
-            "apart": 0.1 * wrong + draw.random(60), "margin": draw.random(60) / 2,
+            "network": number,
+            "scene": [f"scene{k // 5}" for k in range(60)],
+            "wrong": wrong,
+            "brightness": brightness,
+            "optical": 0.6 - 0.1 * brightness,
+            "apart": 0.1 * wrong + draw.random(60),
+            "margin": draw.random(60) / 2,
             "probability": draw.random(60),
-        }  # fmt: skip
+        }
         frames.append(pd.DataFrame(columns | ({"radar": 0.4 + 0.1 * brightness} if radar else {})))
     return pd.concat(frames, ignore_index=True)
 
@@ -34,14 +38,7 @@ def test_what_a_part_is_worth_is_drawn_where_it_is_known():
     found = [
         {"part": "both", "reported": (0.01, 0.02), "half": half, "validation": tuned, **names},
         {"part": "ours", "reported": None, "half": half, "validation": tuned, **names, **blank},
-        {
-            "part": "printed",
-            "reported": (0.03, 0.03),
-            "half": None,
-            "validation": None,
-            **names,
-            **blank,
-        },
+        {"part": "printed", "reported": (0.03, 0.03), "half": None, "validation": None, **names, **blank},
         {"part": "neither", "reported": None, "half": None, "validation": None, **names},
     ]
     picture = plots_tiles.worth(found)
@@ -59,8 +56,14 @@ def test_what_a_part_is_worth_is_drawn_where_it_is_known():
 
 def test_nothing_reported_is_not_in_the_legend():
     half = {"difference": 0.1, "low": 0.05, "high": 0.15}
-    one = {"part": "a", "having": "a", "lacking": "b", "reported": None, "half": half,
-           "taught": {"half": True, "validation": True}}  # fmt: skip
+    one = {
+        "part": "a",
+        "having": "a",
+        "lacking": "b",
+        "reported": None,
+        "half": half,
+        "taught": {"half": True, "validation": True},
+    }
     (legend,) = plots_tiles.worth([{**one, "validation": half}]).figure.legends
     assert "reported" not in [text.get_text() for text in legend.get_texts()]
     assert len(plots_tiles.worth([]).data) == 0

@@ -50,9 +50,7 @@ def test_a_network_that_turns_with_its_image_answers_the_same_at_every_angle():
     network = nn.Conv2d(3, 1, 1).eval()  # pixel by pixel
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     plain = probability(network, images)
-    torch.testing.assert_close(
-        probability(network, images, [MultiAngles(name="multi_angles")]), plain
-    )
+    torch.testing.assert_close(probability(network, images, [MultiAngles(name="multi_angles")]), plain)
     torch.testing.assert_close(plain, network(images).sigmoid())
 
 
@@ -66,8 +64,11 @@ def test_angles_are_averaged_as_probabilities_each_turned_back():
 
 
 def test_masks_vote_with_their_probabilities_at_the_image_s_size():
-    logits = {"mask": torch.full((1, 1, 4, 4), 2.0), "half": torch.full((1, 1, 2, 2), -1.0),
-              "double": torch.full((1, 1, 8, 8), 0.5)}  # fmt: skip
+    logits = {
+        "mask": torch.full((1, 1, 4, 4), 2.0),
+        "half": torch.full((1, 1, 2, 2), -1.0),
+        "double": torch.full((1, 1, 8, 8), 0.5),
+    }
     mean = np.mean([1 / (1 + np.exp(-x)) for x in (2.0, -1.0, 0.5)])
     torch.testing.assert_close(voted(logits), torch.full((1, 1, 4, 4), float(mean)))
 

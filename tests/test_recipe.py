@@ -29,18 +29,14 @@ from landslide_lib.recipe import (
 from landslide_lib.records import Store
 
 BASE = {"dataset": "bijie"}
-LOSSES = {term.model_fields["name"].annotation.__args__[0]: term
-          for term in get_args(get_args(parts.LossTerm)[0])}  # fmt: skip
+LOSSES = {term.model_fields["name"].annotation.__args__[0]: term for term in get_args(get_args(parts.LossTerm)[0])}
 
 # --- what is refused, and what the message says ------------------------------------------
 
 NAMES = ", ".join(sorted(LOSSES))
 REFUSED = [
     # change, and what the message has to name: the key, the value, what is allowed
-    (
-        {"epoch": 5},
-        "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Segmentation.model_fields)),
-    ),
+    ({"epoch": 5}, "epoch = 5: unknown key; allowed: " + ", ".join(sorted(Segmentation.model_fields))),
     ({"focal": {"gamma": 2}}, "focal = {'gamma': 2}: unknown key; allowed: augmentation, bands"),
     ({"dataset": 5}, "dataset = 5: input should be 'synthetic', 'bijie', 'landslide4sense'"),
     ({"task": "regression"}, "task = 'regression': unknown; allowed: segmentation, detection"),
@@ -224,10 +220,14 @@ def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_te
 
 @pytest.mark.parametrize(
     ("start", "used"),
-    [(None, set()), ({"name": "imagenet"}, set()), ({"name": "mae"}, {"masked_epochs"}),
-     ({"name": "presence"}, {"presence_epochs"}),
-     ({"name": "distillation"}, {"presence_epochs"})],
-)  # fmt: skip
+    [
+        (None, set()),
+        ({"name": "imagenet"}, set()),
+        ({"name": "mae"}, {"masked_epochs"}),
+        ({"name": "presence"}, {"presence_epochs"}),
+        ({"name": "distillation"}, {"presence_epochs"}),
+    ],
+)
 def test_epochs_of_another_start_make_no_other_run(start, used):
     made = recipe(BOXES, profile("cpu", "detection"), {"encoder": "vit_tiny", "start": start})
     for name in ("masked_epochs", "presence_epochs"):
@@ -245,9 +245,7 @@ def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     assert [one.split for one in other.grows_from] == [parts.Split()]
 
 
-@pytest.mark.parametrize(
-    "start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}]
-)
+@pytest.mark.parametrize("start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}])
 def test_weights_of_others_are_no_run_of_the_study(start):
     assert recipe(BOXES, {"start": start}).grows_from == ()
 
@@ -278,11 +276,7 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
         ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
         (
-            {
-                "encoder": "vit_tiny",
-                "bands": ["R", "G", "B"],
-                "start": {"name": "mae", "on": "landslide4sense"},
-            },
+            {"encoder": "vit_tiny", "bands": ["R", "G", "B"], "start": {"name": "mae", "on": "landslide4sense"}},
             "start: landslide4sense holds the very tiles that landslide4sense-boxes is tested on",
         ),
         (
@@ -507,10 +501,7 @@ def test_the_guard_of_the_defaults_tells_what_to_do():
     ("change", "pinned"),
     [
         ({}, "f4eaae203fe723d5"),
-        (
-            {"loss": [{"name": "focal", "factor": 0.5}, {"name": "iou", "factor": 0.5}]},
-            "45766dfcfce11a94",
-        ),
+        ({"loss": [{"name": "focal", "factor": 0.5}, {"name": "iou", "factor": 0.5}]}, "45766dfcfce11a94"),
     ],
 )
 def test_published_hashes_are_what_they_were(change, pinned):
@@ -604,8 +595,7 @@ changes = some(
     augmentation=st.lists(st.sampled_from(["rotation", "cutmix"]), unique=True),
     loss=st.lists(
         st.fixed_dictionaries(
-            {"name": st.sampled_from(sorted(LOSSES))},
-            optional={"factor": st.sampled_from([0.5, 1, 1.0])},
+            {"name": st.sampled_from(sorted(LOSSES))}, optional={"factor": st.sampled_from([0.5, 1, 1.0])}
         ),
         min_size=1,
         max_size=3,
@@ -659,8 +649,17 @@ def test_a_recipe_names_each_component_that_it_uses():
             "loss": [{"name": "iou"}, {"name": "center"}],
         },
     )
-    used = {"dataset/bijie", "model/unet", "split/random", "schedule/constant", "pack",
-            "augmentation/cutmix", "loss/iou", "loss/center", "task/segmentation"}  # fmt: skip
+    used = {
+        "dataset/bijie",
+        "model/unet",
+        "split/random",
+        "schedule/constant",
+        "pack",
+        "augmentation/cutmix",
+        "loss/iou",
+        "loss/center",
+        "task/segmentation",
+    }
     assert used <= made.components.keys()
     assert not {"augmentation/rotation", "loss/ce", "split/blocked"} & made.components.keys()
 
@@ -681,26 +680,23 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
 
-    some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"}
-                   for name in DATASETS]  # fmt: skip
+    some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"} for name in DATASETS]
     some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
-    some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": name}}
-                    for name in ("imagenet", "presence", "distillation", "mae")]  # fmt: skip
+    some_of_all += [
+        {**BOXES, "encoder": "vit_tiny", "start": {"name": name}}
+        for name in ("imagenet", "presence", "distillation", "mae")
+    ]
     some_of_all += [{**BOXES, "start": {"name": "file", "weights": "some.pth"}}]
     some_of_all += [{}]
     some_of_all += [{"loss": [{"name": name}]} for name in LOSSES]
-    some_of_all += [{"dataset": name, "bands": [*possible(OF_DATASET[name])]}
-                    for name in ("synthetic", "synthetic-zindi")]  # fmt: skip
+    some_of_all += [
+        {"dataset": name, "bands": [*possible(OF_DATASET[name])]} for name in ("synthetic", "synthetic-zindi")
+    ]
     some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
-    some_of_all += [
-        {"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")
-    ]
-    some_of_all += [
-        {field: name} for field in ("model", "head") for name in choices(Segmentation, field)
-    ]
+    some_of_all += [{"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")]
+    some_of_all += [{field: name} for field in ("model", "head") for name in choices(Segmentation, field)]
     some_of_all += [{"optimizer": {"name": name}} for name in choices(parts.Optimizer, "name")]
-    some_of_all += [{"post_processing": [{"name": name}]}
-                    for name in ("opening", "closing", "multi_angles")]  # fmt: skip
+    some_of_all += [{"post_processing": [{"name": name}]} for name in ("opening", "closing", "multi_angles")]
     some_of_all += [{"head": "multi_resolution", "post_processing": [{"name": "voting"}]}]
     tiles = {"task": "classification", "filter": {}}
     some_of_all += [{**tiles, "model": name} for name in choices(Classification, "model")]

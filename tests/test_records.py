@@ -263,9 +263,7 @@ def test_a_published_record_is_a_copy_and_stays_as_it_is(store, record, tmp_path
         ({}, {"hash": "0" * 16}, "changed since"),
     ],
 )
-def test_what_may_not_be_published_is_refused_with_the_reason(
-    store, record, tmp_path, change, fields, says
-):
+def test_what_may_not_be_published_is_refused_with_the_reason(store, record, tmp_path, change, fields, says):
     made = record(change, **fields)
     source = store.add(made)
     with pytest.raises(RecordError, match=says) as caught:
@@ -308,9 +306,7 @@ def ask(template: Path, log: Path, fate: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_processes_that_want_one_run_train_it_once_even_if_the_first_is_killed(
-    bijie, tmp_path, record
-):
+def test_processes_that_want_one_run_train_it_once_even_if_the_first_is_killed(bijie, tmp_path, record):
     log, made = tmp_path / "trainings", record(profile("smoke"))
     template = write_once(tmp_path / "template.json", made.to_json())
     killed, *others = processes = [ask(template, log, f) for f in ("killed", "", "")]

@@ -54,10 +54,18 @@ def test_a_table_carries_its_csv_with_a_line_a_row(rows):
 
 @pytest.mark.parametrize(
     ("value", "key"),
-    [("0.720 ± 0.019", "0.720"), ("-0.192 [-0.232, -0.153]", "-0.192"), ("≈ 2m37s", "2"),
-     ("<0.0010", "0.0010"), ("12.5 M", "12.5"), ("—", ""), (None, ""), ("none", "none"),
-     ("F1 (%)", "F1 (%)")],
-)  # fmt: skip
+    [
+        ("0.720 ± 0.019", "0.720"),
+        ("-0.192 [-0.232, -0.153]", "-0.192"),
+        ("≈ 2m37s", "2"),
+        ("<0.0010", "0.0010"),
+        ("12.5 M", "12.5"),
+        ("—", ""),
+        (None, ""),
+        ("none", "none"),
+        ("F1 (%)", "F1 (%)"),
+    ],
+)
 def test_a_cell_is_sorted_by_the_number_it_begins_with_and_a_dash_comes_last(value, key):
     page = render.plain(pd.DataFrame({"row": ["a"], "x": [value]}), name="t")
     assert f'data-sort="{key}"' in page

@@ -44,9 +44,7 @@ def test_a_row_that_cannot_be_run_says_why(table, row, dataset, told):
 def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():
     single, combined = reports.table("raunet/losses"), reports.table("raunet/losses-combined")
     for name in ("iou", "focal"):
-        one, other = (
-            reports.resolve(t, t.row(name), profile_name="cpu") for t in (single, combined)
-        )
+        one, other = (reports.resolve(t, t.row(name), profile_name="cpu") for t in (single, combined))
         assert one.hash == other.hash
     hashes = {reports.resolve(single, row).hash for row in single.runnable()}
     assert len(hashes) == len(single.runnable())
@@ -60,10 +58,7 @@ def test_the_base_of_the_bands_is_the_sum_of_losses_that_was_chosen():
 
 def test_cross_entropy_is_the_baseline():
     losses, base = reports.table("raunet/losses"), reports.table("raunet/baseline")
-    assert (
-        reports.resolve(losses, losses.row("ce")).hash
-        == reports.resolve(base, base.row("unet")).hash
-    )
+    assert reports.resolve(losses, losses.row("ce")).hash == reports.resolve(base, base.row("unet")).hash
 
 
 def test_a_row_of_ours_for_one_dataset_is_not_run_on_another():
@@ -85,17 +80,28 @@ def test_an_unknown_table_or_row_is_refused_with_those_there_are():
 def write(folder, change):
     """A report of one table with a change to it."""
     table = {
-        "title": "T", "where": "p. 1", "metrics": ["f1"],
-        "rows": [{"id": "a", "label": "A", "kind": "run", "change": {}, "reported": {"f1": 0.5}},
-                 {"id": "b", "label": "B", "kind": "quoted", "reported": {"f1": 0.6}}],
-    }  # fmt: skip
+        "title": "T",
+        "where": "p. 1",
+        "metrics": ["f1"],
+        "rows": [
+            {"id": "a", "label": "A", "kind": "run", "change": {}, "reported": {"f1": 0.5}},
+            {"id": "b", "label": "B", "kind": "quoted", "reported": {"f1": 0.6}},
+        ],
+    }
     change(table)
     report = {
-        "report": "r", "title": "R", "authors": "X", "venue": "V", "cite": "x", "data": "d",
-        "asked": "Why?", "method": ["So."], "found": ["That."],
+        "report": "r",
+        "title": "R",
+        "authors": "X",
+        "venue": "V",
+        "cite": "x",
+        "data": "d",
+        "asked": "Why?",
+        "method": ["So."],
+        "found": ["That."],
         "columns": {"f1": {"label": "F1", "convention": "pooled", "score": "f1"}},
         "tables": {"t": table},
-    }  # fmt: skip
+    }
     (folder / "r.yaml").write_text(yaml.safe_dump(report))
     return reports.reports(folder)
 

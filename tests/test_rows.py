@@ -48,8 +48,11 @@ def patches(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("rows")
     draw = np.random.default_rng(0)
     # Of many scenes, as far as numbers tell, to train on; few of the other parts.
-    for folder, numbers in (("TrainData", range(1, 45 * 40, 40)), ("ValidData", range(1, 4)),
-                            ("TestData", range(1, 4))):  # fmt: skip
+    for folder, numbers in (
+        ("TrainData", range(1, 45 * 40, 40)),
+        ("ValidData", range(1, 4)),
+        ("TestData", range(1, 4)),
+    ):
         fill(root / "landslide4sense" / folder, numbers, draw)
     tiles(root / "zindi", draw)
     weights(root / "weights")
@@ -155,15 +158,35 @@ def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, sto
 @pytest.mark.parametrize(
     "name",
     [
-        *(f"raunet/{name}" for name in (
-            "baseline", "losses", "losses-combined", "bands", "heads", "backbones",
-            "improved-unet", "rau-net", "small-models", "optimizers", "sentinel-only",
-        )),
-        "detection/backbones", "detection/pretraining", "refinement/validation", "refinement/test",
-        "fusion/cross-validation", "fusion/test", "fusion/confusion", "fusion/what-did-not-work",
-        "filter/result", "filter/curves", "filter/energy",
+        *(
+            f"raunet/{name}"
+            for name in (
+                "baseline",
+                "losses",
+                "losses-combined",
+                "bands",
+                "heads",
+                "backbones",
+                "improved-unet",
+                "rau-net",
+                "small-models",
+                "optimizers",
+                "sentinel-only",
+            )
+        ),
+        "detection/backbones",
+        "detection/pretraining",
+        "refinement/validation",
+        "refinement/test",
+        "fusion/cross-validation",
+        "fusion/test",
+        "fusion/confusion",
+        "fusion/what-did-not-work",
+        "filter/result",
+        "filter/curves",
+        "filter/energy",
     ],
-)  # fmt: skip
+)
 def test_no_row_to_run_of_a_table_whose_parts_exist_is_left_out(name):
     table = reports.table(name)
     data = "zindi" if table.task == "classification" else "landslide4sense"

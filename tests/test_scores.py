@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from landslide_lib import scores as ours
-from landslide_lib.scores import (
-    CONVENTIONS,
-    SCORES,
-    best_threshold,
-    floor,
-    ranking,
-    scores,
-    sweep,
-)
+from landslide_lib.scores import CONVENTIONS, SCORES, best_threshold, floor, ranking, scores, sweep
 
 # --- scores of counts --------------------------------------------------------------------
 
@@ -36,10 +28,8 @@ def counts_of(truth, called) -> np.ndarray:
     return np.array([[m[1, 1], m[0, 1], m[1, 0], m[0, 0]] for m in tables])
 
 
-SKLEARN = {"f1": sk.f1_score, "iou": sk.jaccard_score, "precision": sk.precision_score,
-           "recall": sk.recall_score}  # fmt: skip
-TORCHMETRICS = {"f1": "F1Score", "iou": "JaccardIndex", "precision": "Precision",
-                "recall": "Recall"}  # fmt: skip
+SKLEARN = {"f1": sk.f1_score, "iou": sk.jaccard_score, "precision": sk.precision_score, "recall": sk.recall_score}
+TORCHMETRICS = {"f1": "F1Score", "iou": "JaccardIndex", "precision": "Precision", "recall": "Recall"}
 
 
 @pytest.mark.parametrize("score", SCORES)

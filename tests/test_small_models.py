@@ -33,10 +33,7 @@ def test_multiply_adds_are_those_of_each_convolution_at_its_resolution():
 
 
 def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
-    one, two = (
-        complexity.count(recipe({"dataset": "bijie", "width": 4, "image_size": size}))
-        for size in (32, 64)
-    )
+    one, two = (complexity.count(recipe({"dataset": "bijie", "width": 4, "image_size": size})) for size in (32, 64))
     assert two["multiply_adds"] == 4 * one["multiply_adds"]
     assert two["parameters"] == one["parameters"]
 
@@ -44,9 +41,7 @@ def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
 def test_counting_a_pretrained_network_fetches_no_weights(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "small_mobilenet_v3"}
-    assert complexity.count(recipe({**layers, "pretrained": True})) == complexity.count(
-        recipe(layers)
-    )
+    assert complexity.count(recipe({**layers, "pretrained": True})) == complexity.count(recipe(layers))
 
 
 def test_sizes_are_drawn_as_counted():

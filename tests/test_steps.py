@@ -46,19 +46,18 @@ def test_a_gain_is_over_the_last_step_that_was_run_and_over_common_seeds(store):
     assert "Our gain of head is over the step before channels" in said
     assert "Not there on this data: channels." in said
     assert f"Above zero here: 1 of 2, most of all head ({run['f1_gain'][2]:+.4f})." in said
-    printed = [reports.table(w.printed.rpartition("/")[0]).row(w.printed.rpartition("/")[2])
-               .reported["f1"] for w in SYSTEM]  # fmt: skip
+    printed = [
+        reports.table(w.printed.rpartition("/")[0]).row(w.printed.rpartition("/")[2]).reported["f1"] for w in SYSTEM
+    ]
     np.testing.assert_allclose(found["reported_gain"][1:], np.diff(printed))
 
 
 def test_what_was_not_run_is_an_em_dash(store, tmp_path):
-    shown = steps.html(steps.assembled(SYSTEM, store, dataset="bijie", profile="cpu"),
-                       name="x", caption="")  # fmt: skip
+    shown = steps.html(steps.assembled(SYSTEM, store, dataset="bijie", profile="cpu"), name="x", caption="")
     line = shown.split("<tr>")[3]
     assert "channels" in line
     assert line.count("—") == 5
-    nothing = steps.assembled(SYSTEM, Store(tmp_path / "no", more=()), dataset="bijie",
-                              profile="cpu")  # fmt: skip
+    nothing = steps.assembled(SYSTEM, Store(tmp_path / "no", more=()), dataset="bijie", profile="cpu")
     assert nothing["f1"].isna().all()
     assert steps.said(nothing, "bijie").startswith("Too few steps")
 

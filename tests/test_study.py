@@ -21,18 +21,14 @@ def untrained(monkeypatch):
     monkeypatch.setattr(study, "_train", train)
 
 
-def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(
-    bijie, tmp_path, record, untrained
-):
+def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(bijie, tmp_path, record, untrained):
     store = Store(tmp_path / "runs", more=())
     store.add(record(essence(SMOKE), fingerprint="of another copy"))
     with pytest.raises(AssertionError, match="trained"):
         study.run(SMOKE, 0, store=store)
 
 
-def test_while_the_book_is_built_nothing_is_trained(
-    bijie, tmp_path, record, untrained, monkeypatch
-):
+def test_while_the_book_is_built_nothing_is_trained(bijie, tmp_path, record, untrained, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
     store = Store(tmp_path / "runs", more=())
     with pytest.raises(study.NotRunError, match="has not been run"):
@@ -87,9 +83,7 @@ def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
     assert kept["recipe"] == essence(SMOKE)
     assert (kept["seed"], kept["fingerprint"]) == (made.seed, made.fingerprint)
     learned = [
-        tensor
-        for name, tensor in kept["weights"].items()
-        if "running" not in name and "num_batches" not in name
+        tensor for name, tensor in kept["weights"].items() if "running" not in name and "num_batches" not in name
     ]
     assert sum(tensor.numel() for tensor in learned) == made.parameters
 

@@ -18,9 +18,7 @@ from landslide_lib.submission import SubmissionError, validate, write
 
 SIZE = 128
 MASK = np.eye(SIZE, dtype=np.uint8)
-few = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def hdf5(content=MASK, key="mask", **options) -> bytes:
@@ -156,8 +154,9 @@ def external(path: str) -> bytes:
 def chunked() -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        file.create_dataset("mask", (SIZE, SIZE), np.uint8, chunks=(2**15, 2**15),
-                            maxshape=(None, None), compression="gzip")  # fmt: skip
+        file.create_dataset(
+            "mask", (SIZE, SIZE), np.uint8, chunks=(2**15, 2**15), maxshape=(None, None), compression="gzip"
+        )
     return buffer.getvalue()
 
 
@@ -283,10 +282,8 @@ def test_an_encrypted_file_is_said(tmp_path):
     assert "mask_1.h5: damaged or encrypted" in said(path)
 
 
-@settings(max_examples=150, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
-@given(st.booleans(), st.lists(st.tuples(st.integers(-3000, 2999), st.integers(0, 255)),
-                               min_size=1, max_size=8))  # fmt: skip
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.booleans(), st.lists(st.tuples(st.integers(-3000, 2999), st.integers(0, 255)), min_size=1, max_size=8))
 def test_whatever_is_broken_it_is_refused_in_words_or_still_a_submission(tmp_path, inside, flips):
     path = tmp_path / "s.zip"
     content = bytearray(hdf5() if inside else write({1: MASK}, path).read_bytes())

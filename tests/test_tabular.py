@@ -9,15 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_lib.paths import HOME
-from landslide_lib.tabular import (
-    boosting,
-    catalogue,
-    certainty,
-    files,
-    published,
-    susceptibility,
-    tiles,
-)
+from landslide_lib.tabular import boosting, catalogue, certainty, files, published, susceptibility, tiles
 
 # ---------------------------------------------------------------- boosted trees
 
@@ -47,9 +39,7 @@ def test_rows_that_no_split_tests_are_not_answered():
     features, truth = table(90)
     cut = boosting.folds(truth, 3)
     found = boosting.out_of_fold(features, truth, cut[:2])
-    assert set(found.probabilities.index) == set(
-        features.index[np.concatenate([cut[0][1], cut[1][1]])]
-    )
+    assert set(found.probabilities.index) == set(features.index[np.concatenate([cut[0][1], cut[1][1]])])
 
 
 def test_splits_that_leak_or_overlap_are_refused():
@@ -127,17 +117,15 @@ def samples(seed: int = 0, *, own: bool = True, pick=None):
     classes, slid, draw = region(seed)
     made = slid if own else (draw.random(len(slid)) < 0.5) & slid
     prior = made.mean()
-    encoded = pd.DataFrame({
-        name: certainty.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[
-            classes[name]]
-        for name in classes
-    })  # fmt: skip
+    encoded = pd.DataFrame(
+        {
+            name: certainty.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
+            for name in classes
+        }
+    )
     places = np.flatnonzero(~slid if pick is None else ~slid & pick(encoded))
     rows = np.concatenate(
-        [
-            np.flatnonzero(slid if own else slid & ~made),
-            draw.choice(places, int(slid.sum()), replace=False),
-        ]
+        [np.flatnonzero(slid if own else slid & ~made), draw.choice(places, int(slid.sum()), replace=False)]
     )
     return encoded.iloc[rows].reset_index(drop=True), slid[rows].astype(int)
 
@@ -216,8 +204,7 @@ def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise()
     classes = pd.DataFrame(draw.integers(0, 25, (400, 8)), columns=list("abcdefgh"))
     truth = draw.permutation(np.repeat([0, 1], 200))
     found = certainty.compare(classes, truth, boosting.folds(truth, 4))
-    auc = {(name, model): each[:, 1].mean()
-           for name, models in found.items() for model, each in models.items()}  # fmt: skip
+    auc = {(name, model): each[:, 1].mean() for name, models in found.items() for model, each in models.items()}
     assert auc["all", "sum"] > 0.7
     assert auc["inside", "sum"] == pytest.approx(0.5, abs=0.08)
     assert auc["order lost", "trees"] == pytest.approx(0.5, abs=0.1)
@@ -291,10 +278,15 @@ def test_a_file_that_is_missing_empty_or_of_one_class_is_refused(tmp_path):
             susceptibility.load(tmp_path)
 
 
-EVENTS = "date,trigger,longitude,latitude,continentcode,place\n" + "\n".join([
-    "1/2/2007,Rain,-3.5,54.5,EU,a", "7/3/2010,Continuous_rain,-3.4,54.6,EU,Mairiporã",
-    "7/3/2010,Continuous_Rain,170.1,-45,OC,b", ",unknown,-100,40,NA,c", "1/2/2007,,-3.5,54.5,NA,d",
-])  # fmt: skip
+EVENTS = "date,trigger,longitude,latitude,continentcode,place\n" + "\n".join(
+    [
+        "1/2/2007,Rain,-3.5,54.5,EU,a",
+        "7/3/2010,Continuous_rain,-3.4,54.6,EU,Mairiporã",
+        "7/3/2010,Continuous_Rain,170.1,-45,OC,b",
+        ",unknown,-100,40,NA,c",
+        "1/2/2007,,-3.5,54.5,NA,d",
+    ]
+)
 
 
 def test_events_are_counted_and_triggers_spelt_one_way(tmp_path):
@@ -367,8 +359,9 @@ def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
     factors, truth = samples(3)
     some = np.random.default_rng(0).choice(len(truth), 240, replace=False)
     names = list(susceptibility.FACTORS)
-    frame = pd.DataFrame({name: factors["abc"[k % 3]].to_numpy()[some] for k, name in
-                          enumerate(names)}).assign(target=truth[some])  # fmt: skip
+    frame = pd.DataFrame({name: factors["abc"[k % 3]].to_numpy()[some] for k, name in enumerate(names)}).assign(
+        target=truth[some]
+    )
     draw = np.random.default_rng(1)
     frame["lon"], frame["lat"] = 110 + draw.random(240), 27 + draw.random(240)
     place(tmp_path, susceptibility.FILE, frame.to_csv(index=False))

@@ -21,20 +21,30 @@ TEXTS = {
 }
 TABLES = {
     "raunet": {
-        "baseline", "losses", "losses-combined", "bands", "heads", "backbones", "improved-unet",
-        "rau-net", "small-models", "optimizers", "post-processing", "k-fold", "k-fold-thresholds",
-        "sentinel-only", "leaderboard",
+        "baseline",
+        "losses",
+        "losses-combined",
+        "bands",
+        "heads",
+        "backbones",
+        "improved-unet",
+        "rau-net",
+        "small-models",
+        "optimizers",
+        "post-processing",
+        "k-fold",
+        "k-fold-thresholds",
+        "sentinel-only",
+        "leaderboard",
     },
     "refinement": {"validation", "test"},
     "detection": {"backbones", "pretraining"},
     "fusion": {"cross-validation", "test", "confusion", "what-did-not-work"},
     "filter": {"result", "curves", "energy"},
-}  # fmt: skip
+}
 ALL = reports.reports()
 EACH_TABLE = pytest.mark.parametrize(
-    "table",
-    [table for report in ALL.values() for table in report.tables.values()],
-    ids=lambda table: table.name,
+    "table", [table for report in ALL.values() for table in report.tables.values()], ids=lambda table: table.name
 )
 EACH_REPORT = pytest.mark.parametrize("report", ALL.values(), ids=ALL)
 
@@ -83,10 +93,7 @@ def test_every_row_of_a_report_has_cells_unless_its_table_is_a_figure(table):
 @EACH_TABLE
 def test_a_column_that_is_listed_is_printed_somewhere(table):
     if table.name != "filter/curves" and not all(row.ours for row in table.rows):
-        assert {name for row in table.rows for name in row.reported} == {
-            *table.metrics,
-            *table.extra,
-        }
+        assert {name for row in table.rows for name in row.reported} == {*table.metrics, *table.extra}
 
 
 @EACH_TABLE
@@ -158,10 +165,7 @@ def squeezed(text):
 def sources():
     if not SHARED.is_dir():
         pytest.skip("the text of the reports is not part of the repository")
-    return {
-        name: plain("\n".join((SHARED / file).read_text() for file in files))
-        for name, files in TEXTS.items()
-    }
+    return {name: plain("\n".join((SHARED / file).read_text() for file in files)) for name, files in TEXTS.items()}
 
 
 def stands(number, text):
@@ -198,10 +202,7 @@ def test_every_printed_cell_stands_in_the_source(table, sources):
 def test_every_fact_stands_in_the_source(report, sources):
     text = sources[report.report]
     for name, fact in report.facts.items():
-        assert any(
-            stands(one, text) if one[-1].isdigit() else one in text
-            for one in spellings(str(fact.value))
-        ), name
+        assert any(stands(one, text) if one[-1].isdigit() else one in text for one in spellings(str(fact.value))), name
 
 
 def test_cells_that_are_printed_side_by_side_stand_so_in_the_source(sources):
@@ -262,10 +263,7 @@ def test_the_folds_with_slope_and_elevation_are_printed_twice_once_in_per_cent()
 @pytest.mark.parametrize("row", ["no", "yes"])
 def test_mean_and_deviation_of_the_folds_are_those_of_their_rows(row):
     table, folds = reports.table("raunet/k-fold").row(row), ALL["raunet"].tables
-    f1 = [
-        folds[name].row(fold).reported["f1"]
-        for name, fold in (source.split("/") for source in table.source)
-    ]
+    f1 = [folds[name].row(fold).reported["f1"] for name, fold in (source.split("/") for source in table.source)]
     assert len(f1) == ALL["raunet"].facts["folds"].value
     assert round(np.mean(f1), 4) == table.reported["mean_f1"]
     # The folds are printed rounded, which moves the deviation by half a unit at most.
@@ -281,9 +279,7 @@ def test_the_mean_over_folds_of_the_fusion_is_that_of_its_rows():
 
 
 def test_the_gap_between_public_and_private_is_their_difference():
-    public, private, gap = (
-        scores("fusion/test", row)["f1"] for row in ("public", "private", "gap")
-    )
+    public, private, gap = (scores("fusion/test", row)["f1"] for row in ("public", "private", "gap"))
     assert gap == f"{public - private:.3f} ({100 * (public - private):.1f}%)"
 
 
@@ -336,6 +332,4 @@ def test_the_rounds_of_the_refinement_are_readings_and_its_scores_are_not():
 def test_the_leaderboard_is_in_the_order_of_its_scores():
     board = [float(row.reported["score"]) for row in reports.table("raunet/leaderboard").rows]
     assert board == sorted(board, reverse=True)
-    assert [row.reported["pos"] for row in reports.table("raunet/leaderboard").rows] == list(
-        range(1, len(board) + 1)
-    )
+    assert [row.reported["pos"] for row in reports.table("raunet/leaderboard").rows] == list(range(1, len(board) + 1))

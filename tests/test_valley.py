@@ -27,9 +27,7 @@ def test_sgd_shrinks_each_direction_by_its_own_factor():
 @pytest.mark.parametrize("name", BY_COORDINATE)
 def test_the_scale_of_the_loss_changes_the_walk_of_sgd_alone(name):
     flat, steep = Valley(flat=0.05, steep=5), Valley(flat=0.5, steep=50)
-    np.testing.assert_allclose(
-        descend(how(name), flat), descend(how(name), steep), rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(descend(how(name), flat), descend(how(name), steep), rtol=1e-4, atol=1e-5)
     assert not np.allclose(descend(how("sgd", 0.01), flat), descend(how("sgd", 0.01), steep))
 
 
@@ -64,7 +62,5 @@ def test_the_figures_hold_what_they_draw():
     data = plots_optimizers.walks({"a": {"Adam": walk}}, Valley().height, name="x").data
     np.testing.assert_allclose(data[["x", "y"]], walk, atol=1e-5)
     rates = np.array([0.1, 1.0])
-    picture = plots_optimizers.rates(
-        rates, {"SGD": np.array([1, np.inf])}, shared=0.1, start=2.0, name="y"
-    )
+    picture = plots_optimizers.rates(rates, {"SGD": np.array([1, np.inf])}, shared=0.1, start=2.0, name="y")
     assert picture.data["SGD"].isna().tolist() == [False, True]

@@ -17,8 +17,7 @@ every = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 
 
 def steps(path: Path) -> list[dict]:
-    return [step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
-            for step in job["steps"]]  # fmt: skip
+    return [step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values() for step in job["steps"]]
 
 
 def test_the_workflows_of_the_design_are_there():
@@ -38,8 +37,9 @@ def test_a_change_has_to_pass_what_the_design_names():
 
 @every
 def test_a_path_that_is_named_is_there(path):
-    words = re.findall(r"[\w./*\[\]-]+", "\n".join(
-        str(step.get("run", "")) + str(step.get("with", "")) for step in steps(path)))  # fmt: skip
+    words = re.findall(
+        r"[\w./*\[\]-]+", "\n".join(str(step.get("run", "")) + str(step.get("with", "")) for step in steps(path))
+    )
     ours = {entry.name for entry in HOME.iterdir()}
     named = {word for word in words if word.split("/")[0] in ours and not word.startswith(MADE)}
     assert not [word for word in named if not list(HOME.glob(word))]

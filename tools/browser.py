@@ -50,6 +50,5 @@ def launch(play: Playwright, *arguments: str) -> Browser:
     """
     # Without a sandbox, which containers and root do not have: it opens our own pages alone.
     return play.chromium.launch(
-        executable_path=executable(play.chromium.executable_path),
-        args=["--no-sandbox", *arguments],
+        executable_path=executable(play.chromium.executable_path), args=["--no-sandbox", *arguments]
     )

@@ -33,8 +33,7 @@ def notebook(source: Path) -> str:
     book = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(book.cells):
         cell["id"] = f"{source.stem}-{number:02d}"
-    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python",
-                                    "name": "python3"}}  # fmt: skip
+    book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     book.nbformat_minor = 5
     return json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 

@@ -97,9 +97,7 @@ def pdf(source: Path, target: Path) -> None:
         source = whole(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as play:
-        page = launch(play).new_page(
-            viewport={"width": WIDTH, "height": 1000}, color_scheme="light"
-        )
+        page = launch(play).new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="light")
         page.emulate_media(media="print")
         page.goto(source.absolute().as_uri(), wait_until="networkidle")
         page.add_style_tag(content=CSS)

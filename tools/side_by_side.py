@@ -16,9 +16,7 @@ def deal(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
     """Reorder the pages to read: each process gets its share of the long ones, the long first."""
     ranked = sorted(names, key=lambda name: -Path(env.doc2path(name)).stat().st_size)
     shared = app.parallel * len(make_chunks(names, app.parallel)[0])
-    dealt = [
-        name for first in range(app.parallel) for name in ranked[first : shared : app.parallel]
-    ]
+    dealt = [name for first in range(app.parallel) for name in ranked[first : shared : app.parallel]]
     names[:] = dealt + ranked[shared:]
 
 

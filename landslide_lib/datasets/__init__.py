@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from landslide_lib.datasets.base import (
-    BadFileError,
-    BoxDataset,
-    Dataset,
-    DatasetNotFoundError,
-    DownloadError,
-    Sample,
-)
+from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
 from landslide_lib.datasets.bijie import Bijie
 from landslide_lib.datasets.folder import Folder
 from landslide_lib.datasets.landslide4sense import Landslide4Sense
@@ -35,9 +28,21 @@ DATASETS: dict[str, Dataset] = {
 }
 
 __all__ = [
-    "DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError",
-    "Packed", "Sample", "Verdict", "cache_root", "data_root", "get", "load", "verify",
-]  # fmt: skip
+    "DATASETS",
+    "BadFileError",
+    "BoxDataset",
+    "Dataset",
+    "DatasetNotFoundError",
+    "DownloadError",
+    "Packed",
+    "Sample",
+    "Verdict",
+    "cache_root",
+    "data_root",
+    "get",
+    "load",
+    "verify",
+]
 
 
 def get(name: str) -> Dataset:

@@ -190,6 +190,4 @@ def same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
     """
     if image.shape[:2] != mask.shape[:2]:
         assert sample.mask is not None
-        raise BadFileError(
-            sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}", REDO
-        )
+        raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}", REDO)

@@ -108,8 +108,7 @@ class Batches:
         if self.seed is not None:
             # Of seed and epoch alone: a resumed run sees what the whole run would have seen.
             draw = np.random.default_rng((self.seed, self.epoch))
-            order = (draw.permutation(order) if self.chances is None
-                     else draw.choice(order, len(order), p=self.chances))  # fmt: skip
+            order = draw.permutation(order) if self.chances is None else draw.choice(order, len(order), p=self.chances)
             generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099 + self.rank)
             order = order[self.rank :: self.world]
         for step in range(len(self)):

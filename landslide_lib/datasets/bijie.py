@@ -47,9 +47,13 @@ class Bijie:
         is listed behind the landslides, with the image that ought to be there.
         """
         home = locate(
-            root, self.name, _holds_images, "picture in landslide/image/",
-            f"get it with `{self.remedy}`", aliases=["Bijie-landslide-dataset"],
-        )  # fmt: skip
+            root,
+            self.name,
+            _holds_images,
+            "picture in landslide/image/",
+            f"get it with `{self.remedy}`",
+            aliases=["Bijie-landslide-dataset"],
+        )
         landslide, rest = _images(home, "landslide"), _images(home, "non-landslide")
         truth = child(landslide.parent, *MASKS) or landslide.parent / "mask"
         masks = by_stem(list_images(truth))
@@ -59,10 +63,7 @@ class Bijie:
             # A missing mask is named by the file that ought to be there, when it is read.
             mask = masks.get(stem(image), [truth / f"{image.stem}.png"])
             problem = f"has {len(mask)} masks: {', '.join(m.name for m in mask)}"
-            found.append(
-                Sample(image.stem, image.stem, image, mask[0],
-                       problem=problem if len(mask) > 1 else "")
-            )  # fmt: skip
+            found.append(Sample(image.stem, image.stem, image, mask[0], problem=problem if len(mask) > 1 else ""))
         for alone in sorted(masks.keys() - set(map(stem, images))):
             image = landslide / masks[alone][0].name
             found.append(Sample(alone, alone, image, masks[alone][0]))
@@ -94,13 +95,10 @@ class Bijie:
         def fetch(work: Path) -> tuple[Path, dict[str, str]]:
             try:
                 archive = pooch.retrieve(
-                    address, known_hash=None, path=work, fname="archive.zip",
-                    progressbar=sys.stderr.isatty(),
-                )  # fmt: skip
+                    address, known_hash=None, path=work, fname="archive.zip", progressbar=sys.stderr.isatty()
+                )
             except OSError as error:
-                raise DownloadError(
-                    f"bijie: {address} cannot be fetched ({error}). {again}"
-                ) from error
+                raise DownloadError(f"bijie: {address} cannot be fetched ({error}). {again}") from error
             checksum = pooch.file_hash(archive)
             unpacked = work / "unpacked"
             shutil.rmtree(unpacked, ignore_errors=True)
@@ -117,9 +115,7 @@ class Bijie:
                 if list_images(folder):
                     return folder.parent.parent, {"address": address, "sha256": checksum}
             Path(archive).unlink()
-            raise DownloadError(
-                f"bijie: the archive of {address} has no image in a landslide/image/. {again}"
-            )
+            raise DownloadError(f"bijie: the archive of {address} has no image in a landslide/image/. {again}")
 
         again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
         return deliver(root / self.name, fetch)

@@ -33,15 +33,13 @@ class BoxBatches(Batches):
     def _batch(self, places: Indices, generator: torch.Generator) -> Any:
         images, _ = self._gather(places)
         images = images.contiguous()
-        boxes = [torch.from_numpy(self.boxes.of(int(i))).to(self.device)
-                 for i in self.indices[places]]  # fmt: skip
+        boxes = [torch.from_numpy(self.boxes.of(int(i))).to(self.device) for i in self.indices[places]]
         if self.turned:
             quarters = torch.randint(4, (len(boxes),), generator=generator).tolist()
             mirrored = torch.randint(2, (len(boxes),), generator=generator).tolist()
             turned = list(map(turn, images, boxes, quarters, mirrored))
             images, boxes = torch.stack([image for image, _ in turned]), [box for _, box in turned]
-        targets = [{"boxes": one, "labels": one.new_ones(len(one), dtype=torch.int64)}
-                   for one in boxes]  # fmt: skip
+        targets = [{"boxes": one, "labels": one.new_ones(len(one), dtype=torch.int64)} for one in boxes]
         return images.contiguous(memory_format=torch.channels_last), targets
 
 

@@ -57,11 +57,7 @@ class Boxes:
 
 
 def load_boxes(
-    dataset: Dataset,
-    packed: Packed,
-    image_size: int,
-    root: Path | None = None,
-    cache: Path | None = None,
+    dataset: Dataset, packed: Packed, image_size: int, root: Path | None = None, cache: Path | None = None
 ) -> Boxes:
     """Return the boxes of a packed dataset, made on first use and kept beside its arrays.
 

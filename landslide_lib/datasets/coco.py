@@ -174,9 +174,7 @@ def _boxes(annotations: list[Any]) -> tuple[NDArray[np.float64], str]:
             return np.zeros((0, 4)), problem
         given = annotation.get("bbox")
         numbers = isinstance(given, list) and len(given) == 4
-        if not numbers or not all(
-            isinstance(value, int | float) and math.isfinite(value) for value in given
-        ):
+        if not numbers or not all(isinstance(value, int | float) and math.isfinite(value) for value in given):
             return np.zeros((0, 4)), f"has a box without numbers: {str(given)[:60]}"
         left, top, width, height = map(float, given)
         box = [left, top, left + width, top + height]

@@ -30,10 +30,7 @@ class CropBatches(Batches):
 
     def _batch(self, places: Indices, generator: torch.Generator) -> Any:
         images, masks = self._gather(places)
-        some = replace(
-            self.crops, **{one.name: getattr(self.crops, one.name)[places]
-                           for one in fields(self.crops)},
-        )  # fmt: skip
+        some = replace(self.crops, **{one.name: getattr(self.crops, one.name)[places] for one in fields(self.crops)})
         images = cut(images, some)
         if self.augment is not None:
             images, _ = self.augment(images, masks, generator)

@@ -52,11 +52,7 @@ class Crops:
 
 
 def examples(
-    packed: Packed,
-    indices: Indices,
-    boxes: BoxesOf | None = None,
-    per_image: int = 2,
-    seed: int = 0,
+    packed: Packed, indices: Indices, boxes: BoxesOf | None = None, per_image: int = 2, seed: int = 0
 ) -> Crops:
     """Return examples for learning whether there is a landslide.
 
@@ -145,12 +141,9 @@ def cut(images: Tensor, crops: Crops) -> Tensor:
     [2.0, 2.25, 2.75, 3.0]
     """
     if len(images) != len(crops.image):
-        raise ValueError(
-            f"{len(images)} images, {len(crops.image)} crops: give the image of each crop"
-        )
+        raise ValueError(f"{len(images)} images, {len(crops.image)} crops: give the image of each crop")
     size = list(images.shape[-2:])
     parts = zip(images, crops.corner.tolist(), crops.side.tolist(), strict=True)
-    return torch.stack([
-        transforms.resized_crop(image, top, left, side, side, size)
-        for image, (left, top), side in parts
-    ])  # fmt: skip
+    return torch.stack(
+        [transforms.resized_crop(image, top, left, side, side, size) for image, (left, top), side in parts]
+    )

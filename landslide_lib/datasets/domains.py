@@ -45,9 +45,7 @@ def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) ->
     return replace(source, target=target, fingerprint=both)
 
 
-def fingerprint_of(
-    recipe: Recipe, source: str, target: str = "", *, root: Path | None = None
-) -> str:
+def fingerprint_of(recipe: Recipe, source: str, target: str = "", *, root: Path | None = None) -> str:
     """Return the fingerprint of all data of a recipe.
 
     Args:

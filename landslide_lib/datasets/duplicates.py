@@ -46,9 +46,7 @@ def across(found: Copies, parts: Mapping[str, str]) -> Copies:
     >>> across((("a", "b"), ("c", "d")), {"a": "train", "b": "test", "c": "test", "d": "test"})
     (('a', 'b'),)
     """
-    return tuple(
-        names for names in found if len({parts[name] for name in names if name in parts}) > 1
-    )
+    return tuple(names for names in found if len({parts[name] for name in names if name in parts}) > 1)
 
 
 def together(names: Sequence[str], ids: Sequence[str], found: Copies) -> tuple[str, ...]:
@@ -76,9 +74,7 @@ def together(names: Sequence[str], ids: Sequence[str], found: Copies) -> tuple[s
     return tuple(top(name) for name in names)
 
 
-def warn(
-    name: str, ids: Sequence[str], found: Copies, parts: Mapping[str, NDArray[np.int64]]
-) -> None:
+def warn(name: str, ids: Sequence[str], found: Copies, parts: Mapping[str, NDArray[np.int64]]) -> None:
     """Say on stderr that a split has images in more than one part, if it has.
 
     Args:
@@ -89,10 +85,7 @@ def warn(
     """
     part = {ids[i]: key for key, indices in parts.items() for i in indices} if found else {}
     if leaks := across(found, part):
-        say_once(
-            f"{name}: {described(leaks)}, in more than one part of this split, so that its scores "
-            "are too good"
-        )
+        say_once(f"{name}: {described(leaks)}, in more than one part of this split, so that its scores are too good")
 
 
 def lines(found: Copies, leaks: Copies) -> list[str]:

@@ -86,9 +86,7 @@ def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
             files[name][part] = made
 
     try:
-        files = {
-            name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()
-        }
+        files = {name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()}
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             starts = range(0, len(packed), CHUNK)

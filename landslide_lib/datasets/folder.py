@@ -88,8 +88,10 @@ class Folder:
 
 
 def _masked(home: Path) -> bool:
-    return any(pair.truth != pair.images and list_images(pair.images) and list_images(pair.truth)
-               for pair in pairs(home, MASKS))  # fmt: skip
+    return any(
+        pair.truth != pair.images and list_images(pair.images) and list_images(pair.truth)
+        for pair in pairs(home, MASKS)
+    )
 
 
 def _samples(pair: Pair, bits: int) -> list[TileSample]:
@@ -104,9 +106,7 @@ def _samples(pair: Pair, bits: int) -> list[TileSample]:
             image=image,
             mask=there[0] if truth else None,
             part=pair.part if truth else f"{pair.part}, no masks",
-            problem=f"has {len(there)} masks: {', '.join(path.name for path in there)}"
-            if len(there) > 1
-            else "",
+            problem=f"has {len(there)} masks: {', '.join(path.name for path in there)}" if len(there) > 1 else "",
             depth=bits,
         )
         for image, there in found

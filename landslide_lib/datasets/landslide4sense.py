@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.bands import L4S
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    mark_twins,
-    same_size,
-)
+from landslide_lib.datasets.base import REDO, BadFileError, DownloadError, Sample, mark_twins, same_size
 from landslide_lib.datasets.files import deliver, hash_files, list_files
 from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate, pairs
 from landslide_lib.datasets.masks import as_mask
@@ -64,9 +57,12 @@ class Landslide4Sense:
         Consecutive numbers are neighbours in a scene; a block of them is a group.
         """
         home = locate(
-            root, self.name, lambda place: any(_patches(place)),
-            "image_N.h5 in TrainData/img/ or images/train/", f"get it with `{self.remedy}`",
-        )  # fmt: skip
+            root,
+            self.name,
+            lambda place: any(_patches(place)),
+            "image_N.h5 in TrainData/img/ or images/train/",
+            f"get it with `{self.remedy}`",
+        )
         return mark_twins(_patches(home))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -84,9 +80,7 @@ class Landslide4Sense:
         """Hash names and bytes of all files."""
         return hash_files(samples)
 
-    def download(
-        self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None
-    ) -> Path:
+    def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
         """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped.
 
         Raises:
@@ -98,19 +92,17 @@ class Landslide4Sense:
             folder = work / "files"
             try:
                 about = HfApi(endpoint=endpoint).dataset_info(repository)
-                wanted = [
-                    file.rfilename
-                    for file in about.siblings or ()
-                    if FILE.fullmatch(file.rfilename)
-                ]
+                wanted = [file.rfilename for file in about.siblings or () if FILE.fullmatch(file.rfilename)]
                 snapshot_download(
-                    repository, repo_type="dataset", revision=about.sha, local_dir=folder,
-                    endpoint=endpoint, allow_patterns=["images/*.h5", "annotations/*.h5"],
-                )  # fmt: skip
+                    repository,
+                    repo_type="dataset",
+                    revision=about.sha,
+                    local_dir=folder,
+                    endpoint=endpoint,
+                    allow_patterns=["images/*.h5", "annotations/*.h5"],
+                )
             except Exception as error:  # the client raises its HTTP library's, which it changes
-                raise DownloadError(
-                    f"landslide4sense: {repository} cannot be fetched ({error}). {again}"
-                ) from error
+                raise DownloadError(f"landslide4sense: {repository} cannot be fetched ({error}). {again}") from error
             # Without a connection snapshot_download returns what an earlier call got.
             missing = [name for name in wanted if not (folder / name).is_file()]
             if missing or not wanted:

@@ -8,13 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    mark_twins,
-)
+from landslide_lib.datasets.base import REDO, BadFileError, DownloadError, Sample, mark_twins
 from landslide_lib.datasets.files import hash_files
 from landslide_lib.datasets.landslide4sense import BLOCK
 from landslide_lib.datasets.locate import child, locate
@@ -54,14 +48,19 @@ class Landslide4SenseBoxes:
             for path, boxes in annotated(child(home, part) or home / part):
                 known = path.stem.isascii() and path.stem.isdigit()
                 number = int(path.stem) if known else 0
-                found.append((number, Sample(
-                    id=str(number) if known else path.stem,
-                    group=str((number - 1) // BLOCK),
-                    image=path,
-                    part=part,
-                    boxes=boxes,
-                    problem="" if known else "is not called N.jpg",
-                )))  # fmt: skip
+                found.append(
+                    (
+                        number,
+                        Sample(
+                            id=str(number) if known else path.stem,
+                            group=str((number - 1) // BLOCK),
+                            image=path,
+                            part=part,
+                            boxes=boxes,
+                            problem="" if known else "is not called N.jpg",
+                        ),
+                    )
+                )
         return mark_twins(sample for _, sample in sorted(found, key=lambda pair: pair[0]))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

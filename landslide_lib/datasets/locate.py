@@ -75,17 +75,13 @@ def locate(
         if len(fitting) > 1:
             listed = ", ".join(map(str, fitting))
             raise DatasetNotFoundError(
-                f"{name}: {len(fitting)} folders could be meant: {listed}. Name one of them with "
-                "--data-root"
+                f"{name}: {len(fitting)} folders could be meant: {listed}. Name one of them with --data-root"
             )
         if fitting:
             say_once(f"{name}: read from {fitting[0]}")
             return fitting[0]
-    seen = "; ".join(f"{folder} holds {holds(folder)}" for folder in (root, *places[:1])
-                     if folder.is_dir())  # fmt: skip
-    raise DatasetNotFoundError(
-        f"{name}: no {expected} below {places[0]}, nor one folder up or down. {seen}. {again}"
-    )
+    seen = "; ".join(f"{folder} holds {holds(folder)}" for folder in (root, *places[:1]) if folder.is_dir())
+    raise DatasetNotFoundError(f"{name}: no {expected} below {places[0]}, nor one folder up or down. {seen}. {again}")
 
 
 def holds(folder: Path) -> str:
@@ -107,9 +103,7 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in inner if not path.name.startswith("."))
 
 
-def child(
-    folder: Path, *names: str, holding: Callable[[Path], bool] = lambda _: True
-) -> Path | None:
+def child(folder: Path, *names: str, holding: Callable[[Path], bool] = lambda _: True) -> Path | None:
     """Return the folder in a folder that has one of some names, in any case; None without one.
 
     Args:

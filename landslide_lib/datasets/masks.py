@@ -21,15 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landslide_lib.datasets.base import REDO, BadFileError, Sample, same_size
-from landslide_lib.datasets.pictures import (
-    Picture,
-    broken,
-    decode,
-    decode_cv,
-    open_picture,
-    read_tiff,
-    turn,
-)
+from landslide_lib.datasets.pictures import Picture, broken, decode, decode_cv, open_picture, read_tiff, turn
 
 SAVE = "Save the mask as one channel with 0 and 255 (PNG), or leave it out with --skip-bad"
 #: How far the values of a JPEG may lie from 0 and 255, and in which share of its pixels at least.
@@ -40,9 +32,7 @@ SHARE = 0.99
 HALF = 128
 
 
-def read_pair(
-    sample: Sample, sensor: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Read an image and its mask so that one lies on the other.
 
     Where EXIF turns the two alike, both are read as they are stored. Where it turns only one,

@@ -49,8 +49,9 @@ def pairs(ids: Sequence[str], lag: int = 1) -> tuple[Indices, Indices]:
     """
     keys = numbered(ids)
     at = {key: index for index, key in enumerate(keys) if key is not None}
-    found = [(index, at[series, number + lag])
-             for (series, number), index in at.items() if (series, number + lag) in at]  # fmt: skip
+    found = [
+        (index, at[series, number + lag]) for (series, number), index in at.items() if (series, number + lag) in at
+    ]
     first, second = np.array(found, np.int64).reshape(-1, 2).T
     return first, second
 

@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 
 from landslide_lib.bands import OF_DATASET
 from landslide_lib.datasets import coco, yolo
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    mark_twins,
-)
+from landslide_lib.datasets.base import REDO, BadFileError, DownloadError, Sample, mark_twins
 from landslide_lib.datasets.files import by_stem, hash_files, list_files, say_once, stem
 from landslide_lib.datasets.locate import Pair, child, locate, pairs, subfolders
 from landslide_lib.datasets.pictures import list_images, read_rgb
@@ -121,8 +115,7 @@ def _boxed(home: Path) -> bool:
     if apart or any(home.glob("*.json")):  # which may name folders of any name
         inner = [inner for outer in (home, *images) for inner in subfolders(outer)]
         images += [folder for folder in inner if folder.name not in OF_DATASET]
-    kinds = {path.suffix.lower() for folder in boxes if folder.is_dir()
-             for path in folder.iterdir()}  # fmt: skip
+    kinds = {path.suffix.lower() for folder in boxes if folder.is_dir() for path in folder.iterdir()}
     return bool(kinds & {".xml", ".txt", ".json"}) and any(map(list_images, images))
 
 
@@ -190,15 +183,10 @@ def _texts(pair: Pair, images: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _paired(
-    pair: Pair, images: Sequence[Path], files: Sequence[Path], suffix: str
-) -> list[tuple[Path, Path]]:
+def _paired(pair: Pair, images: Sequence[Path], files: Sequence[Path], suffix: str) -> list[tuple[Path, Path]]:
     """Return each picture with its file of boxes; one of the two may be missing."""
     named = by_stem(files)
-    rows = [
-        (image, named.pop(stem(image), [pair.truth / f"{image.stem}{suffix}"])[0])
-        for image in images
-    ]
+    rows = [(image, named.pop(stem(image), [pair.truth / f"{image.stem}{suffix}"])[0]) for image in images]
     return rows + [(pair.images / f"{p.stem}.jpg", p) for paths in named.values() for p in paths]
 
 

@@ -20,14 +20,7 @@ from tqdm import tqdm
 
 from landslide_lib import parts
 from landslide_lib.bands import LABELS, source
-from landslide_lib.datasets.base import (
-    BadFileError,
-    BoxDataset,
-    Dataset,
-    Sample,
-    printable,
-    read_sample,
-)
+from landslide_lib.datasets.base import BadFileError, BoxDataset, Dataset, Sample, printable, read_sample
 from landslide_lib.datasets.duplicates import Copies, across, copies
 from landslide_lib.datasets.files import listing, new_array, say_once
 from landslide_lib.datasets.remarks import remarks
@@ -110,12 +103,7 @@ class Packed:
 
 
 def load(
-    dataset: Dataset,
-    image_size: int,
-    *,
-    root: Path | None = None,
-    cache: Path | None = None,
-    skip_bad: bool = False,
+    dataset: Dataset, image_size: int, *, root: Path | None = None, cache: Path | None = None, skip_bad: bool = False
 ) -> Packed:
     """Return a dataset packed at an image size, packing it on first use.
 
@@ -187,9 +175,7 @@ def _open(name: str, folder: Path) -> Packed:
     )
 
 
-def _pack(
-    dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool
-) -> None:
+def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool) -> None:
     """Write into a folder beside the final one and rename it: complete or not there.
 
     The caller holds the lock, so a folder that is there already was left by a killed process.
@@ -252,9 +238,7 @@ def _pack(
         raise
 
 
-def _read(
-    dataset: Dataset, sample: Sample, size: int
-) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
+def _read(dataset: Dataset, sample: Sample, size: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
     try:
         image, mask = read_sample(dataset, sample)
     except BadFileError as error:
@@ -270,8 +254,7 @@ def resize(
         smaller = image.shape[0] * image.shape[1] > size * size
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         # Band by band: OpenCV resizes four channels at most by area.
-        bands = [cv2.resize(image[..., c], (size, size), interpolation=how)
-                 for c in range(image.shape[2])]  # fmt: skip
+        bands = [cv2.resize(image[..., c], (size, size), interpolation=how) for c in range(image.shape[2])]
         image = np.stack(bands, axis=-1)
         share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=how)
         mask = (share >= 0.5).astype(np.uint8)
@@ -367,16 +350,26 @@ def verify(dataset: Dataset, root: Path | None = None) -> Verdict:
         std = np.sqrt(np.maximum(square.sum(0) / count.sum() - mean**2, 0))
         for i, name in enumerate(dataset.bands):
             bands[name] = {
-                "min": float(low.min(0)[i]), "max": float(high.max(0)[i]),
-                "mean": float(mean[i]), "std": float(std[i]),
-            }  # fmt: skip
+                "min": float(low.min(0)[i]),
+                "max": float(high.max(0)[i]),
+                "mean": float(mean[i]),
+                "std": float(std[i]),
+            }
     masked = not boxed and dataset.name not in LABELS
     same = copies(usable)
     ordered = sorted(sizes)
     shown = [f"{h}x{w}" for h, w in (ordered if len(ordered) < 4 else (ordered[0], ordered[-1]))]
     return Verdict(
-        dataset.name, counts.total(), positive,
-        (landslide / pixels if pixels else 0.0) if masked else None, boxes if boxed else None,
-        tuple(shown), bands, tuple(bad), dict(counts), same,
-        across(same, {sample.id: sample.part for sample in usable}), tuple(remarks(samples)),
-    )  # fmt: skip
+        dataset.name,
+        counts.total(),
+        positive,
+        (landslide / pixels if pixels else 0.0) if masked else None,
+        boxes if boxed else None,
+        tuple(shown),
+        bands,
+        tuple(bad),
+        dict(counts),
+        same,
+        across(same, {sample.id: sample.part for sample in usable}),
+        tuple(remarks(samples)),
+    )

@@ -48,9 +48,7 @@ scar     -9.0 -18.0 2.0 1.2
 gravel   -9.5 -19.0 2.0 0.6
 water   -20.0 -28.0 5.0 0.0
 """
-COVERS = {
-    name: tuple(map(float, rest)) for name, *rest in map(str.split, _COVERS.split("\n")[1:-1])
-}
+COVERS = {name: tuple(map(float, rest)) for name, *rest in map(str.split, _COVERS.split("\n")[1:-1])}
 POLARISATIONS = ("VV", "VH")
 
 
@@ -67,8 +65,7 @@ def backscatter(draw: Rng, scene: Scene) -> dict[str, Field]:
     """
     size = scene.dem.shape[0]
     # How the grain of the cover differs from place to place, the same in all acquisitions.
-    grain = [1.5 * fractal(draw, size, 1.2, 12) + 2.0 * fractal(draw, size, 2.2, 60)
-             for _ in POLARISATIONS]  # fmt: skip
+    grain = [1.5 * fractal(draw, size, 1.2, 12) + 2.0 * fractal(draw, size, 2.2, 60) for _ in POLARISATIONS]
     rough = 2.0 * fractal(draw, size, 2.2, 40)
     seen = {}
     for side, azimuth in LOOK.items():

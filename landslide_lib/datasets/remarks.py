@@ -22,11 +22,13 @@ def remarks(samples: Sequence[Sample]) -> list[str]:
     for folder in sorted({path.parent for path in files}):
         if others := list_files(folder, NOT_READ):
             kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
-            said.append(printable(
-                f"{folder}: {len(others)} picture{'s' * (len(others) != 1)} of a kind that is not "
-                f"read ({kinds}), such as "
-                f"{others[0].name}; save them as PNG or TIFF"
-            ))  # fmt: skip
+            said.append(
+                printable(
+                    f"{folder}: {len(others)} picture{'s' * (len(others) != 1)} of a kind that is not "
+                    f"read ({kinds}), such as "
+                    f"{others[0].name}; save them as PNG or TIFF"
+                )
+            )
     masks = [sample.mask for sample in samples if sample.mask is not None]
     lossy = [mask for mask in masks if mask.suffix.lower() in (".jpg", ".jpeg")]
     if lossy:

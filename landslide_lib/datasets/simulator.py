@@ -100,14 +100,10 @@ GROUND = (6, 1, 1, 1, 2, 2, 2, 1, 6, 6, 2, 2)  # pixels across a detector of Sen
 NOISE = 0.0018  # standard deviation of the sensor's noise, reflectance
 # What one unit of each band stands for: reflectance for B1..B12, degrees for the slope, metres for
 # the DEM. One set for the whole simulator, fitted so that the means over all regions are L4S's.
-UNITS = np.array(
-    [0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 0.0012, 0.145, 0.081, 22.7, 776]
-)
+UNITS = np.array([0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 0.0012, 0.145, 0.081, 22.7, 776])
 
 
-def simulate_scene(
-    region: str, seed: int, size: int = 512
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Simulate one scene; the same arguments give the same bytes.
 
     Args:
@@ -274,9 +270,7 @@ def _rivers(rng: Rng, beds: list[int], to: list[int], area: list[float], size: i
     return _warp(_blur(river, 1), *bend, 2.5)
 
 
-def _landslides(
-    rng: Rng, place: Region, gradient: Field, slope: Field
-) -> tuple[Field, NDArray[np.uint8]]:
+def _landslides(rng: Rng, place: Region, gradient: Field, slope: Field) -> tuple[Field, NDArray[np.uint8]]:
     """Landslides: the share of ground laid bare (what is seen) and the mask (what was drawn).
 
     The two differ as they do in L4S: edges are jittered, one in ten is not drawn, scars grow over.
@@ -363,9 +357,7 @@ def _ground(
     soil = _mix(SPECTRA["grey_soil"], SPECTRA["red_soil"], red)
     soil *= np.exp(0.16 * patch + 0.1 * fine)[..., None]  # moisture and roughness
     trees = top(0.6 * patch + broad + 0.06 * fine + slope / 20, place.forest, 0.7)
-    ground = _mix(meadow, (0.75 + 0.25 * green[..., None]) * SPECTRA["forest"], trees) * (
-        1 + 0.13 * fine[..., None]
-    )
+    ground = _mix(meadow, (0.75 + 0.25 * green[..., None]) * SPECTRA["forest"], trees) * (1 + 0.13 * fine[..., None])
     outcrop = top(fractal(rng, size, 2.8, 40) + slope / 25, place.bare, 1.2)
     ground = _mix(ground, soil, 0.8 * outcrop)
     farm, crop = _fields(rng, place, broad, slope)
@@ -379,9 +371,15 @@ def _ground(
     ground = _mix(ground, gravel, bank)
     water = np.clip(river - 1.4 + 0.6 * patch, 0, 0.8)
     covers = (
-        ("forest", trees), ("rock", 0.8 * outcrop), ("soil", farm), ("crop", farm * crop),
-        ("soil", works), ("scar", scar), ("gravel", bank), ("water", water),
-    )  # fmt: skip
+        ("forest", trees),
+        ("rock", 0.8 * outcrop),
+        ("soil", farm),
+        ("crop", farm * crop),
+        ("soil", works),
+        ("scar", scar),
+        ("gravel", bank),
+        ("water", water),
+    )
     return _mix(ground, SPECTRA["water"], water), covers
 
 

@@ -107,12 +107,7 @@ def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indi
 
 @lru_cache(maxsize=64)  # balancing thousands of scenes takes seconds, and rows share their split
 def _split(
-    name: str,
-    parts: tuple[str, ...],
-    names: tuple[str, ...],
-    positive: bytes,
-    how: Split,
-    subset: int | None,
+    name: str, parts: tuple[str, ...], names: tuple[str, ...], positive: bytes, how: Split, subset: int | None
 ) -> dict[str, Indices]:
     pool = np.flatnonzero(np.isin(parts, PARTS if name in (*BOXES, *OWN) else PARTS[:1]))
     if not len(pool):
@@ -132,9 +127,7 @@ def _split(
         found = f"split.method = {how.method!r}: {name} has {_counted(labels, groups)} for it"
         least = _least(labels, groups, how)
         drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
-        raise ValueError(
-            f"{found}; {error}.{least} Take more images, {drawn}another method or fewer folds"
-        ) from error
+        raise ValueError(f"{found}; {error}.{least} Take more images, {drawn}another method or fewer folds") from error
     return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
 
 
@@ -142,9 +135,7 @@ class _TooFewError(ValueError):
     """There are too few groups for a split; the message says for what."""
 
 
-def _cut(
-    labels: NDArray[np.bool_], groups: Indices, how: Split
-) -> tuple[Indices, Indices, Indices, Indices]:
+def _cut(labels: NDArray[np.bool_], groups: Indices, how: Split) -> tuple[Indices, Indices, Indices, Indices]:
     """Return what is not tested, of it what is trained and validated on, and what is tested.
 
     Raises:
@@ -205,9 +196,7 @@ def _least(labels: NDArray[np.bool_], groups: Indices, how: Split) -> str:
     return ""
 
 
-def _fold(
-    labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int
-) -> tuple[Indices, Indices]:
+def _fold(labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
     if how.method == "contiguous":
         rest, test = list(KFold(folds).split(labels))[fold]
     else:

@@ -33,9 +33,7 @@ FOLDER = PUBLISHED / "statistics"
 EDGES = [round(10 ** (power / 4), 7) for power in range(-20, 1)]
 
 
-def measure(
-    name: str, image_size: int, *, root: Path | None = None, skip_bad: bool = False
-) -> dict[str, Any]:
+def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: bool = False) -> dict[str, Any]:
     """Return the statistics of a dataset: `describe` of its packed images, `of_files` of the rest.
 
     Raises:
@@ -47,9 +45,7 @@ def measure(
     packed = datasets.load(dataset, image_size, root=root, skip_bad=skip_bad)
     used = set(packed.ids)
     samples = dataset.samples(root or datasets.data_root())
-    return describe(packed) | of_files(
-        dataset, [s for s in samples if s.id in used and not s.problem]
-    )
+    return describe(packed) | of_files(dataset, [s for s in samples if s.id in used and not s.problem])
 
 
 def describe(packed: Packed) -> dict[str, Any]:
@@ -80,10 +76,13 @@ def describe(packed: Packed) -> dict[str, Any]:
     for column, name in enumerate(packed.bands):
         # Band by band in float64: float16 sums overflow, and all bands at once may not fit.
         values = np.asarray(packed.images[:, column], np.float64)
-        bands[name] = {"mean": float(values.mean()), "std": float(values.std()),
-                       "min": float(values.min()), "max": float(values.max()),
-                       "around": float(np.abs(values - np.median(values, (1, 2), keepdims=True))
-                                       .mean())}  # fmt: skip
+        bands[name] = {
+            "mean": float(values.mean()),
+            "std": float(values.std()),
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "around": float(np.abs(values - np.median(values, (1, 2), keepdims=True)).mean()),
+        }
     truth = _truth(packed)
     shares = packed.masks[truth].mean(axis=(1, 2)) if truth.any() else np.zeros(0)
     drawn = packed.name not in LABELS  # a label says whether, not where
@@ -102,13 +101,14 @@ def describe(packed: Packed) -> dict[str, Any]:
         "landslide": float(shares.mean()) if len(shares) and drawn else None,
         "smallest": float(some.min()) if len(some) else None,
         "largest": float(some.max()) if len(some) else None,
-        "regions": {name: _some(packed, np.flatnonzero(regions == name))
-                    for name in dict.fromkeys(packed.regions) if name},
+        "regions": {
+            name: _some(packed, np.flatnonzero(regions == name)) for name in dict.fromkeys(packed.regions) if name
+        },
         "split": how,
         "parts": {name: _some(packed, indices) for name, indices in parts.items()},
         "areas": _areas(packed.masks[truth], shares) if truth.any() and drawn else None,
         "neighbours": neighbours.measure(packed),
-    }  # fmt: skip
+    }
 
 
 def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -127,9 +127,7 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
         BadFileError: One cannot be read.
     """
     arrays = (".h5", ".npy")
-    paths = [
-        s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays
-    ]
+    paths = [s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays]
     shapes = [sorted(read_rgb(path).shape[:2]) for path in paths]
     sizes = None
     if shapes:
@@ -275,9 +273,7 @@ def _areas(masks: NDArray[np.uint8], shares: NDArray[np.float64]) -> dict[str, A
     }
 
 
-def _boxes(
-    dataset: Dataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]
-) -> dict[str, Any] | None:
+def _boxes(dataset: Dataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]) -> dict[str, Any] | None:
     """Describe the boxes of a dataset, if it has any.
 
     Args:
@@ -304,14 +300,13 @@ def _boxes(
     side = _quantiles(np.sqrt(area * pixels), (0, 0.25, 0.5, 0.75, 1)) if len(area) else None
     return {
         "parts": parts,
-        "per_tile": [int(numbers.min()), float(np.median(numbers)), _short(numbers.mean()),
-                     int(numbers.max())],
+        "per_tile": [int(numbers.min()), float(np.median(numbers)), _short(numbers.mean()), int(numbers.max())],
         "empty": int((numbers == 0).sum()),
         "size": int(np.median(shapes)),
         "side": side,
         "edges": EDGES,
         "counts": _histogram(area),
-    }  # fmt: skip
+    }
 
 
 def _histogram(values: NDArray[np.floating[Any]]) -> list[int]:

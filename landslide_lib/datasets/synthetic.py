@@ -54,8 +54,9 @@ class Synthetic:
 
         Not the bytes: another machine's sine may differ in the last digit.
         """
-        text = "\n".join([f"revision {parts.REVISIONS.get('dataset/synthetic', 1)}",
-                          *(sample.id for sample in samples)])  # fmt: skip
+        text = "\n".join(
+            [f"revision {parts.REVISIONS.get('dataset/synthetic', 1)}", *(sample.id for sample in samples)]
+        )
         return sha256(text.encode()).hexdigest()[:16]
 
     def download(self, root: Path) -> Path:

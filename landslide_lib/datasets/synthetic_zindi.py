@@ -83,8 +83,9 @@ class SyntheticZindi:
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash what the simulator is asked for and its revision, as `synthetic` does."""
-        text = "\n".join([f"revision {parts.REVISIONS.get(f'dataset/{self.name}', 1)}",
-                          *(sample.id for sample in samples)])  # fmt: skip
+        text = "\n".join(
+            [f"revision {parts.REVISIONS.get(f'dataset/{self.name}', 1)}", *(sample.id for sample in samples)]
+        )
         return sha256(text.encode()).hexdigest()[:16]
 
     def download(self, root: Path) -> Path:
@@ -103,15 +104,14 @@ def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.ui
         if len(with_some) >= POSITIVE and len(empty) >= TILES - POSITIVE:
             break
     chooser, sky, radar = draw.spawn(3)
-    chosen = np.sort(np.concatenate([
-        chooser.choice(with_some, POSITIVE, replace=False),
-        chooser.choice(empty, TILES - POSITIVE, replace=False),
-    ]))  # fmt: skip
+    chosen = np.sort(
+        np.concatenate(
+            [chooser.choice(with_some, POSITIVE, replace=False), chooser.choice(empty, TILES - POSITIVE, replace=False)]
+        )
+    )
     optical = _optical(sky, sensor(draw, scene)[..., CHANNELS], scene)
     seen = backscatter(radar, scene)
-    image = np.concatenate(
-        [optical, np.stack([seen[name] for name in ZINDI[4:]], axis=-1)], axis=-1
-    )
+    image = np.concatenate([optical, np.stack([seen[name] for name in ZINDI[4:]], axis=-1)], axis=-1)
     return _cut(image)[chosen].astype(np.float32), masks[chosen]
 
 

@@ -9,13 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    mark_twins,
-)
+from landslide_lib.datasets.base import REDO, BadFileError, DownloadError, Sample, mark_twins
 from landslide_lib.datasets.files import by_stem, hash_files, stem
 from landslide_lib.datasets.locate import IMAGES, MASKS, child, locate
 from landslide_lib.datasets.masks import read_pair

@@ -34,15 +34,9 @@ def annotated(folder: Path) -> list[tuple[Path, Path]]:
     home = folder / "Annotations" if apart else folder
     written = list_files(home, {".xml"})
     xml = by_stem(path for path in written if not path.name.lower().endswith(GDAL))
-    pairs = [
-        (image, path)
-        for image in images
-        for path in xml.pop(stem(image), [home / f"{image.stem}.xml"])
-    ]
+    pairs = [(image, path) for image in images for path in xml.pop(stem(image), [home / f"{image.stem}.xml"])]
     missing = folder / "JPEGImages" if apart else folder
-    return pairs + [
-        (missing / f"{name}.jpg", path) for name, paths in xml.items() for path in paths
-    ]
+    return pairs + [(missing / f"{name}.jpg", path) for name, paths in xml.items() for path in paths]
 
 
 def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:

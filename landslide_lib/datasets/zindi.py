@@ -16,14 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.bands import ZINDI
-from landslide_lib.datasets.base import (
-    REDO,
-    BadFileError,
-    DownloadError,
-    Sample,
-    mark_twins,
-    plain_name,
-)
+from landslide_lib.datasets.base import REDO, BadFileError, DownloadError, Sample, mark_twins, plain_name
 from landslide_lib.datasets.files import by_stem, hash_files, list_files
 from landslide_lib.datasets.locate import child, locate
 
@@ -78,9 +71,12 @@ class Zindi:
             BadFileError: A list is no CSV, or lacks a column.
         """
         home = locate(
-            root, self.name, lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])),
-            "Train.csv with the ID.npy of its tiles in train_data/", self.remedy,
-        )  # fmt: skip
+            root,
+            self.name,
+            lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])),
+            "Train.csv with the ID.npy of its tiles in train_data/",
+            self.remedy,
+        )
         found: list[Sample] = []
         for part, name, labelled, folders in PARTS:
             lines, tiles = _places(home, name, folders)

@@ -25,9 +25,7 @@ def check_number(name: str, value: float, *, minimum: float, maximum: float) -> 
 
     """
     if not (isinstance(value, int | float) and minimum <= value <= maximum):
-        raise ValueError(
-            f"{name}={value!r} is refused: allowed are numbers in [{minimum}, {maximum}]"
-        )
+        raise ValueError(f"{name}={value!r} is refused: allowed are numbers in [{minimum}, {maximum}]")
     return float(value)
 
 
@@ -63,9 +61,7 @@ def prepare(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return logits.to(dtype), target.to(dtype)
 
 
-def tversky_loss(
-    logits: Tensor, target: Tensor, *, alpha: float, beta: float, smooth: float
-) -> Tensor:
+def tversky_loss(logits: Tensor, target: Tensor, *, alpha: float, beta: float, smooth: float) -> Tensor:
     """Give the negative logarithm of the soft Tversky index over the whole batch.
 
     Args:

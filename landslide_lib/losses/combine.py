@@ -53,9 +53,7 @@ class WeightedSum(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the sum; see the class for shapes."""
         parts = [
-            weight * loss(logits, target)
-            for weight, loss in zip(self.weights, self.losses, strict=True)
-            if weight > 0
+            weight * loss(logits, target) for weight, loss in zip(self.weights, self.losses, strict=True) if weight > 0
         ]
         return torch.stack(parts).sum()
 

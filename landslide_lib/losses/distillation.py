@@ -9,9 +9,7 @@ from torch.nn import functional as F
 from landslide_lib.losses._functional import check_number
 
 
-def distillation(
-    student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, alpha: float
-) -> Tensor:
+def distillation(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, alpha: float) -> Tensor:
     """Compute alpha T² KL(teacher || student) at temperature T + (1 - alpha) cross entropy.
 
     Both kinds of logits are divided by T before the softmax. T² keeps the gradient of the soft
@@ -50,13 +48,14 @@ def distillation(
     images = len(labels) if labels.ndim else 0
     if shapes != ((images, 2), (images, 2), (images,)):
         raise ValueError(
-            "student {}, teacher {} and labels {} are refused: allowed are (B, 2), (B, 2) and "
-            "(B,)".format(*shapes)
+            "student {}, teacher {} and labels {} are refused: allowed are (B, 2), (B, 2) and (B,)".format(*shapes)
         )
     dtype = torch.float64 if student.dtype == torch.float64 else torch.float32
     student, teacher = student.to(dtype), teacher.detach().to(dtype)
     soft = F.kl_div(
-        F.log_softmax(student / temperature, 1), F.log_softmax(teacher / temperature, 1),
-        reduction="batchmean", log_target=True,
-    )  # fmt: skip
+        F.log_softmax(student / temperature, 1),
+        F.log_softmax(teacher / temperature, 1),
+        reduction="batchmean",
+        log_target=True,
+    )
     return alpha * temperature**2 * soft + (1 - alpha) * F.cross_entropy(student, labels)

@@ -42,9 +42,7 @@ class SoftCrossEntropyLoss(nn.Module):
         super().__init__()
         self.smoothing = check_number("smoothing", smoothing, minimum=0.0, maximum=1.0)
         if self.smoothing == 1:
-            raise ValueError(
-                f"smoothing={smoothing!r} is refused: allowed are numbers in [0.0, 1.0)"
-            )
+            raise ValueError(f"smoothing={smoothing!r} is refused: allowed are numbers in [0.0, 1.0)")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss; see the class for shapes."""

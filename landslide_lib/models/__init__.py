@@ -7,19 +7,8 @@ from collections.abc import Callable
 from torch import nn
 
 from landslide_lib.models.attention_unet import unet_attention, unet_cbam, unet_se
-from landslide_lib.models.backbones import (
-    deeplab_v3,
-    efficientnet_v2,
-    small_deeplab_v3,
-    small_mobilenet_v3,
-)
-from landslide_lib.models.rau_net import (
-    rau_net_1,
-    rau_net_2,
-    small_rau_net,
-    small_residual_unet,
-    unet_residual,
-)
+from landslide_lib.models.backbones import deeplab_v3, efficientnet_v2, small_deeplab_v3, small_mobilenet_v3
+from landslide_lib.models.rau_net import rau_net_1, rau_net_2, small_rau_net, small_residual_unet, unet_residual
 from landslide_lib.models.squeeze_unet import SqueezeUNet
 from landslide_lib.models.unet import UNet
 from landslide_lib.models.v_net import SmallVNet

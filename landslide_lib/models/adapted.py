@@ -44,60 +44,77 @@ class Kind(NamedTuple):
 def _tiny_stage(branches: int) -> dict[str, Any]:
     """Return a stage of the tiny HRNet, as timm writes those of the others."""
     return {
-        "num_modules": 1, "num_branches": branches, "num_blocks": (1,) * branches,
-        "num_channels": (4, 8, 16, 32)[:branches], "block_type": "BASIC", "fuse_method": "SUM",
-    }  # fmt: skip
+        "num_modules": 1,
+        "num_branches": branches,
+        "num_blocks": (1,) * branches,
+        "num_channels": (4, 8, 16, 32)[:branches],
+        "block_type": "BASIC",
+        "fuse_method": "SUM",
+    }
 
 
 #: `tiny` is for tests, `small` for two CPU cores, `base` for a GPU: what the report's authors are
 #: likely to have used, for they name families and no sizes.
 KINDS: dict[str, dict[Size, Kind]] = {
     "resnet": {
-        "tiny": Kind("ResNet of four blocks, 8 to 32 channels", 16, {
-            "encoder_name": "tu-resnet18", "layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32),
-        }),
+        "tiny": Kind(
+            "ResNet of four blocks, 8 to 32 channels",
+            16,
+            {"encoder_name": "tu-resnet18", "layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32)},
+        ),
         "small": Kind("ResNet-18", 32, {"encoder_name": "tu-resnet18"}),
         "base": Kind("ResNet-50", 64, {"encoder_name": "tu-resnet50"}),
     },
     "efficientnetv2": {
-        "tiny": Kind("timm's test_efficientnet, with blocks of both kinds of EfficientNetV2", 16, {
-            "encoder_name": "tu-test_efficientnet",
-        }),
+        "tiny": Kind(
+            "timm's test_efficientnet, with blocks of both kinds of EfficientNetV2",
+            16,
+            {"encoder_name": "tu-test_efficientnet"},
+        ),
         "small": Kind("EfficientNetV2-B0", 32, {"encoder_name": "tu-tf_efficientnetv2_b0"}),
         "base": Kind("EfficientNetV2-S", 64, {"encoder_name": "tu-tf_efficientnetv2_s"}),
     },
     "swin": {
-        "tiny": Kind("Swin of four blocks, 16 to 128 channels", 16, {
-            "embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8),
-        }),
-        "small": Kind("Swin of eight blocks, 64 to 512 channels", 32, {
-            "embed_dim": 64, "depths": (2, 2, 2, 2), "num_heads": (2, 4, 8, 16),
-        }),
-        "base": Kind("Swin-Tiny", 64, {
-            "embed_dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24),
-        }),
+        "tiny": Kind(
+            "Swin of four blocks, 16 to 128 channels",
+            16,
+            {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 4, 8)},
+        ),
+        "small": Kind(
+            "Swin of eight blocks, 64 to 512 channels",
+            32,
+            {"embed_dim": 64, "depths": (2, 2, 2, 2), "num_heads": (2, 4, 8, 16)},
+        ),
+        "base": Kind("Swin-Tiny", 64, {"embed_dim": 96, "depths": (2, 2, 6, 2), "num_heads": (3, 6, 12, 24)}),
     },
     "segformer": {
-        "tiny": Kind("MiT of four blocks, 8 to 32 channels", 16, {
-            "embed_dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (1, 2, 3, 4),
-        }),
-        "small": Kind("MiT-B0", 256, {
-            "embed_dims": (32, 64, 160, 256), "depths": (2, 2, 2, 2), "num_heads": (1, 2, 5, 8),
-        }),
-        "base": Kind("MiT-B2", 768, {
-            "embed_dims": (64, 128, 320, 512), "depths": (3, 4, 6, 3), "num_heads": (1, 2, 5, 8),
-        }),
+        "tiny": Kind(
+            "MiT of four blocks, 8 to 32 channels",
+            16,
+            {"embed_dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (1, 2, 3, 4)},
+        ),
+        "small": Kind(
+            "MiT-B0", 256, {"embed_dims": (32, 64, 160, 256), "depths": (2, 2, 2, 2), "num_heads": (1, 2, 5, 8)}
+        ),
+        "base": Kind(
+            "MiT-B2", 768, {"embed_dims": (64, 128, 320, 512), "depths": (3, 4, 6, 3), "num_heads": (1, 2, 5, 8)}
+        ),
     },
     "hrnet_ocr": {
-        "tiny": Kind("HRNet of one module a stage, 4 to 32 channels", 16, {
-            "model_name": "hrnet_w18_small", "stem_width": 8,
-            "stage1": {**_tiny_stage(1), "block_type": "BOTTLENECK"},
-            **{f"stage{branches}": _tiny_stage(branches) for branches in (2, 3, 4)},
-        }),
+        "tiny": Kind(
+            "HRNet of one module a stage, 4 to 32 channels",
+            16,
+            {
+                "model_name": "hrnet_w18_small",
+                "stem_width": 8,
+                "stage1": {**_tiny_stage(1), "block_type": "BOTTLENECK"},
+                **{f"stage{branches}": _tiny_stage(branches) for branches in (2, 3, 4)},
+            },
+        ),
         "small": Kind("HRNet-W18-Small", 128, {"model_name": "hrnet_w18_small"}),
         "base": Kind("HRNet-W32", 512, {"model_name": "hrnet_w32"}),
     },
-}  # fmt: skip
+}
 
 
 class Reflected(nn.Module):
@@ -167,10 +184,17 @@ def swin(bands: int, size: Size, image_size: int) -> nn.Module:
     """
     _check(image_size)
     padded = image_size + -image_size % 32
-    return Reflected(_u_net(
-        "swin", bands, size, encoder_name="tu-swin_tiny_patch4_window7_224",
-        img_size=padded, window_size=window(padded), drop_path_rate=0.0,
-    ))  # fmt: skip
+    return Reflected(
+        _u_net(
+            "swin",
+            bands,
+            size,
+            encoder_name="tu-swin_tiny_patch4_window7_224",
+            img_size=padded,
+            window_size=window(padded),
+            drop_path_rate=0.0,
+        )
+    )
 
 
 def segformer(bands: int, size: Size, image_size: int) -> nn.Module:
@@ -230,9 +254,12 @@ class _SegFormer(SegmentationModel):  # type: ignore[misc]
     def __init__(self, bands: int, kind: Kind) -> None:
         super().__init__()
         self.encoder = mix_transformer.MixVisionTransformerEncoder(
-            out_channels=[bands, 0, *kind.encoder["embed_dims"]], in_chans=bands, qkv_bias=True,
-            norm_layer=partial(mix_transformer.LayerNorm, eps=1e-6), **kind.encoder,
-        )  # fmt: skip
+            out_channels=[bands, 0, *kind.encoder["embed_dims"]],
+            in_chans=bands,
+            qkv_bias=True,
+            norm_layer=partial(mix_transformer.LayerNorm, eps=1e-6),
+            **kind.encoder,
+        )
         self.decoder = SegformerDecoder(self.encoder.out_channels, segmentation_channels=kind.width)
         self.segmentation_head = SegmentationHead(kind.width, 1, kernel_size=1, upsampling=4)
         self.classification_head = None
@@ -245,9 +272,13 @@ class _HRNetOCR(nn.Module):
     def __init__(self, bands: int, kind: Kind) -> None:
         super().__init__()
         self.encoder = timm.create_model(
-            **kind.encoder, pretrained=False, in_chans=bands, features_only=True,
-            feature_location="", out_indices=(1, 2, 3, 4),
-        )  # fmt: skip
+            **kind.encoder,
+            pretrained=False,
+            in_chans=bands,
+            features_only=True,
+            feature_location="",
+            out_indices=(1, 2, 3, 4),
+        )
         maps: Any = self.encoder.feature_info
         self.head = OCR(sum(maps.channels()), kind.width)
 
@@ -259,10 +290,13 @@ class _HRNetOCR(nn.Module):
 def _u_net(name: str, bands: int, size: Size, **settings: Any) -> nn.Module:
     kind = KINDS[name][size]
     made: nn.Module = smp.Unet(
-        encoder_weights=None, in_channels=bands, classes=1,
+        encoder_weights=None,
+        in_channels=bands,
+        classes=1,
         decoder_channels=[int(kind.width * share) for share in (4, 2, 1, 0.5, 0.25)],
-        **settings, **kind.encoder,
-    )  # fmt: skip
+        **settings,
+        **kind.encoder,
+    )
     return made
 
 

@@ -43,9 +43,7 @@ class CBAM(nn.Module):
         self.channels = nn.Sequential(
             nn.Conv2d(channels, inside, 1), nn.ReLU(inplace=True), nn.Conv2d(inside, channels, 1)
         )
-        self.pixels = nn.Sequential(
-            nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(1)
-        )
+        self.pixels = nn.Sequential(nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the weighed feature map."""

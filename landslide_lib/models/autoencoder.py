@@ -43,15 +43,12 @@ def masked_patches(share: float, patches: int) -> int:
         raise ValueError(f"masked={share!r} is refused: allowed are shares between 0 and 1")
     if patches < 2:
         raise ValueError(
-            "masked: an image of one patch leaves nothing to see or nothing to restore; "
-            "take a larger image_size"
+            "masked: an image of one patch leaves nothing to see or nothing to restore; take a larger image_size"
         )
     return min(max(math.floor(share * patches + 0.5), 1), patches - 1)
 
 
-def autoencoder(
-    encoder: nn.Module, name: str, image_size: int, bands: int, masked: float
-) -> Autoencoder:
+def autoencoder(encoder: nn.Module, name: str, image_size: int, bands: int, masked: float) -> Autoencoder:
     """Build the autoencoder of an encoder, which stays its `encoder`.
 
     Args:
@@ -94,9 +91,7 @@ class Autoencoder(nn.Module):
     def __init__(self, unit: int, image_size: int, masked: float) -> None:
         super().__init__()
         if image_size % unit:
-            raise ValueError(
-                f"image_size {image_size} is no multiple of {unit}, the side of what is masked"
-            )
+            raise ValueError(f"image_size {image_size} is no multiple of {unit}, the side of what is masked")
         self.unit, self.grid = unit, image_size // unit
         self.masked = masked_patches(masked, self.grid**2)
         self.seen = self.grid**2 - self.masked
@@ -141,9 +136,7 @@ class MAE(Autoencoder):
 
     encoder: VisionTransformer
 
-    def __init__(
-        self, encoder: VisionTransformer, image_size: int, bands: int, masked: float
-    ) -> None:
+    def __init__(self, encoder: VisionTransformer, image_size: int, bands: int, masked: float) -> None:
         patch = encoder.patch_embed.patch_size[0]
         super().__init__(patch, image_size, masked)
         self.encoder = encoder
@@ -156,10 +149,7 @@ class MAE(Autoencoder):
         self.positions: Tensor
         self.register_buffer("positions", _positions(self.grid, width), persistent=False)
         self.decoder = nn.Sequential(
-            *(
-                Block(width, width // 32, qkv_bias=True)
-                for _ in range(min(max(width // 128, 2), 4))
-            ),
+            *(Block(width, width // 32, qkv_bias=True) for _ in range(min(max(width // 128, 2), 4))),
             nn.LayerNorm(width),
             nn.Linear(width, bands * patch**2),
         )
@@ -220,16 +210,12 @@ class SimMIM(Autoencoder):
 
     encoder: SwinTransformer
 
-    def __init__(
-        self, encoder: SwinTransformer, image_size: int, bands: int, masked: float
-    ) -> None:
+    def __init__(self, encoder: SwinTransformer, image_size: int, bands: int, masked: float) -> None:
         super().__init__(16 if image_size <= 64 else 32, image_size, masked)
         self.encoder = encoder
         self.token = nn.Parameter(0.02 * torch.randn(encoder.feature_info[0]["num_chs"]))
         stride = encoder.feature_info[-1]["reduction"]
-        self.head = nn.Sequential(
-            nn.Conv2d(encoder.num_features, bands * stride**2, 1), nn.PixelShuffle(stride)
-        )
+        self.head = nn.Sequential(nn.Conv2d(encoder.num_features, bands * stride**2, 1), nn.PixelShuffle(stride))
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
         """Mask patches and restore them."""

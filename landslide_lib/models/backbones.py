@@ -68,9 +68,7 @@ def small_mobilenet_v3(
     )
 
 
-def small_deeplab_v3(
-    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
-) -> nn.Module:
+def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
     """DeepLabV3+ on MobileNetV2.
 
     Readings: the report says "DeepLabv3 based" and the number of parameters. The version with
@@ -107,9 +105,7 @@ def small_deeplab_v3(
     )
 
 
-def deeplab_v3(
-    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
-) -> nn.Module:
+def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
     """DeepLabV3 on ResNet-18, at an eighth of the resolution.
 
     Readings: the report says "DeepLab v3 based". Of the encoder it says nothing; ResNet-18 is
@@ -146,9 +142,7 @@ def deeplab_v3(
     )
 
 
-def efficientnet_v2(
-    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
-) -> nn.Module:
+def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
     """U-Net whose encoder is EfficientNetV2-B0, without stochastic depth.
 
     Readings: the report says "EfficientNetV2 based"; the decoder of a U-Net and the smallest

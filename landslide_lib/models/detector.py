@@ -66,18 +66,22 @@ def detector(recipe: Detection, bands: int) -> FasterRCNN:
     made = FasterRCNN(
         Pyramid(seen, channels),
         rpn_anchor_generator=anchors(size),
-        box_roi_pool=MultiScaleRoIAlign(
-            LEVELS, output_size=POOLED, sampling_ratio=2, canonical_scale=size // 2
-        ),
+        box_roi_pool=MultiScaleRoIAlign(LEVELS, output_size=POOLED, sampling_ratio=2, canonical_scale=size // 2),
         box_head=TwoMLPHead(channels * POOLED**2, hidden),
         box_predictor=FastRCNNPredictor(hidden, CLASSES),
-        min_size=size, max_size=size, size_divisible=1,
-        image_mean=[0.0] * bands, image_std=[1.0] * bands,
-        rpn_pre_nms_top_n_train=RANKED, rpn_pre_nms_top_n_test=RANKED,
-        rpn_post_nms_top_n_train=PROPOSED, rpn_post_nms_top_n_test=PROPOSED,
+        min_size=size,
+        max_size=size,
+        size_divisible=1,
+        image_mean=[0.0] * bands,
+        image_std=[1.0] * bands,
+        rpn_pre_nms_top_n_train=RANKED,
+        rpn_pre_nms_top_n_test=RANKED,
+        rpn_post_nms_top_n_train=PROPOSED,
+        rpn_post_nms_top_n_test=PROPOSED,
         box_batch_size_per_image=TRAINED,
-        box_detections_per_img=100, box_score_thresh=0.01,
-    )  # fmt: skip
+        box_detections_per_img=100,
+        box_score_thresh=0.01,
+    )
     for gives_coordinates in (made.rpn.head, made.roi_heads.box_predictor):
         gives_coordinates.register_forward_hook(_float32)
     return made
@@ -99,7 +103,4 @@ def anchors(image_size: int) -> AnchorGenerator:
 
 def _float32(_: nn.Module, __: Any, made: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return what a head gives, tensors or lists of one tensor a level, as float32."""
-    return tuple(
-        part.float() if isinstance(part, Tensor) else [level.float() for level in part]
-        for part in made
-    )
+    return tuple(part.float() if isinstance(part, Tensor) else [level.float() for level in part] for part in made)

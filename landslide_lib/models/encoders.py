@@ -59,15 +59,14 @@ def encoder(name: str, bands: int, image_size: int, tiny: bool = False) -> nn.Mo
     family = name.split("_")[0]
     sized: dict[str, dict[str, Any]] = {
         "vit": {"img_size": image_size},
-        "swin": {
-            "img_size": image_size,
-            "window_size": 7 if image_size % 224 == 0 else 8,
-            "drop_path_rate": 0.0,
-        },
+        "swin": {"img_size": image_size, "window_size": 7 if image_size % 224 == 0 else 8, "drop_path_rate": 0.0},
     }
     settings = {
-        "model_name": ENCODERS[name], "in_chans": bands, "num_classes": 0,
-        **sized.get(family, {}), **(TINY[family] if tiny else {}),
-    }  # fmt: skip
+        "model_name": ENCODERS[name],
+        "in_chans": bands,
+        "num_classes": 0,
+        **sized.get(family, {}),
+        **(TINY[family] if tiny else {}),
+    }
     made: nn.Module = timm.create_model(pretrained=False, **settings)
     return made

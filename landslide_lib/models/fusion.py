@@ -58,8 +58,7 @@ def optical_branch(name: str, bands: int, tiny: bool = False) -> nn.Module:
         Tan and Le 2021, arXiv:2104.00298; Tan and Le 2019, arXiv:1905.11946; He and others 2015,
         arXiv:1512.03385.
     """
-    settings = {"model_name": ENCODERS[name].timm, "in_chans": bands, "num_classes": 0,
-                **(TINY[name] if tiny else {})}  # fmt: skip
+    settings = {"model_name": ENCODERS[name].timm, "in_chans": bands, "num_classes": 0, **(TINY[name] if tiny else {})}
     made: nn.Module = timm.create_model(pretrained=False, **settings)
     return made
 
@@ -79,8 +78,7 @@ def radar_branch(bands: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     before = bands
     for width in WIDTHS:
-        layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
-                   nn.MaxPool2d(2)]  # fmt: skip
+        layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
         before = width
     return nn.Sequential(*layers[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -135,9 +133,7 @@ class Fusion(nn.Module):
         self.gate = None
         if gated:
             told = width + bool(self.visible)
-            self.gate = nn.Sequential(
-                nn.Linear(told, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width), nn.Sigmoid()
-            )
+            self.gate = nn.Sequential(nn.Linear(told, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width), nn.Sigmoid())
         self.classifier = nn.Sequential(nn.Dropout(DROPPED), nn.Linear(width, 1))
 
     def features(self, images: Tensor) -> Tensor:

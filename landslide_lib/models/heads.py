@@ -90,7 +90,4 @@ class MultiResolutionHead(nn.Module):
         }
 
 
-HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
-    "dual": DualHead,
-    "multi_resolution": MultiResolutionHead,
-}
+HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {"dual": DualHead, "multi_resolution": MultiResolutionHead}

@@ -64,9 +64,8 @@ class OCR(nn.Module):
         weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
         regions = (weights @ _listed(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
         context = F.scaled_dot_product_attention(
-            _listed(self.queries(pixels)), _listed(self.keys(regions)),
-            _listed(self.values(regions)),
-        )  # fmt: skip
+            _listed(self.queries(pixels)), _listed(self.keys(regions)), _listed(self.values(regions))
+        )
         context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
         logits: Tensor = self.logits(self.fused(torch.cat([context, pixels], 1)))
         return logits

@@ -32,8 +32,7 @@ def begin_with(network: nn.Module, share: float) -> None:
     """
     if not 0 < share < 1:
         raise ValueError(f"share {share} is refused: of landslide and of the rest there is some")
-    layers = [one for one in network.modules()
-              if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
+    layers = [one for one in network.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
     if len(layers) != 1 or layers[0].bias is None:
         raise ValueError(
             f"{type(network).__name__} has {len(layers)} convolutions of one channel, not the one "

@@ -59,7 +59,5 @@ class Promoted(nn.Module):
         enlarged = F.interpolate(images, size=[int(side) for side in sides], mode="bilinear")
         # The mean over 5/2 pixels is that over 5 halves. Adaptive pooling, torch's "area", counts
         # parts as wholes, and has no deterministic gradient on CUDA.
-        parts = F.interpolate(
-            self.network(enlarged), scale_factor=float(self.scale.denominator), mode="nearest"
-        )
+        parts = F.interpolate(self.network(enlarged), scale_factor=float(self.scale.denominator), mode="nearest")
         return F.avg_pool2d(parts, self.scale.numerator)

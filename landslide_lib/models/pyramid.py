@@ -77,8 +77,7 @@ class TopDown(nn.Module):
     def __init__(self, widths: list[int], channels: int, norms: bool) -> None:
         super().__init__()
         self.norms = nn.ModuleList(
-            LayerNorm2d(width) if norms and width != widths[-1] else nn.Identity()
-            for width in widths
+            LayerNorm2d(width) if norms and width != widths[-1] else nn.Identity() for width in widths
         )
         self.sums = FeaturePyramidNetwork(widths, channels)
 
@@ -108,9 +107,11 @@ class Simple(nn.Module):
         super().__init__()
         half, quarter = width // 2, width // 4
         enlarged = [
-            nn.ConvTranspose2d(width, half, 2, 2), LayerNorm2d(half), nn.GELU(),
+            nn.ConvTranspose2d(width, half, 2, 2),
+            LayerNorm2d(half),
+            nn.GELU(),
             nn.ConvTranspose2d(half, quarter, 2, 2),
-        ]  # fmt: skip
+        ]
         scaled: list[tuple[list[nn.Module], int]] = [
             (enlarged, quarter),
             ([nn.ConvTranspose2d(width, half, 2, 2)], half),
@@ -120,11 +121,13 @@ class Simple(nn.Module):
         self.scales = nn.ModuleList(
             nn.Sequential(
                 *layers,
-                nn.Conv2d(inside, channels, 1, bias=False), LayerNorm2d(channels),
-                nn.Conv2d(channels, channels, 3, padding=1, bias=False), LayerNorm2d(channels),
+                nn.Conv2d(inside, channels, 1, bias=False),
+                LayerNorm2d(channels),
+                nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+                LayerNorm2d(channels),
             )
             for layers, inside in scaled
-        )  # fmt: skip
+        )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Return the maps of the pyramid."""

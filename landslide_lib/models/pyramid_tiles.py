@@ -20,10 +20,16 @@ def branch(bands: int, widths: Sequence[int]) -> nn.ModuleList:
     """Build the levels of a branch: two convolutions each, the first halves the resolution."""
     levels, before = nn.ModuleList(), bands
     for width in widths:
-        levels.append(nn.Sequential(
-            nn.Conv2d(before, width, 3, 2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-        ))  # fmt: skip
+        levels.append(
+            nn.Sequential(
+                nn.Conv2d(before, width, 3, 2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            )
+        )
         before = width
     return levels
 
@@ -56,20 +62,12 @@ class PyramidTiles(nn.Module):
     torch.Size([2, 1, 1, 1])
     """
 
-    def __init__(
-        self,
-        bands: Sequence[str],
-        *,
-        pyramid: bool = True,
-        shared: bool = False,
-        tiny: bool = False,
-    ) -> None:
+    def __init__(self, bands: Sequence[str], *, pyramid: bool = True, shared: bool = False, tiny: bool = False) -> None:
         super().__init__()
         widths, width = (TINY, TINY_WIDTH) if tiny else (WIDTHS, WIDTH)
         of: dict[str, list[int]] = {"optical": [], "desc": [], "asc": []}
         for place, band in enumerate(bands):
-            of[next(name for name in of if band.endswith(name)) if radar(band) else "optical"
-               ].append(place)  # fmt: skip
+            of[next(name for name in of if band.endswith(name)) if radar(band) else "optical"].append(place)
         self.places = {name: places for name, places in of.items() if places}
         passes = [name for name in self.places if name != "optical"]
         if shared and len({len(of[name]) for name in passes}) > 1:
@@ -78,9 +76,7 @@ class PyramidTiles(nn.Module):
         self.branches = nn.ModuleDict()
         for name, places in self.places.items():
             first = passes[0] if shared and name in passes else name
-            self.branches[name] = (
-                self.branches[first] if first in self.branches else branch(len(places), widths)
-            )
+            self.branches[name] = self.branches[first] if first in self.branches else branch(len(places), widths)
         together = [len(self.places) * one for one in widths]
         self.pyramid = FeaturePyramidNetwork(together, width) if pyramid else None
         features = len(widths) * width if pyramid else together[-1]

@@ -58,9 +58,7 @@ class ResidualBlock(nn.Module):
             nn.BatchNorm2d(after),
             attention or nn.Identity(),
         )
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after)
-        )
+        self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of branch and shortcut, rectified."""

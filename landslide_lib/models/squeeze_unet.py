@@ -30,9 +30,7 @@ class Fire(nn.Module):
         between, half = max(2, after // 8), after // 2
         self.squeeze = normalised(nn.Conv2d(before, between, 1, bias=False), between)
         self.one = normalised(nn.Conv2d(between, half, 1, bias=False), half)
-        self.three = normalised(
-            nn.Conv2d(between, after - half, 3, padding=1, bias=False), after - half
-        )
+        self.three = normalised(nn.Conv2d(between, after - half, 3, padding=1, bias=False), after - half)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return both halves as one map."""

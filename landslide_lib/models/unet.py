@@ -12,11 +12,7 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
     """Two 3x3 convolutions, each with batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for channels in (before, after):
-        layers += [
-            nn.Conv2d(channels, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(inplace=True),
-        ]
+        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -55,9 +51,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(map(block, below, stages))
         self.pool = nn.MaxPool2d(2)
         deep_first = stages[::-1]
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1]
-        )
+        self.up = nn.ModuleList(nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1])
         self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first[:-1])
         self.head = nn.Conv2d(width, num_classes, 1)
 

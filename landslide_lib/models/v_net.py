@@ -51,16 +51,12 @@ class SmallVNet(nn.Module):
         first = max(2, width // 9)
         stages = [first * 2**i for i in range(5)]
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, first, 5, padding=2, bias=False),
-            nn.BatchNorm2d(first),
-            nn.PReLU(first),
+            nn.Conv2d(in_channels, first, 5, padding=2, bias=False), nn.BatchNorm2d(first), nn.PReLU(first)
         )
         self.down = nn.ModuleList(map(Stage, stages, (1, 2, 3, 3, 3)))
         self.shrink = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, 2 * before, 2, stride=2, bias=False),
-                nn.BatchNorm2d(2 * before),
-                nn.PReLU(2 * before),
+                nn.Conv2d(before, 2 * before, 2, stride=2, bias=False), nn.BatchNorm2d(2 * before), nn.PReLU(2 * before)
             )
             for before in stages[:-1]
         )
@@ -68,9 +64,7 @@ class SmallVNet(nn.Module):
         skips = stages[-2::-1]
         self.grow = nn.ModuleList(
             nn.Sequential(
-                nn.ConvTranspose2d(below, skip, 2, stride=2, bias=False),
-                nn.BatchNorm2d(skip),
-                nn.PReLU(skip),
+                nn.ConvTranspose2d(below, skip, 2, stride=2, bias=False), nn.BatchNorm2d(skip), nn.PReLU(skip)
             )
             for below, skip in zip([stages[-1], *(2 * s for s in skips)], skips, strict=False)
         )

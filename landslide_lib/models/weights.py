@@ -73,18 +73,17 @@ class Loaded:
     def summary(self) -> dict[str, Any]:
         """Return what a record says of it: plain values, and the number of those taken."""
         return {
-            "source": self.source, "share": round(self.share, 4), "taken": len(self.taken),
-            "missing": list(self.missing), "unexpected": list(self.unexpected),
-            "mismatched": {name: [list(shape) for shape in both]
-                           for name, both in self.mismatched.items()},
-        }  # fmt: skip
+            "source": self.source,
+            "share": round(self.share, 4),
+            "taken": len(self.taken),
+            "missing": list(self.missing),
+            "unexpected": list(self.unexpected),
+            "mismatched": {name: [list(shape) for shape in both] for name, both in self.mismatched.items()},
+        }
 
 
 def begin(
-    network: nn.Module,
-    how: Detection | ImageNet | File,
-    given: State | None = None,
-    data_root: Path | None = None,
+    network: nn.Module, how: Detection | ImageNet | File, given: State | None = None, data_root: Path | None = None
 ) -> dict[str, Any] | None:
     """Let a network's encoder start from what a recipe says.
 
@@ -188,8 +187,7 @@ def _read(path: Path) -> dict[str, Tensor]:
                 "because code in it could be run; keep the state dict alone in it"
             ) from None
         raise UnfitWeightsError(
-            f"{path} is damaged or no checkpoint ({type(error.__cause__ or error).__name__}); "
-            "get it again"
+            f"{path} is damaged or no checkpoint ({type(error.__cause__ or error).__name__}); get it again"
         ) from None
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
@@ -205,13 +203,7 @@ def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(
-    encoder: Any,
-    source: str,
-    state: dict[str, Tensor],
-    least: float,
-    folder: Path | None = None,
-) -> Loaded:
+def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float, folder: Path | None = None) -> Loaded:
     """Load what fits, if it is enough; see `start`. A record names a file without its folder."""
     own = encoder.state_dict()
     try:
@@ -229,19 +221,23 @@ def _load(
         # How many batches a norm has seen is in no old checkpoint, and does nothing.
         missing=tuple(n for n in own if n not in theirs and not n.endswith("batches_tracked")),
         unexpected=tuple(name for name in theirs if name not in own),
-        mismatched={name: (tuple(value.shape), tuple(own[name].shape))
-                    for name, value in theirs.items() if name in own and name not in fitting},
-    )  # fmt: skip
+        mismatched={
+            name: (tuple(value.shape), tuple(own[name].shape))
+            for name, value in theirs.items()
+            if name in own and name not in fitting
+        },
+    )
     if loaded.share < least:
         raise UnfitWeightsError(
             f"{source}: of the encoder's parameters, {loaded.share:.0%} are in it with the right "
             f"name and shape, and at least {least:.0%} have to be; these are another network's. "
             + _listed("missing", loaded.missing)
             + _listed("unexpected", loaded.unexpected)
-            + _listed("of another shape", [
-                f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()
-            ])
-        )  # fmt: skip
+            + _listed(
+                "of another shape",
+                [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()],
+            )
+        )
     encoder.load_state_dict(fitting, strict=False)
     left = [*loaded.missing, *loaded.mismatched]
     if left:
@@ -259,8 +255,12 @@ def _below(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
     prefixes = [name.removesuffix(CLIP) for name in state if name.endswith(CLIP)]
     if not prefixes:
         steps = [name.split(".") for name in state]
-        prefixes = ["".join(f"{step}." for step in path[:i]) for path in steps
-                    for i in range(len(path)) if ".".join(path[i:]) in own]  # fmt: skip
+        prefixes = [
+            "".join(f"{step}." for step in path[:i])
+            for path in steps
+            for i in range(len(path))
+            if ".".join(path[i:]) in own
+        ]
     (prefix, _), *_ = Counter(prefixes).most_common(1) or [("", 0)]
     return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
 

@@ -23,8 +23,19 @@ from landslide_lib.reports import Table
 Rows = Sequence[Mapping[str, Any]]
 
 #: Okabe and Ito's colours: told apart by colour-blind readers too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933",
-           "#882255", "#44AA99", "#661100")  # fmt: skip
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999933",
+    "#882255",
+    "#44AA99",
+    "#661100",
+)
 
 #: Of a saved figure, in pixels an inch: sharp on a screen with two pixels to one.
 DPI = 160
@@ -33,10 +44,16 @@ DPI = 160
 def style() -> None:
     """Set the look of all figures; a chapter calls it once."""
     sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
-    plt.rcParams.update({
-        "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110,
-        "savefig.dpi": DPI, "axes.titlesize": "medium", "axes.titleweight": "bold",
-    })  # fmt: skip
+    plt.rcParams.update(
+        {
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.dpi": 110,
+            "savefig.dpi": DPI,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+        }
+    )
 
 
 class Picture:
@@ -51,9 +68,7 @@ class Picture:
         data: The numbers drawn, in long form; None for a picture of imagery.
     """
 
-    def __init__(
-        self, figure: Figure, *, alt: str, name: str, data: pd.DataFrame | None = None
-    ) -> None:
+    def __init__(self, figure: Figure, *, alt: str, name: str, data: pd.DataFrame | None = None) -> None:
         self.figure, self.alt, self.name, self.data = figure, alt, name, data
         plt.close(figure)
 
@@ -81,41 +96,54 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Picture:
     """
     run = [row for row in rows if row["ours"]]
     figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(9, 1.5 + 0.42 * len(run)), width_ratios=(1, 1.7),
-        layout="constrained",
-    )  # fmt: skip
+        1, 2, sharey=True, figsize=(9, 1.5 + 0.42 * len(run)), width_ratios=(1, 1.7), layout="constrained"
+    )
     places = np.arange(len(run))[::-1]
     printed = [row["reported"].get(column, np.nan) for row in run]
     left.plot(printed, places, "s", color="black")
-    left.set(title=f"reported {table.columns[column].label}", yticks=places,
-             yticklabels=[row["label"] for row in run])  # fmt: skip
+    left.set(title=f"reported {table.columns[column].label}", yticks=places, yticklabels=[row["label"] for row in run])
     lines = []
     own = " or the row's own" if any(row["kind"] == "derived" for row in run) else ""
     for where, name in (("metrics", f"threshold 0.5{own}"), ("tuned", "threshold of validation")):
         filled = where == "tuned"
         for place, row in zip(places, run, strict=True):
             value = row["ours"][where]["pooled"]["f1"]
-            lines.append({"row": row["label"], "reported": row["reported"].get(column),
-                          "at": name, "landslide_f1": value["mean"], "low": value["low"],
-                          "high": value["high"], "floor": row["ours"]["floor"]})  # fmt: skip
+            lines.append(
+                {
+                    "row": row["label"],
+                    "reported": row["reported"].get(column),
+                    "at": name,
+                    "landslide_f1": value["mean"],
+                    "low": value["low"],
+                    "high": value["high"],
+                    "floor": row["ours"]["floor"],
+                }
+            )
             height = place + (0.14 if filled else -0.14)
             if value["mean"] is None:
                 continue
             if value["low"] is not None:
                 right.plot([value["low"], value["high"]], [height] * 2, color=COLOURS[filled])
-            right.plot(value["mean"], height, "o", color=COLOURS[filled],
-                       markerfacecolor=COLOURS[filled] if filled else "white",
-                       label=name if place == places[0] else None)  # fmt: skip
+            right.plot(
+                value["mean"],
+                height,
+                "o",
+                color=COLOURS[filled],
+                markerfacecolor=COLOURS[filled] if filled else "white",
+                label=name if place == places[0] else None,
+            )
     if run:
         floors = [row["ours"]["floor"] for row in run]
         right.plot(floors, places, "|--", color="gray", label="all called landslide")
         right.set(title=f"ours, landslide F1 ({run[0]['ours']['dataset']})", xlim=(0, 1))
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
     return Picture(
-        figure, name=f"{table.name.replace('/', '-')}-figure", data=pd.DataFrame(lines),
+        figure,
+        name=f"{table.name.replace('/', '-')}-figure",
+        data=pd.DataFrame(lines),
         alt=f"{table.title}, row by row: left the reported {table.columns[column].label}, right "
         "our landslide F1 at two thresholds with intervals over seeds and the floor.",
-    )  # fmt: skip
+    )
 
 
 def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Picture:
@@ -127,25 +155,23 @@ def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pic
         curves = [scores.sweep(*record.histogram) for record in records]
         columns["threshold"] = curves[0]["threshold"]
         columns[label] = np.nanmean([curve["f1"] for curve in curves], axis=0)
-        axes.plot(columns["threshold"], columns[label], styles[place % 3],
-                  color=COLOURS[place % len(COLOURS)], label=label)  # fmt: skip
+        axes.plot(
+            columns["threshold"], columns[label], styles[place % 3], color=COLOURS[place % len(COLOURS)], label=label
+        )
     axes.axvline(0.5, color="gray", lw=0.8)
-    axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images",
-             xlim=(0, 1), ylim=(0, 1))  # fmt: skip
+    axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
     return Picture(
-        figure, name=name, data=pd.DataFrame(columns).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(columns).round(4),
         alt="Landslide F1 on the test images over the threshold on the probability, a line a row.",
-    )  # fmt: skip
+    )
 
 
 def learning_curves(
-    named: Mapping[str, Sequence[Record]],
-    *,
-    name: str,
-    score: str = "valid_f1",
-    label: str = "landslide F1",
+    named: Mapping[str, Sequence[Record]], *, name: str, score: str = "valid_f1", label: str = "landslide F1"
 ) -> Picture:
     """Draw training loss and a validation score over the epochs, a line a seed.
 
@@ -160,13 +186,19 @@ def learning_curves(
     for place, (row, records) in enumerate(named.items()):
         for number, record in enumerate(records):
             epochs = np.arange(1, len(record.history) + 1)
-            how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8,
-                   "label": row if number == 0 else None}  # fmt: skip
+            how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8, "label": row if number == 0 else None}
             left.plot(epochs, [line.train_loss for line in record.history], **how)
             right.plot(epochs, [getattr(line, score) or 0 for line in record.history], **how)
-            lines += [{"row": row, "seed": record.seed, "epoch": epoch,
-                       "train_loss": line.train_loss, score: getattr(line, score)}
-                      for epoch, line in zip(epochs, record.history, strict=True)]  # fmt: skip
+            lines += [
+                {
+                    "row": row,
+                    "seed": record.seed,
+                    "epoch": epoch,
+                    "train_loss": line.train_loss,
+                    score: getattr(line, score),
+                }
+                for epoch, line in zip(epochs, record.history, strict=True)
+            ]
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.set(xlabel="epoch", ylabel=f"{label}, validation", ylim=(0, 1))
     for axes in (left, right):
@@ -175,15 +207,14 @@ def learning_curves(
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines),
-        alt=f"Left the training loss, right the {label} of the validation images, over the epochs, "
-        "a line a seed.",
-    )  # fmt: skip
+        figure,
+        name=name,
+        data=pd.DataFrame(lines),
+        alt=f"Left the training loss, right the {label} of the validation images, over the epochs, a line a seed.",
+    )
 
 
-def maps(
-    named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: bool = False
-) -> Picture:
+def maps(named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: bool = False) -> Picture:
     """Draw (H, W) maps or (H, W, 3) pictures side by side."""
     figure, axes = plt.subplots(1, len(named), figsize=(2.6 * len(named), 2.9), squeeze=False)
     for place, (label, array) in zip(axes[0], named.items(), strict=True):
@@ -210,9 +241,7 @@ def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32
     return np.asarray(stretched.clip(0, 1), np.float32)
 
 
-def patches(
-    lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]], *, name: str, alt: str
-) -> Picture:
+def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]], *, name: str, alt: str) -> Picture:
     """Draw lines of pictures, each under its name, with the outline of the landslides.
 
     Args:
@@ -222,8 +251,9 @@ def patches(
         alt: What the pictures show.
     """
     columns = max(len(pictures) for pictures in lines)
-    figure, axes = plt.subplots(len(lines), columns, squeeze=False, layout="constrained",
-                                figsize=(1.45 * columns, 1.75 * len(lines)))  # fmt: skip
+    figure, axes = plt.subplots(
+        len(lines), columns, squeeze=False, layout="constrained", figsize=(1.45 * columns, 1.75 * len(lines))
+    )
     for place in axes.flat:
         place.set_axis_off()
     for line, pictures in zip(axes, lines, strict=True):
@@ -242,15 +272,15 @@ def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Pi
         places = np.arange(len(bands)) + 0.18 * (number - (len(sets) - 1) / 2)
         mean = np.array([facts["mean"] for facts in bands.values()])
         std = np.array([facts["std"] for facts in bands.values()])
-        axes.errorbar(places, mean, std, fmt="o", ms=4, capsize=2, label=name,
-                      color=COLOURS[number])  # fmt: skip
+        axes.errorbar(places, mean, std, fmt="o", ms=4, capsize=2, label=name, color=COLOURS[number])
         axes.set_xticks(range(len(bands)), bands)
     axes.set_ylabel("mean ± std, as the files are scaled")
     axes.legend(frameon=False)
     figure.tight_layout()
-    data = [{"data": name, "band": band, **facts}
-            for name, bands in sets.items() for band, facts in bands.items()]  # fmt: skip
+    data = [{"data": name, "band": band, **facts} for name, bands in sets.items() for band, facts in bands.items()]
     return Picture(
-        figure, name="bands", data=pd.DataFrame(data),
+        figure,
+        name="bands",
+        data=pd.DataFrame(data),
         alt="Mean and standard deviation of each band, a colour a dataset.",
-    )  # fmt: skip
+    )

@@ -32,11 +32,18 @@ def bands(both: Mapping[str, Facts], *, name: str = "domains") -> Picture:
     width = 0.8 / len(both)
     lines = []
     for number, (label, facts) in enumerate(both.items()):
-        mean, std = (np.array([band[key] for band in facts["bands"].values()])
-                     for key in ("mean", "std"))  # fmt: skip
+        mean, std = (np.array([band[key] for band in facts["bands"].values()]) for key in ("mean", "std"))
         places = np.arange(len(mean)) + width * (number - (len(both) - 1) / 2)
-        axes.bar(places, mean, width, yerr=std, capsize=3, color=COLOURS[number], label=label,
-                 error_kw={"ecolor": "#333333", "lw": 1.2})  # fmt: skip
+        axes.bar(
+            places,
+            mean,
+            width,
+            yerr=std,
+            capsize=3,
+            color=COLOURS[number],
+            label=label,
+            error_kw={"ecolor": "#333333", "lw": 1.2},
+        )
         axes.set_xticks(range(len(mean)), facts["bands"])
         lines += [(label, *line) for line in zip(facts["bands"], mean, std, strict=True)]
     axes.axhline(0, color="#333333", lw=0.8)
@@ -44,11 +51,11 @@ def bands(both: Mapping[str, Facts], *, name: str = "domains") -> Picture:
     axes.set_ylabel("mean ± standard deviation")
     figure.legend(loc="outside upper right", ncols=len(both), frameon=False)
     return Picture(
-        figure, name=name,
+        figure,
+        name=name,
         data=pd.DataFrame(lines, columns=["domain", "band", "mean", "std"]).round(5),
-        alt="Bars: the mean of each band in the source and in the target, with its standard "
-        "deviation as an error bar.",
-    )  # fmt: skip
+        alt="Bars: the mean of each band in the source and in the target, with its standard deviation as an error bar.",
+    )
 
 
 def worth(found: Sequence[Mapping[str, Any]], *, name: str = "worth") -> Picture:
@@ -58,31 +65,40 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "worth") -> Picture
         found: From `adapted.worth`; pairs with neither are left out.
         name: Of the figure.
     """
-    kept = [one for one in found
-            if one["difference"] is not None or one["reported"] is not None]  # fmt: skip
+    kept = [one for one in found if one["difference"] is not None or one["reported"] is not None]
     figure, axes = plt.subplots(figsize=(9, 1.6 + 0.5 * len(kept)), layout="constrained")
     places = np.arange(len(kept))[::-1]
-    drawn = {key: np.array([one[key] for one in kept], np.float64)
-             for key in ("reported", "difference", "low", "high", "tuned")}  # fmt: skip
+    drawn = {
+        key: np.array([one[key] for one in kept], np.float64)
+        for key in ("reported", "difference", "low", "high", "tuned")
+    }
     axes.axvline(0, color="gray", lw=1)
-    axes.plot(drawn["reported"], places + 0.14, "s", color="black", markerfacecolor="white",
-              label="reported")  # fmt: skip
+    axes.plot(drawn["reported"], places + 0.14, "s", color="black", markerfacecolor="white", label="reported")
     axes.hlines(places - 0.14, drawn["low"], drawn["high"], color=COLOURS[0], lw=2)
-    axes.plot(drawn["difference"], places - 0.14, "o", color=COLOURS[0],
-              label="ours at 0.5, interval over scenes and seeds")  # fmt: skip
-    axes.plot(drawn["tuned"], places - 0.14, "o", color=COLOURS[1], markerfacecolor="none",
-              label="ours at the source's threshold")  # fmt: skip
+    axes.plot(
+        drawn["difference"], places - 0.14, "o", color=COLOURS[0], label="ours at 0.5, interval over scenes and seeds"
+    )
+    axes.plot(
+        drawn["tuned"],
+        places - 0.14,
+        "o",
+        color=COLOURS[1],
+        markerfacecolor="none",
+        label="ours at the source's threshold",
+    )
     axes.set_yticks(places, [f"{one['row']}\nagainst {one['against']}" for one in kept])
     axes.set(ylim=(-0.7, len(kept) - 0.3), xlabel="difference in landslide F1 on the target")
     axes.tick_params(axis="y", labelsize="small")
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
     columns = ["row", "against", "reported", "difference", "low", "high", "tuned", "common"]
     return Picture(
-        figure, name=name, data=pd.DataFrame(kept, columns=columns).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(kept, columns=columns).round(4),
         alt="What each component adds to the landslide F1 on the target, a line a component: "
         "squares as reported, dots ours at 0.5 with intervals, circles ours at the source's "
         "threshold; right of the line at zero it helps.",
-    )  # fmt: skip
+    )
 
 
 def rounds(chains: Mapping[str, Chain], *, name: str = "rounds") -> Picture:
@@ -99,9 +115,15 @@ def rounds(chains: Mapping[str, Chain], *, name: str = "rounds") -> Picture:
         for place, network in enumerate(names):
             of = [one for one in chain if one.network == network]
             whole = network.startswith("Ensemble")
-            _line(axes, [(one.round, one.f1) for one in of], color=COLOURS[place % len(COLOURS)],
-                  shift=0.2 * (place / max(len(names) - 1, 1) - 0.5), label=network,
-                  lw=3 if whole else 1.5, marker="D" if whole else "o")  # fmt: skip
+            _line(
+                axes,
+                [(one.round, one.f1) for one in of],
+                color=COLOURS[place % len(COLOURS)],
+                shift=0.2 * (place / max(len(names) - 1, 1) - 0.5),
+                label=network,
+                lw=3 if whole else 1.5,
+                marker="D" if whole else "o",
+            )
             lines += [(label, one.round, network, one.record.seed, one.f1) for one in of]
         floor = scores.floor(chain[0].record.test_counts)
         axes.axhline(floor, color="gray", ls="--", lw=1, label="all called landslide")
@@ -110,10 +132,12 @@ def rounds(chains: Mapping[str, Chain], *, name: str = "rounds") -> Picture:
     _legends(panels)
     columns = ["chain", "round", "network", "seed", "landslide_f1"]
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines, columns=columns).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(lines, columns=columns).round(4),
         alt="Landslide F1 on the target over the rounds of refinement, a line a network and a "
         "thick one an ensemble, with intervals over seeds and the floor dashed.",
-    )  # fmt: skip
+    )
 
 
 def pseudo_labels(chains: Mapping[str, Chain], *, name: str = "pseudo-labels") -> Picture:
@@ -128,27 +152,41 @@ def pseudo_labels(chains: Mapping[str, Chain], *, name: str = "pseudo-labels") -
     for axes, (label, chain) in zip(panels, chains.items(), strict=True):
         found = labels(chain)
         for place, (score, before) in enumerate(QUALITIES.items()):
-            _line(axes, [(one["round"], one[score]) for one in found], color=COLOURS[place],
-                  shift=0.04 * (place - 1), label=score, marker="o")  # fmt: skip
+            _line(
+                axes,
+                [(one["round"], one[score]) for one in found],
+                color=COLOURS[place],
+                shift=0.04 * (place - 1),
+                label=score,
+                marker="o",
+            )
             if before:
-                _line(axes, [(one["round"], one[before]) for one in found], color=COLOURS[place],
-                      shift=0.04 * (place - 1), ls=":", marker="s", markerfacecolor="white",
-                      label=f"{score} of the prediction before")  # fmt: skip
+                _line(
+                    axes,
+                    [(one["round"], one[before]) for one in found],
+                    color=COLOURS[place],
+                    shift=0.04 * (place - 1),
+                    ls=":",
+                    marker="s",
+                    markerfacecolor="white",
+                    label=f"{score} of the prediction before",
+                )
         axes.set(ylabel="share", ylim=(-0.03, 1.03))
         lines += [{"chain": label, **one} for one in found]
     _legends(panels)
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(lines).round(4),
         alt="Over the rounds: the share of the target's pixels that are labelled, and precision "
         "and recall of the landslide labels against the hidden masks, dotted those of the "
         "prediction that the labels were made of.",
-    )  # fmt: skip
+    )
 
 
 def _panels(chains: Mapping[str, Chain]) -> tuple[Figure, list[Axes]]:
     """Return an axes a chain, one below the other, with a whole number a round below."""
-    figure, axes = plt.subplots(len(chains), squeeze=False, figsize=(9, 0.4 + 3.3 * len(chains)),
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(len(chains), squeeze=False, figsize=(9, 0.4 + 3.3 * len(chains)), layout="constrained")
     for place, label in zip(axes[:, 0], chains, strict=True):
         place.set_title(fill(f"labels by {label}", 70), fontsize="small")
         place.set_xlabel("round")
@@ -156,9 +194,7 @@ def _panels(chains: Mapping[str, Chain]) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[:, 0])
 
 
-def _line(
-    axes: Axes, points: Sequence[tuple[int, float | None]], *, shift: float, **how: Any
-) -> None:
+def _line(axes: Axes, points: Sequence[tuple[int, float | None]], *, shift: float, **how: Any) -> None:
     """Draw the means over seeds with intervals, moved aside so that no line hides another."""
     of: dict[int, list[float]] = {}
     for number, value in points:

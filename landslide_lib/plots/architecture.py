@@ -15,21 +15,15 @@ from landslide_lib.plots import COLOURS, Picture
 #: is added to it, and what the sum goes through.
 BLOCKS: dict[str, dict[str, Any]] = {
     "U-Net": {"branch": ("3x3", "3x3"), "shortcut": False, "after": ()},
-    "U-Net with attention": {
-        "branch": ("3x3", "3x3"), "shortcut": False, "after": ("attention",)
-    },
+    "U-Net with attention": {"branch": ("3x3", "3x3"), "shortcut": False, "after": ("attention",)},
     "convolution block": {"branch": ("3x3, fewer", "3x3"), "shortcut": True, "after": ()},
     "RAU-Net 1": {"branch": ("3x3, fewer", "3x3"), "shortcut": True, "after": ("attention",)},
     "RAU-Net 2": {"branch": ("3x3, fewer", "3x3", "attention"), "shortcut": True, "after": ()},
-}  # fmt: skip
+}
 
 #: What an attention module makes of a map of C channels, H x W: steps, and the weights' size.
 MODULES: dict[str, Sequence[tuple[str, str]]] = {
-    "SE": (
-        ("mean of each\nchannel", "C"),
-        ("two 1x1,\nsigmoid", "C"),
-        ("x times weight\nof its channel", "C, H x W"),
-    ),
+    "SE": (("mean of each\nchannel", "C"), ("two 1x1,\nsigmoid", "C"), ("x times weight\nof its channel", "C, H x W")),
     "CBAM": (
         ("mean, maximum of\neach channel", "2, C"),
         ("two 1x1,\nsum, sigmoid", "C"),
@@ -76,12 +70,13 @@ def blocks(named: Mapping[str, Mapping[str, Any]] = BLOCKS) -> Picture:
     axes.set(xlim=(0, 9.7), ylim=(-1.5 * len(named) + 0.6, 0.5))
     axes.set_axis_off()
     return Picture(
-        figure, name="blocks",
+        figure,
+        name="blocks",
         alt="Blocks as rows of boxes. U-Net: two 3x3 convolutions. U-Net with attention: "
         "attention after them. Convolution block: fewer channels between the two, and a 1x1 "
         "convolution of x is added. RAU-Net 1: attention after that sum. RAU-Net 2: attention "
         "after the second 3x3 convolution, before the sum.",
-    )  # fmt: skip
+    )
 
 
 def modules(named: Mapping[str, Sequence[tuple[str, str]]] = MODULES) -> Picture:
@@ -100,32 +95,37 @@ def modules(named: Mapping[str, Sequence[tuple[str, str]]] = MODULES) -> Picture
         for number, (step, size) in enumerate(steps):
             fill = FILLS["attention" if number == len(steps) - 1 else "3x3"]
             end = _box(axes, place, height, step, fill=fill, width=1.9)
-            axes.text(end - 0.95, height - 0.58, size, ha="center", va="center",
-                      fontsize="x-small", color=COLOURS[0])  # fmt: skip
+            axes.text(end - 0.95, height - 0.58, size, ha="center", va="center", fontsize="x-small", color=COLOURS[0])
             place = end
         _arrow(axes, (place, height), (place + 0.3, height))
     axes.set(xlim=(0, 0.7 + 2.2 * longest), ylim=(-1.9 * len(named) + 1, 0.9))
     axes.set_axis_off()
     return Picture(
-        figure, name="attention-modules",
+        figure,
+        name="attention-modules",
         alt="Steps of three attention modules with the size of what each gives. SE: means of "
         "channels become a weight a channel. CBAM: a weight a channel, then a weight a pixel. "
         "Pooled attention: means of cells of a grid attend to each other and become a weight a "
         "channel and pixel, which is added.",
-    )  # fmt: skip
+    )
 
 
 def _box(
-    axes: Axes, place: float, height: float, text: str, *,
-    fill: str | None = None, width: float = 1.3, start: float | None = None,
-) -> float:  # fmt: skip
+    axes: Axes,
+    place: float,
+    height: float,
+    text: str,
+    *,
+    fill: str | None = None,
+    width: float = 1.3,
+    start: float | None = None,
+) -> float:
     """Draw an arrow and a box behind it; return where the box ends."""
     left = place + 0.3
     _arrow(axes, (place if start is None else start, height), (left, height))
     colour = fill or FILLS[text.partition(",")[0]]
     tall = 0.42 if "\n" not in text else 0.78
-    axes.add_patch(Rectangle((left, height - tall / 2), width, tall, facecolor=colour,
-                                 edgecolor="black", lw=0.8))  # fmt: skip
+    axes.add_patch(Rectangle((left, height - tall / 2), width, tall, facecolor=colour, edgecolor="black", lw=0.8))
     axes.text(left + width / 2, height, text, ha="center", va="center", fontsize="x-small")
     return left + width
 

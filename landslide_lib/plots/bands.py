@@ -17,9 +17,7 @@ from landslide_lib.plots import COLOURS, Picture
 POINTS = 2000
 
 
-def channels(
-    planes: Mapping[str, NDArray[Any]], mask: NDArray[Any], *, name: str, alt: str
-) -> Picture:
+def channels(planes: Mapping[str, NDArray[Any]], mask: NDArray[Any], *, name: str, alt: str) -> Picture:
     """Draw the channels of one tile with the outline of its landslides, five a line.
 
     Args:
@@ -31,8 +29,7 @@ def channels(
         alt: What the channels show.
     """
     lines = -(-len(planes) // 5)
-    figure, places = plt.subplots(lines, 5, squeeze=False, figsize=(9, 2.05 * lines),
-                                  layout="constrained")  # fmt: skip
+    figure, places = plt.subplots(lines, 5, squeeze=False, figsize=(9, 2.05 * lines), layout="constrained")
     for place in places.flat:
         place.set_axis_off()
     for place, (label, plane) in zip(places.flat, planes.items(), strict=False):
@@ -81,25 +78,20 @@ def index_and_units(
         ratio: See `of_units`.
         name: Of the figure.
     """
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(9, 3), width_ratios=(1, 1, 1.15), layout="constrained"
-    )
-    for place, plane, title in (
-        (left, true, "of reflectances"),
-        (middle, rescaled, "of rescaled bands"),
-    ):
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 3), width_ratios=(1, 1, 1.15), layout="constrained")
+    for place, plane, title in ((left, true, "of reflectances"), (middle, rescaled, "of rescaled bands")):
         shown = place.imshow(plane, cmap="PRGn", vmin=-1, vmax=1, interpolation="nearest")
         place.set_title(title, fontsize="small")
         place.set_axis_off()
         _outline(place, mask)
     figure.colorbar(shown, ax=[left, middle], location="bottom", shrink=0.6, aspect=30)
     some = np.linspace(0, true.size - 1, min(POINTS, true.size)).astype(int)
-    data = pd.DataFrame({"reflectances": true.ravel()[some], "rescaled": rescaled.ravel()[some],
-                         "landslide": mask.ravel()[some]})  # fmt: skip
+    data = pd.DataFrame(
+        {"reflectances": true.ravel()[some], "rescaled": rescaled.ravel()[some], "landslide": mask.ravel()[some]}
+    )
     for value, label in ((0, "elsewhere"), (1, "landslide")):
         part = data[data["landslide"] == value]
-        right.plot(part["reflectances"], part["rescaled"], ".", ms=3, color=COLOURS[value],
-                   alpha=0.5, label=label)  # fmt: skip
+        right.plot(part["reflectances"], part["rescaled"], ".", ms=3, color=COLOURS[value], alpha=0.5, label=label)
     line = np.linspace(-1, 1, 201)
     right.plot(line, of_units(line, ratio), color="black", lw=0.8, label="from the two units")
     right.plot(line, line, "--", color="gray", lw=0.8, label="equal")
@@ -108,11 +100,13 @@ def index_and_units(
     right.set(xlabel="of reflectances", ylabel="of rescaled bands", xlim=(-1, 1), ylim=(-1, 1))
     right.legend(frameon=False, fontsize="x-small", loc="upper left", markerscale=3)
     return Picture(
-        figure, name=name, data=data.round(4),
+        figure,
+        name=name,
+        data=data.round(4),
         alt="The index of one simulated tile on reflectances and on rescaled bands, with the "
         "outline of its landslides, and one over the other pixel by pixel: the points lie on one "
         "rising curve below the diagonal.",
-    )  # fmt: skip
+    )
 
 
 def _outline(place: Axes, mask: NDArray[Any]) -> None:

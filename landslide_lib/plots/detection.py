@@ -30,12 +30,7 @@ LABEL = (0.15, 0.075)
 
 
 def boxes_beside(
-    images: Pictures | None,
-    examples: Sequence[Example],
-    *,
-    side: int,
-    threshold: float = 0.5,
-    name: str,
+    images: Pictures | None, examples: Sequence[Example], *, side: int, threshold: float = 0.5, name: str
 ) -> Picture:
     """Draw the true boxes of each image and, beside them, those found, with their scores.
 
@@ -54,31 +49,34 @@ def boxes_beside(
     if images is not None and len(images) != len(examples):
         raise ValueError(f"boxes beside: {len(images)} images for {len(examples)} examples")
     across = min(2, len(examples))
-    figure, axes = plt.subplots(-(-len(examples) // across), 2 * across, squeeze=False,
-                                figsize=(4.7 * across, 2.6 * -(-len(examples) // across)),
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(
+        -(-len(examples) // across),
+        2 * across,
+        squeeze=False,
+        figsize=(4.7 * across, 2.6 * -(-len(examples) // across)),
+        layout="constrained",
+    )
     for place in axes.flat:
         place.set_axis_off()
     lines = []
     for number, (example, pair) in enumerate(
         zip(examples, axes.reshape(-1, 2), strict=False)  # an odd one leaves a pair empty
     ):
-        found: Scored = [(box, score / UNIT) for *box, score in example.found
-                         if score / UNIT >= threshold]  # fmt: skip
+        found: Scored = [(box, score / UNIT) for *box, score in example.found if score / UNIT >= threshold]
         true: Scored = [(list(box), None) for box in example.truth]
-        for place, (kind, of, colour) in zip(
-            pair, (("true", true, TRUE), ("found", found, FOUND)), strict=True
-        ):
+        for place, (kind, of, colour) in zip(pair, (("true", true, TRUE), ("found", found, FOUND)), strict=True):
             _ground(place, None if images is None else images[number], side)
             _boxes(place, of, side, colour)
             place.set_title(f"image {example.image + 1}: {kind}", fontsize=9)
             lines += [(example.image + 1, kind, *box, score) for box, score in of]
     columns = ["image", "boxes", "xmin", "ymin", "xmax", "ymax", "score"]
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines, columns=columns),
+        figure,
+        name=name,
+        data=pd.DataFrame(lines, columns=columns),
         alt="Test images in pairs: left the true boxes around landslides, right those that were "
         f"found with a score of {threshold:.2g} or more, each with its score.",
-    )  # fmt: skip
+    )
 
 
 def _ground(place: Axes, image: NDArray[Any] | None, side: int) -> None:
@@ -92,23 +90,27 @@ def _boxes(place: Axes, boxes: Scored, side: int, colour: str) -> None:
     taken: list[tuple[float, float]] = []
     for (left, top, right, bottom), score in boxes:
         for line, width, order in (("white", 3.2, 2), (colour, 1.6, 3)):
-            place.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False,
-                                      edgecolor=line, lw=width, zorder=order))  # fmt: skip
+            place.add_patch(
+                Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=line, lw=width, zorder=order)
+            )
         room = None if score is None else _room((left, top, right, bottom), taken, side)
         if room:
             taken.append(room)
-            place.text(*room, f"{score:.2f}", fontsize=8, color=colour, va="top",
-                       path_effects=halo)  # fmt: skip
+            place.text(*room, f"{score:.2f}", fontsize=8, color=colour, va="top", path_effects=halo)
 
 
-def _room(
-    box: Sequence[int], taken: Sequence[tuple[float, float]], side: int
-) -> tuple[float, float] | None:
+def _room(box: Sequence[int], taken: Sequence[tuple[float, float]], side: int) -> tuple[float, float] | None:
     """Return the upper left corner of a score beside a box, inside the picture, on no other."""
     width, height = LABEL[0] * side, LABEL[1] * side
     left, top, right, bottom = box
-    corners = [(left, top - height), (left, bottom), (right - width, top - height),
-               (right - width, bottom), (right, top), (left - width, top)]  # fmt: skip
+    corners = [
+        (left, top - height),
+        (left, bottom),
+        (right - width, top - height),
+        (right - width, bottom),
+        (right, top),
+        (left - width, top),
+    ]
     for x, y in corners:
         inside = 0 <= x <= side - width and 0 <= y <= side - height
         if inside and all(abs(x - u) >= width or abs(y - v) >= height for u, v in taken):
@@ -116,9 +118,7 @@ def _room(
     return None
 
 
-def precision_recall(
-    named: Mapping[str, Detections], *, iou: float = 0.5, name: str = "precision-recall"
-) -> Picture:
+def precision_recall(named: Mapping[str, Detections], *, iou: float = 0.5, name: str = "precision-recall") -> Picture:
     """Draw precision over recall, a line a detector; the area below is its average precision.
 
     Args:
@@ -147,10 +147,11 @@ def precision_recall(
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
     return Picture(
-        figure, name=name, data=pd.concat(lines).round(4),
-        alt=f"Precision over recall of boxes at IoU {iou:.2f} on the test images, a line a row: "
-        f"{', '.join(named)}.",
-    )  # fmt: skip
+        figure,
+        name=name,
+        data=pd.concat(lines).round(4),
+        alt=f"Precision over recall of boxes at IoU {iou:.2f} on the test images, a line a row: {', '.join(named)}.",
+    )
 
 
 def average_precision(rows: Rows, *, name: str = "average-precision") -> Picture:
@@ -160,40 +161,46 @@ def average_precision(rows: Rows, *, name: str = "average-precision") -> Picture
         rows: From `beside.beside`; those with neither a reported nor an own value are left out.
         name: Of the figure.
     """
-    kept = [row for row in rows if row["ours"] or _printed(row, "map") is not None
-            or _printed(row, "map_50") is not None]  # fmt: skip
+    kept = [
+        row for row in rows if row["ours"] or _printed(row, "map") is not None or _printed(row, "map_50") is not None
+    ]
     places = np.arange(len(kept))[::-1]
-    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(9, 1.6 + 0.42 * len(kept)),
-                                  layout="constrained")  # fmt: skip
+    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(9, 1.6 + 0.42 * len(kept)), layout="constrained")
     lines = []
-    for axes, score, title in zip(
-        panels, ("map", "map_50"), ("mAP (IoU 0.5:0.95)", "mAP (IoU 0.5)"), strict=True
-    ):
+    for axes, score, title in zip(panels, ("map", "map_50"), ("mAP (IoU 0.5:0.95)", "mAP (IoU 0.5)"), strict=True):
         none = {"mean": None, "low": None, "high": None}
         ours = [row["ours"]["metrics"]["boxes"][score] if row["ours"] else none for row in kept]
         printed = [_printed(row, score) for row in kept]
-        lines += [{"row": row["label"], "score": score, "reported": theirs,
-                   **{key: own[key] for key in none}}
-                  for row, theirs, own in zip(kept, printed, ours, strict=True)]  # fmt: skip
-        low, mean, high = (np.array([own[key] for own in ours], np.float64)
-                           for key in ("low", "mean", "high"))  # fmt: skip
-        axes.plot(np.array(printed, np.float64), places + 0.12, "s", color="black", clip_on=False,
-                  markerfacecolor="white", label="reported")  # fmt: skip
+        lines += [
+            {"row": row["label"], "score": score, "reported": theirs, **{key: own[key] for key in none}}
+            for row, theirs, own in zip(kept, printed, ours, strict=True)
+        ]
+        low, mean, high = (np.array([own[key] for own in ours], np.float64) for key in ("low", "mean", "high"))
+        axes.plot(
+            np.array(printed, np.float64),
+            places + 0.12,
+            "s",
+            color="black",
+            clip_on=False,
+            markerfacecolor="white",
+            label="reported",
+        )
         axes.hlines(places - 0.12, low, high, color=COLOURS[0], lw=2)
-        axes.plot(mean, places - 0.12, "o", color=COLOURS[0], clip_on=False,
-                  label="ours, interval over seeds")  # fmt: skip
-        axes.set(title=title, yticks=places, yticklabels=[row["label"] for row in kept],
-                 ylim=(-0.6, len(kept) - 0.4))  # fmt: skip
+        axes.plot(mean, places - 0.12, "o", color=COLOURS[0], clip_on=False, label="ours, interval over seeds")
+        axes.set(title=title, yticks=places, yticklabels=[row["label"] for row in kept], ylim=(-0.6, len(kept) - 0.4))
         drawn = np.array([*printed, *high, *mean], np.float64)
         # Some room on the right: the best mark would be cut in half.
         axes.set_xlim(0, 1.08 * np.nanmax(drawn) if np.nanmax(drawn, initial=0) > 0 else 1)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=2,
-                  frameon=False, fontsize="small")  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False, fontsize="small"
+    )
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(lines).round(4),
         alt="Mean average precision row by row, over IoU 0.5 to 0.95 on the left and at 0.5 on the "
         "right: squares as reported, dots ours with intervals over seeds.",
-    )  # fmt: skip
+    )
 
 
 def _printed(row: Mapping[str, Any], score: str) -> float | None:
@@ -219,12 +226,12 @@ def reconstructions(
     kinds = {"original": originals, "masked": masked, "restored": restored}
     if len({len(of) for of in kinds.values()}) != 1:
         raise ValueError(
-            "reconstructions: " + ", ".join(f"{len(of)} {kind}" for kind, of in kinds.items())
+            "reconstructions: "
+            + ", ".join(f"{len(of)} {kind}" for kind, of in kinds.items())
             + "; need as many of each"
-        )  # fmt: skip
+        )
     count = len(originals)
-    figure, axes = plt.subplots(3, count, squeeze=False, layout="constrained",
-                                figsize=(max(1.6 * count, 2.2) + 0.4, 5))  # fmt: skip
+    figure, axes = plt.subplots(3, count, squeeze=False, layout="constrained", figsize=(max(1.6 * count, 2.2) + 0.4, 5))
     for line, (kind, pictures) in zip(axes, kinds.items(), strict=True):
         line[0].set_ylabel(kind, fontsize=11)
         for place, picture in zip(line, pictures, strict=True):
@@ -232,10 +239,10 @@ def reconstructions(
             place.set(xticks=[], yticks=[])
             place.grid(visible=False)
     return Picture(
-        figure, name=name,
-        alt="A column an image: above the original, in the middle what the network saw of it, "
-        "below what it restored.",
-    )  # fmt: skip
+        figure,
+        name=name,
+        alt="A column an image: above the original, in the middle what the network saw of it, below what it restored.",
+    )
 
 
 def starts(named: Mapping[str, Record], *, name: str = "starts") -> Picture:
@@ -247,8 +254,7 @@ def starts(named: Mapping[str, Record], *, name: str = "starts") -> Picture:
     """
     across = min(3, len(named))
     down = -(-len(named) // across)
-    figure, axes = plt.subplots(down, across, squeeze=False, figsize=(3.2 * across, 2.5 * down),
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(down, across, squeeze=False, figsize=(3.2 * across, 2.5 * down), layout="constrained")
     for place in axes.flat[len(named) :]:
         place.set_axis_off()
     lines = []
@@ -261,6 +267,8 @@ def starts(named: Mapping[str, Record], *, name: str = "starts") -> Picture:
         place.xaxis.get_major_locator().set_params(integer=True)
         lines += [(label, epoch, loss) for epoch, loss in zip(epochs, losses, strict=True)]
     return Picture(
-        figure, name=name, data=pd.DataFrame(lines, columns=["start", "epoch", "validation loss"]),
+        figure,
+        name=name,
+        data=pd.DataFrame(lines, columns=["start", "epoch", "validation loss"]),
         alt="The loss on validation images over the epochs of each pre-training run.",
-    )  # fmt: skip
+    )

@@ -37,6 +37,5 @@ def forest(effects: pd.DataFrame, *, reference: str, score: str, name: str) -> P
         figure,
         name=name,
         data=effects.reset_index(),
-        alt=f"Forest plot: the difference of each row from {reference}, as reported and in our "
-        "runs with its interval.",
+        alt=f"Forest plot: the difference of each row from {reference}, as reported and in our runs with its interval.",
     )

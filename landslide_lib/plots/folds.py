@@ -32,16 +32,24 @@ def tiles(ways: Mapping[str, Mapping[str, int]], where: Mapping[str, Place]) -> 
     """
     named = sorted({name for of in ways.values() for name in of if name in where}, key=_natural)
     scenes = list(dict.fromkeys(where[name][0] for name in named))
-    large = max(scenes, key=lambda scene: min(
-        len({fold for name, fold in of.items() if name in where and where[name][0] == scene})
-        for of in list(ways.values())[:-1] or ways.values()
-    ))  # fmt: skip
+    large = max(
+        scenes,
+        key=lambda scene: min(
+            len({fold for name, fold in of.items() if name in where and where[name][0] == scene})
+            for of in list(ways.values())[:-1] or ways.values()
+        ),
+    )
     top = _change(_grid(next(iter(ways.values())), where, large))
     count = max(fold for of in ways.values() for fold in of.values())
     colours = ListedColormap(COLOURS[: count + 1])
-    figure, axes = plt.subplots(2, len(ways), figsize=(9.4, 5.4), squeeze=False,
-                                layout=ConstrainedLayoutEngine(wspace=0.06),
-                                height_ratios=(1.25, 1))  # fmt: skip
+    figure, axes = plt.subplots(
+        2,
+        len(ways),
+        figsize=(9.4, 5.4),
+        squeeze=False,
+        layout=ConstrainedLayoutEngine(wspace=0.06),
+        height_ratios=(1.25, 1),
+    )
     how = {"cmap": colours, "vmin": 0.5, "vmax": count + 1.5, "interpolation": "nearest"}
     for column, (way, of) in enumerate(ways.items()):
         grid = _grid(of, where, large)[top : top + LARGE, :LARGE]
@@ -50,23 +58,29 @@ def tiles(ways: Mapping[str, Mapping[str, int]], where: Mapping[str, Place]) -> 
         axes[1, column].imshow(grid, **how)
         for (row, place), fold in np.ndenumerate(grid):
             if np.isfinite(fold):
-                axes[1, column].text(place, row, f"{fold:.0f}", ha="center", va="center",
-                                     color="white", fontweight="bold")  # fmt: skip
+                axes[1, column].text(
+                    place, row, f"{fold:.0f}", ha="center", va="center", color="white", fontweight="bold"
+                )
         axes[1, column].set_title(f"scene {large}", fontsize="small", fontweight="normal")
     for place in axes.flat:
         _bare(place)
-    data = pd.DataFrame([
-        {"way": way, "scene": where[name][0], "row": where[name][1], "column": where[name][2],
-         "fold": of[name]}
-        for way, of in ways.items() for name in named if name in of
-    ])  # fmt: skip
+    data = pd.DataFrame(
+        [
+            {"way": way, "scene": where[name][0], "row": where[name][1], "column": where[name][2], "fold": of[name]}
+            for way, of in ways.items()
+            for name in named
+            if name in of
+        ]
+    )
     return Picture(
-        figure, name="folds-tiles", data=data,
+        figure,
+        name="folds-tiles",
+        data=data,
         alt="Maps of all scenes, tile by tile in the colour of the fold that tests it, for the "
         f"ways {', '.join(ways)}; below, one scene with the number of the fold in each tile. At "
         "random, neighbours lie in different folds all over; cut in order, along a few lines; by "
         "scenes, nowhere inside a scene.",
-    )  # fmt: skip
+    )
 
 
 def dots(ways: Mapping[str, Sequence[float]], *, title: str) -> Picture:
@@ -82,24 +96,30 @@ def dots(ways: Mapping[str, Sequence[float]], *, title: str) -> Picture:
         axes.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=COLOURS[1], lw=2.5)
         for rank, number in enumerate(np.argsort(values)):
             # Numbers stand above and below in turn: folds that score alike are told apart.
-            axes.annotate(str(number + 1), (values[number], place), ha="center",
-                          xytext=(0, 6 if rank % 2 else -13), textcoords="offset points",
-                          fontsize="x-small")  # fmt: skip
-    axes.set(yticks=range(len(ways))[::-1], yticklabels=list(ways), ylim=(-0.6, len(ways) - 0.4),
-             xlabel=title)  # fmt: skip
+            axes.annotate(
+                str(number + 1),
+                (values[number], place),
+                ha="center",
+                xytext=(0, 6 if rank % 2 else -13),
+                textcoords="offset points",
+                fontsize="x-small",
+            )
+    axes.set(yticks=range(len(ways))[::-1], yticklabels=list(ways), ylim=(-0.6, len(ways) - 0.4), xlabel=title)
     axes.grid(visible=False, axis="y")
-    lines = [{"way": way, "fold": number, "landslide_f1": value}
-             for way, values in ways.items() for number, value in enumerate(values, 1)]  # fmt: skip
+    lines = [
+        {"way": way, "fold": number, "landslide_f1": value}
+        for way, values in ways.items()
+        for number, value in enumerate(values, 1)
+    ]
     return Picture(
-        figure, name="folds-scores", data=pd.DataFrame(lines).round(4),
-        alt="A dot a fold with its number, a bar at their mean, a line each of "
-        f"{', '.join(ways)}: {title}.",
-    )  # fmt: skip
+        figure,
+        name="folds-scores",
+        data=pd.DataFrame(lines).round(4),
+        alt=f"A dot a fold with its number, a bar at their mean, a line each of {', '.join(ways)}: {title}.",
+    )
 
 
-def pairs(
-    sides: Mapping[str, Mapping[str, Sequence[float | None]]], *, names: tuple[str, str], title: str
-) -> Picture:
+def pairs(sides: Mapping[str, Mapping[str, Sequence[float | None]]], *, names: tuple[str, str], title: str) -> Picture:
     """Draw two values a fold, joined by a line.
 
     Args:
@@ -107,8 +127,7 @@ def pairs(
         names: The first and the second value.
         title: What the values are.
     """
-    figure, axes = plt.subplots(1, len(sides), figsize=(4.5 * len(sides), 3.6), squeeze=False,
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(1, len(sides), figsize=(4.5 * len(sides), 3.6), squeeze=False, layout="constrained")
     lines: list[dict[str, Any]] = []
     for place, (panel, values) in zip(axes[0], sides.items(), strict=True):
         folds = np.arange(1, 1 + len(values[names[0]]))
@@ -116,15 +135,19 @@ def pairs(
         place.plot([folds, folds], both, color="gray", lw=1.2)
         for number, (name, mark) in enumerate(zip(names, "os", strict=True)):
             place.plot(folds, both[number], mark, color=COLOURS[number], label=name)
-            lines += [{"of": panel, "fold": int(fold), "value": name, "f1": f1}
-                      for fold, f1 in zip(folds, both[number], strict=True)]  # fmt: skip
+            lines += [
+                {"of": panel, "fold": int(fold), "value": name, "f1": f1}
+                for fold, f1 in zip(folds, both[number], strict=True)
+            ]
         place.set(title=panel, xlabel="fold", xticks=folds)
         place.legend(frameon=False, fontsize="small")
     axes[0, 0].set_ylabel(title)
     return Picture(
-        figure, name="folds-pairs", data=pd.DataFrame(lines).round(4),
+        figure,
+        name="folds-pairs",
+        data=pd.DataFrame(lines).round(4),
         alt=f"Fold by fold {names[0]} and {names[1]}, joined by a line: {', '.join(sides)}.",
-    )  # fmt: skip
+    )
 
 
 def _change(grid: NDArray[np.floating[Any]]) -> int:
@@ -139,12 +162,9 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split("/")]
 
 
-def _grid(
-    of: Mapping[str, int], where: Mapping[str, Place], scene: str
-) -> NDArray[np.floating[Any]]:
+def _grid(of: Mapping[str, int], where: Mapping[str, Place], scene: str) -> NDArray[np.floating[Any]]:
     """Return the fold of each tile of a scene, NaN where there is no tile."""
-    mine = {where[name][1:]: fold for name, fold in of.items()
-            if name in where and where[name][0] == scene}  # fmt: skip
+    mine = {where[name][1:]: fold for name, fold in of.items() if name in where and where[name][0] == scene}
     every = [place[1:] for place in where.values() if place[0] == scene]
     grid = np.full((1 + max(r for r, _ in every), 1 + max(c for _, c in every)), np.nan)
     for place, fold in mine.items():
@@ -152,9 +172,7 @@ def _grid(
     return grid
 
 
-def _mosaic(
-    of: Mapping[str, int], where: Mapping[str, Place], scenes: Sequence[str]
-) -> NDArray[np.floating[Any]]:
+def _mosaic(of: Mapping[str, int], where: Mapping[str, Place], scenes: Sequence[str]) -> NDArray[np.floating[Any]]:
     """Lay the scenes out, those of a region (all before the last `/`) in a line, a gap between."""
     lines: dict[str, list[NDArray[np.floating[Any]]]] = {}
     for scene in scenes:

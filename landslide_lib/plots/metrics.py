@@ -25,21 +25,23 @@ def inflation(shares: Mapping[str, float]) -> Picture:
     lines = []
     for colour, (name, share) in zip(COLOURS, shares.items(), strict=False):
         low, high = ((landslide + b) / 2 for b in audit.background_f1(landslide, share))
-        axes.fill_between(landslide, low, high, color=colour, alpha=0.4, lw=0.8,
-                          label=f"{name}: {share:.2%}")  # fmt: skip
-        lines.append(pd.DataFrame({"of": name, "share": share, "landslide_f1": landslide,
-                                   "two_class_low": low, "two_class_high": high}))  # fmt: skip
+        axes.fill_between(landslide, low, high, color=colour, alpha=0.4, lw=0.8, label=f"{name}: {share:.2%}")
+        lines.append(
+            pd.DataFrame(
+                {"of": name, "share": share, "landslide_f1": landslide, "two_class_low": low, "two_class_high": high}
+            )
+        )
     axes.plot([0, 1], [0, 1], "--", color="gray", lw=1, label="equal")
-    axes.set(xlabel="landslide F1", ylabel="F1 averaged over both classes",
-             xlim=(0, 1), ylim=(0, 1))  # fmt: skip
-    axes.legend(title="share of landslide", frameon=False, loc="center left",
-                bbox_to_anchor=(1, 0.5))  # fmt: skip
+    axes.set(xlabel="landslide F1", ylabel="F1 averaged over both classes", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(title="share of landslide", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return Picture(
-        figure, name="two-class-inflation", data=pd.concat(lines, ignore_index=True),
+        figure,
+        name="two-class-inflation",
+        data=pd.concat(lines, ignore_index=True),
         alt="The F1 averaged over both classes against the landslide F1, a band for each share of "
         "landslide pixels. The rarer landslide is, the higher and the thinner the band: it starts "
         "near one half and rises half as fast as the landslide F1.",
-    )  # fmt: skip
+    )
 
 
 def plane(rows: Sequence[Mapping[str, Any]]) -> Picture:
@@ -55,28 +57,38 @@ def plane(rows: Sequence[Mapping[str, Any]]) -> Picture:
     furthest = np.where(f1 < 0.5, f1 / (2 - 2 * f1).clip(1), (1 + (2 * f1 - 1) / (3 - 2 * f1)) / 2)
     figure, axes = plt.subplots(figsize=(7, 5.4), layout="constrained")
     axes.fill_between(f1, pooled, f1, color=COLOURS[5], alpha=0.3, lw=0, label="means over images")
-    axes.fill_between(f1, pooled, furthest, color=COLOURS[4], alpha=0.5, lw=0,
-                      label="averages over both classes")  # fmt: skip
+    axes.fill_between(f1, pooled, furthest, color=COLOURS[4], alpha=0.5, lw=0, label="averages over both classes")
     axes.plot(f1, pooled, color="black", lw=1.5, label="pooled over landslide pixels")
     lines = []
     for row in rows:
         at = row["f1"], row["miou"]
-        lines.append({**{k: row[k] for k in ("table", "label", "f1", "miou")},
-                      "admitted": " ".join(row["admitted"])})  # fmt: skip
-        axes.plot(*at, "o" if row["admitted"] else "X", ms=4 if row["admitted"] else 9,
-                  color=COLOURS[0] if row["admitted"] else COLOURS[1])  # fmt: skip
+        lines.append({**{k: row[k] for k in ("table", "label", "f1", "miou")}, "admitted": " ".join(row["admitted"])})
+        axes.plot(
+            *at,
+            "o" if row["admitted"] else "X",
+            ms=4 if row["admitted"] else 9,
+            color=COLOURS[0] if row["admitted"] else COLOURS[1],
+        )
         if not row["admitted"]:
-            axes.annotate(row["label"], (row["f1"], row["miou"]), xytext=(-8, 6), ha="right",
-                          textcoords="offset points", fontsize="small")  # fmt: skip
+            axes.annotate(
+                row["label"],
+                (row["f1"], row["miou"]),
+                xytext=(-8, 6),
+                ha="right",
+                textcoords="offset points",
+                fontsize="small",
+            )
             axes.plot(*at[::-1], "X", ms=9, mfc="none", mec=COLOURS[1])
     axes.set(xlabel="F1", ylabel="mean IoU", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False, loc="upper left")
     return Picture(
-        figure, name="metrics-plane", data=pd.DataFrame(lines),
+        figure,
+        name="metrics-plane",
+        data=pd.DataFrame(lines),
         alt="Printed pairs of F1 and mean IoU as points. The curve of pooled scores runs below all "
         "of them; they lie in the narrow region that averages over both classes can reach, which "
         "is part of that of means over images. A pair that admits no reading is marked by a cross.",
-    )  # fmt: skip
+    )
 
 
 def shares(needed: Mapping[str, audit.Interval], stated: float) -> Picture:
@@ -89,43 +101,49 @@ def shares(needed: Mapping[str, audit.Interval], stated: float) -> Picture:
     figure, axes = plt.subplots(figsize=(8, 1 + 0.19 * len(needed)), layout="constrained")
     places = np.arange(len(needed))[::-1]
     for place, (low, high) in zip(places, needed.values(), strict=True):
-        axes.plot([100 * low, 100 * high], [place] * 2, color=COLOURS[0], lw=2.5,
-                  solid_capstyle="butt")  # fmt: skip
+        axes.plot([100 * low, 100 * high], [place] * 2, color=COLOURS[0], lw=2.5, solid_capstyle="butt")
     axes.axvline(100 * stated, color=COLOURS[1], ls="--", lw=1.2, label="stated of all patches")
-    axes.axvspan(100 * max(low for low, _ in needed.values()),
-                 100 * min(high for _, high in needed.values()), color=COLOURS[4], alpha=0.35, lw=0,
-                 label="between the highest lower and the lowest upper end")  # fmt: skip
+    axes.axvspan(
+        100 * max(low for low, _ in needed.values()),
+        100 * min(high for _, high in needed.values()),
+        color=COLOURS[4],
+        alpha=0.35,
+        lw=0,
+        label="between the highest lower and the lowest upper end",
+    )
     axes.set_yticks(places, list(needed), fontsize=7)
     axes.set(xlabel="share of landslide pixels, %", xlim=(0, None), ylim=(-0.8, len(needed) - 0.2))
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize="small")
     lines = [{"row": name, "low": low, "high": high} for name, (low, high) in needed.items()]
     return Picture(
-        figure, name="metrics-shares", data=pd.DataFrame(lines),
+        figure,
+        name="metrics-shares",
+        data=pd.DataFrame(lines),
         alt="A bar a row: the shares of landslide pixels that the row allows if its scores are "
         "averages over both classes. A band marks the gap or the overlap of all bars, a dashed "
         "line the share that is stated of all patches.",
-    )  # fmt: skip
+    )
 
 
 def conventions(records: Sequence[Record]) -> Picture:
     """Draw the F1 of runs under the two other conventions over the pooled one, at threshold 0.5."""
     figure, axes = plt.subplots(figsize=(8.6, 4.6), layout="constrained")
-    data = pd.DataFrame([
-        {"record": one.name, **{c: scores["f1"] for c, scores in one.test.metrics.items()}}
-        for one in records
-    ])  # fmt: skip
+    data = pd.DataFrame(
+        [{"record": one.name, **{c: scores["f1"] for c, scores in one.test.metrics.items()}} for one in records]
+    )
     for colour, mark, name, words in (
         (COLOURS[1], "s", "two_class", "averaged over both classes"),
         (COLOURS[0], "o", "per_image", "mean over images"),
     ):
-        axes.plot(data["pooled"].astype(float), data[name].astype(float), mark, ms=5,
-                  color=colour, alpha=0.7, label=words)  # fmt: skip
+        axes.plot(
+            data["pooled"].astype(float), data[name].astype(float), mark, ms=5, color=colour, alpha=0.7, label=words
+        )
     axes.plot([0, 1], [0, 1], "--", color="gray", lw=1, label="equal")
-    axes.set(xlabel="landslide F1, pooled", ylabel="the same run, another convention",
-             xlim=(0, 1), ylim=(0, 1))  # fmt: skip
+    axes.set(xlabel="landslide F1, pooled", ylabel="the same run, another convention", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return Picture(
-        figure, name="conventions", data=data,
-        alt="The F1 of each run averaged over both classes, and its mean over images, against its "
-        "pooled landslide F1.",
-    )  # fmt: skip
+        figure,
+        name="conventions",
+        data=data,
+        alt="The F1 of each run averaged over both classes, and its mean over images, against its pooled landslide F1.",
+    )

@@ -30,17 +30,21 @@ def costs(rows: Sequence[Mapping[str, Any]], work: Mapping[str, float], *, name:
         name: Of the figure.
     """
     lines = [
-        {"row": row["label"], "parameters": row["ours"]["parameters"],
-         "multiply_adds": work[row["id"]], "landslide_f1": f1["mean"], "low": f1["low"],
-         "high": f1["high"]}
+        {
+            "row": row["label"],
+            "parameters": row["ours"]["parameters"],
+            "multiply_adds": work[row["id"]],
+            "landslide_f1": f1["mean"],
+            "low": f1["low"],
+            "high": f1["high"],
+        }
         for row in rows
         if row["ours"] and (f1 := row["ours"]["metrics"]["pooled"]["f1"])["mean"] is not None
-    ]  # fmt: skip
+    ]
     figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(9, 3.8), layout="constrained")
     for number, one in enumerate(lines):
         f1 = one["landslide_f1"]
-        how = {"color": COLOURS[number % len(COLOURS)], "ms": 7, "ls": "",
-               "marker": MARKERS[number % len(MARKERS)]}  # fmt: skip
+        how = {"color": COLOURS[number % len(COLOURS)], "ms": 7, "ls": "", "marker": MARKERS[number % len(MARKERS)]}
         up = None if one["low"] is None else [[f1 - one["low"]], [one["high"] - f1]]
         left.errorbar(one["parameters"] / 1e6, f1, up, label=one["row"], **how)
         right.errorbar(one["multiply_adds"] / 1e6, f1, up, **how)
@@ -53,10 +57,12 @@ def costs(rows: Sequence[Mapping[str, Any]], work: Mapping[str, float], *, name:
     if lines:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return Picture(
-        figure, name=name, data=data.round(4),
+        figure,
+        name=name,
+        data=data.round(4),
         alt="Landslide F1 of each row, left over its parameters, right over the multiplications "
         "of an image, with intervals over seeds.",
-    )  # fmt: skip
+    )
 
 
 def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
@@ -92,9 +98,7 @@ def cells(masks: NDArray[np.uint8], side: int) -> NDArray[np.float64]:
     """
     count, height, width = masks.shape
     if side < 1 or height % side or width % side:
-        raise ValueError(
-            f"masks of {height} x {width} px: no whole cells of {side} px; take a divisor"
-        )
+        raise ValueError(f"masks of {height} x {width} px: no whole cells of {side} px; take a divisor")
     apart = masks.reshape(count, height // side, side, width // side, side)
     return np.asarray(apart.mean(axis=(2, 4), dtype=np.float64))
 
@@ -158,9 +162,7 @@ def interpolated(masks: NDArray[np.uint8], side: int) -> tuple[float, NDArray[np
     return float(f1[best]), np.asarray(smooth >= curve["threshold"][best])
 
 
-def grids(
-    sets: Mapping[str, NDArray[np.uint8]], *, side: int, sides: Sequence[int], name: str
-) -> Picture:
+def grids(sets: Mapping[str, NDArray[np.uint8]], *, side: int, sides: Sequence[int], name: str) -> Picture:
     """Draw a mask as a grid lets a network draw it, and the best F1 over the side of a cell.
 
     Args:
@@ -180,13 +182,16 @@ def grids(
     }
     ways = {"whole cells": whole_cells, "interpolated": interpolated}
     data = pd.DataFrame(
-        [{"masks": label, "cell_px": cell, "answer": way, "best_f1": best(masks, cell)[0]}
-         for label, masks in sets.items() for way, best in ways.items() for cell in sides]
-    )  # fmt: skip
+        [
+            {"masks": label, "cell_px": cell, "answer": way, "best_f1": best(masks, cell)[0]}
+            for label, masks in sets.items()
+            for way, best in ways.items()
+            for cell in sides
+        ]
+    )
     figure, places = plt.subplot_mosaic(
-        [[*drawn], ["curves"] * len(drawn)], figsize=(8, 5.4), height_ratios=(1, 1.3),
-        layout="constrained",
-    )  # fmt: skip
+        [[*drawn], ["curves"] * len(drawn)], figsize=(8, 5.4), height_ratios=(1, 1.3), layout="constrained"
+    )
     for label, picture in drawn.items():
         places[label].imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         places[label].contour(first[place], levels=[0.5], colors="#D55E00", linewidths=0.8)
@@ -196,18 +201,23 @@ def grids(
     for number, label in enumerate(sets):
         for way, line in zip(ways, ("-", "--"), strict=True):
             some = data[(data["masks"] == label) & (data["answer"] == way)]
-            curves.plot(some["cell_px"], some["best_f1"], f"{MARKERS[number]}{line}",
-                        color=COLOURS[number], label=f"{label}, {way}")  # fmt: skip
+            curves.plot(
+                some["cell_px"],
+                some["best_f1"],
+                f"{MARKERS[number]}{line}",
+                color=COLOURS[number],
+                label=f"{label}, {way}",
+            )
     curves.axvline(side, color="gray", lw=0.8)
-    curves.set(
-        xscale="log", xlabel="side of a cell, px", ylabel="best landslide F1", ylim=(0, 1.03)
-    )
+    curves.set(xscale="log", xlabel="side of a cell, px", ylabel="best landslide F1", ylim=(0, 1.03))
     curves.set_xticks(sides, [str(cell) for cell in sides])
     curves.set_xticks([], minor=True)
     curves.legend(loc="lower left", fontsize="small")
     return Picture(
-        figure, name=name, data=data.round(4),
+        figure,
+        name=name,
+        data=data.round(4),
         alt="Above, a landslide mask, the share of each cell of a grid, the whole cells that are "
         "best called, and what interpolated shares draw, each with the true outline; below, the "
         "best F1 over the side of a cell, falling.",
-    )  # fmt: skip
+    )

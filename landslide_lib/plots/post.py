@@ -78,9 +78,7 @@ def by_area(found: pd.DataFrame) -> pd.DataFrame:
     classes = pd.cut(found["area"], ends, labels=[*names, f"over {AREAS[-1]}"])
     summed = found.groupby(classes, observed=False)["gone"].agg(["size", "sum"]).reset_index()
     summed.columns = pd.Index(["pixels", "landslides", "gone"])
-    return summed.assign(
-        share=summed["gone"] / summed["landslides"].where(summed["landslides"] > 0)
-    )
+    return summed.assign(share=summed["gone"] / summed["landslides"].where(summed["landslides"] > 0))
 
 
 def deletions(found: Mapping[str, pd.DataFrame], kernel: int) -> Picture:
@@ -97,19 +95,28 @@ def deletions(found: Mapping[str, pd.DataFrame], kernel: int) -> Picture:
         axes.bar(places, table["share"].fillna(0), 0.36, color=COLOURS[number], label=name)
         for place, count, share in zip(places, table["landslides"], table["share"], strict=True):
             height = 0.0 if np.isnan(share) else share
-            axes.text(place, height + 0.01, f"{share:.0%}\nof {count}" if count else "none",
-                      ha="center", va="bottom", fontsize="x-small")  # fmt: skip
+            axes.text(
+                place,
+                height + 0.01,
+                f"{share:.0%}\nof {count}" if count else "none",
+                ha="center",
+                va="bottom",
+                fontsize="x-small",
+            )
         axes.set_xticks(range(len(table)), table["pixels"])
-    axes.set(xlabel="area of a landslide, pixels of the mask", ylim=(0, 1.2),
-             ylabel=f"deleted by an opening of {kernel} px")  # fmt: skip
+    axes.set(
+        xlabel="area of a landslide, pixels of the mask", ylim=(0, 1.2), ylabel=f"deleted by an opening of {kernel} px"
+    )
     axes.grid(visible=False, axis="x")
     axes.legend(frameon=False, loc="upper right")
     data = pd.concat(table.assign(size=name) for name, table in tables.items())
     return Picture(
-        figure, name="opening-deletes", data=data.round(4),
+        figure,
+        name="opening-deletes",
+        data=data.round(4),
         alt="Bars: the share of simulated landslides of which an opening leaves no pixel, by their "
         "area in pixels, for each image size. Nearly all of the smallest go, none of the largest.",
-    )  # fmt: skip
+    )
 
 
 def perfect(masks: Mapping[str, Sequence[Mask]], kernels: Sequence[int]) -> pd.DataFrame:
@@ -137,14 +144,20 @@ def kernels(found: pd.DataFrame) -> Picture:
         for style, step in zip(("o-", "s--"), STEPS, strict=True):
             line = some[some["step"] == step]
             axes.plot(line["kernel"], line["f1"], style, color=colour, label=f"{step}, {size}")
-    axes.set(xlabel="side of the kernel, px", ylabel="landslide F1 of the true masks",
-             ylim=(0, 1.02), xticks=found["kernel"].unique())  # fmt: skip
+    axes.set(
+        xlabel="side of the kernel, px",
+        ylabel="landslide F1 of the true masks",
+        ylim=(0, 1.02),
+        xticks=found["kernel"].unique(),
+    )
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return Picture(
-        figure, name="morphology-of-the-truth", data=found.round(4),
+        figure,
+        name="morphology-of-the-truth",
+        data=found.round(4),
         alt="The landslide F1 of simulated true masks after an opening or a closing, over the side "
         "of the kernel, for each image size. It falls as the kernel grows.",
-    )  # fmt: skip
+    )
 
 
 def choices(table: Table, records: Sequence[Record], column: str = "f1") -> Picture:
@@ -155,44 +168,52 @@ def choices(table: Table, records: Sequence[Record], column: str = "f1") -> Pict
         records: Of the row that they are taken from, a line a seed.
         column: Of the table.
     """
-    printed = {row.at: float(row.reported[column] or 0) for row in table.rows
-               if isinstance(row.at, float) and column in row.reported}  # fmt: skip
+    printed = {
+        row.at: float(row.reported[column] or 0)
+        for row in table.rows
+        if isinstance(row.at, float) and column in row.reported
+    }
     best = max(printed, key=lambda at: printed[at])
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9.4, 3.8), width_ratios=(1, 1.5), layout="constrained"
-    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.8), width_ratios=(1, 1.5), layout="constrained")
     left.plot(list(printed), list(printed.values()), "s-", color="black", ms=5)
     left.set(title=f"reported {table.columns[column].label}", xlabel="threshold", xlim=(0, 1))
     lines = [{"of": "reported", "threshold": at, "f1": value} for at, value in printed.items()]
     for number, record in enumerate(records):
         curve = scores.sweep(*record.histogram)
         scored, colour = scores.best_threshold(*record.histogram), COLOURS[number % len(COLOURS)]
-        right.plot(curve["threshold"], curve["f1"], color=colour, lw=1.2,
-                   label=f"seed {record.seed}")  # fmt: skip
+        right.plot(curve["threshold"], curve["f1"], color=colour, lw=1.2, label=f"seed {record.seed}")
         marks = {
-            "validation's choice": ("o", record.test_tuned.threshold,
-                                    record.test_tuned.metrics["pooled"]["f1"] or 0.0),
+            "validation's choice": ("o", record.test_tuned.threshold, record.test_tuned.metrics["pooled"]["f1"] or 0.0),
             "best on the scored images": ("*", scored, float(np.nanmax(curve["f1"]))),
-        }  # fmt: skip
-        lines += [{"of": f"seed {record.seed}", "threshold": at, "f1": f1}
-                  for at, f1 in zip(curve["threshold"], curve["f1"], strict=True)]  # fmt: skip
+        }
+        lines += [
+            {"of": f"seed {record.seed}", "threshold": at, "f1": f1}
+            for at, f1 in zip(curve["threshold"], curve["f1"], strict=True)
+        ]
         for name, (mark, at, f1) in marks.items():
-            right.plot(at, f1, mark, color=colour, ms=9 if mark == "o" else 12,
-                       markerfacecolor="white" if mark == "o" else colour,
-                       label=name if number == len(records) - 1 else None)  # fmt: skip
+            right.plot(
+                at,
+                f1,
+                mark,
+                color=colour,
+                ms=9 if mark == "o" else 12,
+                markerfacecolor="white" if mark == "o" else colour,
+                label=name if number == len(records) - 1 else None,
+            )
             lines.append({"of": f"seed {record.seed}, {name}", "threshold": at, "f1": f1})
     for axes in (left, right):
-        axes.axvline(best, color=COLOURS[1], ls="--", lw=1,
-                     label="the report's choice" if axes is right else None)  # fmt: skip
+        axes.axvline(best, color=COLOURS[1], ls="--", lw=1, label="the report's choice" if axes is right else None)
     right.axvline(0.5, color="gray", lw=0.8)
     right.set(title="ours, landslide F1, test images", xlabel="threshold", xlim=(0, 1), ylim=(0, 1))
     right.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return Picture(
-        figure, name="threshold-choices", data=pd.DataFrame(lines).round(4),
+        figure,
+        name="threshold-choices",
+        data=pd.DataFrame(lines).round(4),
         alt="Left the reported score over the threshold, right our landslide F1, a curve a seed, "
         "with the threshold that validation chose, the best one on the scored images, and a line "
         "at the report's choice.",
-    )  # fmt: skip
+    )
 
 
 def gains(records: Sequence[Record]) -> pd.DataFrame:
@@ -208,14 +229,17 @@ def gains(records: Sequence[Record]) -> pd.DataFrame:
     for record in records:
         at = scores.best_threshold(*record.histogram)
         best = scores.at_threshold(*record.histogram, threshold=at)
-        lines.append({
-            "seed": record.seed,
-            "validation": record.test_tuned.threshold,
-            "scored": at,
-            "f1_half": record.test.metrics["pooled"]["f1"] or 0.0,
-            "f1_validation": record.test_tuned.metrics["pooled"]["f1"] or 0.0,
-            "f1_scored": best["pooled"]["f1"] or 0.0,
-        })  # fmt: skip
-    found = pd.DataFrame(lines, columns=["seed", "validation", "scored", "f1_half",
-                                         "f1_validation", "f1_scored"], dtype=float)  # fmt: skip
+        lines.append(
+            {
+                "seed": record.seed,
+                "validation": record.test_tuned.threshold,
+                "scored": at,
+                "f1_half": record.test.metrics["pooled"]["f1"] or 0.0,
+                "f1_validation": record.test_tuned.metrics["pooled"]["f1"] or 0.0,
+                "f1_scored": best["pooled"]["f1"] or 0.0,
+            }
+        )
+    found = pd.DataFrame(
+        lines, columns=["seed", "validation", "scored", "f1_half", "f1_validation", "f1_scored"], dtype=float
+    )
     return found.assign(gain=found["f1_scored"] - found["f1_validation"])

@@ -31,11 +31,7 @@ def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def image_grid(
-    data: Data,
-    rows: NDArray[np.int64],
-    masks: NDArray[Any],
-    probabilities: NDArray[Any],
-    threshold: float = 0.5,
+    data: Data, rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
 ) -> Figure:
     """Draw image, truth, probability, and where the two agree, a line an image.
 
@@ -48,12 +44,8 @@ def image_grid(
     """
     titles = ("image", "truth", "probability", "hits, misses, false alarms")
     count = len(rows)
-    figure, axes = plt.subplots(
-        count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained"
-    )
-    for line, picture, mask, probability, row in zip(
-        axes, rgb(data, rows), masks, probabilities, rows, strict=True
-    ):
+    figure, axes = plt.subplots(count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained")
+    for line, picture, mask, probability, row in zip(axes, rgb(data, rows), masks, probabilities, rows, strict=True):
         line[0].imshow(picture)
         line[1].imshow(mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         line[2].imshow(probability, cmap="cividis", vmin=0, vmax=1)
@@ -68,9 +60,7 @@ def image_grid(
     return figure
 
 
-def agreement(
-    picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def agreement(picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return a grey picture with hits in green, misses in orange and false alarms in purple.
 
     Okabe and Ito's colours, which the colour-blind can tell apart.

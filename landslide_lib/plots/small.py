@@ -24,9 +24,7 @@ def sizes(counts: Mapping[str, Mapping[str, Mapping[str, float]]], *, limit: flo
         counts: Of `complexity.count`, by network, then by budget.
         limit: The number of parameters that the report prints, drawn as a line.
     """
-    figure, axes = plt.subplots(
-        1, 2, sharey=True, figsize=(9, 1.5 + 0.42 * len(counts)), layout="constrained"
-    )
+    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(9, 1.5 + 0.42 * len(counts)), layout="constrained")
     places = np.arange(len(counts))[::-1]
     lines = []
     for axis, (key, title) in zip(axes, TITLES.items(), strict=True):
@@ -34,18 +32,25 @@ def sizes(counts: Mapping[str, Mapping[str, Mapping[str, float]]], *, limit: flo
             values = [1e-6 * facts[key] for facts in budgets.values()]
             axis.plot(values, [place] * len(values), color="lightgray", zorder=1)
             for number, (budget, value) in enumerate(zip(budgets, values, strict=True)):
-                axis.plot(value, place, MARKS[number], color=COLOURS[number],
-                          label=budget if key == "parameters" and place == 0 else None)  # fmt: skip
+                axis.plot(
+                    value,
+                    place,
+                    MARKS[number],
+                    color=COLOURS[number],
+                    label=budget if key == "parameters" and place == 0 else None,
+                )
                 lines.append({"model": label, "budget": budget, "what": key, "millions": value})
         axis.set(xscale="log", title=title, yticks=places, yticklabels=list(counts))
         _plain(axis.xaxis)
     axes[0].axvline(limit / 1e6, color="gray", ls="--", lw=0.9, label="reported", zorder=0)
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
     return Picture(
-        figure, name="small-models-sizes", data=pd.DataFrame(lines),
+        figure,
+        name="small-models-sizes",
+        data=pd.DataFrame(lines),
         alt="Parameters and multiply-adds of each small network, a mark a budget, on logarithmic "
         "axes; a dashed line is the number of parameters that the report prints.",
-    )  # fmt: skip
+    )
 
 
 def score_over_size(rows: Sequence[Mapping[str, Any]]) -> Picture:
@@ -58,25 +63,34 @@ def score_over_size(rows: Sequence[Mapping[str, Any]]) -> Picture:
     lines = []
     for number, row in enumerate(row for row in rows if row["ours"]):
         f1, size = row["ours"]["metrics"]["pooled"]["f1"], row["ours"]["parameters"] / 1e6
-        lines.append({"row": row["label"], "parameters": row["ours"]["parameters"],
-                      "landslide_f1": f1["mean"], "low": f1["low"],
-                      "high": f1["high"]})  # fmt: skip
+        lines.append(
+            {
+                "row": row["label"],
+                "parameters": row["ours"]["parameters"],
+                "landslide_f1": f1["mean"],
+                "low": f1["low"],
+                "high": f1["high"],
+            }
+        )
         if f1["mean"] is None:
             continue
         colour = COLOURS[number % len(COLOURS)]
         if f1["low"] is not None:
             axes.plot([size] * 2, [f1["low"], f1["high"]], color=colour)
         axes.plot(size, f1["mean"], MARKS[number % 8], ms=9, color=colour, label=row["label"])
-    axes.set(xscale="log", xlabel="parameters of the network that was run, millions",
-             ylabel="landslide F1 at threshold 0.5")  # fmt: skip
+    axes.set(
+        xscale="log", xlabel="parameters of the network that was run, millions", ylabel="landslide F1 at threshold 0.5"
+    )
     _plain(axes.xaxis)
     if lines:
         figure.legend(loc="outside right center", frameon=False)
     return Picture(
-        figure, name="small-models-score", data=pd.DataFrame(lines),
+        figure,
+        name="small-models-score",
+        data=pd.DataFrame(lines),
         alt="Landslide F1 at threshold 0.5 over the number of parameters of the network that was "
         "run, a point a row, with its interval over seeds where there are several.",
-    )  # fmt: skip
+    )
 
 
 def _plain(axis: Axis) -> None:

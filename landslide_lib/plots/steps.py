@@ -17,8 +17,9 @@ def stairs(steps: pd.DataFrame, *, name: str, data: str) -> Picture:
         name: Of the figure.
         data: The dataset of ours.
     """
-    figure, (left, right) = plt.subplots(1, 2, sharey=True, layout="constrained",
-                                         figsize=(9.5, 1.4 + 0.45 * len(steps)))  # fmt: skip
+    figure, (left, right) = plt.subplots(
+        1, 2, sharey=True, layout="constrained", figsize=(9.5, 1.4 + 0.45 * len(steps))
+    )
     places = np.arange(len(steps))[::-1]
     sides = (
         (left, "reported", "reported_gain", "F1 as reported", "black"),
@@ -29,13 +30,14 @@ def stairs(steps: pd.DataFrame, *, name: str, data: str) -> Picture:
         axes.plot(values, places, "o-", color=colour)
         for place, value, step in zip(places, values, steps[gain], strict=True):
             if np.isfinite(value) and np.isfinite(step):
-                axes.annotate(f"{step:+.3f}", (value, place), (8, 4), fontsize="small",
-                              textcoords="offset points")  # fmt: skip
+                axes.annotate(f"{step:+.3f}", (value, place), (8, 4), fontsize="small", textcoords="offset points")
         axes.set(title=title)
         axes.margins(x=0.2)
     left.set(yticks=places, yticklabels=steps["step"])
     return Picture(
-        figure, name=name, data=steps,
+        figure,
+        name=name,
+        data=steps,
         alt="F1 after each step of the report's system, from top to bottom: left as reported, "
         "right ours, with the gain of each step.",
-    )  # fmt: skip
+    )

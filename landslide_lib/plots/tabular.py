@@ -34,18 +34,23 @@ def factors(levels: Lines, names: Mapping[str, str]) -> Picture:
     data["of"] = data["of"].map(SIDES)
     columns = 4
     lines = -(-len(names) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(11, 2.1 * lines), squeeze=False,
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(lines, columns, figsize=(11, 2.1 * lines), squeeze=False, layout="constrained")
     for place, name in zip(axes.flat, names, strict=False):
         some = data[data["factor"] == name]
-        sns.barplot(some, x="class", y="share", hue="of", palette=COLOURS[:3], ax=place,
-                    legend="auto" if name == next(iter(names)) else False)  # fmt: skip
+        sns.barplot(
+            some,
+            x="class",
+            y="share",
+            hue="of",
+            palette=COLOURS[:3],
+            ax=place,
+            legend="auto" if name == next(iter(names)) else False,
+        )
         place.set_title(names[name], fontsize="small")
         place.set(xlabel="", ylabel="")
         values = some["value"].unique()
         every = -(-len(values) // 5)
-        place.set_xticks(range(0, len(values), every), [f"{v:.2f}" for v in values[::every]],
-                         fontsize="xx-small")  # fmt: skip
+        place.set_xticks(range(0, len(values), every), [f"{v:.2f}" for v in values[::every]], fontsize="xx-small")
         place.tick_params(axis="y", labelsize="xx-small")
     for place in axes.flat[len(names) :]:
         place.set_axis_off()
@@ -56,10 +61,12 @@ def factors(levels: Lines, names: Mapping[str, str]) -> Picture:
     figure.supxlabel("certainty factor of the class", fontsize="small")
     figure.supylabel("share", fontsize="small")
     return Picture(
-        figure, name="factors", data=data.round(5),
+        figure,
+        name="factors",
+        data=data.round(5),
         alt="A panel a factor: the shares of the landslides, of the other samples and of the "
         "region's area in each class, in the order of its certainty factor.",
-    )  # fmt: skip
+    )
 
 
 def balance(lines: Lines, names: Mapping[str, str]) -> Picture:
@@ -72,22 +79,33 @@ def balance(lines: Lines, names: Mapping[str, str]) -> Picture:
     data = pd.DataFrame(lines)[["factor", "sum", "error", "empty"]]
     figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(data)), layout="constrained")
     places = np.arange(len(data))[::-1]
-    axes.barh(places, 2 * 1.96 * data["error"], 0.5, 1 - 1.96 * data["error"], color=COLOURS[5],
-              alpha=0.4, label="where 95 % of fresh samples would lie")  # fmt: skip
+    axes.barh(
+        places,
+        2 * 1.96 * data["error"],
+        0.5,
+        1 - 1.96 * data["error"],
+        color=COLOURS[5],
+        alpha=0.4,
+        label="where 95 % of fresh samples would lie",
+    )
     for empty, mark, label in ((False, "o", "this table"), (True, "s", "with an empty class")):
         some = ((data["empty"] > 0) == empty).to_numpy()
         if some.any():
-            axes.plot(data["sum"][some], places[some], mark, color=COLOURS[int(empty)],
-                      label=label)  # fmt: skip
+            axes.plot(data["sum"][some], places[some], mark, color=COLOURS[int(empty)], label=label)
     axes.axvline(1, color="black", lw=0.8)
-    axes.set(yticks=places, yticklabels=[names.get(n, n) for n in data["factor"]],
-             xlabel="sum of the areas that the certainty factors imply")  # fmt: skip
+    axes.set(
+        yticks=places,
+        yticklabels=[names.get(n, n) for n in data["factor"]],
+        xlabel="sum of the areas that the certainty factors imply",
+    )
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     return Picture(
-        figure, name="balance", data=data,
+        figure,
+        name="balance",
+        data=data,
         alt="A line a factor: the sum of the areas of its classes, as implied, against a band "
         "around one within which it would lie by chance.",
-    )  # fmt: skip
+    )
 
 
 def chosen(lines: Lines, names: Mapping[str, str]) -> Picture:
@@ -102,17 +120,28 @@ def chosen(lines: Lines, names: Mapping[str, str]) -> Picture:
     places = np.arange(len(data))[::-1]
     axes.hlines(places, data["auc_region"], data["auc"], color="gray", lw=1)
     axes.plot(data["auc"], places, "o", color=COLOURS[1], label="from the file's other samples")
-    axes.plot(data["auc_region"], places, "o", color=COLOURS[0], markerfacecolor="white",
-              label="from places at random in the region")  # fmt: skip
+    axes.plot(
+        data["auc_region"],
+        places,
+        "o",
+        color=COLOURS[0],
+        markerfacecolor="white",
+        label="from places at random in the region",
+    )
     axes.axvline(0.5, color="black", lw=0.8)
-    axes.set(yticks=places, yticklabels=[names.get(n, n) for n in data["factor"]],
-             xlabel="AUC of landslides by this factor alone")  # fmt: skip
+    axes.set(
+        yticks=places,
+        yticklabels=[names.get(n, n) for n in data["factor"]],
+        xlabel="AUC of landslides by this factor alone",
+    )
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return Picture(
-        figure, name="chosen-negatives", data=data.round(5),
+        figure,
+        name="chosen-negatives",
+        data=data.round(5),
         alt="A line a factor with two points: how well it tells landslides from the other samples, "
         "and how well from places drawn at random.",
-    )  # fmt: skip
+    )
 
 
 def shap(mean: Mapping[str, float], levels: Lines, names: Mapping[str, str]) -> Picture:
@@ -125,25 +154,31 @@ def shap(mean: Mapping[str, float], levels: Lines, names: Mapping[str, str]) -> 
     """
     order = sorted(mean, key=lambda name: -mean[name])
     largest = order[:5]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 1.2 + 0.27 * len(order)),
-                                         layout="constrained")  # fmt: skip
-    left.barh(range(len(order))[::-1], [mean[name] for name in order], color=[
-        COLOURS[largest.index(name)] if name in largest else "gray" for name in order])  # fmt: skip
-    left.set(yticks=range(len(order))[::-1], yticklabels=[names.get(n, n) for n in order],
-             xlabel="mean |contribution|, log odds")  # fmt: skip
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 1.2 + 0.27 * len(order)), layout="constrained")
+    left.barh(
+        range(len(order))[::-1],
+        [mean[name] for name in order],
+        color=[COLOURS[largest.index(name)] if name in largest else "gray" for name in order],
+    )
+    left.set(
+        yticks=range(len(order))[::-1],
+        yticklabels=[names.get(n, n) for n in order],
+        xlabel="mean |contribution|, log odds",
+    )
     data = pd.DataFrame(levels)[["factor", "value", "shap"]]
     for number, name in enumerate(largest):
         some = data[data["factor"] == name]
-        right.plot(some["value"], some["shap"], "o-", ms=4, lw=1, color=COLOURS[number],
-                   label=names.get(name, name))  # fmt: skip
+        right.plot(some["value"], some["shap"], "o-", ms=4, lw=1, color=COLOURS[number], label=names.get(name, name))
     right.axhline(0, color="black", lw=0.8)
     right.set(xlabel="certainty factor of the class", ylabel="mean contribution, log odds")
     figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize="small")
     return Picture(
-        figure, name="shap", data=data.assign(mean_absolute=data["factor"].map(mean)),
+        figure,
+        name="shap",
+        data=data.assign(mean_absolute=data["factor"].map(mean)),
         alt="Left a bar a factor: the mean absolute contribution to a prediction. Right the mean "
         "contribution over the certainty factor, for the five largest.",
-    )  # fmt: skip
+    )
 
 
 def encodings(lines: Lines, labels: Mapping[str, str]) -> Picture:
@@ -154,26 +189,32 @@ def encodings(lines: Lines, labels: Mapping[str, str]) -> Picture:
         labels: What each encoding is called, in order.
     """
     data = pd.DataFrame(lines)
-    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(10, 1.4 + 0.5 * len(labels)),
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(10, 1.4 + 0.5 * len(labels)), layout="constrained")
     places = np.arange(len(labels))[::-1]
     for place, kind in zip(axes, ("true", "permuted"), strict=True):
         for number, model in enumerate(("trees", "sum")):
             some = data[(data["labels"] == kind) & (data["model"] == model)].set_index("encoding")
             some = some.reindex(list(labels))
-            place.errorbar(some["auc"], places + 0.12 - 0.24 * number, xerr=some["auc_std"],
-                           fmt="os"[number], ms=5, capsize=2, color=COLOURS[number],
-                           label={"trees": "boosted trees", "sum": "sum of the factors"}[model]
-                           if kind == "true" else None)  # fmt: skip
+            place.errorbar(
+                some["auc"],
+                places + 0.12 - 0.24 * number,
+                xerr=some["auc_std"],
+                fmt="os"[number],
+                ms=5,
+                capsize=2,
+                color=COLOURS[number],
+                label={"trees": "boosted trees", "sum": "sum of the factors"}[model] if kind == "true" else None,
+            )
         place.axvline(0.5, color="black", lw=0.8)
-        place.set(title=f"{kind} labels", xlabel="AUC out of fold", yticks=places,
-                  yticklabels=list(labels.values()))  # fmt: skip
+        place.set(title=f"{kind} labels", xlabel="AUC out of fold", yticks=places, yticklabels=list(labels.values()))
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return Picture(
-        figure, name="encodings", data=data,
+        figure,
+        name="encodings",
+        data=data,
         alt="The area under the ROC of trees and of the plain sum of the factors, a line an "
         "encoding: left with true labels, right with permuted ones.",
-    )  # fmt: skip
+    )
 
 
 def world(cells: Sequence[Sequence[int]], size: int) -> Picture:
@@ -192,13 +233,14 @@ def world(cells: Sequence[Sequence[int]], size: int) -> Picture:
     counts[row.clip(0, len(counts) - 1), column.clip(0, counts.shape[1] - 1)] = data["events"]
     drawn = axes.pcolormesh(east, north, counts, cmap="viridis_r", norm=LogNorm(vmin=1))
     figure.colorbar(drawn, ax=axes, label="events in a cell", shrink=0.8)
-    axes.set(xlabel="longitude, degrees", ylabel="latitude, degrees", xlim=(-180, 180),
-             ylim=(-60, 80), aspect="equal")  # fmt: skip
+    axes.set(xlabel="longitude, degrees", ylabel="latitude, degrees", xlim=(-180, 180), ylim=(-60, 80), aspect="equal")
     return Picture(
-        figure, name="world", data=data,
+        figure,
+        name="world",
+        data=data,
         alt="A map of the Earth without coasts: how many events of the catalogue lie in each cell "
         "of longitude and latitude.",
-    )  # fmt: skip
+    )
 
 
 def events(triggers: Mapping[str, int], months: Mapping[str, Sequence[int]]) -> Picture:
@@ -208,25 +250,31 @@ def events(triggers: Mapping[str, int], months: Mapping[str, Sequence[int]]) -> 
         triggers: Events by trigger.
         months: Twelve numbers of `north` and of `south`.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 1 + 0.25 * len(triggers)),
-                                         width_ratios=(1, 1.1), layout="constrained")  # fmt: skip
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(10, 1 + 0.25 * len(triggers)), width_ratios=(1, 1.1), layout="constrained"
+    )
     by_trigger = pd.DataFrame({"trigger": list(triggers), "events": list(triggers.values())})
     sns.barplot(by_trigger, x="events", y="trigger", color=COLOURS[0], ax=left)
     left.set(xscale="log", ylabel="", xlabel="events, logarithmic")
     by_month = pd.DataFrame(
-        [{"month": month, "side": side, "events": count, "share": count / max(sum(counts), 1)}
-         for side, counts in months.items() for month, count in enumerate(counts, 1)]
-    )  # fmt: skip
-    sns.lineplot(by_month, x="month", y="share", hue="side", style="side", markers=True,
-                 palette=COLOURS[: len(months)], ax=right)  # fmt: skip
+        [
+            {"month": month, "side": side, "events": count, "share": count / max(sum(counts), 1)}
+            for side, counts in months.items()
+            for month, count in enumerate(counts, 1)
+        ]
+    )
+    sns.lineplot(
+        by_month, x="month", y="share", hue="side", style="side", markers=True, palette=COLOURS[: len(months)], ax=right
+    )
     right.set(ylabel="share of the side's events", ylim=(0, None), xticks=range(1, 13))
     right.legend(title="of the equator", frameon=False)
     return Picture(
-        figure, name="events",
+        figure,
+        name="events",
         data=pd.concat([by_trigger, by_month.assign(share=by_month["share"].round(5))]),
         alt="Left a bar a trigger: the events it set off. Right the share of the events in each "
         "month, north and south of the equator.",
-    )  # fmt: skip
+    )
 
 
 def planes(named: Mapping[str, Mapping[str, float]], most: int = 12) -> Picture:
@@ -236,19 +284,21 @@ def planes(named: Mapping[str, Mapping[str, float]], most: int = 12) -> Picture:
         named: By dataset, of each plane the mean absolute contribution in log odds.
         most: Planes a panel, the largest.
     """
-    figure, axes = plt.subplots(1, len(named), squeeze=False, layout="constrained",
-                                figsize=(5 * len(named), 1 + 0.3 * most))  # fmt: skip
+    figure, axes = plt.subplots(
+        1, len(named), squeeze=False, layout="constrained", figsize=(5 * len(named), 1 + 0.3 * most)
+    )
     lines = []
     for place, (name, values) in zip(axes[0], named.items(), strict=True):
         largest = sorted(values, key=lambda plane: -values[plane])[:most]
-        place.barh(range(len(largest))[::-1], [values[plane] for plane in largest],
-                   color=COLOURS[0])  # fmt: skip
-        place.set(yticks=range(len(largest))[::-1], yticklabels=largest, title=name,
-                  xlabel="mean |contribution|, log odds")  # fmt: skip
-        lines += [{"data": name, "plane": plane, "contribution": value}
-                  for plane, value in values.items()]  # fmt: skip
+        place.barh(range(len(largest))[::-1], [values[plane] for plane in largest], color=COLOURS[0])
+        place.set(
+            yticks=range(len(largest))[::-1], yticklabels=largest, title=name, xlabel="mean |contribution|, log odds"
+        )
+        lines += [{"data": name, "plane": plane, "contribution": value} for plane, value in values.items()]
     return Picture(
-        figure, name="planes", data=pd.DataFrame(lines),
+        figure,
+        name="planes",
+        data=pd.DataFrame(lines),
         alt="A panel a dataset, a bar a plane of a tile: the mean absolute contribution of its "
         "statistics to the prediction.",
-    )  # fmt: skip
+    )

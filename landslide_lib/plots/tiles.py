@@ -27,34 +27,53 @@ def worth(found: Sequence[Mapping[str, Any]], *, name: str = "tiles-worth") -> P
     figure, axes = plt.subplots(figsize=(9, 1.5 + 0.6 * len(kept)), layout="constrained")
     places = np.arange(len(kept))[::-1]
     printed = np.array([one["reported"] or (np.nan, np.nan) for one in kept]).reshape(-1, 2)
-    data = {"part": [one["part"] for one in kept], "having": [one["having"] for one in kept],
-            "lacking": [one["lacking"] for one in kept],
-            "reported_low": printed[:, 0], "reported_high": printed[:, 1]}  # fmt: skip
+    data = {
+        "part": [one["part"] for one in kept],
+        "having": [one["having"] for one in kept],
+        "lacking": [one["lacking"] for one in kept],
+        "reported_low": printed[:, 0],
+        "reported_high": printed[:, 1],
+    }
     axes.axvline(0, color="gray", lw=1)
     axes.hlines(places + 0.22, *printed.T, color="black", lw=3)
-    axes.plot(printed.mean(1), places + 0.22, "s", color="black", ms=5,
-              label="reported" if np.isfinite(printed).any() else None)  # fmt: skip
+    axes.plot(
+        printed.mean(1),
+        places + 0.22,
+        "s",
+        color="black",
+        ms=5,
+        label="reported" if np.isfinite(printed).any() else None,
+    )
     for number, (at, label) in enumerate(WHERE.items()):
-        of = {key: np.array([(one[at] or {}).get(key) for one in kept], np.float64)
-              for key in ("difference", "low", "high")}  # fmt: skip
+        of = {
+            key: np.array([(one[at] or {}).get(key) for one in kept], np.float64)
+            for key in ("difference", "low", "high")
+        }
         height = places - 0.22 * number
         axes.hlines(height, of["low"], of["high"], color=COLOURS[number], lw=2)
-        axes.plot(of["difference"], height, "o", color=COLOURS[number], label=f"ours, {label[3:]}",
-                  markerfacecolor="white" if number else COLOURS[number])  # fmt: skip
+        axes.plot(
+            of["difference"],
+            height,
+            "o",
+            color=COLOURS[number],
+            label=f"ours, {label[3:]}",
+            markerfacecolor="white" if number else COLOURS[number],
+        )
         data |= {f"{at}_{key}": values for key, values in of.items()}
     blank = [bool(one["half"]) and not any(one["taught"].values()) for one in kept]
-    axes.set_yticks(places, [one["part"] + "\n(no measure of it)" * no
-                             for one, no in zip(kept, blank, strict=True)])  # fmt: skip
+    axes.set_yticks(places, [one["part"] + "\n(no measure of it)" * no for one, no in zip(kept, blank, strict=True)])
     axes.set(ylim=(-0.6, len(kept) - 0.4), xlabel="F1 of tiles with it less that without it")
     axes.tick_params(axis="y", labelsize="small")
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize="small")
     return Picture(
-        figure, name=name, data=pd.DataFrame(data).round(4),
+        figure,
+        name=name,
+        data=pd.DataFrame(data).round(4),
         alt="What each part adds to the F1 of tiles, a line a part: squares as reported, dots ours "
         "at threshold 0.5, circles ours at the thresholds of validation, both with intervals; "
         "right of the line at zero it helps. No measure is one with a row that at neither is "
         "clearly above calling every tile landslide.",
-    )  # fmt: skip
+    )
 
 
 def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
@@ -68,8 +87,7 @@ def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
         name: Of the figure.
     """
     named = [branch for branch in BRANCHES if branch in frame]
-    figure, panels = plt.subplots(1, len(named), sharey=True, squeeze=False, figsize=(9, 3.8),
-                                  layout="constrained")  # fmt: skip
+    figure, panels = plt.subplots(1, len(named), sharey=True, squeeze=False, figsize=(9, 3.8), layout="constrained")
     lines = []
     for place, (axes, branch) in enumerate(zip(panels[0], named, strict=True)):
         some = frame.dropna(subset=[branch])
@@ -78,18 +96,20 @@ def gate(frame: pd.DataFrame, *, name: str = "gate") -> Picture:
             axes.plot(each["group"], each["mean"], color=COLOURS[place], lw=0.8, alpha=0.35)
             lines.append(each.assign(branch=branch, network=str(number)))
         every = by_quantile(some, "brightness", branch, TENTHS)
-        axes.errorbar(every["group"], every["mean"], _reach(every), fmt="o-", ms=5, lw=2, capsize=3,
-                      color=COLOURS[place])  # fmt: skip
+        axes.errorbar(
+            every["group"], every["mean"], _reach(every), fmt="o-", ms=5, lw=2, capsize=3, color=COLOURS[place]
+        )
         axes.set(title=f"{branch} features", xlabel="tenths of the tiles, median brightness")
-        axes.set_xticks(every["group"], [f"{value:.2g}" for value in every["at"]],
-                        fontsize="x-small")  # fmt: skip
+        axes.set_xticks(every["group"], [f"{value:.2g}" for value in every["at"]], fontsize="x-small")
         lines.append(every.assign(branch=branch, network="all"))
     panels[0, 0].set_ylabel("mean weight of a feature")
     return Picture(
-        figure, name=name, data=pd.concat(lines).round(5),
+        figure,
+        name=name,
+        data=pd.concat(lines).round(5),
         alt="The mean weight that a gate gives to the features of each branch over the brightness "
         "of a tile, in tenths of the tiles with intervals; thin lines are single networks.",
-    )  # fmt: skip
+    )
 
 
 def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
@@ -108,18 +128,32 @@ def disagreement(frame: pd.DataFrame, *, name: str = "disagreement") -> Picture:
     for number, (column, label) in enumerate(kinds.items()):
         groups = by_quantile(given, column, "wrong", FIFTHS)
         places = groups["group"].to_numpy() + 0.08 * number - 0.04
-        axes.errorbar(places, groups["mean"], _reach(groups), fmt="os"[number] + "-", ms=6,
-                      capsize=3, color=COLOURS[number], label=label)  # fmt: skip
+        axes.errorbar(
+            places,
+            groups["mean"],
+            _reach(groups),
+            fmt="os"[number] + "-",
+            ms=6,
+            capsize=3,
+            color=COLOURS[number],
+            label=label,
+        )
         lines.append(groups.assign(by=label))
-    axes.set(xlabel="fifth of the test tiles, the least unsure first", ylabel="called wrongly",
-             xticks=range(1, FIFTHS + 1), ylim=(0, None))  # fmt: skip
+    axes.set(
+        xlabel="fifth of the test tiles, the least unsure first",
+        ylabel="called wrongly",
+        xticks=range(1, FIFTHS + 1),
+        ylim=(0, None),
+    )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.legend(loc="outside lower right", ncols=2, frameon=False, fontsize="small")
     return Picture(
-        figure, name=name, data=pd.concat(lines).round(5),
+        figure,
+        name=name,
+        data=pd.concat(lines).round(5),
         alt="The share of tiles that an ensemble calls wrongly, by fifths of the tiles: once by "
         "how far its members lie apart, once by how near their mean is to the threshold.",
-    )  # fmt: skip
+    )
 
 
 def curves(named: Mapping[str, NDArray[np.float64]], *, name: str = "tiles-curves") -> Picture:
@@ -134,21 +168,19 @@ def curves(named: Mapping[str, NDArray[np.float64]], *, name: str = "tiles-curve
     for place, (label, each) in enumerate(named.items()):
         epochs = np.arange(1, each.shape[1] + 1)
         mean, spread = np.nanmean(each, axis=0), np.nanstd(each, axis=0)
-        axes.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[place], alpha=0.12,
-                          lw=0)  # fmt: skip
-        axes.plot(epochs, mean, ("-", "--", ":")[place % 3], lw=2, color=COLOURS[place],
-                  label=label)  # fmt: skip
-        lines.append(pd.DataFrame({"row": label, "epoch": epochs, "mean": mean, "std": spread,
-                                   "networks": len(each)}))  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="F1 of validation tiles, mean ± std",
-             ylim=(0, 1))  # fmt: skip
+        axes.fill_between(epochs, mean - spread, mean + spread, color=COLOURS[place], alpha=0.12, lw=0)
+        axes.plot(epochs, mean, ("-", "--", ":")[place % 3], lw=2, color=COLOURS[place], label=label)
+        lines.append(pd.DataFrame({"row": label, "epoch": epochs, "mean": mean, "std": spread, "networks": len(each)}))
+    axes.set(xlabel="epoch", ylabel="F1 of validation tiles, mean ± std", ylim=(0, 1))
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
     return Picture(
-        figure, name=name, data=pd.concat(lines).round(5),
+        figure,
+        name=name,
+        data=pd.concat(lines).round(5),
         alt="F1 of the validation tiles over the epochs: a line a row, the mean over its networks, "
         "in a band of one standard deviation to both sides.",
-    )  # fmt: skip
+    )
 
 
 def _reach(groups: pd.DataFrame) -> NDArray[np.float64]:

@@ -28,15 +28,31 @@ from landslide_lib.recipe.pretraining import Pretraining
 from landslide_lib.recipe.segmentation import PRETRAINED, Segmentation
 
 __all__ = [
-    "PRETRAINED", "PROFILES", "TASKS", "Adaptation", "AnyRecipe", "Classification", "Detection",
-    "Pretraining", "Recipe", "RecipeError", "Segmentation", "essence", "merge", "profile",
-    "profile_of", "recipe",
-]  # fmt: skip
+    "PRETRAINED",
+    "PROFILES",
+    "TASKS",
+    "Adaptation",
+    "AnyRecipe",
+    "Classification",
+    "Detection",
+    "Pretraining",
+    "Recipe",
+    "RecipeError",
+    "Segmentation",
+    "essence",
+    "merge",
+    "profile",
+    "profile_of",
+    "recipe",
+]
 
 TASKS: dict[str, type[Recipe]] = {
-    "segmentation": Segmentation, "detection": Detection, "pretraining": Pretraining,
-    "adaptation": Adaptation, "classification": Classification,
-}  # fmt: skip
+    "segmentation": Segmentation,
+    "detection": Detection,
+    "pretraining": Pretraining,
+    "adaptation": Adaptation,
+    "classification": Classification,
+}
 
 
 def _task(given: Any) -> str:
@@ -72,14 +88,46 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "full": {"epochs": 50, "subset": None, "image_size": 128, "width": 64, "batch": 32},
     },
     "detection": {
-        "smoke": {"epochs": 1, "subset": 40, "image_size": 64, "width": 16, "batch": 4,
-                  "tiny": True, "masked_epochs": 1, "presence_epochs": 1},
-        "quick": {"epochs": 4, "subset": 200, "image_size": 64, "width": 16, "batch": 8,
-                  "tiny": True, "masked_epochs": 4, "presence_epochs": 4},
-        "cpu": {"epochs": 12, "subset": None, "image_size": 128, "width": 64, "batch": 8,
-                "tiny": False, "masked_epochs": 30, "presence_epochs": 6},
-        "full": {"epochs": 30, "subset": None, "image_size": 224, "width": 256, "batch": 16,
-                 "tiny": False, "masked_epochs": 300, "presence_epochs": 20},
+        "smoke": {
+            "epochs": 1,
+            "subset": 40,
+            "image_size": 64,
+            "width": 16,
+            "batch": 4,
+            "tiny": True,
+            "masked_epochs": 1,
+            "presence_epochs": 1,
+        },
+        "quick": {
+            "epochs": 4,
+            "subset": 200,
+            "image_size": 64,
+            "width": 16,
+            "batch": 8,
+            "tiny": True,
+            "masked_epochs": 4,
+            "presence_epochs": 4,
+        },
+        "cpu": {
+            "epochs": 12,
+            "subset": None,
+            "image_size": 128,
+            "width": 64,
+            "batch": 8,
+            "tiny": False,
+            "masked_epochs": 30,
+            "presence_epochs": 6,
+        },
+        "full": {
+            "epochs": 30,
+            "subset": None,
+            "image_size": 224,
+            "width": 256,
+            "batch": 16,
+            "tiny": False,
+            "masked_epochs": 300,
+            "presence_epochs": 20,
+        },
     },
     # How many epochs, is said by the detector that grows from it.
     "pretraining": {
@@ -91,25 +139,43 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     # The report states batch and steps: 20,000 of 16 patches are 84 epochs of its 3,799.
     "adaptation": {
         # After so few steps a network is sure of no landslide.
-        "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "batch": 4, "size": "tiny",
-                  "confidence": 0.01},
-        "quick": {"epochs": 2, "subset": 120, "image_size": 32, "batch": 8, "size": "tiny",
-                  "confidence": 0.05},
+        "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "batch": 4, "size": "tiny", "confidence": 0.01},
+        "quick": {"epochs": 2, "subset": 120, "image_size": 32, "batch": 8, "size": "tiny", "confidence": 0.05},
         "cpu": {"epochs": 12, "subset": None, "image_size": 32, "batch": 16, "size": "small"},
         "full": {"epochs": 84, "subset": None, "image_size": 128, "batch": 16, "size": "base"},
     },
     # In full epochs and members are those that the reports state.
     "classification": {
-        "smoke": {"epochs": 1, "subset": 60, "image_size": 32, "batch": 8, "optical_size": 32,
-                  "tiny": True, "members": 2},
-        "quick": {"epochs": 3, "subset": 300, "image_size": 64, "batch": 16, "optical_size": 64,
-                  "tiny": True, "members": 2},
-        "cpu": {"epochs": 12, "subset": None, "image_size": 64, "batch": 32, "optical_size": 64,
-                "tiny": False, "members": 3},
-        "full": {"subset": None, "image_size": 64, "batch": 16, "optical_size": None,
-                 "tiny": False},
+        "smoke": {
+            "epochs": 1,
+            "subset": 60,
+            "image_size": 32,
+            "batch": 8,
+            "optical_size": 32,
+            "tiny": True,
+            "members": 2,
+        },
+        "quick": {
+            "epochs": 3,
+            "subset": 300,
+            "image_size": 64,
+            "batch": 16,
+            "optical_size": 64,
+            "tiny": True,
+            "members": 2,
+        },
+        "cpu": {
+            "epochs": 12,
+            "subset": None,
+            "image_size": 64,
+            "batch": 32,
+            "optical_size": 64,
+            "tiny": False,
+            "members": 3,
+        },
+        "full": {"subset": None, "image_size": 64, "batch": 16, "optical_size": None, "tiny": False},
     },
-}  # fmt: skip
+}
 #: Their names.
 BUDGETS = tuple(PROFILES["segmentation"])
 
@@ -204,9 +270,7 @@ def _explain(error: ErrorDetails, given: Mapping[str, Any]) -> str:
     return f"{where} = {error['input']!r}: {message}" if where else message
 
 
-def _walk(
-    model: type[Part], path: list[int | str]
-) -> tuple[set[str], list[int | str], dict[str, type[Part]]]:
+def _walk(model: type[Part], path: list[int | str]) -> tuple[set[str], list[int | str], dict[str, type[Part]]]:
     """Follow a path of pydantic's into a recipe.
 
     Returns:

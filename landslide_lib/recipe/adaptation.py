@@ -64,12 +64,8 @@ class Adaptation(Recipe):
     loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
     augmentation: tuple[Literal["rotation", "colour"], ...] = knob(("rotation", "colour"))
     rounds: tuple[Round, ...] = knob((), description="of refinement that came before, in order")
-    confidence: float = knob(
-        0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round"
-    )
-    ensemble: tuple[Network, ...] = knob(
-        (), description="the mean of these trained networks, in place of a model"
-    )
+    confidence: float = knob(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
+    ensemble: tuple[Network, ...] = knob((), description="the mean of these trained networks, in place of a model")
 
     @model_validator(mode="after")
     def _domains_and_terms(self) -> Adaptation:
@@ -126,9 +122,7 @@ class Adaptation(Recipe):
         if not self.rounds:
             return ()
         *before, last = self.rounds
-        return tuple(
-            self._as(model=name, scale=last.scale, rounds=tuple(before)) for name in last.models
-        )
+        return tuple(self._as(model=name, scale=last.scale, rounds=tuple(before)) for name in last.models)
 
     def _as(self, **change: Any) -> Recipe:
         return self.model_copy(update=change)
@@ -144,13 +138,11 @@ class Adaptation(Recipe):
         return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds)
 
     def _components(self) -> list[str]:
-        return [
-            f"adapted/{name}" for name in (self.ensemble or (self.model,))
-        ] + [
+        return [f"adapted/{name}" for name in (self.ensemble or (self.model,))] + [
             f"normalization/{self.normalization}",
             f"norms/{self.norms}",
             *(["promotion"] if self.scale > 1 else []),
             *(["pseudo_labels"] if self.rounds else []),
             *(f"loss/{term.name}" for term in self.loss),
             *(f"augmentation/{name}" for name in self.augmentation),
-        ]  # fmt: skip
+        ]

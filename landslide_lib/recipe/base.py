@@ -21,9 +21,16 @@ class Recipe(Part):
     """
 
     dataset: Literal[
-        "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav", "voc",
-        "folder", "zindi", "synthetic-zindi",
-    ]  # fmt: skip
+        "synthetic",
+        "bijie",
+        "landslide4sense",
+        "landslide4sense-boxes",
+        "uav",
+        "voc",
+        "folder",
+        "zindi",
+        "synthetic-zindi",
+    ]
     task: str
     bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")
     split: Split = knob(Split())

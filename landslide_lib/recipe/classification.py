@@ -14,9 +14,7 @@ from landslide_lib.recipe.base import Recipe
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
 Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18"]
-Change = Literal[
-    "flips", "rotation", "shift_scale_rotate", "dropout", "noise", "erasing", "mixup", "cutmix"
-]
+Change = Literal["flips", "rotation", "shift_scale_rotate", "dropout", "noise", "erasing", "mixup", "cutmix"]
 #: The networks that look at optical images through an encoder of timm.
 FUSIONS = ("gated", "concatenated")
 
@@ -58,16 +56,10 @@ class Classification(Recipe):
     loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
     sampling: Literal["as_is", "balanced"] = knob("as_is", description="of training tiles")
     augmentation: tuple[Change, ...] = knob(("flips", "rotation"))
-    patience: int | None = knob(
-        None, ge=1, le=1000, description="epochs without a lower validation loss that end it"
-    )
+    patience: int | None = knob(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
     filter: Filter | None = knob(None, description="of obvious negatives")
-    turns: Literal[1, 4, 8] = knob(
-        1, description="flips, at 8 quarter turns too, that a prediction is the mean of"
-    )
-    members: int = knob(
-        5, ge=2, le=20, description="folds of validation, each with a network of an ensemble"
-    )
+    turns: Literal[1, 4, 8] = knob(1, description="flips, at 8 quarter turns too, that a prediction is the mean of")
+    members: int = knob(5, ge=2, le=20, description="folds of validation, each with a network of an ensemble")
     ensemble: Ensemble | None = knob(None, description="in place of a network")
 
     @model_validator(mode="after")
@@ -82,13 +74,10 @@ class Classification(Recipe):
             )
         if self.dataset in BOXES:
             raise ValueError(
-                f"dataset: {self.dataset} has boxes and no image without a landslide; possible "
-                "with it: task detection"
+                f"dataset: {self.dataset} has boxes and no image without a landslide; possible with it: task detection"
             )
         if not self.seen:
-            raise ValueError(
-                f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data"
-            )
+            raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         folds = round(1 / self.split.validation)
         if self.ensemble and self.members > folds:
             raise ValueError(

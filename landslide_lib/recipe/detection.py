@@ -9,15 +9,7 @@ from pydantic import ValidationError, model_validator
 from landslide_lib.bands import LABELS
 from landslide_lib.parts import Split, knob
 from landslide_lib.recipe.base import Recipe
-from landslide_lib.recipe.encoders import (
-    Distillation,
-    Encoder,
-    File,
-    ImageNet,
-    Masked,
-    Presence,
-    Start,
-)
+from landslide_lib.recipe.encoders import Distillation, Encoder, File, ImageNet, Masked, Presence, Start
 from landslide_lib.recipe.pretraining import Pretraining
 
 
@@ -30,9 +22,7 @@ class Detection(Recipe):
     width: int = knob(256, ge=8, le=1024, description="channels of the feature pyramid")
     start: Start = knob(None, description="of the encoder; none is a random one")
     masked_epochs: int = knob(200, ge=1, le=10_000, description="of masked autoencoding, as start")
-    presence_epochs: int = knob(
-        20, ge=1, le=10_000, description="of telling images apart, as start; of a teacher, too"
-    )
+    presence_epochs: int = knob(20, ge=1, le=10_000, description="of telling images apart, as start; of a teacher, too")
     augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
 
     @model_validator(mode="after")
@@ -118,6 +108,8 @@ class Detection(Recipe):
     def _components(self) -> list[str]:
         start = [f"start/{self.start.name}"] if self.start else []
         return [
-            "boxes", f"encoder/{self.encoder}", *start,
+            "boxes",
+            f"encoder/{self.encoder}",
+            *start,
             *(f"augmentation/boxes/{name}" for name in self.augmentation),
-        ]  # fmt: skip
+        ]

@@ -10,9 +10,7 @@ from pydantic import Field, model_validator
 from landslide_lib.parts import Part, knob
 
 #: Names of our own; what each is in timm stands in `models.encoders`.
-Encoder = Literal[
-    "resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base"
-]
+Encoder = Literal["resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base"]
 
 TRANSFORMERS = ("vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base")
 
@@ -81,10 +79,4 @@ class Masked(_Learnt):
 Objective = Annotated[Presence | Distillation | Masked, Field(discriminator="name")]
 
 #: What a detector's encoder starts from; None is a random initialisation.
-Start = (
-    Annotated[
-        ImageNet | File | Presence | Distillation | Masked,
-        Field(discriminator="name"),
-    ]
-    | None
-)
+Start = Annotated[ImageNet | File | Presence | Distillation | Masked, Field(discriminator="name")] | None

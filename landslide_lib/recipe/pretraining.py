@@ -75,6 +75,9 @@ class Pretraining(Recipe):
     def _components(self) -> list[str]:
         start = [f"start/{self.objective.start.name}"] if self.objective.start else []
         return [
-            "boxes", f"encoder/{self.encoder}", f"objective/{self.objective.name}", *start,
+            "boxes",
+            f"encoder/{self.encoder}",
+            f"objective/{self.objective.name}",
+            *start,
             *(f"augmentation/{name}" for name in self.augmentation),
-        ]  # fmt: skip
+        ]

@@ -20,10 +20,22 @@ class Segmentation(Recipe):
 
     task: Literal["segmentation"] = knob("segmentation")
     model: Literal[
-        "unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2",
-        "small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3",
-        "small_residual_unet", "small_rau_net", "deeplab_v3", "efficientnet_v2",
-    ] = knob("unet")  # fmt: skip
+        "unet",
+        "unet_cbam",
+        "unet_se",
+        "unet_attention",
+        "unet_residual",
+        "rau_net_1",
+        "rau_net_2",
+        "small_v_net",
+        "small_squeeze_unet",
+        "small_mobilenet_v3",
+        "small_deeplab_v3",
+        "small_residual_unet",
+        "small_rau_net",
+        "deeplab_v3",
+        "efficientnet_v2",
+    ] = knob("unet")
     pretrained: bool = knob(False, description="the encoder starts from ImageNet's weights")
     head: Literal["mono", "dual", "multi_resolution"] = knob("mono")
     width: int = knob(64, ge=1, le=256, description="channels of the first stage")
@@ -46,10 +58,7 @@ class Segmentation(Recipe):
                 "from; possible with it: task classification"
             )
         if self.pretrained and self.model not in PRETRAINED:
-            raise ValueError(
-                f"pretrained: there are no weights for {self.model}; allowed: "
-                f"{', '.join(PRETRAINED)}"
-            )
+            raise ValueError(f"pretrained: there are no weights for {self.model}; allowed: {', '.join(PRETRAINED)}")
         steps = {step.name for step in self.post_processing}
         if "voting" in steps and self.head != "multi_resolution":
             raise ValueError(

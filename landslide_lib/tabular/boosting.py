@@ -22,9 +22,13 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 #: Small trees, many of them, rows and columns drawn: usual values, tuned to nothing here.
 PARAMETERS: dict[str, Any] = {
-    "objective": "binary:logistic", "eta": 0.1, "max_depth": 4, "subsample": 0.8,
-    "colsample_bytree": 0.8, "nthread": 1,
-}  # fmt: skip
+    "objective": "binary:logistic",
+    "eta": 0.1,
+    "max_depth": 4,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+    "nthread": 1,
+}
 ROUNDS = 120
 
 
@@ -140,9 +144,7 @@ def probabilities(booster: Booster, features: pd.DataFrame) -> Floats:
     return np.asarray(booster.inplace_predict(features.to_numpy(np.float64)), np.float64)
 
 
-def out_of_fold(
-    features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0
-) -> OutOfFold:
+def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0) -> OutOfFold:
     """Return what trees say of rows that they did not learn from.
 
     Args:
@@ -203,14 +205,16 @@ def summary(each: Floats) -> dict[str, float]:
     {'f1': 0.6, 'f1_std': 0.1414, 'auc': 0.8, 'auc_std': 0.0, 'folds': 2}
     """
     mean, spread = each.mean(0), each.std(0, ddof=1)
-    return {"f1": round(float(mean[0]), 4), "f1_std": round(float(spread[0]), 4),
-            "auc": round(float(mean[1]), 4), "auc_std": round(float(spread[1]), 4),
-            "folds": len(each)}  # fmt: skip
+    return {
+        "f1": round(float(mean[0]), 4),
+        "f1_std": round(float(spread[0]), 4),
+        "auc": round(float(mean[1]), 4),
+        "auc_std": round(float(spread[1]), 4),
+        "folds": len(each),
+    }
 
 
-def contributions(
-    features: pd.DataFrame, splits: Sequence[Split], boosters: Sequence[Booster]
-) -> pd.DataFrame:
+def contributions(features: pd.DataFrame, splits: Sequence[Split], boosters: Sequence[Booster]) -> pd.DataFrame:
     """Return what each column gave to the prediction of each row, by trees that never saw it.
 
     TreeSHAP (Lundberg and others 2020, doi:10.1038/s42256-019-0138-9), as XGBoost computes it.

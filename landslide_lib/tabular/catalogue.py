@@ -45,16 +45,16 @@ def load(root: Path | None = None) -> pd.DataFrame:
     bad = date.isna() & (raw["date"] != "")
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        raise ValueError(
-            f"{path}: date of row {row + 1} is {raw['date'].iloc[row]!r}, not month/day/year"
-        )
+        raise ValueError(f"{path}: date of row {row + 1} is {raw['date'].iloc[row]!r}, not month/day/year")
     trigger = raw["trigger"].str.lower().str.replace("_", " ")
-    return pd.DataFrame({
-        "longitude": files.number(raw, "longitude", path, -180, 180),
-        "latitude": files.number(raw, "latitude", path, -90, 90),
-        "date": date,
-        "trigger": trigger.mask(trigger.isin(UNKNOWN), "unknown"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "longitude": files.number(raw, "longitude", path, -180, 180),
+            "latitude": files.number(raw, "latitude", path, -90, 90),
+            "date": date,
+            "trigger": trigger.mask(trigger.isin(UNKNOWN), "unknown"),
+        }
+    )
 
 
 def describe(events: pd.DataFrame) -> dict[str, Any]:
@@ -70,18 +70,17 @@ def describe(events: pd.DataFrame) -> dict[str, Any]:
     north = dated["latitude"] >= 0
     month = dated["date"].dt.month
     places = events[["longitude", "latitude"]].to_numpy()
-    cells, counts = np.unique(
-        np.floor(places / CELL).astype(int) * CELL, axis=0, return_counts=True
-    )
+    cells, counts = np.unique(np.floor(places / CELL).astype(int) * CELL, axis=0, return_counts=True)
     return {
         "events": len(events),
         "undated": len(events) - len(dated),
         "twins": int(events.duplicated(["date", "longitude", "latitude"]).sum()),
-        "years": {str(year): int(n)
-                  for year, n in dated["date"].dt.year.value_counts().sort_index().items()},
+        "years": {str(year): int(n) for year, n in dated["date"].dt.year.value_counts().sort_index().items()},
         "triggers": {str(name): int(n) for name, n in events["trigger"].value_counts().items()},
-        "months": {side: [int(((month == m) & here).sum()) for m in range(1, 13)]
-                   for side, here in (("north", north), ("south", ~north))},
+        "months": {
+            side: [int(((month == m) & here).sum()) for m in range(1, 13)]
+            for side, here in (("north", north), ("south", ~north))
+        },
         "cell": CELL,
         "cells": np.column_stack([cells, counts]).tolist(),
-    }  # fmt: skip
+    }

@@ -73,9 +73,16 @@ def levels(factors: pd.DataFrame, labels: ArrayLike) -> pd.DataFrame:
     parts = []
     for name in factors:
         found = pd.crosstab(factors[name].to_numpy(), truth).reindex(columns=[0, 1], fill_value=0)
-        parts.append(pd.DataFrame({"factor": name, "value": found.index.astype(float),
-                                   "positives": found[1].to_numpy(),
-                                   "negatives": found[0].to_numpy()}))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "factor": name,
+                    "value": found.index.astype(float),
+                    "positives": found[1].to_numpy(),
+                    "negatives": found[0].to_numpy(),
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -93,8 +100,7 @@ def areas(table: pd.DataFrame) -> Floats:
     """
     share = table["positives"] / table.groupby("factor")["positives"].transform("sum")
     wanted = odds(table["value"].to_numpy())
-    made: Floats = np.divide(share.to_numpy(np.float64), wanted, out=np.zeros(len(table)),
-                             where=wanted > 0)  # fmt: skip
+    made: Floats = np.divide(share.to_numpy(np.float64), wanted, out=np.zeros(len(table)), where=wanted > 0)
     return made
 
 
@@ -122,21 +128,22 @@ def balance(table: pd.DataFrame) -> pd.DataFrame:
         value = some["value"].to_numpy()
         both = np.cov(value, own, fweights=count.to_numpy())
         spread = float(np.sqrt(both[0, 0] * both[1, 1]))
-        lines.append({
-            "factor": name, "levels": len(some), "sum": float(area.sum()),
-            "error": float(np.sqrt(max(variance, 0) / some["positives"].sum())),
-            "empty": int((value == -1).sum()), "own": float(np.abs(value - own).max()),
-            "correlation": float(both[0, 1]) / spread if spread else 0.0,
-        })  # fmt: skip
+        lines.append(
+            {
+                "factor": name,
+                "levels": len(some),
+                "sum": float(area.sum()),
+                "error": float(np.sqrt(max(variance, 0) / some["positives"].sum())),
+                "empty": int((value == -1).sum()),
+                "own": float(np.abs(value - own).max()),
+                "correlation": float(both[0, 1]) / spread if spread else 0.0,
+            }
+        )
     return pd.DataFrame(lines)
 
 
 def made_of(
-    factors: pd.DataFrame,
-    labels: ArrayLike,
-    fractions: Sequence[float] = FRACTIONS,
-    draws: int = 400,
-    seed: int = 0,
+    factors: pd.DataFrame, labels: ArrayLike, fractions: Sequence[float] = FRACTIONS, draws: int = 400, seed: int = 0
 ) -> dict[str, Any]:
     """Simulate which positives the certainty factors may have been made of.
 
@@ -158,9 +165,12 @@ def made_of(
     count = len(some)
     # One column a level; the levels of a factor are neighbours.
     onto = np.concatenate(
-        [some[name].to_numpy()[:, None] == part["value"].to_numpy()
-         for name, part in table.groupby("factor", sort=False)], axis=1,
-    ).astype(np.float32)  # fmt: skip
+        [
+            some[name].to_numpy()[:, None] == part["value"].to_numpy()
+            for name, part in table.groupby("factor", sort=False)
+        ],
+        axis=1,
+    ).astype(np.float32)
     starts = np.flatnonzero(~table["factor"].duplicated())
     share, area = onto.mean(0), areas(table)
     sums = np.add.reduceat(area, starts)
@@ -216,12 +226,18 @@ def negatives(table: pd.DataFrame) -> pd.DataFrame:
         seen, hoped = seen[hoped > 0], hoped[hoped > 0]
         chi2, freedom = float(((seen - hoped) ** 2 / hoped).sum()), len(seen) - 1
         bare = (there == 0) & (right > 0)
-        lines.append({
-            "factor": name, "chi2": chi2, "freedom": freedom,
-            "chance": float(gammaincc(freedom / 2, chi2 / 2)) if freedom else 1.0,
-            "bare": float(area[bare].sum()), "bare_expected": float(due[bare].sum()),
-            "auc": _auc(right, there), "auc_region": _auc(right, area),
-        })  # fmt: skip
+        lines.append(
+            {
+                "factor": name,
+                "chi2": chi2,
+                "freedom": freedom,
+                "chance": float(gammaincc(freedom / 2, chi2 / 2)) if freedom else 1.0,
+                "bare": float(area[bare].sum()),
+                "bare_expected": float(due[bare].sum()),
+                "auc": _auc(right, there),
+                "auc_region": _auc(right, area),
+            }
+        )
     return pd.DataFrame(lines)
 
 
@@ -232,9 +248,7 @@ def _auc(right: ArrayLike, wrong: ArrayLike) -> float:
     return float((up * (below + down / 2)).sum())
 
 
-def encode(
-    classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] | slice = slice(None)
-) -> pd.DataFrame:
+def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] | slice = slice(None)) -> pd.DataFrame:
     """Put in place of each class its certainty factor among some of the samples.
 
     Args:
@@ -292,10 +306,12 @@ def compare(
     truth = np.asarray(labels)
     ways: Mapping[str, list[pd.DataFrame]] = {
         name: [frame] * len(splits)
-        for name, frame in (("given", classes if given is None else given),
-                            ("order lost", shuffled(classes, seed)),
-                            ("all", encode(classes, truth)))
-    } | {"inside": [encode(classes, truth, learnt) for learnt, _ in splits]}  # fmt: skip
+        for name, frame in (
+            ("given", classes if given is None else given),
+            ("order lost", shuffled(classes, seed)),
+            ("all", encode(classes, truth)),
+        )
+    } | {"inside": [encode(classes, truth, learnt) for learnt, _ in splits]}
     found = {}
     for name, frames in ways.items():
         each: dict[str, list[Floats]] = {"trees": [], "sum": []}

@@ -46,9 +46,7 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
         raise ValueError(f"{path}: its rows have more cells than its head; get the file again")
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise ValueError(
-            f"{path}: has no column {', '.join(missing)}; it has {', '.join(frame.columns)}"
-        )
+        raise ValueError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(frame.columns)}")
     if frame.empty:
         raise ValueError(f"{path}: holds a head and no row")
     return frame[list(columns)]

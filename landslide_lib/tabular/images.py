@@ -35,5 +35,10 @@ def measure(name: str, profile: str = "cpu", root: Path | None = None) -> dict[s
     groups = np.array(packed.groups)[known]
     facts = tiles.describe(found[known], packed.positive[known], groups=groups)
     lost = negative_filter.losses(found[known], packed.positive[known], folds=5, groups=groups)
-    return {"name": f"tiles-{name}", "fingerprint": packed.fingerprint, "image_size": size, **facts,
-            "losses": lost.to_dict("records")}  # fmt: skip
+    return {
+        "name": f"tiles-{name}",
+        "fingerprint": packed.fingerprint,
+        "image_size": size,
+        **facts,
+        "losses": lost.to_dict("records"),
+    }

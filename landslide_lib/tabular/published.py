@@ -40,8 +40,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     factors, truth = frame[list(susceptibility.FACTORS)], frame["target"].to_numpy()
     place, groups = frame[["lon", "lat"]], susceptibility.blocks(frame)
     table = certainty.levels(factors, truth)
-    cuts = {"random": boosting.folds(truth, FOLDS, seed),
-            "blocks": boosting.folds(truth, FOLDS, seed, groups)}  # fmt: skip
+    cuts = {"random": boosting.folds(truth, FOLDS, seed), "blocks": boosting.folds(truth, FOLDS, seed, groups)}
     columns = {"factors": factors, "closed": certainty.closed(factors, table), "place": place}
     scores = []
     for name, some in columns.items():
@@ -54,23 +53,28 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     means = [given[name].groupby(factors[name].to_numpy()).mean().to_numpy() for name in factors]
     lines = table.assign(area=certainty.areas(table), shap=np.concatenate(means))
     return {
-        "rows": len(frame), "positives": int(truth.sum()), "twins": susceptibility.twins(frame),
-        "blocks": len(set(groups)), "levels": _lines(lines),
+        "rows": len(frame),
+        "positives": int(truth.sum()),
+        "twins": susceptibility.twins(frame),
+        "blocks": len(set(groups)),
+        "levels": _lines(lines),
         "shap": {str(name): round(float(value), 4) for name, value in given.abs().mean().items()},
         "balance": _lines(certainty.balance(table)),
         "negatives": _lines(certainty.negatives(table)),
         "made_of": certainty.made_of(factors, truth, seed=seed),
-        "scores": scores, "encodings": _encodings(factors, truth, cuts["random"], seed),
-    }  # fmt: skip
+        "scores": scores,
+        "encodings": _encodings(factors, truth, cuts["random"], seed),
+    }
 
 
-def _encodings(
-    factors: pd.DataFrame, truth: Any, cut: list[boosting.Split], seed: int
-) -> list[dict[str, Any]]:
+def _encodings(factors: pd.DataFrame, truth: Any, cut: list[boosting.Split], seed: int) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     true = certainty.compare(factors, truth, cut, seed=seed)
-    lines += [{"labels": "true", "encoding": name, "model": model, **boosting.summary(each)}
-              for name, models in true.items() for model, each in models.items()]  # fmt: skip
+    lines += [
+        {"labels": "true", "encoding": name, "model": model, **boosting.summary(each)}
+        for name, models in true.items()
+        for model, each in models.items()
+    ]
     draw, found = np.random.default_rng(seed), []
     for number in range(REPEATS):
         noise = draw.permutation(truth)
@@ -79,10 +83,16 @@ def _encodings(
     for name, models in found[0].items():
         for model in models:
             means = np.array([one[name][model].mean(0) for one in found])
-            lines.append({
-                "labels": "permuted", "encoding": name, "model": model,
-                **boosting.summary(means), "folds": FOLDS, "repeats": REPEATS,
-            })  # fmt: skip
+            lines.append(
+                {
+                    "labels": "permuted",
+                    "encoding": name,
+                    "model": model,
+                    **boosting.summary(means),
+                    "folds": FOLDS,
+                    "repeats": REPEATS,
+                }
+            )
     return lines
 
 
@@ -125,7 +135,7 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
     made = datetime.now(UTC).isoformat(timespec="seconds")
     text = "{\n " + ",\n ".join(
         f"{json.dumps(key)}: {json.dumps(value)}" for key, value in {"made": made, **facts}.items()
-    )  # fmt: skip
+    )
     return path if path.exists() else write_once(path, text + "\n}\n")
 
 
@@ -139,7 +149,6 @@ def published(name: str, folder: Path = FOLDER) -> dict[str, Any] | None:
 def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return plain values, numbers to six digits."""
     return [
-        {str(key): float(f"{value:.6g}") if isinstance(value, float) else value
-         for key, value in line.items()}
+        {str(key): float(f"{value:.6g}") if isinstance(value, float) else value for key, value in line.items()}
         for line in frame.to_dict("records")
-    ]  # fmt: skip
+    ]

@@ -30,10 +30,7 @@ def of_kind(features: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def out_of_fold(
-    features: pd.DataFrame,
-    labels: ArrayLike,
-    splits: Sequence[boosting.Split],
-    seed: int = 0,
+    features: pd.DataFrame, labels: ArrayLike, splits: Sequence[boosting.Split], seed: int = 0
 ) -> pd.Series[float]:
     """Return the probability of a landslide by tile id, each from trees that did not learn it.
 
@@ -94,13 +91,20 @@ def describe(
         each = boosting.fold_scores(truth, found.probabilities, found.fold)
         scores[kind] = boosting.summary(each)
         if kind == "all":
-            told = {"ids": [str(name) for name in features.index],
-                    "probability": [round(float(p), 4) for p in found.probabilities]}  # fmt: skip
+            told = {
+                "ids": [str(name) for name in features.index],
+                "probability": [round(float(p), 4) for p in found.probabilities],
+            }
             given = boosting.contributions(some, cut, found.boosters)
             whole = given.T.groupby(lambda name: name.rsplit("_", 1)[0]).sum().T
             mean = whole.abs().mean().sort_values(ascending=False)
             planes = {str(name): round(float(value), 4) for name, value in mean.items()}
     return {
-        "tiles": len(truth), "positives": int(np.sum(truth)), "grouped": groups is not None,
-        "features": features.shape[1], "scores": scores, "planes": planes, "out_of_fold": told,
-    }  # fmt: skip
+        "tiles": len(truth),
+        "positives": int(np.sum(truth)),
+        "grouped": groups is not None,
+        "features": features.shape[1],
+        "scores": scores,
+        "planes": planes,
+        "out_of_fold": told,
+    }

@@ -11,13 +11,7 @@ __all__ = ["module_of", "run"]
 
 def module_of(task: str) -> ModuleType:
     """Return the module of a task: its `run` trains a recipe, its `restore` takes weights up."""
-    from landslide_lib.tasks import (
-        adaptation,
-        classification,
-        detection,
-        pretraining,
-        segmentation,
-    )
+    from landslide_lib.tasks import adaptation, classification, detection, pretraining, segmentation
 
     modules = {
         "segmentation": segmentation,

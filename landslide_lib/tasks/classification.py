@@ -15,13 +15,7 @@ from landslide_lib.records import Record
 from landslide_lib.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.tasks.segmentation import data_of, loss_of
 from landslide_lib.training.checkpoints import fill, load_weights
-from landslide_lib.training.classification import (
-    Classification,
-    Filtered,
-    Members,
-    labelled,
-    table,
-)
+from landslide_lib.training.classification import Classification, Filtered, Members, labelled, table
 
 
 def filter_path(weights: Path) -> Path:
@@ -30,9 +24,7 @@ def filter_path(weights: Path) -> Path:
 
 
 def filtered(
-    recipe: recipes.Classification,
-    setting: Setting,
-    fitted: negative_filter.Filter | None = None,
+    recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
 ) -> Filtered:
     """Return the tiles of each part; where the recipe has a filter, without obvious negatives.
 
@@ -58,9 +50,7 @@ def filtered(
 
 
 def build(
-    recipe: recipes.Classification,
-    setting: Setting,
-    fitted: negative_filter.Filter | None = None,
+    recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
 ) -> Classification:
     """Build the network of a recipe with its tiles, with random weights."""
     tiles = filtered(recipe, setting, fitted)
@@ -99,12 +89,7 @@ def run(recipe: recipes.Classification, setting: Setting) -> Run:
     return made
 
 
-def _run(
-    recipe: recipes.Classification,
-    setting: Setting,
-    tasks: list[Classification],
-    shares: list[float],
-) -> Run:
+def _run(recipe: recipes.Classification, setting: Setting, tasks: list[Classification], shares: list[float]) -> Run:
     members, fitted = Members(tasks, shares), tasks[0].filtered.fitted
     return Run(
         recipe,
@@ -139,9 +124,7 @@ def restored(record: Record, path: Path, setting: Setting, views: int) -> Classi
     return task
 
 
-def members_of(
-    recipe: recipes.Classification, setting: Setting
-) -> tuple[list[Classification], list[float]]:
+def members_of(recipe: recipes.Classification, setting: Setting) -> tuple[list[Classification], list[float]]:
     """Return the trained networks that a recipe depends on, and the weight of each.
 
     Raises:
@@ -161,9 +144,7 @@ def restore(recipe: recipes.Classification, setting: Setting) -> Run:
     return _run(recipe, setting, *members_of(recipe, setting))
 
 
-def labels(
-    recipe: recipes.Classification, setting: Setting, part: str, threshold: float
-) -> dict[str, int]:
+def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
     """Return what trained networks call each tile of a part, with labels or without.
 
     Args:

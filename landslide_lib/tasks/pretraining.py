@@ -34,11 +34,7 @@ def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> Masked
     bands = len(data.bands)
     seeded(setting.seed)
     network = autoencoder(
-        encoder_of(recipe, recipe.encoder, bands),
-        recipe.encoder,
-        recipe.image_size,
-        bands,
-        objective.masked,
+        encoder_of(recipe, recipe.encoder, bands), recipe.encoder, recipe.image_size, bands, objective.masked
     )
     return MaskedAutoencoding(
         network,

@@ -22,9 +22,7 @@ from landslide_lib.training.segmentation import Segmentation
 
 
 def loss_of(
-    recipe: recipes.Segmentation | recipes.Adaptation | recipes.Classification,
-    packed: Packed,
-    train: Indices,
+    recipe: recipes.Segmentation | recipes.Adaptation | recipes.Classification, packed: Packed, train: Indices
 ) -> nn.Module:
     """Build the weighted sum of losses that a recipe names.
 
@@ -73,14 +71,7 @@ def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
 
 def data_of(recipe: recipes.Recipe, packed: Packed, **given: Any) -> Data:
     """Return the data of a recipe: split, with the bands that a network is given, scaled."""
-    return prepare(
-        packed,
-        recipe.split,
-        subset=recipe.subset,
-        bands=recipe.seen,
-        standardize=recipe.centred,
-        **given,
-    )
+    return prepare(packed, recipe.split, subset=recipe.subset, bands=recipe.seen, standardize=recipe.centred, **given)
 
 
 def build(recipe: recipes.Segmentation, setting: Setting) -> Segmentation:

@@ -87,9 +87,7 @@ class Adaptation(Segmentation):
         augment: Augment | None,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(
-            network, loss, source, batch=batch, seed=seed, augment=augment, device=device
-        )
+        super().__init__(network, loss, source, batch=batch, seed=seed, augment=augment, device=device)
         self.target, self.labels, self.cross_sensor = target, labels, cross_sensor
         self.members: Sequence[nn.Module] = [network]
 
@@ -109,13 +107,7 @@ class Adaptation(Segmentation):
         if self.labels is not None:
             masks[self.target.parts["test"]] = self.labels
         return replace(self.target, packed=replace(packed, masks=masks, folder=None)).loader(
-            "test",
-            batch=self.batch,
-            seed=self.seed,
-            augment=self.augment,
-            device=self.device,
-            rank=rank,
-            world=world,
+            "test", batch=self.batch, seed=self.seed, augment=self.augment, device=self.device, rank=rank, world=world
         )
 
     def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:

@@ -52,9 +52,7 @@ class Filtered:
         ValueError: The training tiles are all of one kind.
     """
 
-    def __init__(
-        self, packed: Packed, parts: dict[str, Indices], fitted: negative_filter.Filter | None
-    ) -> None:
+    def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: negative_filter.Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
         self.unfiltered = {part: np.ones(len(tiles), bool) for part, tiles in parts.items()}
         if len({*packed.masks[parts["train"]].ravel()}) < 2:
@@ -124,9 +122,7 @@ class Classification(Segmentation):
         views: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(
-            network, loss, data, batch=batch, seed=seed, augment=augment, device=device
-        )
+        super().__init__(network, loss, data, batch=batch, seed=seed, augment=augment, device=device)
         self.filtered, self.balanced = filtered, balanced
         self.patience, self.views = patience, views
 
@@ -263,6 +259,4 @@ class Members:
         packed = self.tasks[0].data.packed
         if {*RGB} <= set(packed.bands):
             values["brightness"] = cloud_score(*(packed.plane(band)[tiles] for band in RGB))
-        return {
-            name: np.round(each.astype(np.float64), 4).tolist() for name, each in values.items()
-        }
+        return {name: np.round(each.astype(np.float64), 4).tolist() for name, each in values.items()}

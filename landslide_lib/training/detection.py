@@ -96,17 +96,11 @@ class Detection(Task):
         return [self.boxes.of(int(i)) for i in self.data.parts[part]]
 
     @torch.no_grad()
-    def detect(
-        self, part: str, examples: int = 0, thresholds: tuple[float, ...] = ()
-    ) -> Detections:
+    def detect(self, part: str, examples: int = 0, thresholds: tuple[float, ...] = ()) -> Detections:
         """Return what is found on a part, in float32, exact at 0.5 and some more thresholds."""
         self.eval()
-        predicted = [
-            image for images, _ in self.loader(part) for image in predict(self.network, images)
-        ]
-        return detections.match(
-            predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds)
-        )
+        predicted = [image for images, _ in self.loader(part) for image in predict(self.network, images)]
+        return detections.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the detector on validation and test images."""
@@ -127,6 +121,5 @@ class Detection(Task):
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:
     """Return boxes and scores of each image of a batch."""
     return [
-        (image["boxes"].float().cpu().numpy(), image["scores"].float().cpu().numpy())
-        for image in network(list(images))
+        (image["boxes"].float().cpu().numpy(), image["scores"].float().cpu().numpy()) for image in network(list(images))
     ]

@@ -20,10 +20,7 @@ def device(name: str = "auto") -> torch.device:
     if made.type not in ("cpu", "cuda"):
         raise ValueError(f"device {name!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     if made.type == "cuda" and (made.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; "
-            "use auto or cpu"
-        )
+        raise ValueError(f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use auto or cpu")
     return made
 
 

@@ -107,9 +107,7 @@ def _check(fits: bool, given: str, allowed: str) -> None:
 def _describe(task: Segmentation, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
     """Return what decides a training, by name, so that two calls can be told apart."""
     packed, loss = task.data.packed, task.loss
-    numbers = {
-        k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)
-    }
+    numbers = {k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)}
     numbers.pop("training", None)
     return {
         "network": repr(task.network),
@@ -150,8 +148,7 @@ def _try(task: Segmentation) -> None:
     largest = max(int(data.packed.masks[where].max(initial=0)) for where in data.parts.values())
     if largest > 1:
         raise ValueError(
-            f"labels: the masks of {data.packed.name} hold {largest}; landslide is 1 and "
-            "everything else 0"
+            f"labels: the masks of {data.packed.name} hold {largest}; landslide is 1 and everything else 0"
         )
     images, masks = next(iter(data.loader("valid", batch=2)))
     was_training = network.training
@@ -175,9 +172,7 @@ def _try(task: Segmentation) -> None:
         with torch.enable_grad():
             value = task.loss(trial, masks)
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(
-            f"loss: it fails on logits and masks {tuple(masks.shape)} ({_first_line(error)})"
-        ) from error
+        raise ValueError(f"loss: it fails on logits and masks {tuple(masks.shape)} ({_first_line(error)})") from error
     if not isinstance(value, Tensor) or value.numel() != 1:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"loss: it returns {shape}, not a scalar tensor; take its mean")
@@ -233,10 +228,7 @@ class Run:
         if threshold is None:
             threshold = scoring.best_threshold(*histograms["valid"])
         names = ["precision", "recall", "f1", "iou"]
-        at = {
-            part: scoring.at_threshold(*each, threshold=threshold)["pooled"]
-            for part, each in histograms.items()
-        }
+        at = {part: scoring.at_threshold(*each, threshold=threshold)["pooled"] for part, each in histograms.items()}
         frame = pd.DataFrame.from_dict(at, orient="index", dtype=float)[names]
         return frame.assign(threshold=threshold)
 
@@ -262,6 +254,4 @@ class Run:
         where = data.parts[part]
         most = np.argsort(-data.packed.masks[where].mean((1, 2)), kind="stable")[:count]
         images, masks = images_of_part.batch(most)
-        return image_grid(
-            data, where[most], masks[:, 0].numpy(), self.predict(images)[:, 0].numpy()
-        )
+        return image_grid(data, where[most], masks[:, 0].numpy(), self.predict(images)[:, 0].numpy())

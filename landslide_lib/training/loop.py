@@ -87,10 +87,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         """Set the order of the epoch; a resumed run goes on in the whole run's order."""
@@ -237,9 +234,7 @@ def _readable(last: Path) -> bool:
         aside = last.with_suffix(".broken")
         last.replace(aside)
         print(
-            f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts "
-            "afresh",
-            file=sys.stderr,
+            f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts afresh", file=sys.stderr
         )
         return False
     return True

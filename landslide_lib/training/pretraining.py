@@ -186,19 +186,14 @@ class Presence(Task):
     def predict(self, part: str) -> tuple[Tensor, Tensor]:
         """Return the probability of a landslide and the label of each crop of a part, each (N,)."""
         self.eval()
-        pairs = [
-            (probability(self.network(images)), labels) for images, labels in self.loader(part)
-        ]
+        pairs = [(probability(self.network(images)), labels) for images, labels in self.loader(part)]
         return torch.cat([p for p, _ in pairs]), torch.cat([y for _, y in pairs])
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the crops of validation and test."""
         valid, test = self.predict("valid"), self.predict("test")
         counts = {"valid": confusion(*valid), "test": confusion(*test)}
-        at = {
-            part: outcome({"tiles": scores.scores(each)["pooled"]}, 0.5)
-            for part, each in counts.items()
-        }
+        at = {part: outcome({"tiles": scores.scores(each)["pooled"]}, 0.5) for part, each in counts.items()}
         bins = (test[0] * 100).ceil().clamp(1, 100).long() - 1
         packed, image = self.data.packed, self.crops["test"].image
         return {
@@ -210,9 +205,7 @@ class Presence(Task):
             "test_ids": [packed.ids[i] for i in image],
             "test_groups": [packed.groups[i] for i in image],
             "test_counts": counts["test"].tolist(),
-            "histogram": [
-                torch.bincount(bins[test[1] == label], minlength=100).tolist() for label in (1, 0)
-            ],
+            "histogram": [torch.bincount(bins[test[1] == label], minlength=100).tolist() for label in (1, 0)],
         }
 
 

@@ -16,9 +16,7 @@ IGNORE_INDEX = 2
 
 
 @torch.no_grad()
-def mean_probability(
-    networks: Sequence[nn.Module], images: Tensor, domain: Domain = "target"
-) -> Tensor:
+def mean_probability(networks: Sequence[nn.Module], images: Tensor, domain: Domain = "target") -> Tensor:
     """Return the mean of the probabilities of some networks in float32, (B, 1, S, S).
 
     Args:

@@ -34,11 +34,7 @@ def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
     """
     if isinstance(outputs, Tensor):
         return torch.as_tensor(loss(outputs, masks))
-    scaled = [
-        loss(logits, _resized(masks, logits.shape[-1]))
-        for name, logits in outputs.items()
-        if name != "image"
-    ]
+    scaled = [loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"]
     total = torch.stack(scaled).mean()
     if "image" in outputs:
         present = masks.amax((2, 3))

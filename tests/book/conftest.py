@@ -13,15 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    Request,
-    Response,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))
 
@@ -121,9 +113,7 @@ def visit(
     def visit(name: str, *, width: int = 1280, scripts: bool = True, query: str = "") -> Visit:
         way = (width, scripts)
         if way not in _contexts:
-            _contexts[way] = browser.new_context(
-                viewport={"width": width, "height": 844}, java_script_enabled=scripts
-            )
+            _contexts[way] = browser.new_context(viewport={"width": width, "height": 844}, java_script_enabled=scripts)
         opened.append(_contexts[way].new_page())
         made = Visit(opened[-1], address)
         opened[-1].goto(f"{address}{name}.html{query}")

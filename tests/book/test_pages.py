@@ -93,6 +93,7 @@ def test_no_page_shows_the_name_of_an_object_for_what_it_holds(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_a_figure_has_words_for_who_cannot_see_it(name):
     images = soup(name).select("article img")
-    wordless = [image["src"][:80] for image in images
-                if not image.get("alt", "").strip() or image["alt"] == image["src"]]  # fmt: skip
+    wordless = [
+        image["src"][:80] for image in images if not image.get("alt", "").strip() or image["alt"] == image["src"]
+    ]
     assert not wordless

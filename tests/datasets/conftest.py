@@ -96,10 +96,7 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def make() -> dict[str, Callable[..., Path]]:
     """Hand the writers above to the tests."""
-    return {
-        "bijie": fill_bijie, "landslide4sense": fill_landslide4sense,
-        "picture": write_picture, "h5": write_h5,
-    }  # fmt: skip
+    return {"bijie": fill_bijie, "landslide4sense": fill_landslide4sense, "picture": write_picture, "h5": write_h5}
 
 
 @pytest.fixture(scope="session")

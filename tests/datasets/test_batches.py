@@ -24,8 +24,9 @@ def numbered(count: int = 23) -> Packed:
     images[:, 0] = np.arange(count)[:, None, None]
     masks = (draw.random((count, SIDE, SIDE)) < 0.3).astype(np.uint8)
     names = tuple(str(i) for i in range(count))
-    return Packed("made", images, masks, ("number", "red", "slope"), names, names,
-                  ("train",) * count, ("",) * count, "0" * 16, ())  # fmt: skip
+    return Packed(
+        "made", images, masks, ("number", "red", "slope"), names, names, ("train",) * count, ("",) * count, "0" * 16, ()
+    )
 
 
 PACKED = numbered()
@@ -84,8 +85,7 @@ def test_seed_and_epoch_decide_the_order_and_nothing_else_does(where):
 
 def test_what_fits_into_memory_does_not_change_a_single_bit(monkeypatch):
     def epoch(resident: bool) -> list[torch.Tensor]:
-        made = Batches(PACKED, EVERY[::-1].copy(), 5, ONES, seed=1,
-                       augment=augment.compose(["rotation", "cutmix"]))  # fmt: skip
+        made = Batches(PACKED, EVERY[::-1].copy(), 5, ONES, seed=1, augment=augment.compose(["rotation", "cutmix"]))
         assert (made.resident is not None) == resident
         return [part for pair in made for part in pair]
 
@@ -135,10 +135,7 @@ def test_processes_share_an_epoch_and_take_equally_many_steps(count, batch, worl
         with pytest.raises(ValueError, match=f"{count} images to train on, {world} processes"):
             Batches(PACKED, EVERY[:count], batch, ONES, seed=0, world=world)
         return
-    ranks = [
-        Batches(PACKED, EVERY[:count], batch, ONES, seed=0, rank=rank, world=world)
-        for rank in range(world)
-    ]
+    ranks = [Batches(PACKED, EVERY[:count], batch, ONES, seed=0, rank=rank, world=world) for rank in range(world)]
     assert len({len(made) for made in ranks}) == 1
     seen = [order(made, epoch) for made in ranks]
     assert all(seen)
@@ -197,9 +194,7 @@ def test_bands_are_chosen_by_name_in_the_order_asked_for(where):
     images, _ = next(iter(made))
     np.testing.assert_array_equal(images, PACKED.images[:4][:, [2, 0]].astype(np.float32))
     np.testing.assert_allclose(
-        band_means(PACKED, EVERY, ("slope",)).item(),
-        PACKED.images[:, 2].mean(dtype=np.float64),
-        1e-6,
+        band_means(PACKED, EVERY, ("slope",)).item(), PACKED.images[:, 2].mean(dtype=np.float64), 1e-6
     )
 
 
@@ -276,10 +271,7 @@ def test_a_rotation_moves_pixels_and_changes_none(count, seed):
 def test_each_quarter_turn_is_as_likely():
     images, masks = pairs(4000, 0)
     turned, _ = augment.rotation(images, masks, drawn(0))
-    shares = [
-        (torch.rot90(images, k, (2, 3)) == turned).flatten(1).all(1).float().mean().item()
-        for k in range(4)
-    ]
+    shares = [(torch.rot90(images, k, (2, 3)) == turned).flatten(1).all(1).float().mean().item() for k in range(4)]
     assert shares == pytest.approx([0.25] * 4, abs=0.03)
     assert sum(shares) == pytest.approx(1)
 
@@ -296,8 +288,7 @@ def test_cutmix_pastes_one_rectangle_of_one_other_image_from_the_same_place(coun
         rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
         box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
         assert changed[box].all()
-        sources = [j for j in range(count)
-                   if j != i and torch.equal(mixed[i][:, *box], images[j][:, *box])]  # fmt: skip
+        sources = [j for j in range(count) if j != i and torch.equal(mixed[i][:, *box], images[j][:, *box])]
         assert len(sources) == 1
         assert torch.equal(mixed_masks[i][:, *box], masks[sources[0]][:, *box])
 

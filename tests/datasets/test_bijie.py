@@ -21,15 +21,12 @@ def landslide(root: Path, part: str = "image", number: int = 1) -> Path:
 
 def bad(root: Path) -> dict[str, str]:
     """What `verify` says of each bad file, by its name."""
-    return {f"{Path(p.file).parent.name}/{Path(p.file).name}": p.problem
-            for p in datasets.verify(BIJIE, root).bad}  # fmt: skip
+    return {f"{Path(p.file).parent.name}/{Path(p.file).name}": p.problem for p in datasets.verify(BIJIE, root).bad}
 
 
 def test_landslides_come_first_each_part_in_the_order_of_its_names(tiny_bijie):
     found = BIJIE.samples(tiny_bijie)
-    assert [s.id for s in found] == [f"ls_{i}" for i in range(4)] + [
-        f"non/no_{i}" for i in range(4, 8)
-    ]
+    assert [s.id for s in found] == [f"ls_{i}" for i in range(4)] + [f"non/no_{i}" for i in range(4, 8)]
     assert len({s.group for s in found}) == len(found)
     assert {s.part for s in found} == {"train"}
 
@@ -109,9 +106,7 @@ def test_an_image_with_two_masks_is_refused(tiny_bijie, make):
 @pytest.mark.parametrize("cut", [(1, 0), (0, 1)])
 def test_a_mask_that_is_one_pixel_smaller_than_its_image_is_refused(tiny_bijie, make, cut):
     mask = cv2.imread(str(landslide(tiny_bijie, "mask")), 0)
-    make["picture"](
-        landslide(tiny_bijie, "mask"), mask[: mask.shape[0] - cut[0], : mask.shape[1] - cut[1]]
-    )
+    make["picture"](landslide(tiny_bijie, "mask"), mask[: mask.shape[0] - cut[0], : mask.shape[1] - cut[1]])
     assert "its image" in bad(tiny_bijie)["mask/ls_1.png"]
 
 
@@ -144,9 +139,7 @@ def test_the_real_images_are_those_that_the_readme_counts(real):
     rest = 0
     for sample in found:
         if sample.mask is None:
-            rest += int(
-                np.prod(cv2.imread(str(sample.image), cv2.IMREAD_REDUCED_GRAYSCALE_8).shape)
-            )
+            rest += int(np.prod(cv2.imread(str(sample.image), cv2.IMREAD_REDUCED_GRAYSCALE_8).shape))
     # Reduced by 8 when read: an estimate of the size, good to a percent.
     share = landslide_pixels / (pixels + 64 * rest)
     floor = 2 * share / (share + 1)

@@ -11,14 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from landslide_lib import bands, datasets
-from landslide_lib.datasets import (
-    DATASETS,
-    BadFileError,
-    BoxDataset,
-    DatasetNotFoundError,
-    DownloadError,
-    statistics,
-)
+from landslide_lib.datasets import DATASETS, BadFileError, BoxDataset, DatasetNotFoundError, DownloadError, statistics
 from landslide_lib.datasets.boxes import MIN_AREA, Boxes, around, load_boxes
 from landslide_lib.datasets.landslide4sense_boxes import read_boxes
 from landslide_lib.datasets.split import split
@@ -34,10 +27,7 @@ def xml(*boxes, size=128, name="landslides"):
         f"<ymax>{d}</ymax></bndbox></object>"
         for a, b, c, d in boxes
     )
-    return (
-        f"<annotation><size><width>{size}</width><height>{size}</height></size>{things}"
-        "</annotation>"
-    )
+    return f"<annotation><size><width>{size}</width><height>{size}</height></size>{things}</annotation>"
 
 
 @pytest.fixture
@@ -69,8 +59,10 @@ def test_tiles_of_all_parts_are_split_or_taken_as_they_are(root, cache):
     assert sorted(np.concatenate(list(ours.values()))) == list(range(6))
     theirs = split(packed, Split(method="published"))
     assert {part: indices.tolist() for part, indices in theirs.items()} == {
-        "train": [0, 2, 4, 5], "valid": [3], "test": [1],
-    }  # fmt: skip
+        "train": [0, 2, 4, 5],
+        "valid": [3],
+        "test": [1],
+    }
 
 
 def test_what_is_wrong_with_a_tile_is_said(root, make):
@@ -271,9 +263,7 @@ def test_the_boxes_of_masks_are_around_their_landslides(packed):
     boxes = load_boxes(datasets.get("bijie"), packed, 16)
     for i, mask in enumerate(packed.masks):
         rows, columns = np.nonzero(mask)
-        square = (
-            [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
-        )
+        square = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
         assert boxes.of(i).tolist() == square
     assert len(boxes.corners) == 20
 

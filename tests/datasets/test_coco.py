@@ -19,10 +19,11 @@ def content(*names, boxes=((30, 10, 15, 20),), **fields):
     """COCO's JSON; the boxes are of the first image."""
     return {
         "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
-        "annotations": [{"id": i, "image_id": 0, "category_id": 1, "bbox": list(box), **fields}
-                        for i, box in enumerate(boxes)],
+        "annotations": [
+            {"id": i, "image_id": 0, "category_id": 1, "bbox": list(box), **fields} for i, box in enumerate(boxes)
+        ],
         "categories": [{"id": 1, "name": "landslide"}],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -71,8 +72,10 @@ def test_a_name_with_folders_and_two_parts_of_the_same_names(tmp_path, put):
     (tmp_path / "train" / "a.jpg").rename(tmp_path / "test" / "a.jpg")
     found = VOC.samples(tmp_path)
     assert [(s.id, s.part, s.image.is_file()) for s in found] == [
-        ("train/a", "train", False), ("val/a", "valid", True), ("test/a", "test", True),
-    ]  # fmt: skip
+        ("train/a", "train", False),
+        ("val/a", "valid", True),
+        ("test/a", "test", True),
+    ]
 
 
 def test_names_do_not_lead_out_of_the_folder(tmp_path, put, make):
@@ -81,9 +84,7 @@ def test_names_do_not_lead_out_of_the_folder(tmp_path, put, make):
     names = ("../secret.jpg", str(tmp_path / "secret.jpg"), "C:\\pictures\\b.jpg")
     (tmp_path / "set" / "a.json").write_text(json.dumps(content(*names)))
     found = VOC.samples(tmp_path / "set")
-    assert sorted(s.image.relative_to(tmp_path / "set").name for s in found) == [
-        "b.jpg", "secret.jpg", "secret.jpg",
-    ]  # fmt: skip
+    assert sorted(s.image.relative_to(tmp_path / "set").name for s in found) == ["b.jpg", "secret.jpg", "secret.jpg"]
     assert {s.image.is_file() for s in found if s.image.name == "secret.jpg"} == {False}
 
 

@@ -31,11 +31,17 @@ def tiles(count: int, masks=None, size: int = SIZE) -> Packed:
     names = tuple(map(str, range(count)))
     draw = np.random.default_rng(0)
     return Packed(
-        name="tiles", images=draw.random((count, 1, size, size)).astype(np.float16),
+        name="tiles",
+        images=draw.random((count, 1, size, size)).astype(np.float16),
         masks=np.zeros((count, size, size), np.uint8) if masks is None else masks,
-        bands=("R",), ids=names, groups=names, parts=("train",) * count, regions=("",) * count,
-        fingerprint="0123456789abcdef", excluded=(),
-    )  # fmt: skip
+        bands=("R",),
+        ids=names,
+        groups=names,
+        parts=("train",) * count,
+        regions=("",) * count,
+        fingerprint="0123456789abcdef",
+        excluded=(),
+    )
 
 
 @st.composite
@@ -48,8 +54,7 @@ def some_boxes(draw):
         bottom = top + draw(st.floats(0.25, SIZE - top))
         return left, top, min(right, SIZE), min(bottom, SIZE)
 
-    return Known(*[[box() for _ in range(draw(st.integers(1, 5)))]
-                   for _ in range(draw(st.integers(1, 4)))])  # fmt: skip
+    return Known(*[[box() for _ in range(draw(st.integers(1, 5)))] for _ in range(draw(st.integers(1, 4)))])
 
 
 def met(boxes, corner, side: int) -> tuple[list[float], float]:
@@ -218,13 +223,11 @@ def test_the_real_tiles_give_both_kinds(real):
     each = []
     for path in sorted((home / "test").glob("*.xml")):
         text = path.read_text()
-        columns = [re.findall(rf"<{key}>(\d+)</{key}>", text)
-                   for key in ("xmin", "ymin", "xmax", "ymax")]  # fmt: skip
+        columns = [re.findall(rf"<{key}>(\d+)</{key}>", text) for key in ("xmin", "ymin", "xmax", "ymax")]
         each.append(np.array(columns, float).T * scale)
     boxes = Known(*each)
     crops = examples(tiles(len(each)), np.arange(len(each)), boxes)
-    inside = [max(met(boxes.of(i), corner, SIZE // 2)[0])
-              for i, corner in zip(crops.image, crops.corner, strict=True)]  # fmt: skip
+    inside = [max(met(boxes.of(i), corner, SIZE // 2)[0]) for i, corner in zip(crops.image, crops.corner, strict=True)]
     empty = crops.label == 0
     assert not np.array(inside)[empty].any()
     assert all(np.array(inside)[~empty])

@@ -23,10 +23,15 @@ def two(packed):
     """The source with twelve other images, half as bright, as its target."""
     some = slice(0, 12)
     target = dataclasses.replace(
-        packed, name="others", images=(packed.images[some] / 2).astype(np.float16),
-        masks=packed.masks[some], ids=packed.ids[some], groups=packed.groups[some],
-        parts=("train",) * 12, regions=("",) * 12,
-    )  # fmt: skip
+        packed,
+        name="others",
+        images=(packed.images[some] / 2).astype(np.float16),
+        masks=packed.masks[some],
+        ids=packed.ids[some],
+        groups=packed.groups[some],
+        parts=("train",) * 12,
+        regions=("",) * 12,
+    )
     return dataclasses.replace(packed, target=target)
 
 
@@ -65,9 +70,8 @@ def test_a_subset_is_drawn_from_either_domain(two):
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [({"region": "mars"}, "region 'mars', only: north, south"),
-     ({"part": "test"}, "part 'test', only: train")],
-)  # fmt: skip
+    [({"region": "mars"}, "region 'mars', only: north, south"), ({"part": "test"}, "part 'test', only: train")],
+)
 def test_a_target_that_is_not_there_is_refused_with_what_is(packed, how, said):
     own = dataclasses.replace(packed, target=packed)
     with pytest.raises(ValueError, match=said):
@@ -103,8 +107,10 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
         ({"rounds": [{"models": []}]}, "models is empty"),
         ({"rounds": [{"models": ["swin", "swin"]}]}, "names swin twice"),
         ({"ensemble": ["swin", "swin"]}, "ensemble names swin twice"),
-        ({"loss": [{"name": "boundary"}], "rounds": [{"models": ["swin"]}]},
-         "boundary measures distances in a whole mask"),
+        (
+            {"loss": [{"name": "boundary"}], "rounds": [{"models": ["swin"]}]},
+            "boundary measures distances in a whole mask",
+        ),
         ({"confidence": 0}, "greater than 0"),
         ({"loss": []}, "loss is empty"),
         ({"scale": 1.3, "image_size": 32}, "would see images of 41.6 pixels"),
@@ -113,7 +119,7 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
         ({"batch": 1}, "one image has no batch statistics"),
         ({"target": {"dataset": "mars"}}, "target.dataset = 'mars'"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_with_what_to_do(change, said):
     with pytest.raises(RecipeError) as told:
         adapted(**change)
@@ -126,14 +132,10 @@ def test_bands_that_both_domains_have_join_them():
 
 
 def test_a_round_is_labelled_by_the_networks_of_the_round_before():
-    first, second = (
-        {"models": ["resnet"], "scale": 1.0},
-        {"models": ["swin", "resnet"], "scale": 2.5},
-    )
+    first, second = ({"models": ["resnet"], "scale": 1.0}, {"models": ["swin", "resnet"], "scale": 2.5})
     made = adapted(model="segformer", scale=4.0, rounds=[first, second])
     teachers = made.grows_from
-    assert [(one.model, one.scale, len(one.rounds)) for one in teachers] == [
-        ("swin", 2.5, 1), ("resnet", 2.5, 1)]  # fmt: skip
+    assert [(one.model, one.scale, len(one.rounds)) for one in teachers] == [("swin", 2.5, 1), ("resnet", 2.5, 1)]
     (of_the_first,) = {one.grows_from for one in teachers}
     assert [(one.model, one.scale, one.rounds) for one in of_the_first] == [("resnet", 1.0, ())]
     # Whoever runs the first round alone finds the same record.

@@ -103,8 +103,11 @@ def zipped(folder: Path, top: str = "", extra: dict[str, bytes] | None = None) -
 
 def content(folder: Path) -> dict[str, bytes]:
     """All files below a folder but the note of where they came from."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes()
-            for p in folder.rglob("*") if p.is_file() and p.name != "SOURCE.json"}  # fmt: skip
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "SOURCE.json"
+    }
 
 
 def visible(folder: Path) -> list[str]:
@@ -125,10 +128,7 @@ def test_the_archive_arrives_whole_whatever_its_top_folder_is_called(server, roo
     assert visible(root) == ["bijie"]
     assert not (root / ".bijie.download").exists()
     source = json.loads((home / "SOURCE.json").read_text())
-    assert source == {
-        "address": server.address + "/bijie.zip",
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
+    assert source == {"address": server.address + "/bijie.zip", "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def test_other_things_in_the_data_root_are_left_alone(server, root, tiny_bijie):
@@ -163,9 +163,7 @@ def nothing_there(root: Path) -> None:
 
 @pytest.mark.parametrize("lengths", [True, False])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_download_that_breaks_off_leaves_nothing_and_can_be_repeated(
-    server, root, tiny_bijie, lengths, share
-):
+def test_a_download_that_breaks_off_leaves_nothing_and_can_be_repeated(server, root, tiny_bijie, lengths, share):
     server.files["/bijie.zip"] = data = zipped(tiny_bijie / "bijie")
     server.cut, server.lengths = int(len(data) * share), lengths
     with pytest.raises(DownloadError, match=r"bijie: .*/bijie\.zip.*Try again, or unpack") as error:
@@ -213,9 +211,7 @@ def test_a_server_that_is_gone_or_has_no_such_file_is_named(server, root):
     nothing_there(root)
 
 
-def test_an_unpacking_that_was_killed_is_done_again_without_a_new_download(
-    server, root, tiny_bijie
-):
+def test_an_unpacking_that_was_killed_is_done_again_without_a_new_download(server, root, tiny_bijie):
     data = zipped(tiny_bijie / "bijie")
     work = root / ".bijie.download"
     half = work / "unpacked" / "landslide" / "image" / "ls_3.png"
@@ -229,14 +225,18 @@ def test_an_unpacking_that_was_killed_is_done_again_without_a_new_download(
     assert server.asked == []
 
 
-def test_an_archive_with_paths_that_lead_outside_writes_nothing_outside(
-    server, root, tmp_path, tiny_bijie
-):
+def test_an_archive_with_paths_that_lead_outside_writes_nothing_outside(server, root, tmp_path, tiny_bijie):
     absolute = tmp_path / "absolute.txt"
     link = zipfile.ZipInfo("landslide/image/link.png")
     link.external_attr = 0o120777 << 16
-    names = ["../evil.txt", "../../evil.txt", "landslide/image/../../../../../evil.txt",
-             "..\\evil.txt", str(absolute), "../.bashrc"]  # fmt: skip
+    names = [
+        "../evil.txt",
+        "../../evil.txt",
+        "landslide/image/../../../../../evil.txt",
+        "..\\evil.txt",
+        str(absolute),
+        "../.bashrc",
+    ]
     out = io.BytesIO(zipped(tiny_bijie / "bijie", extra=dict.fromkeys(names, b"evil")))
     with zipfile.ZipFile(out, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -258,9 +258,7 @@ def test_two_downloads_at_once_fetch_once(server, root, tiny_bijie):
     server.files["/bijie.zip"] = zipped(tiny_bijie / "bijie")
     homes: list[Path] = []
     both = [
-        threading.Thread(
-            target=lambda: homes.append(BIJIE.download(root, server.address + "/bijie.zip"))
-        )
+        threading.Thread(target=lambda: homes.append(BIJIE.download(root, server.address + "/bijie.zip")))
         for _ in range(2)
     ]
     for thread in both:
@@ -295,12 +293,20 @@ def hub(server: Server, tmp_path: Path, make) -> Server:
 
 def publish(server: Server, files: dict[str, bytes]) -> None:
     about = {
-        "id": REPOSITORY, "sha": SHA, "private": False, "gated": False, "disabled": False,
-        "downloads": 0, "likes": 0, "tags": [],
+        "id": REPOSITORY,
+        "sha": SHA,
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "tags": [],
         "siblings": [{"rfilename": name} for name in files],
-    }  # fmt: skip
-    tree = [{"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-            for name, data in files.items()]  # fmt: skip
+    }
+    tree = [
+        {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+        for name, data in files.items()
+    ]
     api = f"/api/datasets/{REPOSITORY}"
     for path in (api, f"{api}/revision/main", f"{api}/revision/{SHA}"):
         server.files[path] = json.dumps(about).encode()
@@ -326,17 +332,13 @@ def test_the_mirror_arrives_whole_and_can_be_read(hub, root, tmp_path):
     assert verify(L4S, root).images == 2
     assert verify(L4S, root).bad == ()
     assert not any("README" in path for path in hub.asked)
-    assert json.loads((home / "SOURCE.json").read_text()) == {
-        "repository": REPOSITORY, "revision": SHA,
-    }  # fmt: skip
+    assert json.loads((home / "SOURCE.json").read_text()) == {"repository": REPOSITORY, "revision": SHA}
     assert visible(root) == ["landslide4sense"]
     hub.down = True
     assert fetch(hub, root) == home
 
 
-def test_a_file_that_breaks_off_leaves_nothing_and_the_rest_is_not_fetched_twice(
-    hub, root, tmp_path
-):
+def test_a_file_that_breaks_off_leaves_nothing_and_the_rest_is_not_fetched_twice(hub, root, tmp_path):
     name = f"/datasets/{REPOSITORY}/resolve/{SHA}/annotations/train/mask_2.h5"
     hub.broken.add(name)
     with pytest.raises(DownloadError, match=f"landslide4sense: {REPOSITORY} cannot be fetched"):

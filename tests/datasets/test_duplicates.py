@@ -19,8 +19,7 @@ VOC = datasets.get("voc")
 def shipped(tmp_path, make):
     """Eleven pictures in three parts: five pairs of the same, four of them across parts."""
     draw = np.random.default_rng(5)
-    pairs = {"train/a": "test/a", "train/b": "test/x", "train/c": "valid/c", "valid/d": "test/d",
-             "train/e": "train/f"}  # fmt: skip
+    pairs = {"train/a": "test/a", "train/b": "test/x", "train/c": "valid/c", "valid/d": "test/d", "train/e": "train/f"}
     for name in (*pairs, "train/other"):
         image = tmp_path / f"{name}.png"
         make["picture"](image, draw.integers(0, 256, (24, 24, 3), np.uint8))

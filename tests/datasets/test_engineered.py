@@ -85,9 +85,7 @@ def test_the_colours_of_sentinel_2_go_by_either_name(tmp_path, cache, make):
     root = make["landslide4sense"](tmp_path, "original", (1, 2))
     packed = load(datasets.get("landslide4sense"), SIZE, root=root, cache=cache)
     rows = np.arange(2)
-    np.testing.assert_array_equal(
-        packed.read(rows, ("R", "G", "B")), packed.read(rows, ("B4", "B3", "B2"))
-    )
+    np.testing.assert_array_equal(packed.read(rows, ("R", "G", "B")), packed.read(rows, ("B4", "B3", "B2")))
     made = with_bands(packed, bands.possible(packed.bands))
     assert set(made.engineered) == set(bands.ENGINEERED) & set(bands.possible(packed.bands))
     red, near = (packed.images[:, i].astype(float) for i in (3, 7))
@@ -173,8 +171,9 @@ print(int(made.plane("gray").astype("f8").sum() * 1e6))
 
 
 def start(root, cache, stuck=""):
-    return subprocess.Popen([sys.executable, "-c", CODE, str(root), str(cache), stuck],
-                            stdout=subprocess.PIPE, text=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, str(root), str(cache), stuck], stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_what_a_killed_process_left_never_passes_for_whole(packed, tiny_bijie, cache):
@@ -208,14 +207,10 @@ def test_a_damaged_channel_is_refused_by_name(packed, damage):
         np.save(path, np.zeros((count, SIZE, SIZE), kind))
     else:
         path.write_bytes(b"" if damage == "empty" else data[:-100])
-    with pytest.raises(
-        BadFileError, match=r"gray-\d+\.npy: the channel is damaged.*Remove the file"
-    ):
+    with pytest.raises(BadFileError, match=r"gray-\d+\.npy: the channel is damaged.*Remove the file"):
         with_bands(packed, ("gray",))
     path.unlink()
-    np.testing.assert_array_equal(
-        with_bands(packed, ("gray",)).plane("gray"), expected(packed, "gray")
-    )
+    np.testing.assert_array_equal(with_bands(packed, ("gray",)).plane("gray"), expected(packed, "gray"))
 
 
 # --- What is refused ------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ def write_tiff(path, pixels, **how):
     height, width, count = pixels.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with rasterio.open(path, "w", driver="GTiff", height=height, width=width, count=count,
-                           dtype=pixels.dtype, **how) as file:  # fmt: skip
+        with rasterio.open(
+            path, "w", driver="GTiff", height=height, width=width, count=count, dtype=pixels.dtype, **how
+        ) as file:
             file.write(pixels.transpose(2, 0, 1))
     return path
 
@@ -78,8 +79,12 @@ def test_tiles_of_16_bits_have_one_scale_whatever_their_values(tmp_path):
 
 def test_verify_says_what_is_wrong_with_each_file(tmp_path, make):
     good = write_tiff(tmp_path / "images" / "a.tif", tile())
-    for name, pixels in [("bands4", tile(bands=4)), ("bits16", tile(np.uint16)),
-                         ("float", tile().astype(np.float32)), ("lonely", tile())]:  # fmt: skip
+    for name, pixels in [
+        ("bands4", tile(bands=4)),
+        ("bits16", tile(np.uint16)),
+        ("float", tile().astype(np.float32)),
+        ("lonely", tile()),
+    ]:
         write_tiff(tmp_path / "images" / f"{name}.tif", pixels)
     write_tiff(tmp_path / "images" / "nodata.tif", np.full((20, 20, 3), 9, np.uint8), nodata=9)
     (tmp_path / "images" / "cut.tif").write_bytes(good.read_bytes()[:700])
@@ -113,7 +118,5 @@ def test_parts_of_ones_own_are_used_and_without_them_all_images_are_split(tmp_pa
             make["picture"](tmp_path / part / "masks" / f"{i}.png", mask() * (i % 2))
     packed = load(FOLDER, 16, root=tmp_path, cache=cache)
     published = split(packed, Split(method="published"))
-    assert {part: len(some) for part, some in published.items()} == {
-        "train": 12, "valid": 2, "test": 2,
-    }  # fmt: skip
+    assert {part: len(some) for part, some in published.items()} == {"train": 12, "valid": 2, "test": 2}
     assert sum(map(len, split(packed, Split(folds=2, validation=0.5)).values())) == 16

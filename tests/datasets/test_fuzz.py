@@ -26,9 +26,7 @@ from landslide_lib.datasets.voc import read_objects
 from landslide_lib.datasets.zindi import read_tile
 from landslide_lib.tabular import files
 
-fuzz = settings(
-    max_examples=200, deadline=2000, database=None, suppress_health_check=list(HealthCheck)
-)
+fuzz = settings(max_examples=200, deadline=2000, database=None, suppress_health_check=list(HealthCheck))
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 TRUTH = (PIXELS[..., 0] > 128).astype(np.uint8)
@@ -44,9 +42,15 @@ def saved(image, form, **options):
 def tiff(pixels, **options):
     height, width, count = pixels.shape
     with MemoryFile() as file:
-        with file.open(driver="GTiff", height=height, width=width, count=count,
-                       dtype=pixels.dtype, transform=rasterio.Affine(2, 0, 0, 0, -2, 0),
-                       **options) as target:  # fmt: skip
+        with file.open(
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=count,
+            dtype=pixels.dtype,
+            transform=rasterio.Affine(2, 0, 0, 0, -2, 0),
+            **options,
+        ) as target:
             target.write(pixels.transpose(2, 0, 1))
         return file.read()
 
@@ -75,10 +79,7 @@ PNG = {
     "alpha": saved(ALPHA, "PNG"),
     "colours": saved(RGB, "PNG", exif=turned()),
 }
-JPEG = {
-    "jpeg": saved(RGB, "JPEG", exif=turned()),
-    "progressive": saved(RGB, "JPEG", progressive=True),
-}
+JPEG = {"jpeg": saved(RGB, "JPEG", exif=turned()), "progressive": saved(RGB, "JPEG", progressive=True)}
 TIFF = {
     "tiff": tiff(PIXELS, compress="lzw"),
     "tiles": tiff(PIXELS, compress="deflate", tiled=True, blockxsize=16, blockysize=16),

@@ -63,8 +63,10 @@ def test_the_parts_of_the_publisher_are_kept_apart(tmp_path, make):
             source = home / kind / "train" / f"{stem}_1.h5"
             (home / kind / part / source.name).write_bytes(source.read_bytes())
     assert [(s.id, s.part) for s in L4S.samples(root)] == [
-        ("train/1", "train"), ("valid/1", "valid"), ("test/1", "test"),
-    ]  # fmt: skip
+        ("train/1", "train"),
+        ("valid/1", "valid"),
+        ("test/1", "test"),
+    ]
     assert datasets.verify(L4S, root).parts == {"train": 1, "valid": 1, "test": 1}
 
 
@@ -212,8 +214,7 @@ def test_the_genuine_patches_are_read_with_the_bands_of_the_readme(real):
     images = np.stack([read_sample(L4S, sample)[0] for sample in found])
     assert images.shape == (8, *SHAPE)
     # "Mean over 14 such patches (8 of them are here, so yours will differ)".
-    stated = [0.988, 1.023, 1.104, 1.229, 1.321, 1.118, 1.045, 1.067, 1.671, 4.055,
-              1.284, 1.414, 1.133, 1.641]  # fmt: skip
+    stated = [0.988, 1.023, 1.104, 1.229, 1.321, 1.118, 1.045, 1.067, 1.671, 4.055, 1.284, 1.414, 1.133, 1.641]
     np.testing.assert_allclose(images.mean((0, 1, 2)), stated, rtol=0.35)
     slope_and_dem = [L4S.bands.index(name) for name in ("slope", "DEM")]
     assert images[..., slope_and_dem].min() >= 0

@@ -36,9 +36,7 @@ def test_a_folder_one_level_up_or_down_is_found_and_named(tiny_bijie, tmp_path, 
 def test_two_folders_that_fit_are_refused(tiny_bijie, tmp_path):
     for name in ("first", "second"):
         shutil.copytree(tiny_bijie / "bijie", tmp_path / "up" / name)
-    with pytest.raises(
-        DatasetNotFoundError, match=r"2 folders could be meant: .*/first, .*/second"
-    ):
+    with pytest.raises(DatasetNotFoundError, match=r"2 folders could be meant: .*/first, .*/second"):
         BIJIE.samples(tmp_path / "up")
 
 
@@ -74,9 +72,7 @@ def test_folders_may_be_called_otherwise(tiny_bijie, tmp_path, make, names):
         (home / old).rename(home / new)
     assert [BIJIE.read(sample)[1].sum() for sample in BIJIE.samples(tiny_bijie)] == before
     for folder, value in zip(names, (90, 255), strict=True):
-        make["picture"](
-            tmp_path / "uav" / folder / "image_7.png", np.full((128, 128), value, np.uint8)
-        )
+        make["picture"](tmp_path / "uav" / folder / "image_7.png", np.full((128, 128), value, np.uint8))
     (sample,) = datasets.get("uav").samples(tmp_path)
     assert datasets.get("uav").read(sample)[1].all()
 

@@ -27,8 +27,7 @@ def palette(indices, colours):
 
 
 def merge(mode, *channels):
-    planes = [c if isinstance(c, np.ndarray) else np.full(TRUTH.shape, c, np.uint8)
-              for c in channels]  # fmt: skip
+    planes = [c if isinstance(c, np.ndarray) else np.full(TRUTH.shape, c, np.uint8) for c in channels]
     return Image.merge(mode, [Image.fromarray(plane) for plane in planes])
 
 
@@ -140,10 +139,7 @@ def test_a_mask_of_one_value_is_empty_or_full(saved, image, share):
         (merge("RGB", 0, 0, 255), "drawn in one colour everywhere"),
         (merge("RGB", 128 * TRUTH, 0, 0), "mask holds 128; only 0, 1 and 255"),
         (palette(2 * TRUTH, VOC), "mask holds 2; only 0, 1 and 255"),
-        (
-            palette(WHITE, VOC + [224, 224, 192] * 253),
-            "a palette with the index 255, whose colour is not white",
-        ),
+        (palette(WHITE, VOC + [224, 224, 192] * 253), "a palette with the index 255, whose colour is not white"),
         (merge("RGBA", 0, 0, 0, 128 * TRUTH), "mask holds 128; only 0, 1 and 255"),
     ],
 )
@@ -255,9 +251,7 @@ def pair(tmp_path):
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_a_mask_lies_on_its_image_whichever_of_the_two_exif_turns(pair, orientation, suffix):
     np.testing.assert_array_equal(pair(TRUTH, TRUTH, orientation, suffix=suffix), TRUTH)
-    shown = {
-        5: TRUTH.T, 6: np.rot90(TRUTH, -1), 7: np.rot90(TRUTH, 2).T, 8: np.rot90(TRUTH),
-    }[orientation]  # fmt: skip
+    shown = {5: TRUTH.T, 6: np.rot90(TRUTH, -1), 7: np.rot90(TRUTH, 2).T, 8: np.rot90(TRUTH)}[orientation]
     np.testing.assert_array_equal(pair(TRUTH, shown, orientation, suffix=suffix), shown)
     np.testing.assert_array_equal(pair(shown, TRUTH, 1, orientation, suffix), shown)
 

@@ -16,10 +16,17 @@ ROWS, COLUMNS, SIDE, BANDS = 8, 9, 16, 2
 def packed(images, ids, parts=None, groups=None) -> Packed:
     count = len(images)
     return Packed(
-        "made", images.astype(np.float16), np.zeros((count, SIDE, SIDE), np.uint8),
-        ("A", "B")[: images.shape[1]], tuple(ids), tuple(groups or ids),
-        tuple(parts or ["train"] * count), ("",) * count, "0" * 16, (),
-    )  # fmt: skip
+        "made",
+        images.astype(np.float16),
+        np.zeros((count, SIDE, SIDE), np.uint8),
+        ("A", "B")[: images.shape[1]],
+        tuple(ids),
+        tuple(groups or ids),
+        tuple(parts or ["train"] * count),
+        ("",) * count,
+        "0" * 16,
+        (),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +61,16 @@ def test_shuffled_numbers_are_no_order(mosaic):
 def test_tiles_that_are_left_out_do_not_hide_the_order(mosaic):
     kept = np.sort(np.random.default_rng(1).choice(len(mosaic), 60, replace=False))
     found = neighbours.measure(
-        replace(mosaic, images=mosaic.images[kept], masks=mosaic.masks[kept],
-                ids=tuple(mosaic.ids[i] for i in kept), groups=tuple(map(str, kept)),
-                parts=("train",) * 60, regions=("",) * 60)
-    )  # fmt: skip
+        replace(
+            mosaic,
+            images=mosaic.images[kept],
+            masks=mosaic.masks[kept],
+            ids=tuple(mosaic.ids[i] for i in kept),
+            groups=tuple(map(str, kept)),
+            parts=("train",) * 60,
+            regions=("",) * 60,
+        )
+    )
     assert found["ordered"]
     assert found["row"] == COLUMNS
     assert found["pairs"] == (np.diff(kept) == 1).sum()
@@ -118,9 +131,7 @@ def test_a_shipped_split_is_counted_and_one_by_blocks_cuts_less_than_a_random_on
     count = len(mosaic)
     half = replace(
         mosaic,
-        parts=tuple(
-            "train, no masks" if i < count // 2 else "test, no masks" for i in range(count)
-        ),
+        parts=tuple("train, no masks" if i < count // 2 else "test, no masks" for i in range(count)),
         groups=tuple(str(i // (2 * COLUMNS)) + "ab"[i % COLUMNS > 4] for i in range(count)),
     )
     cuts = neighbours.measure(half)["cut"]

@@ -192,9 +192,7 @@ def test_a_packing_that_fails_leaves_nothing_behind(tiny_bijie, cache):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("allowed", [0, 1], ids=["images", "masks"])
-def test_a_full_disk_is_named_before_a_file_is_read(
-    tiny_bijie, cache, monkeypatch, number, allowed
-):
+def test_a_full_disk_is_named_before_a_file_is_read(tiny_bijie, cache, monkeypatch, number, allowed):
     reserved = []
 
     def full(_, start, size):
@@ -251,8 +249,10 @@ print(packed.fingerprint, int(packed.images.astype("f8").sum() * 1e6))
 def start(root: Path, cache: Path, stuck_at: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", CODE, str(root), str(cache), stuck_at],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_packing_that_is_killed_is_never_taken_for_whole_and_its_litter_goes(tiny_bijie, cache):
@@ -264,9 +264,7 @@ def test_a_packing_that_is_killed_is_never_taken_for_whole_and_its_litter_goes(t
     (litter,) = (p for p in cache.iterdir() if p.is_dir())
     assert litter.name.startswith(".")
     packed = load(BIJIE, SIZE, root=tiny_bijie, cache=cache)
-    np.testing.assert_array_equal(
-        packed.images[-1], resize(*BIJIE.read(BIJIE.samples(tiny_bijie)[-1]), SIZE)[0]
-    )
+    np.testing.assert_array_equal(packed.images[-1], resize(*BIJIE.read(BIJIE.samples(tiny_bijie)[-1]), SIZE)[0])
     assert not litter.exists()
 
 
@@ -401,8 +399,12 @@ def test_verify_counts_what_numpy_counts(tiny_bijie):
     assert verdict.parts == {"train": 8}
     assert verdict.landslide_share == masks.mean()
     for i, name in enumerate("RGB"):
-        expected = {"min": pixels[:, i].min(), "max": pixels[:, i].max(),
-                    "mean": pixels[:, i].mean(), "std": pixels[:, i].std()}  # fmt: skip
+        expected = {
+            "min": pixels[:, i].min(),
+            "max": pixels[:, i].max(),
+            "mean": pixels[:, i].mean(),
+            "std": pixels[:, i].std(),
+        }
         assert verdict.bands[name] == pytest.approx(expected, rel=1e-9)
     sizes = sorted({image.shape[:2] for image, _ in pairs})
     assert verdict.sizes == tuple(f"{h}x{w}" for h, w in (sizes[0], sizes[-1]))
@@ -414,9 +416,7 @@ def test_verify_goes_on_after_a_bad_file_and_names_each(tiny_bijie):
     said = spoil(tiny_bijie)
     verdict = verify(BIJIE, tiny_bijie)
     assert verdict.images == 6
-    assert [
-        {"file": "/".join(Path(p.file).parts[-2:]), "problem": p.problem} for p in verdict.bad
-    ] == said
+    assert [{"file": "/".join(Path(p.file).parts[-2:]), "problem": p.problem} for p in verdict.bad] == said
 
 
 def test_verify_of_nothing_but_bad_files_has_no_numbers_to_show(tiny_bijie):

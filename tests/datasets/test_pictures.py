@@ -24,8 +24,9 @@ GEO = {"crs": "EPSG:32648", "transform": rasterio.Affine(0.8, 0, 5e5, 0, -0.8, 3
 
 def geotiff(path, pixels, **options):
     height, width, count = pixels.shape
-    with rasterio.open(path, "w", driver="GTiff", height=height, width=width, count=count,
-                       dtype=pixels.dtype, **GEO, **options) as file:  # fmt: skip
+    with rasterio.open(
+        path, "w", driver="GTiff", height=height, width=width, count=count, dtype=pixels.dtype, **GEO, **options
+    ) as file:
         file.write(pixels.transpose(2, 0, 1))
     return path
 
@@ -109,8 +110,17 @@ def test_a_header_that_claims_more_pixels_than_memory_holds_is_refused(tmp_path,
         path.write_bytes(data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
         with pytest.raises(BadFileError, match=r"is too large.*Cut it into tiles"):
             read_rgb(path)
-    with rasterio.open(tmp_path / "huge.tif", "w", driver="GTiff", height=70_000, width=70_000,
-                       count=3, dtype="uint8", sparse_ok=True, **GEO):  # fmt: skip
+    with rasterio.open(
+        tmp_path / "huge.tif",
+        "w",
+        driver="GTiff",
+        height=70_000,
+        width=70_000,
+        count=3,
+        dtype="uint8",
+        sparse_ok=True,
+        **GEO,
+    ):
         pass
     with pytest.raises(BadFileError, match="is too large"):
         read_rgb(tmp_path / "huge.tif")
@@ -172,9 +182,7 @@ def test_pixels_that_hold_no_data_are_no_colour(tmp_path):
         (np.zeros((8, 8, 3), np.float32), "of float32, not RGB of 8 or 16", "-scale LOW HIGH"),
     ],
 )
-def test_a_geotiff_whose_meaning_is_not_plain_is_refused_with_a_command(
-    tmp_path, pixels, problem, remedy
-):
+def test_a_geotiff_whose_meaning_is_not_plain_is_refused_with_a_command(tmp_path, pixels, problem, remedy):
     with pytest.raises(BadFileError, match=problem) as error:
         read_rgb(geotiff(tmp_path / "sensor.tif", pixels))
     assert remedy in str(error.value)
@@ -218,10 +226,7 @@ def test_pictures_of_other_kinds_are_named(tiny_bijie, cache, capsys):
     folder = tiny_bijie / "bijie" / "landslide" / "image"
     for name in ("x.gif", "y.jp2", "._z.gif"):
         (folder / name).write_bytes(b"GIF89a")
-    said = (
-        f"{folder}: 2 pictures of a kind that is not read (.gif, .jp2), such as x.gif; "
-        "save them as PNG or TIFF"
-    )
+    said = f"{folder}: 2 pictures of a kind that is not read (.gif, .jp2), such as x.gif; save them as PNG or TIFF"
     assert datasets.verify(BIJIE, tiny_bijie).remarks == (said,)
     datasets.load(BIJIE, 16, root=tiny_bijie, cache=cache)
     assert capsys.readouterr().err.count(said) == 1
@@ -270,8 +275,7 @@ def test_the_command_prints_what_is_read_with_a_word_and_what_is_not(tiny_bijie)
     done = CliRunner().invoke(cli.app, ["data", "verify", "bijie", "--data-root", str(tiny_bijie)])
     assert done.exit_code == 1
     assert [line.strip() for line in done.output.splitlines()[4:]] == [
-        f"{home / 'image'}: 1 picture of a kind that is not read (.gif), such as x.gif; save them "
-        "as PNG or TIFF",
+        f"{home / 'image'}: 1 picture of a kind that is not read (.gif), such as x.gif; save them as PNG or TIFF",
         "1 of 4 masks are JPEG, which blurs their edges: a pixel is landslide from 128 of 255 on",
         f"{home / 'image' / 'ls_1.png'}: is truncated",
         rf"{home / 'mask'}/\udcbb\udcac\udcc6\udcc2.png: is not a JPEG, PNG, TIFF, BMP or WebP",

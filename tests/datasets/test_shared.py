@@ -25,9 +25,19 @@ def _empty():
 def packed(tmp_path) -> Packed:
     draw = np.random.default_rng(0)
     names = tuple(map(str, range(9)))
-    return Packed("made", draw.normal(1, 0.3, (9, 3, 4, 4)).astype(np.float16),
-                  (draw.random((9, 4, 4)) < 0.3).astype(np.uint8), ("R", "G", "B"), names, names,
-                  ("train",) * 9, ("",) * 9, "0" * 16, (), tmp_path)  # fmt: skip
+    return Packed(
+        "made",
+        draw.normal(1, 0.3, (9, 3, 4, 4)).astype(np.float16),
+        (draw.random((9, 4, 4)) < 0.3).astype(np.uint8),
+        ("R", "G", "B"),
+        names,
+        names,
+        ("train",) * 9,
+        ("",) * 9,
+        "0" * 16,
+        (),
+        tmp_path,
+    )
 
 
 @pytest.fixture
@@ -59,9 +69,7 @@ def test_the_second_run_reads_nothing_and_sees_the_same(packed, read):
 
 
 @pytest.mark.parametrize(
-    "how",
-    [{"indices": OTHER}, {"bands": ("R", "B")}, {"dtype": torch.float16}],
-    ids=["images", "bands", "dtype"],
+    "how", [{"indices": OTHER}, {"bands": ("R", "B")}, {"dtype": torch.float16}], ids=["images", "bands", "dtype"]
 )
 def test_what_differs_is_read_anew_and_is_what_it_would_be_alone(packed, read, how):
     made(packed)

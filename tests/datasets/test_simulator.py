@@ -119,9 +119,8 @@ def test_regions_differ() -> None:
     images, _, names = scenes()
     spread = images.std(axis=(0, 1, 2))
     means = np.stack(
-        [images[[k for k, name in enumerate(names) if name == region]].mean(axis=(0, 1, 2))
-         for region in REGIONS]
-    )  # fmt: skip
+        [images[[k for k, name in enumerate(names) if name == region]].mean(axis=(0, 1, 2)) for region in REGIONS]
+    )
     assert len(REGIONS) >= 6
     for a in range(len(means)):
         for b in range(a):

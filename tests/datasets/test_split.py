@@ -20,10 +20,17 @@ def packed(positive, groups=None, regions=None, parts=None) -> Packed:
     masks[:, 0, 0] = positive
     names = tuple(f"i{i}" for i in range(count))
     return Packed(
-        "made", np.zeros((count, 1, 1, 2), np.float16), masks, ("B",), names,
-        tuple(groups or names), tuple(parts or ["train"] * count),
-        tuple(regions or [""] * count), "0" * 16, (),
-    )  # fmt: skip
+        "made",
+        np.zeros((count, 1, 1, 2), np.float16),
+        masks,
+        ("B",),
+        names,
+        tuple(groups or names),
+        tuple(parts or ["train"] * count),
+        tuple(regions or [""] * count),
+        "0" * 16,
+        (),
+    )
 
 
 def scenes(count=40, size=5, seed=0) -> Packed:
@@ -49,15 +56,9 @@ METHODS = ["blocked", "region", "random", "contiguous"]
     subset=st.none() | st.integers(2, 60),
     data=st.data(),
 )
-def test_a_split_is_whole_and_disjoint_or_refused(
-    positive, scene, method, folds, validation, subset, data
-):
+def test_a_split_is_whole_and_disjoint_or_refused(positive, scene, method, folds, validation, subset, data):
     count = len(positive)
-    made = packed(
-        positive,
-        [f"s{i // scene}" for i in range(count)],
-        [f"r{i // scene % 5}" for i in range(count)],
-    )
+    made = packed(positive, [f"s{i // scene}" for i in range(count)], [f"r{i // scene % 5}" for i in range(count)])
     fold = data.draw(st.integers(0, folds - 1))
     how = Split(method=method, folds=folds, fold=fold, validation=validation)
     with warnings.catch_warnings():
@@ -146,8 +147,10 @@ def test_published_takes_the_parts_with_truth_as_they_are():
     for fold in range(5):
         parts = split(made, Split(method="published", fold=fold))
         assert {name: part.tolist() for name, part in parts.items()} == {
-            "train": list(range(4, 18)), "valid": [18, 19, 20], "test": [0, 1, 2, 3],
-        }  # fmt: skip
+            "train": list(range(4, 18)),
+            "valid": [18, 19, 20],
+            "test": [0, 1, 2, 3],
+        }
 
 
 @given(*[st.integers(1, 60)] * 3, st.integers(3, 200), st.integers(0, 3))
@@ -215,9 +218,7 @@ def test_a_subset_larger_than_the_dataset_is_the_dataset():
     ],
 )
 def test_too_few_groups_are_refused_with_how_many_there_are(made, method):
-    with pytest.raises(
-        ValueError, match=f"'{method}': made has (4 images|1 group|4 groups) .* fewer folds"
-    ):
+    with pytest.raises(ValueError, match=f"'{method}': made has (4 images|1 group|4 groups) .* fewer folds"):
         split(made, Split(method=method, folds=5))
 
 
@@ -230,9 +231,7 @@ def test_too_few_groups_are_refused_with_how_many_there_are(made, method):
         (2, 2, 24, "5 folds need more than 5"),
     ],
 )
-def test_too_few_images_are_refused_with_the_reason_and_the_fewest_that_work(
-    positive, negative, least, why
-):
+def test_too_few_images_are_refused_with_the_reason_and_the_fewest_that_work(positive, negative, least, why):
     def made(count):
         """The same kinds in the same proportion."""
         few = positive + negative
@@ -278,10 +277,13 @@ def test_without_copies_a_split_is_what_it_was():
 def test_a_publishers_split_that_leaks_says_so(capsys):
     made = shipped(4, 2, 2)  # i0 and i1 are test, i2 to i5 train, i6 and i7 valid
     for copies, said in [
-        ((("i0", "i2"), ("i3", "i4")), "made: 1 set of images that are the same, byte for byte "
-         "(i0 = i2), in more than one part of this split, so that its scores are too good\n"),
+        (
+            (("i0", "i2"), ("i3", "i4")),
+            "made: 1 set of images that are the same, byte for byte "
+            "(i0 = i2), in more than one part of this split, so that its scores are too good\n",
+        ),
         ((("i3", "i4"),), ""),
-    ]:  # fmt: skip
+    ]:
         split(replace(made, copies=copies), Split(method="published"))
         assert capsys.readouterr().err == said
 

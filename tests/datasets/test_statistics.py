@@ -86,9 +86,14 @@ def test_areas_count_images_and_connected_landslides(packed):
 
 def test_too_few_images_for_a_split_are_described_without_one(packed):
     few = replace(
-        packed, images=packed.images[:3], masks=packed.masks[:3], ids=packed.ids[:3],
-        groups=packed.groups[:3], parts=packed.parts[:3], regions=packed.regions[:3],
-    )  # fmt: skip
+        packed,
+        images=packed.images[:3],
+        masks=packed.masks[:3],
+        ids=packed.ids[:3],
+        groups=packed.groups[:3],
+        parts=packed.parts[:3],
+        regions=packed.regions[:3],
+    )
     facts = statistics.describe(few)
     assert (facts["split"], facts["parts"], facts["neighbours"]) == (None, {}, None)
 

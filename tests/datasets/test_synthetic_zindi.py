@@ -38,10 +38,14 @@ def flat(covers=(), gradient=(0.0, 0.0), size=128):
     """A plane of one gradient (southwards, eastwards) with some covers all over it."""
     level = np.zeros((size, size))
     return Scene(
-        REGIONS["humid_mountains"], level, np.stack([level + side for side in gradient]), level,
-        level.astype(np.uint8), np.zeros((size, size, 12)),
+        REGIONS["humid_mountains"],
+        level,
+        np.stack([level + side for side in gradient]),
+        level,
+        level.astype(np.uint8),
+        np.zeros((size, size, 12)),
         tuple((name, level + share) for name, share in covers),
-    )  # fmt: skip
+    )
 
 
 def look(scene, seed=0):
@@ -166,8 +170,7 @@ def test_speckle_has_the_looks_that_are_stated_and_none_of_it_is_shared():
         sharp = change - np.roll(change, 1, axis=1)  # rain differs from place to place, smoothly
         assert sharp.var() / 2 == pytest.approx(expected, rel=0.1)
     assert abs(np.corrcoef(*(np.diff(change).ravel() for change in half))[0, 1]) < 0.02
-    assert abs(np.corrcoef(np.diff(looked["dVV_asc"]).ravel(),
-                           np.diff(looked["dVH_asc"]).ravel())[0, 1]) < 0.02  # fmt: skip
+    assert abs(np.corrcoef(np.diff(looked["dVV_asc"]).ravel(), np.diff(looked["dVH_asc"]).ravel())[0, 1]) < 0.02
 
 
 @pytest.mark.parametrize("side", LOOK)

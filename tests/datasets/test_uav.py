@@ -86,9 +86,7 @@ def test_a_mask_of_another_size_two_masks_and_two_images_of_a_name_are_refused(r
 @pytest.mark.parametrize("there", ["", "uav", "uav/image"])
 def test_nothing_there_is_refused_with_what_to_do(tmp_path, there):
     (tmp_path / there).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(
-        DatasetNotFoundError, match=r"LANDSLIDE_DATA.*put image/ and mask/ into uav"
-    ):
+    with pytest.raises(DatasetNotFoundError, match=r"LANDSLIDE_DATA.*put image/ and mask/ into uav"):
         UAV.samples(tmp_path)
 
 

@@ -81,9 +81,7 @@ def test_layouts_met_in_the_wild_are_read(tmp_path, put, folder, apart):
         images = home / part / "JPEGImages" if apart else home / part
         put(images / "1.jpg", (0, 0, 9, 9), beside=home / part / "Annotations" if apart else None)
     samples = VOC.samples(tmp_path)
-    assert {sample.id: sample.part for sample in samples} == {
-        "train/1": "train", "val/1": "valid", "test/1": "test",
-    }  # fmt: skip
+    assert {sample.id: sample.part for sample in samples} == {"train/1": "train", "val/1": "valid", "test/1": "test"}
     assert len({sample.group for sample in samples}) == 3
     assert all(len(VOC.boxes(sample)) == 1 for sample in samples)
 
@@ -112,9 +110,7 @@ def test_a_box_is_clipped_to_its_picture(tmp_path, put):
 
 
 @given(*[st.lists(st.integers(-100, 100), min_size=2, max_size=2, unique=True)] * 2)
-def test_what_is_left_of_a_box_has_area_and_is_inside_or_it_is_refused(
-    tmp_path_factory, columns, rows
-):
+def test_what_is_left_of_a_box_has_area_and_is_inside_or_it_is_refused(tmp_path_factory, columns, rows):
     (left, right), (top, bottom) = sorted(columns), sorted(rows)
     home = tmp_path_factory.mktemp("one")
     cv2.imwrite(str(home / "a.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
@@ -170,9 +166,7 @@ def test_boxes_of_another_root_are_refused(tmp_path, cache, put):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-@pytest.mark.parametrize(
-    "entity", ['<!ENTITY leak SYSTEM "{uri}">', '<!ENTITY % leak SYSTEM "{uri}"> %leak;'],
-)  # fmt: skip
+@pytest.mark.parametrize("entity", ['<!ENTITY leak SYSTEM "{uri}">', '<!ENTITY % leak SYSTEM "{uri}"> %leak;'])
 def test_an_external_entity_is_refused_and_its_file_not_read(tmp_path, encoding, entity):
     secret = tmp_path / "secret"
     secret.write_text("hunter2")
@@ -216,9 +210,7 @@ def test_the_box_of_a_part_of_an_object_is_not_the_objects(tmp_path):
 
 
 def test_nothing_there_and_download_say_what_to_do(tmp_path):
-    with pytest.raises(
-        DatasetNotFoundError, match=r"no JPEG or PNG .* holds nothing.* --data-root"
-    ):
+    with pytest.raises(DatasetNotFoundError, match=r"no JPEG or PNG .* holds nothing.* --data-root"):
         VOC.samples(tmp_path)
     with pytest.raises(DatasetNotFoundError, match=r"nowhere does not exist\. .* --data-root"):
         VOC.samples(tmp_path / "nowhere")
@@ -242,11 +234,13 @@ def test_a_normalised_box_among_pixels_is_refused_and_a_pixel_is_a_pixel(tmp_pat
     put(tmp_path / "b.jpg", (0, 0, 1, 1))
     put(tmp_path / "c.jpg", (3, 4, 30, 40))
     verdict = datasets.verify(VOC, tmp_path)
-    assert [(p.file, p.problem) for p in verdict.bad] == [(
-        str(tmp_path / "a.xml"),
-        "holds the box 0.5, 0.25, 0.75, 1, which is less than a pixel: it looks normalised to "
-        "0..1, and other boxes here are in pixels",
-    )]  # fmt: skip
+    assert [(p.file, p.problem) for p in verdict.bad] == [
+        (
+            str(tmp_path / "a.xml"),
+            "holds the box 0.5, 0.25, 0.75, 1, which is less than a pixel: it looks normalised to "
+            "0..1, and other boxes here are in pixels",
+        )
+    ]
     np.testing.assert_allclose(VOC.boxes(VOC.samples(tmp_path)[1]), [[0, 0, 1 / WIDTH, 1 / HEIGHT]])
 
 

@@ -100,16 +100,11 @@ def test_a_picture_without_labels_and_labels_without_a_picture_are_named(tmp_pat
     put(tmp_path / "b.jpg", "0 0.5 0.5 0.5 0.5", tmp_path / "orphan.txt")
     (tmp_path / "README.txt").write_text("These are landslides.\n")
     found = {p.file.rpartition("/")[2]: p.problem for p in datasets.verify(VOC, tmp_path).bad}
-    assert found == {
-        "b.txt": "is missing",
-        "orphan.jpg": "cannot be read (No such file or directory)",
-    }
+    assert found == {"b.txt": "is missing", "orphan.jpg": "cannot be read (No such file or directory)"}
 
 
 def test_two_formats_in_one_folder_are_refused(tmp_path, put):
     put(tmp_path / "a.jpg", "0 0.5 0.5 0.5 0.5", tmp_path / "a.txt")
     put(tmp_path / "b.jpg", "<annotation/>", tmp_path / "b.xml")
-    with pytest.raises(
-        BadFileError, match=r"several formats: Pascal VOC \(b.xml\), YOLO \(a.txt\)"
-    ):
+    with pytest.raises(BadFileError, match=r"several formats: Pascal VOC \(b.xml\), YOLO \(a.txt\)"):
         VOC.samples(tmp_path)

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from landslide_lib import bands, datasets
-from landslide_lib.datasets import (
-    BadFileError,
-    DatasetNotFoundError,
-    DownloadError,
-    Packed,
-    load,
-    statistics,
-)
+from landslide_lib.datasets import BadFileError, DatasetNotFoundError, DownloadError, Packed, load, statistics
 from landslide_lib.datasets.split import split
 from landslide_lib.datasets.zindi import UNIT, read_tile
 from landslide_lib.parts import Split
@@ -56,8 +49,7 @@ def home(root):
 
 
 def problems(root):
-    return {p.file.removeprefix(f"{root}/zindi/"): p.problem
-            for p in datasets.verify(ZINDI, root).bad}  # fmt: skip
+    return {p.file.removeprefix(f"{root}/zindi/"): p.problem for p in datasets.verify(ZINDI, root).bad}
 
 
 # --- What is read ---------------------------------------------------------------------------------
@@ -207,9 +199,7 @@ def test_a_tile_that_is_wrong_is_named_and_left_out_where_asked(
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_whatever_array_a_file_holds_it_is_read_whole_or_refused_as_a_bad_file(
-    tmp_path_factory, data
-):
+def test_whatever_array_a_file_holds_it_is_read_whole_or_refused_as_a_bad_file(tmp_path_factory, data):
     shape = data.draw(st.one_of(st.just(SHAPE), arrays.array_shapes(max_dims=4, max_side=6)))
     dtype = data.draw(arrays.scalar_dtypes())
     path = tmp_path_factory.mktemp("tile") / "tile.npy"
@@ -260,9 +250,7 @@ def test_an_id_that_is_no_name_of_a_file_is_refused_with_its_list(root, home, na
 @pytest.mark.parametrize("label", ["2", "-1", "0.5", "yes", "nan"])
 def test_a_label_other_than_0_and_1_is_refused(root, home, label):
     (home / "Train.csv").write_text(f"ID,label\nID_A,{label}\nID_B,0\nID_C,1\nID_D,1\n")
-    assert problems(root) == {
-        "train_data/ID_A.npy": f"has the label {label!r} in Train.csv, neither 0 nor 1"
-    }
+    assert problems(root) == {"train_data/ID_A.npy": f"has the label {label!r} in Train.csv, neither 0 nor 1"}
 
 
 def test_a_tile_in_no_line_is_refused(root, home):

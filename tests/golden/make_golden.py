@@ -1,6 +1,6 @@
 """Freezes the published records and every table that is made of them: `python tests/golden/make_golden.py`.
 
-It was run once, on 2026-11-29, before the library was rearranged. It is run again only when a number is meant to change.
+It was run once, on 2026-11-29, before the library was rearranged; again only when a number is meant to change.
 """
 
 import io

@@ -36,9 +36,7 @@ def written_out(student, teacher, labels, temperature: float, alpha: float) -> f
     return total / len(labels)
 
 
-@given(
-    st.integers(0, 10_000), st.floats(0.1, 100), st.floats(0, 1), st.sampled_from([0.1, 1.0, 5.0])
-)
+@given(st.integers(0, 10_000), st.floats(0.1, 100), st.floats(0, 1), st.sampled_from([0.1, 1.0, 5.0]))
 def test_it_is_the_formula(seed, temperature, alpha, scale):
     student, teacher = logits(seed, scale), logits(seed + 1, scale)
     ours = distillation(student, teacher, LABELS, temperature, alpha)
@@ -127,7 +125,6 @@ def test_half_precision_is_widened():
     ],
 )
 def test_what_is_no_batch_of_two_classes_is_refused(change, said):
-    given = {"student": STUDENT, "teacher": TEACHER, "labels": LABELS, "temperature": 2.0,
-             "alpha": 0.5}  # fmt: skip
+    given = {"student": STUDENT, "teacher": TEACHER, "labels": LABELS, "temperature": 2.0, "alpha": 0.5}
     with pytest.raises(ValueError, match=said):
         distillation(**{**given, **change})

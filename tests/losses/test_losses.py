@@ -31,10 +31,7 @@ SHAPE = (2, 1, 5, 6)
 
 def pixels(logits: Array, target: Array) -> list[tuple[float, float]]:
     """List (probability of landslide, label) of every pixel."""
-    return [
-        (1 / (1 + math.exp(-z)), y)
-        for z, y in zip(logits.ravel().tolist(), target.ravel().tolist(), strict=True)
-    ]
+    return [(1 / (1 + math.exp(-z)), y) for z, y in zip(logits.ravel().tolist(), target.ravel().tolist(), strict=True)]
 
 
 def entropy(z: float, y: float) -> float:
@@ -58,9 +55,7 @@ def log_cosh(logits: Array, target: Array) -> float:
     return float(np.mean([math.log(math.cosh(p - y)) for p, y in pixels(logits, target)]))
 
 
-def tversky(
-    logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0
-) -> float:
+def tversky(logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> float:
     tp = sum(p * y for p, y in pixels(logits, target))
     fn = sum((1 - p) * y for p, y in pixels(logits, target))
     fp = sum(p * (1 - y) for p, y in pixels(logits, target))
@@ -110,9 +105,7 @@ def boundary(logits: Array, target: Array, weight: float = 5.0, sigma: float = 2
     maps = []
     for (mask,) in target:
         where = list(np.ndindex(mask.shape))
-        edge = [
-            a for a in where if any(chessboard(a, b) == 1 and mask[a] != mask[b] for b in where)
-        ]
+        edge = [a for a in where if any(chessboard(a, b) == 1 and mask[a] != mask[b] for b in where)]
         w = np.ones(mask.shape)
         for a in where:
             d = min((chessboard(a, b) for b in edge), default=math.inf)
@@ -279,9 +272,7 @@ def test_false_alarms_are_pushed_down_where_there_is_no_landslide(name: str) -> 
     assert logits.grad.flatten()[logits.argmax()] > 0
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float32, torch.float64]
-)
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float32, torch.float64])
 def test_target_of_any_type(name: str, dtype: torch.dtype) -> None:
     logits, target = random_logits(), random_target()
     loss = LOSSES[name]()
@@ -329,12 +320,7 @@ def test_input_is_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     "shapes",
-    [
-        ((2, 1, 4, 4), (2, 4, 4)),
-        ((2, 1, 4, 4), (1, 1, 4, 4)),
-        ((2, 4, 4), (2, 4, 4)),
-        ((2, 2, 4, 4), (2, 2, 4, 4)),
-    ],
+    [((2, 1, 4, 4), (2, 4, 4)), ((2, 1, 4, 4), (1, 1, 4, 4)), ((2, 4, 4), (2, 4, 4)), ((2, 2, 4, 4), (2, 2, 4, 4))],
 )
 def test_refuses_shapes(name: str, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match=r"logits \(2, .* are refused: .*\(B, 1, H, W\)"):
@@ -375,9 +361,7 @@ def test_order_of_the_batch_is_of_no_account(name: str, logits: Array, target: A
 
 @few
 @given(logits=some_logits, target=some_target, turns=st.integers(1, 3), mirror=st.booleans())
-def test_orientation_is_of_no_account(
-    name: str, logits: Array, target: Array, turns: int, mirror: bool
-) -> None:
+def test_orientation_is_of_no_account(name: str, logits: Array, target: Array, turns: int, mirror: bool) -> None:
     x, y = torch.from_numpy(logits), torch.from_numpy(target)
     loss = LOSSES[name]()
     expected = loss(x, y)
@@ -443,9 +427,7 @@ def test_lovasz_is_the_greatest_sum_over_all_orders() -> None:
     errors = torch.relu(1 - (2 * y - 1) * x).flatten().numpy()
     truth = set(y.flatten().nonzero().flatten().tolist())
     assert 0 < len(truth) < 6
-    greatest = max(
-        lovasz_in_order(errors, truth, order) for order in itertools.permutations(range(6))
-    )
+    greatest = max(lovasz_in_order(errors, truth, order) for order in itertools.permutations(range(6)))
     assert LOSSES["lovasz"]()(x, y).item() == pytest.approx(greatest)
 
 
@@ -475,9 +457,7 @@ def test_agrees_with_segmentation_models(ours: str, theirs: nn.Module) -> None:
 
 @few
 @given(logits=some_logits, target=some_target, smoothing=st.floats(0, 0.99))
-def test_soft_cross_entropy_is_that_of_torch_with_two_logits(
-    logits: Array, target: Array, smoothing: float
-) -> None:
+def test_soft_cross_entropy_is_that_of_torch_with_two_logits(logits: Array, target: Array, smoothing: float) -> None:
     x, y = torch.from_numpy(logits), torch.from_numpy(target)
     two = torch.cat([torch.zeros_like(x), x], 1)
     expected = nn.functional.cross_entropy(two, y[:, 0].long(), label_smoothing=smoothing)
@@ -486,9 +466,7 @@ def test_soft_cross_entropy_is_that_of_torch_with_two_logits(
 
 @few
 @given(logits=some_logits, target=some_target)
-def test_without_smoothing_soft_cross_entropy_is_cross_entropy(
-    logits: Array, target: Array
-) -> None:
+def test_without_smoothing_soft_cross_entropy_is_cross_entropy(logits: Array, target: Array) -> None:
     x, y = torch.from_numpy(logits), torch.from_numpy(target)
     assert torch.equal(LOSSES["soft_ce"](smoothing=0.0)(x, y), LOSSES["ce"]()(x, y))
 
@@ -510,9 +488,7 @@ def test_soft_cross_entropy_pulls_towards_the_softened_label(smoothing: float) -
 
 @few
 @given(logits=some_logits, target=some_target, share=st.floats(0.001, 1))
-def test_only_the_hardest_pixels_have_a_gradient(
-    logits: Array, target: Array, share: float
-) -> None:
+def test_only_the_hardest_pixels_have_a_gradient(logits: Array, target: Array, share: float) -> None:
     x, y = torch.from_numpy(logits).requires_grad_(), torch.from_numpy(target)
     LOSSES["ohem"](share=share)(x, y).backward()
     assert x.grad is not None

@@ -41,9 +41,7 @@ MASKS: dict[str, Tensor] = {
     "one row": specks(7, (1, 17), share=0.6),
     "one column": specks(8, (17, 1), share=0.6),
 }
-BOTH = {
-    name: mask[mask.flatten(1).any(1) & ~mask.flatten(1).all(1)] for name, mask in MASKS.items()
-}
+BOTH = {name: mask[mask.flatten(1).any(1) & ~mask.flatten(1).all(1)] for name, mask in MASKS.items()}
 
 
 def distance(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -65,9 +63,7 @@ def exact_center(mask: NDArray[np.bool_], weight: float) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (6, 1), (2, 2), (9, 8)])
-def test_dilation_is_the_maximum_of_the_neighbourhood(
-    dtype: torch.dtype, shape: tuple[int, int]
-) -> None:
+def test_dilation_is_the_maximum_of_the_neighbourhood(dtype: torch.dtype, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (3, 1, *shape))
     before = torch.from_numpy(x).to(dtype)
@@ -169,10 +165,7 @@ def test_winding_region_is_measured_by_what_is_near() -> None:
     for turn, row in enumerate(range(1, 12, 2)):
         y[..., row, size - 1 if turn % 2 == 0 else 0] = 1
     y[..., 12:, :] = 1
-    ours, exact = (
-        center_weights(y, weight=5.0)[0, 0].numpy(),
-        exact_center(y[0, 0].bool().numpy(), 5.0),
-    )
+    ours, exact = (center_weights(y, weight=5.0)[0, 0].numpy(), exact_center(y[0, 0].bool().numpy(), 5.0))
     assert (ours >= exact - 1e-6).all()
     assert (ours <= 6).all()
     assert ours[0, 0] > exact[0, 0]  # too far

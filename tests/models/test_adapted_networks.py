@@ -81,8 +81,7 @@ def test_a_network_can_begin_with_the_share_of_landslide(name, size):
     """In all its forms it has one layer that makes logits, and nothing but its bias is changed."""
     network, plain = (cross_sensor(build(name, size, image_size=32)) for _ in range(2))
     begin_with(network, 0.02)
-    changed = [key for key, value in plain.state_dict().items()
-               if not torch.equal(value, network.state_dict()[key])]  # fmt: skip
+    changed = [key for key, value in plain.state_dict().items() if not torch.equal(value, network.state_dict()[key])]
     assert len(changed) == 1
     assert changed[0].endswith("bias")
     assert network.state_dict()[changed[0]].sigmoid().item() == pytest.approx(0.02)
@@ -136,9 +135,7 @@ def test_channels_last_changes_the_speed_and_not_the_prediction(name):
     network, x = build(name, image_size=80).eval(), images(80)
     with torch.no_grad():
         plain = network(x)
-        last = network.to(memory_format=torch.channels_last)(
-            x.contiguous(memory_format=torch.channels_last)
-        )
+        last = network.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(plain, last, rtol=1e-4, atol=1e-4)
 
 
@@ -187,8 +184,17 @@ def test_the_encoder_of_a_base_network_has_all_the_weights_of_its_name(name, the
     shapes = {key.replace("layers_", "layers."): value.shape for key, value in ours.items()}
     assert shapes.items() <= {key: value.shape for key, value in whole.items()}.items()
     left = {key.split(".")[0] for key in whole.keys() - shapes.keys()}
-    assert left <= {"fc", "head", "norm", "classifier", "conv_head", "bn2", "incre_modules",
-                    "downsamp_modules", "final_layer"}  # fmt: skip
+    assert left <= {
+        "fc",
+        "head",
+        "norm",
+        "classifier",
+        "conv_head",
+        "bn2",
+        "incre_modules",
+        "downsamp_modules",
+        "final_layer",
+    }
 
 
 @pytest.mark.parametrize("side", [32, 48, 64, 80])
@@ -218,8 +224,9 @@ def test_a_reflection_keeps_the_statistics_of_the_image():
 @pytest.mark.parametrize("side", range(32, 321, 32))
 def test_windows_fill_the_maps_of_a_swin(side):
     encoder = build("swin", image_size=side).network.encoder
-    blocks = [module for module in encoder.modules() if hasattr(module, "input_resolution")
-              and hasattr(module, "window_size")]  # fmt: skip
+    blocks = [
+        module for module in encoder.modules() if hasattr(module, "input_resolution") and hasattr(module, "window_size")
+    ]
     assert len(blocks) == 4
     for block, stride in zip(blocks, (4, 8, 16, 32), strict=True):
         assert tuple(block.input_resolution) == (side // stride,) * 2

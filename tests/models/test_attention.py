@@ -70,9 +70,7 @@ def test_pooled_attention_agrees_with_attention_written_out():
     torch.manual_seed(0)
     module, x = PooledAttention(CHANNELS, inner=8, heads=2), features(1, CHANNELS, 4, 4)
     tokens = x[0].flatten(1).T
-    queries, keys, values = (
-        tokens @ part[:, :, 0, 0].T for part in module.queries_keys_values.weight.chunk(3)
-    )
+    queries, keys, values = (tokens @ part[:, :, 0, 0].T for part in module.queries_keys_values.weight.chunk(3))
     told = []
     for head in (slice(0, 4), slice(4, 8)):
         scores = queries[:, head] @ keys[:, head].T / 2  # the root of four

@@ -69,8 +69,11 @@ cases = pytest.mark.parametrize(("name", "size"), [(name, size) for name in TINY
 def test_the_masked_share_is_the_nearest_that_leaves_something_to_see_and_to_restore(share, n):
     number = masked_patches(share, n)
     assert 1 <= number <= n - 1
-    assert all(abs(number - share * n) <= abs(other - share * n) + 1e-9
-               for other in (number - 1, number + 1) if 1 <= other <= n - 1)  # fmt: skip
+    assert all(
+        abs(number - share * n) <= abs(other - share * n) + 1e-9
+        for other in (number - 1, number + 1)
+        if 1 <= other <= n - 1
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
@@ -93,8 +96,7 @@ def test_whole_squares_are_masked_as_many_as_the_share_says(name, size):
     assert set(each.unique().tolist()) == {0, 1}
     assert (each.sum(1) == masked_patches(0.75, each.shape[1])).all()
     assert not torch.equal(each[0], each[1])  # each image has its own
-    assert torch.equal(told.restored[~told.mask.expand_as(images)],
-                       images[~told.mask.expand_as(images)])  # fmt: skip
+    assert torch.equal(told.restored[~told.mask.expand_as(images)], images[~told.mask.expand_as(images)])
     assert not torch.isclose(told.restored, images)[told.mask.expand_as(images)].all()
 
 

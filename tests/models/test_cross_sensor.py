@@ -8,11 +8,7 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from landslide_lib.models.adapted import NETWORKS
-from landslide_lib.models.cross_sensor import (
-    cross_sensor,
-    cross_sensor_norms,
-    of_domain,
-)
+from landslide_lib.models.cross_sensor import cross_sensor, cross_sensor_norms, of_domain
 from landslide_lib.models.promoted import Promoted
 
 BANDS = 3
@@ -33,8 +29,7 @@ def build(name: str = "resnet", seed: int = 0) -> nn.Module:
 
 
 def statistics(network: nn.Module, domain: str) -> list[Tensor]:
-    return [value.clone() for norm in cross_sensor_norms(network)
-            for value in norm.norms[domain].buffers()]  # fmt: skip
+    return [value.clone() for norm in cross_sensor_norms(network) for value in norm.norms[domain].buffers()]
 
 
 def same(one: list[Tensor], other: list[Tensor]) -> list[bool]:
@@ -67,8 +62,7 @@ def test_with_the_same_statistics_it_is_exactly_the_network(name, domain, traini
     assert torch.equal(ours, theirs)
     ours.square().mean().backward()
     theirs.square().mean().backward()
-    assert all(map(torch.equal, (p.grad for p in converted.parameters()),
-                   (p.grad for p in plain.parameters())))  # fmt: skip
+    assert all(map(torch.equal, (p.grad for p in converted.parameters()), (p.grad for p in plain.parameters())))
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -78,8 +72,7 @@ def test_in_half_precision_it_is_exactly_the_network(name, domain):
     with torch.autocast("cpu", torch.bfloat16), of_domain(converted, domain):
         ours, theirs = converted(images()), plain(images())
     assert torch.equal(ours, theirs)
-    assert all(value.dtype in (torch.float32, torch.int64) for value in converted.buffers()
-               if value.ndim < 2)  # fmt: skip
+    assert all(value.dtype in (torch.float32, torch.int64) for value in converted.buffers() if value.ndim < 2)
     ours.float().square().mean().backward()
     assert all(value.grad.isfinite().all() for value in converted.parameters())
 
@@ -132,9 +125,7 @@ def test_converting_twice_changes_nothing(name):
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-@pytest.mark.parametrize(
-    "move", [deepcopy, nn.Module.double, lambda n: n.to(memory_format=torch.channels_last)]
-)
+@pytest.mark.parametrize("move", [deepcopy, nn.Module.double, lambda n: n.to(memory_format=torch.channels_last)])
 def test_weight_and_bias_stay_one_when_a_network_is_moved(move):
     network = move(cross_sensor(build()))
     for norm in cross_sensor_norms(network):

@@ -20,10 +20,9 @@ TRUE = torch.tensor([[4.0, 6.0, 18.0, 20.0], [36.0, 8.0, 58.0, 24.0], [20.0, 40.
 
 def build(encoder: str = "resnet18", size: int = 64, tiny: bool = True) -> FasterRCNN:
     torch.manual_seed(0)
-    made = recipe({
-        "task": "detection", "dataset": "landslide4sense-boxes", "encoder": encoder,
-        "tiny": tiny, "image_size": size,
-    })  # fmt: skip
+    made = recipe(
+        {"task": "detection", "dataset": "landslide4sense-boxes", "encoder": encoder, "tiny": tiny, "image_size": size}
+    )
     return detector(made, BANDS)
 
 
@@ -90,9 +89,7 @@ def test_images_and_boxes_reach_the_network_as_they_are(size, training):
 
 
 @settings(max_examples=50)
-@given(
-    side=st.floats(12, 160), stretch=st.floats(0.6, 1.6), x=st.floats(0, 1), y=st.floats(0, 1)
-)  # fmt: skip
+@given(side=st.floats(12, 160), stretch=st.floats(0.6, 1.6), x=st.floats(0, 1), y=st.floats(0, 1))
 def test_every_usual_box_has_an_anchor(side, stretch, x, y):
     width, height = side * stretch**0.5, side / stretch**0.5
     width, height = min(width, 224), min(height, 224)

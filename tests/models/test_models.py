@@ -91,10 +91,7 @@ def test_width_scales_the_decoder_where_the_encoder_has_one_size(name):
     sizes = [parameters(name, width=width) for width in (1, 4, 16, 64, 128)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-2] / 1.1
-    encoders = {
-        sum(p.numel() for p in build(name, width=width).network.encoder.parameters())
-        for width in (4, 16)
-    }
+    encoders = {sum(p.numel() for p in build(name, width=width).network.encoder.parameters()) for width in (4, 16)}
     assert len(encoders) == 1
 
 

@@ -68,9 +68,7 @@ def weights(repository: str) -> dict[str, Tensor]:
     made = smp.encoders.get_encoder(encoder, in_channels=3, weights=None).state_dict()
     draw = torch.Generator().manual_seed(len(name))
     return {
-        key.removeprefix("model."): torch.rand(value.shape, generator=draw)
-        if value.is_floating_point()
-        else value
+        key.removeprefix("model."): torch.rand(value.shape, generator=draw) if value.is_floating_point() else value
         for key, value in made.items()
     }
 

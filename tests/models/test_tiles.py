@@ -14,8 +14,7 @@ from landslide_lib.recipe import recipe
 from landslide_lib.recipe.classification import Optical
 from landslide_lib.reports import reports
 
-FACTS = {name: {key: fact.value for key, fact in reports()[name].facts.items()}
-         for name in ("fusion", "filter")}  # fmt: skip
+FACTS = {name: {key: fact.value for key, fact in reports()[name].facts.items()} for name in ("fusion", "filter")}
 CLOUDY = ("R", "G", "B", "NIR", "clouds", *(band for band in ZINDI if "V" in band))
 
 
@@ -33,15 +32,7 @@ def test_the_branch_of_the_radar_is_as_listed():
     assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
     names = [type(layer).__name__ for layer in made]
     block = ["Conv2d", "BatchNorm2d", "ReLU"]
-    assert names == [
-        *block,
-        "MaxPool2d",
-        *block,
-        "MaxPool2d",
-        *block,
-        "AdaptiveAvgPool2d",
-        "Flatten",
-    ]
+    assert names == [*block, "MaxPool2d", *block, "MaxPool2d", *block, "AdaptiveAvgPool2d", "Flatten"]
 
 
 def test_the_gate_of_the_large_network_has_the_widths_of_the_report():
@@ -54,8 +45,9 @@ def test_the_gate_of_the_large_network_has_the_widths_of_the_report():
     assert (last.in_features, last.out_features) == (facts["gate_hidden"], facts["gate_output"])
     assert facts["gate_hidden"] == HIDDEN
     assert (ENCODERS["efficientnetv2_l"].size, ENCODERS["efficientnet_b5"].size) == (
-        facts["v2l_size"], facts["b5_size"],
-    )  # fmt: skip
+        facts["v2l_size"],
+        facts["b5_size"],
+    )
 
 
 def test_every_encoder_that_a_recipe_can_name_is_there():
@@ -91,10 +83,10 @@ def test_a_shared_branch_is_one_and_needs_as_many_bands_of_both_passes():
 @pytest.mark.parametrize("model", TILES)
 @pytest.mark.parametrize("modalities", ["all", "optical", "radar"])
 def test_a_network_looks_at_the_bands_of_its_modalities_and_at_all_of_them(model, modalities):
-    wanted = recipe({"task": "classification", "dataset": "synthetic-zindi"}, {
-        "model": model, "modalities": modalities, "tiny": True, "optical_size": 32,
-        "encoder": "resnet18",
-    })  # fmt: skip
+    wanted = recipe(
+        {"task": "classification", "dataset": "synthetic-zindi"},
+        {"model": model, "modalities": modalities, "tiny": True, "optical_size": 32, "encoder": "resnet18"},
+    )
     torch.manual_seed(0)
     made = TILES[model](wanted).eval()
     images = torch.randn(2, wanted.channels, 32, 32, requires_grad=True)

@@ -14,12 +14,7 @@ from torch import Tensor, nn
 
 from landslide_lib.models.detector import detector
 from landslide_lib.models.encoders import encoder
-from landslide_lib.models.weights import (
-    UnfitWeightsError,
-    WeightsNotFoundError,
-    begin,
-    start,
-)
+from landslide_lib.models.weights import UnfitWeightsError, WeightsNotFoundError, begin, start
 from landslide_lib.recipe import recipe
 from landslide_lib.recipe.encoders import File, ImageNet
 
@@ -49,21 +44,25 @@ def equal(one: nn.Module, state: dict[str, Tensor]) -> bool:
 def vit_of(prefix: str = "", grid: int = 14) -> dict[str, Tensor]:
     """Return random weights by the names that timm, MAE and SatMAE share."""
     shapes = {
-        "cls_token": (1, 1, WIDTH), "pos_embed": (1, 1 + grid**2, WIDTH),
-        "patch_embed.proj.weight": (WIDTH, 3, 16, 16), "patch_embed.proj.bias": (WIDTH,),
-        "norm.weight": (WIDTH,), "norm.bias": (WIDTH,),
-    }  # fmt: skip
+        "cls_token": (1, 1, WIDTH),
+        "pos_embed": (1, 1 + grid**2, WIDTH),
+        "patch_embed.proj.weight": (WIDTH, 3, 16, 16),
+        "patch_embed.proj.bias": (WIDTH,),
+        "norm.weight": (WIDTH,),
+        "norm.bias": (WIDTH,),
+    }
     for i in range(DEPTH):
         shapes |= {
             f"blocks.{i}.{layer}.{what}": shape
             for layer, out, inside in (
-                ("attn.qkv", 3 * WIDTH, WIDTH), ("attn.proj", WIDTH, WIDTH),
-                ("mlp.fc1", 4 * WIDTH, WIDTH), ("mlp.fc2", WIDTH, 4 * WIDTH),
+                ("attn.qkv", 3 * WIDTH, WIDTH),
+                ("attn.proj", WIDTH, WIDTH),
+                ("mlp.fc1", 4 * WIDTH, WIDTH),
+                ("mlp.fc2", WIDTH, 4 * WIDTH),
             )
             for what, shape in (("weight", (out, inside)), ("bias", (out,)))
-        }  # fmt: skip
-        shapes |= {f"blocks.{i}.norm{k}.{what}": (WIDTH,)
-                   for k in (1, 2) for what in ("weight", "bias")}  # fmt: skip
+        }
+        shapes |= {f"blocks.{i}.norm{k}.{what}": (WIDTH,) for k in (1, 2) for what in ("weight", "bias")}
     return {prefix + name: torch.randn(shape) for name, shape in shapes.items()}
 
 
@@ -97,11 +96,12 @@ def test_safetensors_are_read(tmp_path):
 def test_a_satmae_is_taken_without_its_decoder(tmp_path):
     theirs = vit_of()
     decoder = {
-        "mask_token": torch.zeros(1, 1, 16), "decoder_pos_embed": torch.zeros(1, 197, 16),
+        "mask_token": torch.zeros(1, 1, 16),
+        "decoder_pos_embed": torch.zeros(1, 197, 16),
         "decoder_embed.weight": torch.zeros(16, WIDTH),
         "decoder_blocks.0.attn.qkv.weight": torch.zeros(48, 16),
         "decoder_pred.weight": torch.zeros(768, 16),
-    }  # fmt: skip
+    }
     arguments = argparse.Namespace(mask_ratio=0.75)  # as its training script leaves them
     placed(tmp_path, {"model": theirs | decoder, "epoch": 799, "args": arguments})
     ours = tiny(size=128)
@@ -117,26 +117,39 @@ def test_a_satmae_is_taken_without_its_decoder(tmp_path):
 
 def test_a_clip_is_taken_without_its_text_tower(tmp_path):
     ours_by_theirs = {
-        "conv1": "patch_embed.proj", "ln_post": "norm",
-        **{f"transformer.resblocks.{i}.{theirs}": f"blocks.{i}.{ours}" for i in range(DEPTH)
-           for theirs, ours in (("ln_1", "norm1"), ("ln_2", "norm2"),
-                                ("attn.out_proj", "attn.proj"), ("mlp.c_fc", "mlp.fc1"),
-                                ("mlp.c_proj", "mlp.fc2"))},
-    }  # fmt: skip
-    plain = vit_of(grid=4)
-    clip = {f"{theirs}.{what}": plain[f"{ours}.{what}"]
-            for theirs, ours in ours_by_theirs.items() for what in ("weight", "bias")}  # fmt: skip
-    del clip["conv1.bias"]  # CLIP has none
-    clip |= {f"transformer.resblocks.{i}.attn.in_proj_{what}": plain[f"blocks.{i}.attn.qkv.{what}"]
-             for i in range(DEPTH) for what in ("weight", "bias")}  # fmt: skip
-    clip |= {
-        "class_embedding": plain["cls_token"][0, 0], "positional_embedding": plain["pos_embed"][0],
-        "ln_pre.weight": torch.ones(WIDTH), "proj": torch.zeros(WIDTH, 8),
-    }  # fmt: skip
-    tower = {
-        "text_projection": torch.zeros(8, 8),
-        "transformer.resblocks.0.ln_1.weight": torch.zeros(8),
+        "conv1": "patch_embed.proj",
+        "ln_post": "norm",
+        **{
+            f"transformer.resblocks.{i}.{theirs}": f"blocks.{i}.{ours}"
+            for i in range(DEPTH)
+            for theirs, ours in (
+                ("ln_1", "norm1"),
+                ("ln_2", "norm2"),
+                ("attn.out_proj", "attn.proj"),
+                ("mlp.c_fc", "mlp.fc1"),
+                ("mlp.c_proj", "mlp.fc2"),
+            )
+        },
     }
+    plain = vit_of(grid=4)
+    clip = {
+        f"{theirs}.{what}": plain[f"{ours}.{what}"]
+        for theirs, ours in ours_by_theirs.items()
+        for what in ("weight", "bias")
+    }
+    del clip["conv1.bias"]  # CLIP has none
+    clip |= {
+        f"transformer.resblocks.{i}.attn.in_proj_{what}": plain[f"blocks.{i}.attn.qkv.{what}"]
+        for i in range(DEPTH)
+        for what in ("weight", "bias")
+    }
+    clip |= {
+        "class_embedding": plain["cls_token"][0, 0],
+        "positional_embedding": plain["pos_embed"][0],
+        "ln_pre.weight": torch.ones(WIDTH),
+        "proj": torch.zeros(WIDTH, 8),
+    }
+    tower = {"text_projection": torch.zeros(8, 8), "transformer.resblocks.0.ln_1.weight": torch.zeros(8)}
     content = {f"module.visual.{key}": value for key, value in clip.items()}
     placed(tmp_path, {"state_dict": content | {f"module.{k}": v for k, v in tower.items()}})
     ours = tiny()
@@ -148,9 +161,7 @@ def test_a_clip_is_taken_without_its_text_tower(tmp_path):
         assert torch.equal(own[key], plain[key]), key
 
 
-@pytest.mark.parametrize(
-    ("name", "first"), [("resnet18", "conv1"), ("vit_tiny", "patch_embed.proj")]
-)
+@pytest.mark.parametrize(("name", "first"), [("resnet18", "conv1"), ("vit_tiny", "patch_embed.proj")])
 def test_three_bands_become_any_number(tmp_path, name, first):
     theirs = tiny(name, seed=1).state_dict()
     placed(tmp_path, theirs)
@@ -296,8 +307,7 @@ def test_a_run_of_ours_has_to_hold_all_of_the_encoder():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_detector_grows_from_a_pretraining(name):
-    base = {"task": "detection", "dataset": "landslide4sense-boxes", "encoder": name,
-            "tiny": True, "image_size": 64}  # fmt: skip
+    base = {"task": "detection", "dataset": "landslide4sense-boxes", "encoder": name, "tiny": True, "image_size": 64}
     assert begin(detector(recipe(base), 3), recipe(base)) is None
     grown = recipe(base, {"start": {"name": "presence"}})
     network = detector(grown, 3)

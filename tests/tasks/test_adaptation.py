@@ -116,9 +116,7 @@ def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
     labels = np.full((16, 32, 32), IGNORE_INDEX, np.uint8)
     both = task_of(packed, labels, augmentation=[]).loader("train")
     assert isinstance(both, PairedBatches)
-    assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {
-        float(IGNORE_INDEX)
-    }
+    assert {float(value) for _, (_, masks) in both for value in masks.unique()} == {float(IGNORE_INDEX)}
     assert len(list(both)) == len(both.source)
 
 
@@ -131,9 +129,7 @@ def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
     made.network.eval()
     with torch.no_grad():
         alone = made.loss(made.network(images), masks)
-        assert torch.allclose(
-            made._loss_of_both((images, masks), (target, ignored)), alone, atol=1e-5
-        )
+        assert torch.allclose(made._loss_of_both((images, masks), (target, ignored)), alone, atol=1e-5)
 
 
 # --- whole runs ------------------------------------------------------------------------------
@@ -154,8 +150,7 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
 def test_a_network_begins_with_the_share_of_landslide_in_training(data):
     made = task_of(domains.load(SMOKE))
     share = made.data.packed.masks[made.data.parts["train"]].mean()
-    logits = [one for one in made.network.modules()
-              if isinstance(one, nn.Conv2d) and one.out_channels == 1]  # fmt: skip
+    logits = [one for one in made.network.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
     assert logits[0].bias.sigmoid().item() == pytest.approx(share, rel=1e-4)
 
 
@@ -179,9 +174,7 @@ def test_a_round_that_would_learn_from_no_landslide_is_refused(data, store, monk
 
 def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
     how = {"epochs": 2, "rounds": [ROUND], "norms": "cross_sensor", "normalization": "separated"}
-    whole = study.run(
-        wanted(**how), 0, device="cpu", store=Store(tmp_path / "a" / "records", more=())
-    )
+    whole = study.run(wanted(**how), 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
     epochs = []
 

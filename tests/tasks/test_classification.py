@@ -14,8 +14,7 @@ from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.training.classification import Classification, labelled
 
 CPU = torch.device("cpu")
-SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"),
-         "model": "pyramid"}  # fmt: skip
+SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"), "model": "pyramid"}
 ENSEMBLE = {"ensemble": {}, "split": {"validation": 0.25}}
 
 
@@ -106,8 +105,7 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
     tasks = [classification.build(one.recipe, Setting(data, 0, CPU)) for one in members.values()]
     seen = [set(one.filtered.parts["valid"].tolist()) for one in tasks]
     assert not seen[0] & seen[1]
-    assert all(not set(one.filtered.parts["train"].tolist()) & own
-               for one, own in zip(tasks, seen, strict=True))  # fmt: skip
+    assert all(not set(one.filtered.parts["train"].tolist()) & own for one, own in zip(tasks, seen, strict=True))
     assert tasks[0].filtered.parts["test"].tolist() == tasks[1].filtered.parts["test"].tolist()
     assert record.images["valid"] == len(seen[0] | seen[1])
     # The mean, and how far they lie apart, computed from the members' own records.
@@ -118,8 +116,7 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
 
 
 def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
-    two = {"encoders": [{"encoder": "resnet18", "weight": 0.7},
-                        {"encoder": "efficientnet_b0", "weight": 0.3}]}  # fmt: skip
+    two = {"encoders": [{"encoder": "resnet18", "weight": 0.7}, {"encoder": "efficientnet_b0", "weight": 0.3}]}
     whole = wanted(model="gated", **{**ENSEMBLE, "ensemble": two})
     record = study.run(whole, 0, store=store, device="cpu")
     each = {name: [] for name in ("resnet18", "efficientnet_b0")}
@@ -127,8 +124,7 @@ def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
         if one.name in record.grown_from:
             each[one.recipe.encoder].append(one.tiles["probability"])
     assert [len(some) for some in each.values()] == [2, 2]
-    expected = sum(weight * np.mean(each[name], 0)
-                   for name, weight in (("resnet18", 0.7), ("efficientnet_b0", 0.3)))  # fmt: skip
+    expected = sum(weight * np.mean(each[name], 0) for name, weight in (("resnet18", 0.7), ("efficientnet_b0", 0.3)))
     np.testing.assert_allclose(record.tiles["probability"], expected, atol=2e-4)
 
 
@@ -136,8 +132,7 @@ def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_til
     one = task_of(data, turns=8)
     said = one.predict("test")
     for turned in (np.flip(data.images, 2), np.rot90(data.images, axes=(2, 3))):
-        data_ = type(data)(**{**data.__dict__, "images": np.ascontiguousarray(turned),
-                              "folder": None})  # fmt: skip
+        data_ = type(data)(**{**data.__dict__, "images": np.ascontiguousarray(turned), "folder": None})
         other = task_of(data_, turns=8)
         other.network.load_state_dict(one.network.state_dict())
         np.testing.assert_allclose(other.predict("test"), said, atol=1e-5)
@@ -158,8 +153,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
         def keeps(self, table):
             return np.arange(len(table)) % 2 == 0
 
-    monkeypatch.setattr(classification.negative_filter, "fit",
-                        lambda table, labels, **how: Half(len(table)))  # fmt: skip
+    monkeypatch.setattr(classification.negative_filter, "fit", lambda table, labels, **how: Half(len(table)))
     one = task_of(data, filter={"folds": 2})
     assert one.filtered.parts["train"].tolist() == plain.filtered.parts["train"][::2].tolist()
     for part in keep:
@@ -181,8 +175,7 @@ def test_a_filter_says_what_it_left_out(data, store):
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
-    how = wanted(model="gated", encoder="resnet18", epochs=3,
-                 augmentation=["flips", "noise", "mixup", "cutmix"])  # fmt: skip
+    how = wanted(model="gated", encoder="resnet18", epochs=3, augmentation=["flips", "noise", "mixup", "cutmix"])
     whole = classification.run(how, Setting(data, 0, CPU, tmp_path / "whole"))
     stopped, begin = Setting(data, 0, CPU, tmp_path / "stopped"), Classification.start_epoch
 

@@ -73,8 +73,7 @@ def test_a_box_stays_around_what_it_is_around(way):
 def test_the_eight_ways_are_all_different():
     image = torch.arange(SIDE**2.0).view(1, SIDE, SIDE)
     none = torch.zeros(0, 4)
-    seen = {tuple(turn(image, none, *way)[0].flatten().tolist())
-            for way in itertools.product(range(4), range(2))}  # fmt: skip
+    seen = {tuple(turn(image, none, *way)[0].flatten().tolist()) for way in itertools.product(range(4), range(2))}
     assert len(seen) == 8
 
 
@@ -115,10 +114,14 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
 
 @pytest.mark.parametrize(
     "wanted",
-    [start("mae"), start("mae", "swin_tiny"), start("presence", "resnet18"),
-     start("distillation", "resnet18", teacher="vit_tiny", teacher_start="random")],
+    [
+        start("mae"),
+        start("mae", "swin_tiny"),
+        start("presence", "resnet18"),
+        start("distillation", "resnet18", teacher="vit_tiny", teacher_start="random"),
+    ],
     ids=["mae", "simmim", "presence", "distillation"],
-)  # fmt: skip
+)
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())
     made = study.run(wanted, 0, device="cpu", store=store)
@@ -139,9 +142,7 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
 
 
 @pytest.mark.parametrize("encoder", ["vit_tiny", "swin_tiny"])
-def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(
-    bijie, tmp_path, monkeypatch, encoder
-):
+def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(bijie, tmp_path, monkeypatch, encoder):
     store = Store(tmp_path / "runs" / "records", more=())
     record = study.run(start("mae", encoder).grows_from[0], 0, device="cpu", store=store)
     assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
@@ -170,9 +171,7 @@ def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
     record = study.run(start("presence", "resnet18").grows_from[0], 0, device="cpu", store=store)
     assert reconstructed.pictures({"one": record}, store) == {}
     # Examples, not images: an epoch of presence may take several crops of an image.
-    assert record.samples_per_second == pytest.approx(
-        record.images["train"] / record.seconds_per_epoch, rel=0.05
-    )
+    assert record.samples_per_second == pytest.approx(record.images["train"] / record.seconds_per_epoch, rel=0.05)
 
 
 def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
@@ -214,9 +213,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
     resumed = study.run(wanted, 0, device="cpu", store=store)
     assert resumed.resumed == 1
     assert resumed.detections == whole.detections
-    assert [line.train_loss for line in resumed.history] == [
-        line.train_loss for line in whole.history
-    ]
+    assert [line.train_loss for line in resumed.history] == [line.train_loss for line in whole.history]
 
 
 def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, monkeypatch):
@@ -230,5 +227,4 @@ def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, mon
 
     monkeypatch.setattr(pretraining, "examples", positive)
     with pytest.raises(ValueError, match="bijie has no train images of both kinds"):
-        study.run(start("presence", "resnet18"), 0, device="cpu",
-                  store=Store(tmp_path / "records", more=()))  # fmt: skip
+        study.run(start("presence", "resnet18"), 0, device="cpu", store=Store(tmp_path / "records", more=()))

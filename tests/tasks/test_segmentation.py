@@ -32,8 +32,15 @@ from landslide_lib.training.optimizers import OPTIMIZERS
 from landslide_lib.training.segmentation import Segmentation
 
 CPU = torch.device("cpu")
-TINY = {"dataset": "bijie", "image_size": 16, "width": 4, "batch": 8, "epochs": 3,
-        "optimizer": {"lr": 0.01}, "augmentation": ["rotation"]}  # fmt: skip
+TINY = {
+    "dataset": "bijie",
+    "image_size": 16,
+    "width": 4,
+    "batch": 8,
+    "epochs": 3,
+    "optimizer": {"lr": 0.01},
+    "augmentation": ["rotation"],
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -211,9 +218,7 @@ def test_another_seed_is_another_run_on_the_same_split(whole, packed, tmp_path):
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(
-    whole, packed, tmp_path, monkeypatch, epoch
-):
+def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(whole, packed, tmp_path, monkeypatch, epoch):
     start = Segmentation.start_epoch
 
     def interrupted(self, number):
@@ -232,9 +237,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(
     assert history(whole) == history(resumed)
 
 
-def test_a_run_that_ended_before_its_record_was_written_is_not_trained_again(
-    whole, packed, tmp_path, monkeypatch
-):
+def test_a_run_that_ended_before_its_record_was_written_is_not_trained_again(whole, packed, tmp_path, monkeypatch):
     trained(packed, tmp_path)
 
     def refuse(*_):
@@ -252,9 +255,7 @@ def test_a_checkpoint_is_read_without_running_code(whole, tmp_path, packed):
     [path] = tmp_path.glob("*.ckpt")
     content = read_checkpoint(path)
     assert content["recipe"] == essence(recipe(TINY))
-    assert [line["train_loss"] for line in content["history"]] == [
-        line["train_loss"] for line in history(whole)
-    ]
+    assert [line["train_loss"] for line in content["history"]] == [line["train_loss"] for line in history(whole)]
     for name, value in weights(whole).items():
         assert torch.equal(content["state_dict"][f"task.network.{name}"], value)
 
@@ -308,9 +309,7 @@ study.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
 """
 
 
-def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(
-    bijie, tmp_path, monkeypatch
-):
+def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(bijie, tmp_path, monkeypatch):
     command = [sys.executable, "-c", KILLED, SMOKE.model_dump_json()]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, check=False)
@@ -324,12 +323,21 @@ def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(
 
     whole = study.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "other" / "records", more=()))
     assert whole.resumed == 0
-    for field in ("recipe", "hash", "fingerprint", "images", "test", "test_tuned", "valid",
-                  "test_ids", "test_counts", "histogram", "parameters"):  # fmt: skip
+    for field in (
+        "recipe",
+        "hash",
+        "fingerprint",
+        "images",
+        "test",
+        "test_tuned",
+        "valid",
+        "test_ids",
+        "test_counts",
+        "histogram",
+        "parameters",
+    ):
         assert getattr(resumed, field) == getattr(whole, field), field
-    assert [line.train_loss for line in resumed.history] == [
-        line.train_loss for line in whole.history
-    ]
+    assert [line.train_loss for line in resumed.history] == [line.train_loss for line in whole.history]
     assert resumed.started < whole.started
 
 
@@ -363,9 +371,7 @@ def test_a_record_tells_what_was_run_and_on_what(bijie):
     assert json.loads(made.to_json())["threads"] == torch.get_num_threads()
 
 
-def test_a_published_record_does_not_stand_in_for_training_without_the_data(
-    bijie, monkeypatch, tmp_path
-):
+def test_a_published_record_does_not_stand_in_for_training_without_the_data(bijie, monkeypatch, tmp_path):
     wanted = recipe({"dataset": "bijie"}, profile("smoke"))
     study.run(wanted, 0, device="cpu")
     monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
@@ -388,9 +394,7 @@ def test_a_network_that_diverged_leaves_no_record(bijie, tmp_path):
     assert store.all() == []
 
 
-def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(
-    bijie, tmp_path, monkeypatch
-):
+def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(bijie, tmp_path, monkeypatch):
     def end(self):
         next(self.task.network.parameters()).data.fill_(math.nan)
 
@@ -418,9 +422,7 @@ def start_and_stop(monkeypatch, store, threads=1):
     return next((store.home.parent / "unfinished").iterdir())
 
 
-def test_a_damaged_note_of_starts_is_set_aside_with_its_checkpoint(
-    bijie, tmp_path, monkeypatch, capsys
-):
+def test_a_damaged_note_of_starts_is_set_aside_with_its_checkpoint(bijie, tmp_path, monkeypatch, capsys):
     store = Store(tmp_path / "runs" / "records", more=())
     work = start_and_stop(monkeypatch, store)
     (work / "starts").write_text((work / "starts").read_text()[:20])
@@ -429,9 +431,7 @@ def test_a_damaged_note_of_starts_is_set_aside_with_its_checkpoint(
     assert (made.resumed, len(made.history)) == (0, SMOKE.epochs)
 
 
-def test_every_flip_in_the_directory_of_a_checkpoint_is_survived(
-    bijie, tmp_path, monkeypatch, capsys
-):
+def test_every_flip_in_the_directory_of_a_checkpoint_is_survived(bijie, tmp_path, monkeypatch, capsys):
     store = Store(tmp_path / "runs" / "records", more=())
     last = start_and_stop(monkeypatch, store) / "last.ckpt"
     whole = last.read_bytes()

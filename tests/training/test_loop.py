@@ -16,9 +16,7 @@ class ZMQInteractiveShell:
     ("shell", "terminal", "bars"),
     [(None, False, 0), (None, True, 1), (ZMQInteractiveShell(), False, 1), (object(), False, 0)],
 )
-def test_a_bar_shows_on_a_terminal_and_in_a_notebook_and_never_in_a_log(
-    monkeypatch, shell, terminal, bars
-):
+def test_a_bar_shows_on_a_terminal_and_in_a_notebook_and_never_in_a_log(monkeypatch, shell, terminal, bars):
     import ipykernel  # noqa: F401, imported as another test of this process may have done
 
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)

@@ -26,12 +26,14 @@ def test_labels_are_what_the_mean_is_sure_of():
 
 def test_the_mean_of_one_network_is_that_network():
     images = torch.rand(2, 3, 8, 8) * 0.9 + 0.05
-    assert torch.allclose(
-        pseudo_labels.mean_probability([Fixed()], images), images[:, :1], atol=1e-6
-    )
+    assert torch.allclose(pseudo_labels.mean_probability([Fixed()], images), images[:, :1], atol=1e-6)
 
 
 def test_quality_has_none_where_nothing_is_called():
     nothing = np.zeros((1, 2, 2), np.uint8)
     assert pseudo_labels.quality(nothing, nothing) == {
-        "coverage": 1.0, "precision": None, "recall": None, "missed": None}  # fmt: skip
+        "coverage": 1.0,
+        "precision": None,
+        "recall": None,
+        "missed": None,
+    }

@@ -25,8 +25,11 @@ def test_the_loss_of_several_resolutions_is_the_mean_of_their_losses():
     """Masks that agree at every resolution, so that each loss can be computed by hand."""
     y = torch.zeros(2, 1, 32, 32)
     y[:, :, 8:16, 8:24] = 1
-    sizes = {"mask": (32, y), "half": (16, y[:, :, ::2, ::2]),
-             "double": (64, y.repeat_interleave(2, 2).repeat_interleave(2, 3))}  # fmt: skip
+    sizes = {
+        "mask": (32, y),
+        "half": (16, y[:, :, ::2, ::2]),
+        "double": (64, y.repeat_interleave(2, 2).repeat_interleave(2, 3)),
+    }
     outputs = {name: torch.randn(2, 1, size, size) for name, (size, _) in sizes.items()}
     by_hand = [LOSS(outputs[name], target) for name, (_, target) in sizes.items()]
     assert total_loss(LOSS, outputs, y) == pytest.approx(float(sum(by_hand)) / 3)
@@ -45,7 +48,5 @@ def test_a_coarse_pixel_is_landslide_where_half_of_it_is():
 def test_a_dual_head_is_told_which_images_hold_a_landslide():
     y, logits = masks(), torch.randn(2, 1, 32, 32)
     image = torch.tensor([[2.0], [-1.0]])
-    expected = LOSS(logits, y) + F.binary_cross_entropy_with_logits(
-        image, torch.tensor([[1.0], [0.0]])
-    )
+    expected = LOSS(logits, y) + F.binary_cross_entropy_with_logits(image, torch.tensor([[1.0], [0.0]]))
     assert total_loss(LOSS, {"mask": logits, "image": image}, y) == pytest.approx(float(expected))
