@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.clock import race
 from benchmarks.loader import WORKERS
 from benchmarks.results import Measurement
-from landslide_lib import reports
-from landslide_lib.bands import ENGINEERED, L4S, engineer
-from landslide_lib.datasets.engineered import with_bands
-from landslide_lib.datasets.pack import Packed
+from landslide_lib.data.bands import ENGINEERED, L4S, engineer
+from landslide_lib.data.engineered import with_bands
+from landslide_lib.data.pack import Packed
+from landslide_lib.study import reports
 
 #: Seconds for all of them, on two cores.
 BOUND = 20.0

@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
-from landslide_lib.datasets import load, shared
-from landslide_lib.datasets.batches import Batches
-from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
-from landslide_lib.datasets.scales import band_means
+from landslide_lib.data import shared
+from landslide_lib.data.batches import Batches
+from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
+from landslide_lib.data.registry import load_packed
+from landslide_lib.data.scales import band_means
 from landslide_lib.training import devices
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -114,7 +115,7 @@ def measure(threads: int, *, images: int = 512, batch: int = 32, repeats: int = 
         root = Path(folder)
         home = write_files(root, images)
         start = time.perf_counter()
-        packed = load(Landslide4Sense(), SIZE, root=root, cache=root / "packed")
+        packed = load_packed(Landslide4Sense(), SIZE, root=root, cache=root / "packed")
         packing = time.perf_counter() - start
         every = np.arange(images)
         means = band_means(packed, every)

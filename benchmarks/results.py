@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from landslide_lib import machine
 from landslide_lib.paths import HOME
+from landslide_lib.study import machine
 
 RESULTS = HOME / "benchmarks" / "results"
 PACKAGES = ("torch", "numpy", "h5py", "scikit-learn", "lightning")

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import Measurement
-from landslide_lib import datasets, reports, study
-from landslide_lib.bands import L4S
-from landslide_lib.datasets.base import Sample
-from landslide_lib.recipe import Recipe
-from landslide_lib.records import Store
+from landslide_lib.data.bands import L4S
+from landslide_lib.data.base import Sample
+from landslide_lib.data.registry import DATASETS, Dataset, get_dataset, load_packed
+from landslide_lib.study import reports, runs
+from landslide_lib.study.recipe import Recipe
+from landslide_lib.study.records import Store
 from landslide_lib.training import devices
 from landslide_lib.training.segmentation import Segmentation
 
@@ -29,7 +30,7 @@ TABLE, ROWS = ("raunet", "losses"), ("ce", "focal")
 NAME = "landslide4sense"
 
 
-class Random(datasets.Dataset):
+class Random(Dataset):
     """Patches of the competition's shape, of random values, in place of its files.
 
     Args:
@@ -95,15 +96,15 @@ def measure(threads: int, *, images: int = 3799, size: int = 128, width: int = 4
     waits = []
     with (
         tempfile.TemporaryDirectory() as home,
-        mock.patch.dict(datasets.DATASETS, {NAME: Random(images, size)}),
+        mock.patch.dict(DATASETS, {NAME: Random(images, size)}),
         mock.patch.dict(os.environ, {"LANDSLIDE_CACHE": home, "LANDSLIDE_TRAIN": "yes"}),
         mock.patch.object(Segmentation, "training_loss", noted),
     ):
-        datasets.load(datasets.get(NAME), size)  # packed once a dataset, not once a process
+        load_packed(get_dataset(NAME), size)  # packed once a dataset, not once a process
         store = Store(Path(home) / "records")
         for wanted in recipes(size, width):
             start = time.perf_counter()
-            study.run(wanted, 0, store=store)
+            runs.run(wanted, 0, store=store)
             waits.append(begun[-1] - start)
     return [
         Measurement(

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from benchmarks.clock import race
 from benchmarks.results import Measurement
-from landslide_lib.bands import L4S
-from landslide_lib.datasets import Packed
-from landslide_lib.recipe import Recipe, recipe
-from landslide_lib.tasks.run import Setting, train
-from landslide_lib.tasks.segmentation import build, model_of
+from landslide_lib.data.bands import L4S
+from landslide_lib.data.registry import Packed
+from landslide_lib.study.recipe import Recipe, recipe
+from landslide_lib.study.tasks.run import Setting, train
+from landslide_lib.study.tasks.segmentation import build, model_of
 from landslide_lib.training import devices
 from landslide_lib.training.loop import Loop
 

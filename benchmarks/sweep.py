@@ -9,8 +9,8 @@ from torch import Tensor
 
 from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
-from landslide_lib import scores
-from landslide_lib.metrics import BINS, Counter
+from landslide_lib.metrics import scores
+from landslide_lib.metrics.counts import BINS, Counter
 from landslide_lib.training import devices
 
 BOUND = 10.0

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
-from landslide_lib.bands import ZINDI
-from landslide_lib.datasets import load
-from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.zindi import OPTICAL, SIZE, UNIT, Zindi
+from landslide_lib.data.bands import ZINDI
+from landslide_lib.data.datasets.zindi import OPTICAL, SIZE, UNIT, Zindi
+from landslide_lib.data.pack import Packed
+from landslide_lib.data.registry import load_packed
 
 Batch = NDArray[np.float32]
 #: An epoch: the numbers of the tiles in their order and the size of a batch, to batches.
@@ -121,7 +121,7 @@ def measure(threads: int, *, tiles: int = 512, batch: int = 32, repeats: int = 5
         root = Path(folder)
         plain, compressed = write_files(root, tiles)
         start = time.perf_counter()
-        packed = load(Zindi(), SIZE, root=root, cache=root / "packed")
+        packed = load_packed(Zindi(), SIZE, root=root, cache=root / "packed")
         packing = time.perf_counter() - start
         packed_epoch = partial(ours, packed)
         peers: dict[str, tuple[str, Epoch]] = {

@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landslide_lib import losses, models
-    from landslide_lib.datasets.data import load
-    from landslide_lib.study_table import table
-    from landslide_lib.teaching import claim, show
+    from landslide_lib.data.prepare import load
+    from landslide_lib.study.table import table
+    from landslide_lib.study.teaching import claim, show
     from landslide_lib.training.fit import fit
 
 #: Each name of the front door, the module that it is in, and its name there ("" is the module).
 _NAMES = {
-    "load": ("landslide_lib.datasets.data", "load"),
+    "load": ("landslide_lib.data.prepare", "load"),
     "fit": ("landslide_lib.training.fit", "fit"),
     "models": ("landslide_lib.models", ""),
     "losses": ("landslide_lib.losses", ""),
-    "table": ("landslide_lib.study_table", "table"),
-    "show": ("landslide_lib.teaching", "show"),
-    "claim": ("landslide_lib.teaching", "claim"),
+    "table": ("landslide_lib.study.table", "table"),
+    "show": ("landslide_lib.study.teaching", "show"),
+    "claim": ("landslide_lib.study.teaching", "claim"),
 }
 
 __all__ = ["claim", "fit", "load", "losses", "models", "show", "table"]

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from landslide_lib import beside, chapters, derived, paths, recipe, records, render, reports
-from landslide_lib.bands import OF_DATASET
-from landslide_lib.recipe import BUDGETS
-from landslide_lib.records import RecordError
+from landslide_lib import paths
+from landslide_lib.data.bands import OF_DATASET
+from landslide_lib.study import chapters, comparison, derived, recipe, records, render, reports
+from landslide_lib.study.recipe import BUDGETS
+from landslide_lib.study.records import RecordError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,20 +77,20 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
 @plainly
 def list_() -> None:
     """Show reports, tables, rows, chapters and datasets, each with what has been run."""
-    from landslide_lib import study
-    from landslide_lib.datasets import DATASETS, DatasetNotFoundError
+    from landslide_lib.data.registry import DATASETS, DatasetNotFoundError
+    from landslide_lib.study import runs
 
-    store = study.open_store()
+    store = runs.open_store()
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
-            runs = beside.known_runs(table, store)
-            shown = ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in runs) or "not run yet"
+            known = comparison.known_runs(table, store)
+            shown = ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in known) or "not run yet"
             typer.echo(f"  {table.name}: {table.title} [{shown}]")
             for row in table.rows:
                 done = [
                     f"{d} {p} x{len(found)}"
-                    for d, p, _ in runs
+                    for d, p, _ in known
                     if row in table.runnable(d)
                     and (found := store.find(reports.resolve(table, row, dataset=d, profile_name=p)))
                 ]
@@ -141,7 +142,7 @@ def train(
 
     What has been run is not run again, and a run that was killed goes on.
     """
-    from landslide_lib import study
+    from landslide_lib.study import runs
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
@@ -155,8 +156,8 @@ def train(
         from landslide_lib.training import devices
 
         devices.threads(threads)
-    store = study.open_store(data_root)
-    done = study.run_table(
+    store = runs.open_store(data_root)
+    done = runs.run_table(
         chosen,
         rows=names,
         seeds=seeds,
@@ -199,14 +200,14 @@ def export_(
     if (task := recipes[0].task) != "segmentation":
         raise ValueError(f"{table}: only segmentation networks are exported, not those of {task}")
     if publish:
-        from landslide_lib import edge
+        from landslide_lib.study import edge
 
         if row:
             raise ValueError("--publish writes the whole table; leave --row out")
         edge.check_publishable(table, profile or "full")
-    from landslide_lib import export, study
+    from landslide_lib.study import export, runs
 
-    store, done, failed = study.open_store(), [], []
+    store, done, failed = runs.open_store(), [], []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
         try:
@@ -241,10 +242,10 @@ def submit(
     data_root: DataRoot = None,
 ) -> None:
     """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
-    from landslide_lib import study
-    from landslide_lib import submit as submitting
+    from landslide_lib.study import runs
+    from landslide_lib.study import submit as submitting
 
-    chosen, store = reports.table(table), study.open_store(data_root)
+    chosen, store = reports.table(table), runs.open_store(data_root)
     data = "zindi" if chosen.task == "classification" else "landslide4sense"
     out = out or Path("submission.csv" if data == "zindi" else "submission.zip")
     (one,) = chosen.chosen([row], data)
@@ -265,7 +266,7 @@ def check_submission(
     count: Annotated[int | None, typer.Option(help="Of masks there have to be.")] = None,
 ) -> None:
     """Check a submission to the Landslide4Sense competition."""
-    from landslide_lib import submission
+    from landslide_lib.study import submission
 
     submission.validate(path, count)
     typer.echo(f"{path}: every mask is as the competition asks")
@@ -285,15 +286,15 @@ def table_(
     Ours are runs on the data that is here now. Where there are none, the newest of another copy of
     it are shown, or the published ones, and the caption says so.
     """
-    from landslide_lib import study
+    from landslide_lib.study import runs
 
     if format not in render.FORMATS:
         raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
     chosen = reports.table(table)
     if dataset is not None and dataset not in OF_DATASET:
         raise ValueError(f"dataset {dataset!r}: unknown; allowed: {', '.join(OF_DATASET)}")
-    store = study.open_store(data_root)
-    rows = beside.beside(chosen, store, dataset=dataset, profile_name=profile)
+    store = runs.open_store(data_root)
+    rows = comparison.beside(chosen, store, dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 
 
@@ -307,12 +308,12 @@ def publish(
     Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes
     nothing is published; smoke records are passed over, and refused where the profile is named.
     """
-    from landslide_lib import study
+    from landslide_lib.study import runs
 
-    store, chosen = study.open_store(data_root), reports.table(table)
+    store, chosen = runs.open_store(data_root), reports.table(table)
     found = {
         record.name: record
-        for d, p, _ in beside.known_runs(chosen, store, smoke=True)
+        for d, p, _ in comparison.known_runs(chosen, store, smoke=True)
         if dataset in (None, d) and (p == profile if profile else p != "smoke")
         for row in chosen.runnable(d)
         for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
@@ -361,13 +362,13 @@ def run(
     name that the chapter does not have, or a value of another type, is refused before anything
     runs.
     """
-    from landslide_lib import datasets
+    from landslide_lib.data.registry import get_dataset
 
     given = dict(context.meta["parameters"])
     for name, value in (("dataset", dataset), ("profile", profile)):
         if value is not None:
             given[name] = [value]
-    for name, check in (("dataset", datasets.get), ("profile", recipe.profile)):
+    for name, check in (("dataset", get_dataset), ("profile", recipe.profile)):
         if len(given.get(name, [])) == 1:
             check(given[name][0])
     from papermill import PapermillExecutionError
@@ -387,10 +388,10 @@ def verify(
     name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")], data_root: DataRoot = None
 ) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
-    from landslide_lib import datasets
-    from landslide_lib.datasets import duplicates
+    from landslide_lib.data.formats import duplicates
+    from landslide_lib.data.registry import get_dataset, verify_files
 
-    verdict = datasets.verify(datasets.get(name), data_root)
+    verdict = verify_files(get_dataset(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
     if verdict.boxes is not None:
         much = f"{verdict.boxes} boxes"
@@ -420,9 +421,9 @@ def verify(
 @plainly
 def download(name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None) -> None:
     """Fetch a dataset below LANDSLIDE_DATA."""
-    from landslide_lib import datasets
+    from landslide_lib.data.registry import get_dataset
 
-    typer.echo(datasets.get(name).download(data_root or paths.data_root()))
+    typer.echo(get_dataset(name).download(data_root or paths.data_root()))
 
 
 ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
@@ -438,11 +439,11 @@ def make(
     data_root: DataRoot = None,
 ) -> None:
     """Pack a dataset into memory-mapped arrays, as its first use would."""
-    from landslide_lib import datasets
-    from landslide_lib.datasets import duplicates
+    from landslide_lib.data.formats import duplicates
+    from landslide_lib.data.registry import get_dataset, load_packed
 
     size = recipe.profile(profile)["image_size"] if profile else image_size
-    packed = datasets.load(datasets.get(name), size, root=data_root, skip_bad=skip_bad)
+    packed = load_packed(get_dataset(name), size, root=data_root, skip_bad=skip_bad)
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     for gone in packed.excluded:
         typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
@@ -463,7 +464,7 @@ def describe(
     """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files."""
     import json
 
-    from landslide_lib.datasets import statistics
+    from landslide_lib.data import statistics
 
     facts = statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad)
     typer.echo(json.dumps(facts, indent=1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
 
 
+#: What a file system without hard links answers, such as a mounted Google Drive.
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 #: The folder of the data root with weights of others.
 WEIGHTS = "weights"
 
@@ -62,3 +66,35 @@ def cache_root() -> Path:
 def runs_root() -> Path:
     """Return the folder of local runs: `LANDSLIDE_RUNS`, by default `runs`."""
     return _folder("LANDSLIDE_RUNS", "runs")
+
+
+def write_once(path: Path, text: str) -> Path:
+    """Write a new file, whole or not at all, and never over another.
+
+    Raises:
+        FileExistsError: It is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)
+        _place(Path(scratch), path)
+    finally:
+        Path(scratch).unlink(missing_ok=True)
+    return path
+
+
+def _place(scratch: Path, path: Path) -> None:
+    try:
+        os.link(scratch, path)  # unlike a rename, refuses to replace
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # Nearly as safe: names of records are unique.
+        if path.exists():
+            raise FileExistsError(path) from None
+        scratch.rename(path)

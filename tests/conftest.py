@@ -13,10 +13,10 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from landslide_lib import scores
-from landslide_lib.datasets import Packed
-from landslide_lib.recipe import recipe
-from landslide_lib.records import Record
+from landslide_lib.data.registry import Packed
+from landslide_lib.metrics import scores
+from landslide_lib.study.recipe import recipe
+from landslide_lib.study.records import Record
 
 Picture = NDArray[np.uint8]
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib import adapted, beside, findings, refined, reports, scores
-from landslide_lib.datasets import statistics
-from landslide_lib.plots import adaptation as plots_adaptation
-from landslide_lib.recipe import essence, recipe
-from landslide_lib.recipe.adaptation import TARGETS
-from landslide_lib.records import Store
+from landslide_lib.data import statistics
+from landslide_lib.metrics import scores
+from landslide_lib.study import adapted, comparison, findings, refined, reports
+from landslide_lib.study.plots import adaptation as plots_adaptation
+from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.recipe.adaptation import TARGETS
+from landslide_lib.study.records import Store
 
 TABLE, FINAL = reports.table("refinement/validation"), reports.table("refinement/test")
 HOW = {"dataset": "bijie", "profile_name": "quick"}
@@ -163,8 +164,8 @@ def test_a_component_is_worth_what_the_table_says_of_the_same_two_rows(made, tmp
     for seed in range(3):
         store.add(made("resnet", POOR, seed=seed))
         store.add(made("resnet-sn", [[a + seed, *rest] for a, *rest in GOOD], seed=seed))
-    rows = {row["id"]: row["ours"] for row in beside.beside(TABLE, store, **HOW)}
-    runs = beside.records_of(TABLE, store, **HOW)
+    rows = {row["id"]: row["ours"] for row in comparison.beside(TABLE, store, **HOW)}
+    runs = comparison.records_of(TABLE, store, **HOW)
     (found,) = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
     for key in ("difference", "low", "high", "common"):
         assert found[key] == rows["resnet-sn"]["versus"][key]
@@ -241,7 +242,7 @@ def test_rows_below_the_floor_are_named(made, tmp_path):
     store = Store(tmp_path / "records", more=())
     store.add(made("resnet", [[1, 0, 49, 50], [0, 0, 0, 100]]))
     store.add(made("resnet-sn", [[40, 0, 10, 50], [0, 0, 0, 100]]))
-    rows = beside.beside(TABLE, store, **HOW)
+    rows = comparison.beside(TABLE, store, **HOW)
     for line in adapted.above_floor(rows).splitlines():
         assert line.endswith(f"floor: {TABLE.row('resnet').label}.")
     assert adapted.above_floor([row for row in rows if not row["ours"]]) == "Not run yet."

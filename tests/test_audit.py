@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib import audit, reports, scores
-from landslide_lib.plots import metrics as plots_metrics
+from landslide_lib.metrics import scores
+from landslide_lib.study import audit, reports
+from landslide_lib.study.plots import metrics as plots_metrics
 
 PIXELS = [
     found

@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from landslide_lib import augment
-from landslide_lib.bands import ENGINEERED, L4S, RGB, SPECTRAL
+from landslide_lib.data import augment
+from landslide_lib.data.bands import ENGINEERED, L4S, RGB, SPECTRAL
 
 BANDS = ("DEM", "B4", "NDVI", "B", "slope", "B12")
 LIGHT = [1, 3, 5]

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib import augment_tiles
-from landslide_lib.augment_tiles import CHANGES, compose
+from landslide_lib.data import augment_tiles
+from landslide_lib.data.augment_tiles import CHANGES, compose
 
 LABELS = torch.tensor([0.0, 1.0] * 32).view(-1, 1, 1, 1)
 KEEPS = [name for name in CHANGES if name not in ("mixup", "cutmix")]

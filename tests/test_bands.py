@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from landslide_lib.bands import (
+from landslide_lib.data.bands import (
     BRIGHT,
     CANNY,
     ENGINEERED,
@@ -22,8 +22,8 @@ from landslide_lib.bands import (
     possible,
     radar,
 )
-from landslide_lib.datasets import DATASETS
-from landslide_lib.reports import resolve, table
+from landslide_lib.data.registry import DATASETS
+from landslide_lib.study.reports import resolve, table
 
 SIDE = 8
 LARGEST = float(np.finfo(np.float16).max)

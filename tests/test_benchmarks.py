@@ -9,7 +9,8 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks import channels, clock, imports, loader, results, second, step, sweep, table
 from benchmarks.results import Measurement
-from landslide_lib import datasets, machine
+from landslide_lib.data.registry import DATASETS
+from landslide_lib.study import machine
 
 
 @pytest.fixture(autouse=True)
@@ -156,9 +157,9 @@ def test_the_channels_are_those_of_the_peer_and_all_of_them():
 
 
 def test_the_second_run_is_timed_to_its_first_step_and_the_datasets_are_as_they_were():
-    before = dict(datasets.DATASETS)
+    before = dict(DATASETS)
     (one,) = second.measure(1, images=40, size=32)
     assert one.peer is not None
     assert one.ours > 0
-    assert dict(datasets.DATASETS) == before
+    assert dict(DATASETS) == before
     torch.use_deterministic_algorithms(False)

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 
-from landslide_lib import chapters
+from landslide_lib.study import chapters
 
 HOME = Path(__file__).parent.parent
 NAMES = [path.stem for path in chapters.chapters()]

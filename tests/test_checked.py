@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from landslide_lib import checked, reports, scores
-from landslide_lib.recipe import essence, profile, recipe
-from landslide_lib.records import Store
+from landslide_lib.metrics import scores
+from landslide_lib.study import checked, reports
+from landslide_lib.study.recipe import essence, profile, recipe
+from landslide_lib.study.records import Store
 
 RECIPE = recipe({"task": "classification", "dataset": "bijie"}, profile("quick", "classification"))
 FACTS = {"fingerprint": "a" * 16}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from landslide_lib import cli, records
-from landslide_lib.records import Store
+from landslide_lib import cli
+from landslide_lib.study import records
+from landslide_lib.study.records import Store
 from tests.datasets.conftest import fill_bijie
 
 run = CliRunner().invoke
@@ -225,8 +226,8 @@ def test_a_table_of_data_that_does_not_exist_is_no_table_of_dashes():
 
 
 def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record, monkeypatch):
-    from landslide_lib import reports
-    from landslide_lib.recipe import essence
+    from landslide_lib.study import reports
+    from landslide_lib.study.recipe import essence
 
     published = tmp_path / "published"
     monkeypatch.setattr(records.publish, "__defaults__", (published,))
@@ -248,8 +249,8 @@ def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record,
 
 
 def test_publish_takes_what_every_record_grew_from(tmp_path, record, monkeypatch):
-    from landslide_lib import reports
-    from landslide_lib.recipe import essence
+    from landslide_lib.study import reports
+    from landslide_lib.study.recipe import essence
 
     published = tmp_path / "published"
     monkeypatch.setattr(records.publish, "__defaults__", (published,))

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from landslide_lib import records
 from landslide_lib.models import weights
-from landslide_lib.recipe import essence
+from landslide_lib.study import records
+from landslide_lib.study.recipe import essence
 from landslide_lib.training.checkpoints import load_weights, read_checkpoint, write_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.ones(2)}

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from landslide_lib import beside, cells, derived, findings, reports, scores
-from landslide_lib.recipe import essence
-from landslide_lib.records import Store
+from landslide_lib.metrics import scores
+from landslide_lib.study import cells, comparison, derived, findings, reports
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.records import Store
 
 FOLDS = reports.table("raunet/k-fold-thresholds")
 OVER = reports.table("raunet/k-fold")
@@ -32,7 +33,7 @@ def folds(tmp_path, record):
 
 
 def by_id(table, store):
-    rows = beside.beside(table, store, dataset="bijie", profile_name="cpu")
+    rows = comparison.beside(table, store, dataset="bijie", profile_name="cpu")
     return {row["id"]: row for row in rows}
 
 
@@ -50,7 +51,7 @@ def test_a_missing_fold_leaves_no_mean(folds, tmp_path):
     for record in folds.all()[:4]:
         fewer.add(record)
     assert by_id(OVER, fewer)["no"]["ours"] is None
-    assert beside.known_runs(OVER, folds) == [("bijie", "cpu", 5)]
+    assert comparison.known_runs(OVER, folds) == [("bijie", "cpu", 5)]
 
 
 def test_a_threshold_is_taken_from_the_histogram_of_the_run(tmp_path, record):

@@ -5,14 +5,15 @@ import re
 import numpy as np
 import pytest
 
-from landslide_lib import beside, detected, detections, findings, reports
-from landslide_lib.records import Epoch, Outcome, Record, Store
+from landslide_lib.metrics import detection
+from landslide_lib.study import comparison, detected, findings, reports
+from landslide_lib.study.records import Epoch, Outcome, Record, Store
 
 TABLE = reports.table("detection/backbones")
 SIDE = 64
 
 
-def found(hits: int, seed: int = 0) -> detections.Detections:
+def found(hits: int, seed: int = 0) -> detection.Detections:
     """Eight images of two landslides; `hits` of the boxes are right, as many are false."""
     draw = np.random.default_rng(seed)
     truth = [np.array([[4, 4, 20, 20], [30, 30, 50, 44]], np.float32) for _ in range(8)]
@@ -22,13 +23,13 @@ def found(hits: int, seed: int = 0) -> detections.Detections:
         false = np.array([[50, 2, 60, 12]], np.float32)
         boxes = np.concatenate([right, false])
         predicted.append((boxes, draw.uniform(0.45, 0.99, len(boxes))))
-    return detections.match(predicted, truth, examples=range(2))
+    return detection.match(predicted, truth, examples=range(2))
 
 
 def record(row: str, hits: int, *, seed: int = 0, curve=(0.1, 0.2, 0.3, 0.3)) -> Record:
     wanted = reports.resolve(TABLE, TABLE.row(row), profile_name="quick")
     made = found(hits, seed)
-    outcome = Outcome(threshold=0.4, metrics=detections.scores(made, 0.4))
+    outcome = Outcome(threshold=0.4, metrics=detection.scores(made, 0.4))
     names = [str(k) for k in range(8)]
     return Record(
         recipe=wanted,
@@ -69,7 +70,7 @@ def shown(*records: Record, tmp_path):
     for one in records:
         store.add(one)
     how = {"dataset": "landslide4sense-boxes", "profile_name": "quick"}
-    return beside.beside(TABLE, store, **how), beside.records_of(TABLE, store, **how)
+    return comparison.beside(TABLE, store, **how), comparison.records_of(TABLE, store, **how)
 
 
 def test_a_record_of_boxes_comes_back_as_it_was_and_stays_small(tmp_path):
@@ -136,7 +137,7 @@ def test_what_the_split_is_worth_needs_both_rows(tmp_path):
     # Of two equal scores nothing is known, and the interval is wider than that of either.
     same = detected.leak({names[0]: [record(names[0], 9)], names[1]: [record(names[1], 9)]}, *names)
     low, high = (float(x) for x in re.findall(r"% ([+-][\d.]+) to ([+-][\d.]+)", same)[0])
-    alone = detections.bootstrap([found(9)], [str(k) for k in range(8)])
+    alone = detection.bootstrap([found(9)], [str(k) for k in range(8)])
     assert low == pytest.approx(-high, abs=1e-3)
     down, up = (abs(alone[end] - alone["difference"]) for end in ("low", "high"))
     assert high == pytest.approx(np.hypot(down, up), abs=1e-3)

@@ -12,7 +12,16 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import stats
 
-from landslide_lib.detections import IOUS, Detections, best_threshold, bootstrap, curve, match, paired_bootstrap, scores
+from landslide_lib.metrics.detection import (
+    IOUS,
+    Detections,
+    best_threshold,
+    bootstrap,
+    curve,
+    match,
+    paired_bootstrap,
+    scores,
+)
 
 BOX, ELSEWHERE, FAR = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 

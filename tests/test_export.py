@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
-from landslide_lib import cli, edge, export, machine, reports
-from landslide_lib.recipe import essence, recipe
-from landslide_lib.records import RecordError, Store
+from landslide_lib import cli
+from landslide_lib.study import edge, export, machine, reports
+from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.records import RecordError, Store
 from landslide_lib.training.checkpoints import write_checkpoint
 
 TABLE = reports.table("raunet/small-models")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from landslide_lib import bands, features
+from landslide_lib.data import bands, features
 
 RADAR = [f"{name}_{way}" for way in ("desc", "asc") for name in ("VV", "VH", "dVV", "dVH")]
 TWELVE = ["R", "G", "B", "NIR", *RADAR]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from landslide_lib import filtered, reports
-from landslide_lib.recipe import essence
-from landslide_lib.records import Store
+from landslide_lib.study import filtered, reports
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.records import Store
 
 TABLE, ENERGY = reports.table("filter/curves"), reports.table("filter/energy")
 FACTS = reports.reports()["filter"].facts
@@ -118,7 +118,7 @@ def test_nested_folds_are_summed_where_they_are_published():
 def test_the_lines_of_the_filters_own_nested_folds_are_understood():
     import pandas as pd
 
-    from landslide_lib import negative_filter
+    from landslide_lib.training import negative_filter
 
     draw = np.random.default_rng(0)
     truth = np.arange(120) % 4 == 0

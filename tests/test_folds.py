@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landslide_lib import folds, intervals, reports, scores
-from landslide_lib.datasets.pack import resize
-from landslide_lib.plots import folds as plots_folds
-from landslide_lib.plots import post as plots_post
-from landslide_lib.postprocessing import morphology
-from landslide_lib.scores import at_threshold
+from landslide_lib.data.pack import resize
+from landslide_lib.metrics import intervals, scores
+from landslide_lib.metrics.scores import at_threshold
+from landslide_lib.study import folds, reports
+from landslide_lib.study.plots import folds as plots_folds
+from landslide_lib.study.plots import post as plots_post
+from landslide_lib.training.postprocessing import morphology
 
 
 def split(record, way, counts, seeds=(0,)):

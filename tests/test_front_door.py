@@ -14,12 +14,13 @@ from torch import nn
 from torch.nn import functional as F
 
 import landslide_lib as ll
-from landslide_lib import scores, study, teaching
-from landslide_lib.recipe import essence, recipe
-from landslide_lib.records import Store
-from landslide_lib.reports import resolve
-from landslide_lib.tasks import segmentation
-from landslide_lib.tasks.run import Setting, seeded
+from landslide_lib.metrics import scores
+from landslide_lib.study import runs, teaching
+from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.records import Store
+from landslide_lib.study.reports import resolve
+from landslide_lib.study.tasks import segmentation
+from landslide_lib.study.tasks.run import Setting, seeded
 from landslide_lib.training.fit import Run
 
 SMALL = {"batch": 8, "epochs": 1, "device": "cpu"}
@@ -286,7 +287,7 @@ def test_a_table_runs_what_is_missing_and_nothing_twice(monkeypatch):
     assert frame.loc[("focal", "f1"), ["reported", "seeds"]].tolist() == [0.6828, 1]
     assert frame.loc["focal"].ours.notna().all()
     assert frame.loc["iou"].ours.isna().all()
-    monkeypatch.setattr(study, "_train", None)  # so that anything that trains fails
+    monkeypatch.setattr(runs, "_train", None)  # so that anything that trains fails
     table.run(rows=["ce", "focal"], device="cpu")
     effects = table.effects()
     assert effects.index.tolist() == ["focal"]
@@ -298,7 +299,7 @@ def test_a_table_without_a_dataset_runs_the_one_that_it_shows(monkeypatch):
     table = ll.table("raunet/losses")
     table.store = Store(more=())
     ll.table("raunet/losses", **SMOKE).run(rows=["ce"], device="cpu")
-    monkeypatch.setattr(study, "ensure", lambda *_, **options: seen.update(options))
+    monkeypatch.setattr(runs, "ensure", lambda *_, **options: seen.update(options))
     seen = {}
     replace(table, profile="smoke").run(rows=["ce"])
     assert (seen["dataset"], seen["profile_name"]) == ("synthetic", "smoke")

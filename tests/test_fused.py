@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib import beside, fused, reports, scores, tilewise
-from landslide_lib.datasets import statistics
-from landslide_lib.plots import tiles as plots_tiles
-from landslide_lib.recipe import essence
-from landslide_lib.records import Store
+from landslide_lib.data import statistics
+from landslide_lib.metrics import scores
+from landslide_lib.study import comparison, fused, reports, tilewise
+from landslide_lib.study.plots import tiles as plots_tiles
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.records import Store
 
 TABLE = reports.table("fusion/what-did-not-work")
 FOLDS = reports.table("fusion/cross-validation")
@@ -210,8 +211,8 @@ def test_a_part_is_worth_what_the_table_says_of_the_same_two_rows(made, tmp_path
     for seed in range(3):
         store.add(made("gated-b0", said(10 - seed, 2), seed=seed))
         store.add(made("concatenated-b0", said(6 + seed, 3), seed=seed))
-    rows = {row["id"]: row["ours"] for row in beside.beside(TABLE, store, **HOW)}
-    runs = beside.records_of(TABLE, store, **HOW)
+    rows = {row["id"]: row["ours"] for row in comparison.beside(TABLE, store, **HOW)}
+    runs = comparison.records_of(TABLE, store, **HOW)
     (found,) = fused.worth(TABLE, runs, {"the gate": ("gated-b0", "concatenated-b0")})
     versus = rows["concatenated-b0"]["versus"]
     assert found["half"]["difference"] == pytest.approx(-versus["difference"])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from landslide_lib import beside, reports
-from landslide_lib.records import Store
+from landslide_lib.study import comparison, reports
+from landslide_lib.study.records import Store
 
 ARCHIVE = Path(__file__).parent / "golden" / "golden.tar.xz"
 
@@ -22,8 +22,8 @@ def tables_of(store: Store) -> dict[str, list[dict[str, Any]]]:
     tables = {}
     for report in reports.reports().values():
         for table in report.tables.values():
-            for dataset, profile, _ in beside.known_runs(table, store):
-                rows = beside.beside(table, store, dataset=dataset, profile_name=profile)
+            for dataset, profile, _ in comparison.known_runs(table, store):
+                rows = comparison.beside(table, store, dataset=dataset, profile_name=profile)
                 tables[f"{table.name} {dataset} {profile}"] = rows
     return tables
 

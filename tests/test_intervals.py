@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from landslide_lib import coverage
-from landslide_lib.intervals import DIFFERENCE, interval, kendall, limits, paired_bootstrap, tau
-from landslide_lib.scores import scores
+from landslide_lib.metrics import coverage
+from landslide_lib.metrics.intervals import DIFFERENCE, interval, kendall, limits, paired_bootstrap, tau
+from landslide_lib.metrics.scores import scores
 
 # --- intervals ---------------------------------------------------------------------------
 

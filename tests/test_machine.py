@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from landslide_lib import machine, records
 from landslide_lib.paths import HOME
+from landslide_lib.study import machine, records
 
 
 def git(folder, *words):

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.metrics import BINS, Counter
-from landslide_lib.scores import scores, sweep
+from landslide_lib.metrics.counts import BINS, Counter
+from landslide_lib.metrics.scores import scores, sweep
 
 #: As float32, the probability of each threshold and its neighbours on both sides.
 EDGES = (np.arange(BINS + 1) / BINS).astype(np.float32)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_lib import negative_filter
-from landslide_lib.tabular import boosting
+from landslide_lib.training import negative_filter
+from landslide_lib.training.tabular import boosting
 
 
 def table(count: int = 300, told: float = 2.0, seed: int = 0):

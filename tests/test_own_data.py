@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from landslide_lib import cli
-from landslide_lib.records import Store
+from landslide_lib.study.records import Store
 
 BOX = (8, 4, 20, 28)
 

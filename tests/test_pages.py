@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from landslide_lib import pages, reports
-from landslide_lib.records import Store
+from landslide_lib.study import pages, reports
+from landslide_lib.study.records import Store
 
 HOME = Path(__file__).parent.parent
 #: Those of the reports: not the one of our own recipe.

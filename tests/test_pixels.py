@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landslide_lib import pixels
+from landslide_lib.study import pixels
 
 SIDE = 48
 

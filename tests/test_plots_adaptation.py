@@ -6,10 +6,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from landslide_lib import intervals, reports, scores
-from landslide_lib.plots import adaptation as plots_adaptation
-from landslide_lib.recipe import essence
-from landslide_lib.refined import Step
+from landslide_lib.metrics import intervals, scores
+from landslide_lib.study import reports
+from landslide_lib.study.plots import adaptation as plots_adaptation
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.refined import Step
 
 mpl.use("Agg")
 

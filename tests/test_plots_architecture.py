@@ -7,7 +7,7 @@ from torch import nn
 from landslide_lib.models import MODELS
 from landslide_lib.models.attention import PooledAttention
 from landslide_lib.models.rau_net import ResidualBlock
-from landslide_lib.plots import architecture as plots_architecture
+from landslide_lib.study.plots import architecture as plots_architecture
 
 mpl.use("Agg")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.bands import engineer
-from landslide_lib.plots import bands as plots_bands
+from landslide_lib.data.bands import engineer
+from landslide_lib.study.plots import bands as plots_bands
 
 mpl.use("Agg")
 

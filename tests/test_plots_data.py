@@ -4,8 +4,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from landslide_lib.datasets import statistics
-from landslide_lib.plots import data as plots_data
+from landslide_lib.data import statistics
+from landslide_lib.study.plots import data as plots_data
 
 mpl.use("Agg")
 

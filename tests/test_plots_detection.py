@@ -4,8 +4,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from landslide_lib.detections import Example, match
-from landslide_lib.plots import detection as plots_detection
+from landslide_lib.metrics.detection import Example, match
+from landslide_lib.study.plots import detection as plots_detection
 
 mpl.use("Agg")
 

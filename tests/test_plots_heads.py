@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from landslide_lib.plots import heads as plots_heads
+from landslide_lib.study.plots import heads as plots_heads
 
 mpl.use("Agg")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from landslide_lib import scores
-from landslide_lib.plots import models as plots_models
+from landslide_lib.metrics import scores
+from landslide_lib.study.plots import models as plots_models
 
 mpl.use("Agg")
 

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import pytest
 
-from landslide_lib.plots import tabular as plots_tabular
+from landslide_lib.study.plots import tabular as plots_tabular
 
 mpl.use("Agg")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_lib.plots import tiles as plots_tiles
+from landslide_lib.study.plots import tiles as plots_tiles
 
 mpl.use("Agg")
 

@@ -10,8 +10,8 @@ from scipy import ndimage
 from torch import nn
 
 from landslide_lib.models.heads import MultiResolutionHead
-from landslide_lib.parts import Closing, MultiAngles, Opening, Voting
-from landslide_lib.postprocessing import morphology, probability, voted
+from landslide_lib.study.recipe.parts import Closing, MultiAngles, Opening, Voting
+from landslide_lib.training.postprocessing import morphology, probability, voted
 
 LEVELS = arrays(np.float32, (2, 1, 9, 11), elements=st.sampled_from([0, 0.25, 0.5, 0.75, 1]))
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from landslide_lib import parts
-from landslide_lib.bands import LABELS, OF_DATASET, possible
-from landslide_lib.parts import Part, knob
+from landslide_lib.data.bands import LABELS, OF_DATASET, possible
+from landslide_lib.data.split import Split
+from landslide_lib.fields import REVISIONS, Part, knob
 from landslide_lib.paths import PUBLISHED
-from landslide_lib.recipe import (
+from landslide_lib.study.recipe import (
     BUDGETS,
     PROFILES,
     AnyRecipe,
@@ -22,11 +22,12 @@ from landslide_lib.recipe import (
     Segmentation,
     essence,
     merge,
+    parts,
     profile,
     profile_of,
     recipe,
 )
-from landslide_lib.records import Store
+from landslide_lib.study.records import Store
 
 BASE = {"dataset": "bijie"}
 LOSSES = {term.model_fields["name"].annotation.__args__[0]: term for term in get_args(get_args(parts.LossTerm)[0])}
@@ -242,7 +243,7 @@ def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     (learnt,) = own.grows_from
     assert (learnt.split, learnt.epochs) == (own.split, own.masked_epochs)
     other = recipe(BOXES, {"split": split, "start": {"name": "presence", "on": "bijie"}})
-    assert [one.split for one in other.grows_from] == [parts.Split()]
+    assert [one.split for one in other.grows_from] == [Split()]
 
 
 @pytest.mark.parametrize("start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}])
@@ -551,9 +552,9 @@ def test_a_default_that_was_none_can_change_too():
 
 
 def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
-    first = parts.Split.model_fields["folds"].default
+    first = Split.model_fields["folds"].default
 
-    class LaterSplit(parts.Split):
+    class LaterSplit(Split):
         folds: int = knob(2 * first, origin=first)
 
     class Later(Segmentation):
@@ -586,7 +587,7 @@ changes = some(
     subset=st.none() | st.integers(20, 30),
     width=st.sampled_from([16, 64]),
     epochs=st.sampled_from([1, 50]),
-    split=some(parts.Split, folds=st.integers(4, 6), fold=st.integers(0, 3), validation=share),
+    split=some(Split, folds=st.integers(4, 6), fold=st.integers(0, 3), validation=share),
     optimizer=some(
         parts.Optimizer,
         lr=st.sampled_from([1, 1.0, 1e-3, 0.001]),
@@ -675,7 +676,7 @@ def test_a_recipe_names_a_band_as_a_component_only_where_it_is_engineered():
 
 def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     """A name in REVISIONS with a typing error would raise nothing."""
-    from landslide_lib.datasets import DATASETS
+    from landslide_lib.data.registry import DATASETS
 
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
@@ -692,7 +693,7 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [
         {"dataset": name, "bands": [*possible(OF_DATASET[name])]} for name in ("synthetic", "synthetic-zindi")
     ]
-    some_of_all += [{"split": {"method": name}} for name in choices(parts.Split, "method")]
+    some_of_all += [{"split": {"method": name}} for name in choices(Split, "method")]
     some_of_all += [{"optimizer": {"schedule": name}} for name in choices(parts.Optimizer, "schedule")]
     some_of_all += [{field: name} for field in ("model", "head") for name in choices(Segmentation, field)]
     some_of_all += [{"optimizer": {"name": name}} for name in choices(parts.Optimizer, "name")]
@@ -702,13 +703,13 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [{**tiles, "model": name} for name in choices(Classification, "model")]
     some_of_all += [{**tiles, "encoder": name} for name in choices(Classification, "encoder")]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
-    assert parts.REVISIONS.keys() <= known
+    assert REVISIONS.keys() <= known
 
 
 def test_refusing_a_recipe_needs_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, landslide_lib.records, landslide_lib.scores; print('torch' in sys.modules)"
+    code = "import sys, landslide_lib.study.records, landslide_lib.metrics.scores; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

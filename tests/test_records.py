@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from landslide_lib import parts, records
-from landslide_lib.recipe import profile, recipe
-from landslide_lib.records import RecordError, Store, publish, read, write_once
+from landslide_lib.fields import REVISIONS
+from landslide_lib.paths import write_once
+from landslide_lib.study import records
+from landslide_lib.study.recipe import profile, recipe
+from landslide_lib.study.records import RecordError, Store, publish, read
 
 
 @pytest.fixture
@@ -205,7 +207,7 @@ def test_a_raised_revision_makes_the_records_that_used_it_stale(store, record, m
     entropy, focal = record(), record({"loss": [{"name": "focal"}]})
     store.add(entropy)
     store.add(focal)
-    monkeypatch.setitem(parts.REVISIONS, "loss/focal", 2)
+    monkeypatch.setitem(REVISIONS, "loss/focal", 2)
     assert store.all() == [entropy]
     assert store.find(focal.recipe) == []
     again = record({"loss": [{"name": "focal"}]}, finished=later(1))
@@ -217,7 +219,7 @@ def test_a_raised_revision_makes_the_records_that_used_it_stale(store, record, m
 def test_every_component_counts(record, monkeypatch, name):
     made = record()
     assert not made.stale
-    monkeypatch.setitem(parts.REVISIONS, name, parts.REVISIONS.get(name, 1) + 1)
+    monkeypatch.setitem(REVISIONS, name, REVISIONS.get(name, 1) + 1)
     assert made.stale
 
 
@@ -226,7 +228,7 @@ def test_a_component_that_came_later_leaves_old_records_until_it_is_changed(reco
     del known["pack"]
     old = record(revisions=known)
     assert not old.stale
-    monkeypatch.setitem(parts.REVISIONS, "pack", 2)
+    monkeypatch.setitem(REVISIONS, "pack", 2)
     assert old.stale
 
 
@@ -278,8 +280,8 @@ def test_what_may_not_be_published_is_refused_with_the_reason(store, record, tmp
 ASK = """
 import os, signal, sys, time
 from pathlib import Path
-from landslide_lib import study
-from landslide_lib.records import read
+from landslide_lib.study import runs
+from landslide_lib.study.records import read
 
 template, log, killed = read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3] == "killed"
 
@@ -294,10 +296,10 @@ def train(wanted, packed, seed, *_):
         update={"seed": seed, "fingerprint": packed.fingerprint, "finished": finished}
     )
 
-study._train = train
+runs._train = train
 print("ready", flush=True)
 sys.stdin.readline()
-print(study.run(template.recipe, 0, device="cpu").name)
+print(runs.run(template.recipe, 0, device="cpu").name)
 """
 
 

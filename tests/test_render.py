@@ -9,9 +9,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from landslide_lib import beside, plots, render, reports
-from landslide_lib.recipe import essence
-from landslide_lib.records import Store
+from landslide_lib.study import comparison, plots, render, reports
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.records import Store
 
 TABLE = reports.table("raunet/losses")
 
@@ -28,11 +28,11 @@ def rows(tmp_path, record):
     wanted = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="cpu")
     for seed in (0, 1):
         store.add(record(essence(wanted), [[30 + seed, 10, 10, 50], [0, 5, 0, 95]], seed=seed))
-    return beside.beside(TABLE, store)
+    return comparison.beside(TABLE, store)
 
 
 def test_a_table_that_was_not_run_has_one_empty_column_of_ours(tmp_path):
-    none = beside.beside(TABLE, Store(tmp_path, more=()))
+    none = comparison.beside(TABLE, Store(tmp_path, more=()))
     page = render.html(TABLE, none)
     assert page.count('<th class="ours">') == 1
     assert page.count("—") == len(TABLE.rows)

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from landslide_lib import reports, study
-from landslide_lib.recipe import BUDGETS, PROFILES, RecipeError
+from landslide_lib.study import reports, runs
+from landslide_lib.study.recipe import BUDGETS, PROFILES, RecipeError
 
 ALL = [table for report in reports.reports().values() for table in report.tables.values()]
 
@@ -38,7 +38,7 @@ def test_the_reference_row_of_a_table_is_one_of_its_rows(table):
 def test_a_row_that_cannot_be_run_says_why(table, row, dataset, told):
     found = reports.table(table)
     with pytest.raises(ValueError, match=f"{table}, row {row}: .*{told}"):
-        list(study.run_table(found, rows=[row], dataset=dataset))
+        list(runs.run_table(found, rows=[row], dataset=dataset))
 
 
 def test_a_row_that_stands_in_two_tables_is_one_recipe_so_it_is_run_once():

@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landslide_lib import reports, study, submission
-from landslide_lib.bands import ZINDI
-from landslide_lib.datasets.landslide4sense import SIZE, Landslide4Sense
+from landslide_lib.data.bands import ZINDI
+from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.models.encoders import ENCODERS, encoder
 from landslide_lib.models.fusion import ENCODERS as OPTICAL
 from landslide_lib.models.fusion import optical_branch
-from landslide_lib.records import Store
-from landslide_lib.submit import submit
+from landslide_lib.study import reports, runs, submission
+from landslide_lib.study.records import Store
+from landslide_lib.study.submit import submit
 
 #: Test tiles of Zindi's challenge, whose labels nobody has.
 UNKNOWN = ("ID_B", "ID_A", "ID_C")
@@ -103,7 +103,7 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.mark.parametrize("made", ROWS.values())
 def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
-    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    record = runs.run(made, 0, store=store, device="cpu", data_root=patches)
     assert store.find(made, 0)[0].name == record.name
     assert record.parameters > 0
     assert np.isfinite([line.train_loss for line in record.history]).all()
@@ -124,7 +124,7 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
 def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path, row):
     table = reports.table("refinement/test" if row.endswith("two") else "refinement/validation")
     made = reports.resolve(table, table.row(row), profile_name="smoke")
-    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    record = runs.run(made, 0, store=store, device="cpu", data_root=patches)
     path = submit(record, "test", tmp_path / "it.zip", store=store, data_root=patches)
     submission.validate(path, 3)
     with zipfile.ZipFile(path) as archive:
@@ -145,7 +145,7 @@ def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, sto
     name, _, identifier = row.rpartition("/")
     table = reports.table(name)
     made = reports.resolve(table, table.row(identifier), profile_name="smoke")
-    record = study.run(made, 0, store=store, device="cpu", data_root=patches)
+    record = runs.run(made, 0, store=store, device="cpu", data_root=patches)
     path = submit(record, "test", tmp_path / "submission.csv", store=store, data_root=patches)
     lines = [line.split(",") for line in path.read_text().splitlines()]
     assert lines[0] == ["ID", "label"]

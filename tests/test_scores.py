@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from landslide_lib import scores as ours
-from landslide_lib.scores import CONVENTIONS, SCORES, best_threshold, floor, ranking, scores, sweep
+from landslide_lib.metrics import scores as ours
+from landslide_lib.metrics.scores import CONVENTIONS, SCORES, best_threshold, floor, ranking, scores, sweep
 
 # --- scores of counts --------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from landslide_lib import complexity
-from landslide_lib.plots import small as plots_small
-from landslide_lib.recipe import recipe
-from landslide_lib.tasks.segmentation import model_of
+from landslide_lib.study import complexity
+from landslide_lib.study.plots import small as plots_small
+from landslide_lib.study.recipe import recipe
+from landslide_lib.study.tasks.segmentation import model_of
 
 mpl.use("Agg")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from landslide_lib import beside, reports, steps
-from landslide_lib.recipe import essence
-from landslide_lib.records import Outcome, Store
+from landslide_lib.study import comparison, reports, steps
+from landslide_lib.study.recipe import essence
+from landslide_lib.study.records import Outcome, Store
 
 SYSTEM = [
     steps.Step("start", "raunet/losses/ce"),
@@ -78,7 +78,7 @@ def test_the_choice_looks_at_validation_alone(tmp_path, record):
         seen = {"pooled": {"f1": 0.1 * place}}  # the worse on test images, the better here
         kept = Outcome(threshold=0.4, metrics=seen) if row.id != table.rows[-1].id else None
         store.add(made.model_copy(update={"valid_tuned": kept}))
-    runs = beside.records_of(table, store, dataset="bijie", profile_name="cpu")
+    runs = comparison.records_of(table, store, dataset="bijie", profile_name="cpu")
     order = list(steps.on_validation(runs))
     assert order == [row.id for row in table.rows[-2::-1]]  # the last one keeps no such score
 
@@ -90,12 +90,12 @@ def test_the_clean_test_sets_the_chosen_one_beside_the_others(tmp_path, record):
         wanted = reports.resolve(table, row, dataset="bijie", profile_name="cpu")
         made = record(essence(wanted), [[hits, 2, 2, 20]])
         store.add(made.model_copy(update={"test_tuned": made.test}))
-    rows = beside.beside(table, store, dataset="bijie", profile_name="cpu")
+    rows = comparison.beside(table, store, dataset="bijie", profile_name="cpu")
     said = steps.clean_test(table, rows, "rau-net-2-voting")
     best, first = 16 / 20, 12 / 16
     assert f"reaches a landslide F1 of {best:.3f}" in said
     assert f"{best - first:+.3f} against The report's system" in said
     assert "another may turn the order" in said
     assert "has no row in this table" in steps.clean_test(table, rows, "u-net-ce")
-    none = beside.beside(table, Store(tmp_path / "no", more=()), dataset="bijie")
+    none = comparison.beside(table, Store(tmp_path / "no", more=()), dataset="bijie")
     assert "has not been run" in steps.clean_test(table, none, "rau-net-2-voting")

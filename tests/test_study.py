@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from landslide_lib import reports, study
-from landslide_lib.recipe import Recipe, essence, profile, recipe
-from landslide_lib.records import Store
+from landslide_lib.study import reports, runs
+from landslide_lib.study.recipe import Recipe, essence, profile, recipe
+from landslide_lib.study.records import Store
 from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 
 SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
@@ -18,25 +18,25 @@ def untrained(monkeypatch):
     def train(*_):
         raise AssertionError("trained")
 
-    monkeypatch.setattr(study, "_train", train)
+    monkeypatch.setattr(runs, "_train", train)
 
 
 def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(bijie, tmp_path, record, untrained):
     store = Store(tmp_path / "runs", more=())
     store.add(record(essence(SMOKE), fingerprint="of another copy"))
     with pytest.raises(AssertionError, match="trained"):
-        study.run(SMOKE, 0, store=store)
+        runs.run(SMOKE, 0, store=store)
 
 
 def test_while_the_book_is_built_nothing_is_trained(bijie, tmp_path, record, untrained, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
     store = Store(tmp_path / "runs", more=())
-    with pytest.raises(study.NotRunError, match="has not been run"):
-        study.run(SMOKE, 0, store=store)
+    with pytest.raises(runs.NotRunError, match="has not been run"):
+        runs.run(SMOKE, 0, store=store)
     table = reports.table("raunet/losses")
-    study.ensure(table, seeds=(0,), dataset="bijie", profile_name="smoke", store=store)
+    runs.ensure(table, seeds=(0,), dataset="bijie", profile_name="smoke", store=store)
     store.add(record(essence(SMOKE), fingerprint="of another copy"))
-    assert study.run(SMOKE, 0, store=store).fingerprint == "of another copy"
+    assert runs.run(SMOKE, 0, store=store).fingerprint == "of another copy"
 
 
 def test_a_chapter_without_the_data_shows_what_is_published_and_says_so(
@@ -47,27 +47,27 @@ def test_a_chapter_without_the_data_shows_what_is_published_and_says_so(
     table = reports.table("raunet/losses")
     chapter = {"dataset": "bijie", "profile_name": "cpu", "rows": ["ce"], "store": store}
     with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
-        study.ensure(table, **chapter)
+        runs.ensure(table, **chapter)
     wanted = reports.resolve(table, table.row("ce"), dataset="bijie", profile_name="cpu")
     store.add(record(essence(wanted)))
-    study.ensure(table, **chapter)
+    runs.ensure(table, **chapter)
     assert "Until then raunet/losses shows records of before" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError):
-        study.ensure(table, rerun=True, **chapter)
+        runs.ensure(table, rerun=True, **chapter)
 
 
 def test_a_bad_recipe_is_refused_before_the_first_row_trains(bijie, tmp_path, untrained):
     table = reports.table("raunet/losses")
     with pytest.raises(ValueError, match="profile = 'huge'"):
-        list(study.run_table(table, dataset="bijie", profile_name="huge"))
+        list(runs.run_table(table, dataset="bijie", profile_name="huge"))
     with pytest.raises(ValueError, match="has no row 'x'"):
-        list(study.run_table(table, rows=("ce", "x"), dataset="bijie", profile_name="smoke"))
+        list(runs.run_table(table, rows=("ce", "x"), dataset="bijie", profile_name="smoke"))
 
 
 def test_rerun_trains_again_and_keeps_the_old_record(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    first = study.run(SMOKE, 0, store=store, device="cpu")
-    again = study.run(SMOKE, 0, store=store, device="cpu", rerun=True)
+    first = runs.run(SMOKE, 0, store=store, device="cpu")
+    again = runs.run(SMOKE, 0, store=store, device="cpu", rerun=True)
     assert len(store.paths()) == 2
     assert first.test_counts == again.test_counts
     assert first.history[0].train_loss == again.history[0].train_loss
@@ -78,7 +78,7 @@ def test_rerun_trains_again_and_keeps_the_old_record(bijie, tmp_path):
 
 def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    made = study.run(SMOKE, 0, device="cpu", store=store)
+    made = runs.run(SMOKE, 0, device="cpu", store=store)
     kept = read_checkpoint(store.weights(made))
     assert kept["recipe"] == essence(SMOKE)
     assert (kept["seed"], kept["fingerprint"]) == (made.seed, made.fingerprint)
@@ -98,11 +98,11 @@ def grown(*steps: dict[str, str]) -> Recipe:
 
 def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeypatch):
     store = Store(tmp_path / "runs" / "records", more=())
-    base = study.run(MULTI, 0, device="cpu", store=store)
+    base = runs.run(MULTI, 0, device="cpu", store=store)
     with monkeypatch.context() as patch:
-        patch.setattr(study, "_train", None)  # nothing is trained
-        made = [study.run(grown(step), 0, device="cpu", store=store) for step in STEPS]
-        again = study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+        patch.setattr(runs, "_train", None)  # nothing is trained
+        made = [runs.run(grown(step), 0, device="cpu", store=store) for step in STEPS]
+        again = runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert again == made[0]
     for one in made:
         assert (one.grown_from, one.history, one.seconds_per_epoch) == ((base.name,), [], 0)
@@ -116,9 +116,9 @@ def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeyp
 
 def test_without_the_weights_the_network_is_trained_again(bijie, tmp_path, capsys):
     store = Store(tmp_path / "runs" / "records", more=())
-    base = study.run(MULTI, 0, device="cpu", store=store)
+    base = runs.run(MULTI, 0, device="cpu", store=store)
     store.weights(base).unlink()
-    made = study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+    made = runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert f"the weights of {base.name} are not here" in capsys.readouterr().err
     assert made.grown_from != (base.name,)
     assert len(store.find(MULTI, 0)) == 1
@@ -126,11 +126,11 @@ def test_without_the_weights_the_network_is_trained_again(bijie, tmp_path, capsy
 
 def test_weights_of_another_run_are_refused(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    base = study.run(MULTI, 0, device="cpu", store=store)
+    base = runs.run(MULTI, 0, device="cpu", store=store)
     path = store.weights(base)
     write_checkpoint(path, {**read_checkpoint(path), "seed": 7})
     with pytest.raises(ValueError, match=r"weights are of another seed\. Move the file away"):
-        study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+        runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
 
 
 def flipped(path):
@@ -163,10 +163,10 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_weights_are_named_and_stay_where_they_are(bijie, tmp_path, damage):
     store = Store(tmp_path / "runs" / "records", more=())
-    path = store.weights(study.run(MULTI, 0, device="cpu", store=store))
+    path = store.weights(runs.run(MULTI, 0, device="cpu", store=store))
     damage(path)
     left = path.read_bytes()
     with pytest.raises(ValueError, match=rf"{path.name}: damaged \(.*Move the file away"):
-        study.run(grown(STEPS[0]), 0, device="cpu", store=store)
+        runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert path.read_bytes() == left
     assert len(store.all()) == 1

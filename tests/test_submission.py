@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from landslide_lib import submission
-from landslide_lib.submission import SubmissionError, validate, write
+from landslide_lib.study import submission
+from landslide_lib.study.submission import SubmissionError, validate, write
 
 SIZE = 128
 MASK = np.eye(SIZE, dtype=np.uint8)
@@ -301,6 +301,6 @@ def test_checking_a_submission_needs_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, landslide_lib.submission; print('torch' in sys.modules)"
+    code = "import sys, landslide_lib.study.submission; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import HOME
-from landslide_lib.tabular import boosting, catalogue, certainty, files, published, susceptibility, tiles
+from landslide_lib.study.tabular import published
+from landslide_lib.training.tabular import boosting, certainty, tiles
 
 # ---------------------------------------------------------------- boosted trees
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from landslide_lib import reports
 from landslide_lib.paths import REPORTS
+from landslide_lib.study import reports
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "reports"
 #: The text a report is transcribed from; README.md holds what is an image or garbled in it.

@@ -4,9 +4,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from landslide_lib.parts import Optimizer
-from landslide_lib.plots import optimizers as plots_optimizers
-from landslide_lib.valley import Valley, descend, mean_heights
+from landslide_lib.study.plots import optimizers as plots_optimizers
+from landslide_lib.study.recipe.parts import Optimizer
+from landslide_lib.study.valley import Valley, descend, mean_heights
 
 mpl.use("Agg")
 

@@ -12,7 +12,6 @@ from torchvision.ops import MultiScaleRoIAlign  # type: ignore[import-untyped, u
 
 from landslide_lib.models.encoders import encoder
 from landslide_lib.models.pyramid import LEVELS, Pyramid
-from landslide_lib.recipe import Detection
 
 #: Background and landslide.
 CLASSES = 2
@@ -26,7 +25,7 @@ POOLED = 7
 RANKED, PROPOSED, TRAINED = 500, 300, 64
 
 
-def detector(recipe: Detection, bands: int) -> FasterRCNN:
+def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, tiny: bool = False) -> FasterRCNN:
     """Build a detector with random weights.
 
     Where it differs from torchvision's, which is made for photographs of 800 pixels:
@@ -48,8 +47,11 @@ def detector(recipe: Detection, bands: int) -> FasterRCNN:
     start from must not differ in this, too; so batches have to have several images.
 
     Args:
-        recipe: Encoder, whether it is tiny, and image size S.
-        bands: C, input channels.
+        name: Of the encoder, see `models.encoders.ENCODERS`.
+        in_channels: C.
+        image_size: S.
+        width: Channels of the feature pyramid.
+        tiny: With a small encoder, for tests.
 
     Returns:
         A network that, in training, takes a list of images (C, S, S) and of targets (`boxes`
@@ -60,9 +62,8 @@ def detector(recipe: Detection, bands: int) -> FasterRCNN:
     References:
         Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
     """
-    size = recipe.image_size
-    channels, hidden = recipe.width, 4 * recipe.width
-    seen = encoder(recipe.encoder, bands, size, tiny=recipe.tiny)
+    size, channels, hidden = image_size, width, 4 * width
+    seen = encoder(name, in_channels, size, tiny=tiny)
     made = FasterRCNN(
         Pyramid(seen, channels),
         rpn_anchor_generator=anchors(size),
@@ -72,8 +73,8 @@ def detector(recipe: Detection, bands: int) -> FasterRCNN:
         min_size=size,
         max_size=size,
         size_divisible=1,
-        image_mean=[0.0] * bands,
-        image_std=[1.0] * bands,
+        image_mean=[0.0] * in_channels,
+        image_std=[1.0] * in_channels,
         rpn_pre_nms_top_n_train=RANKED,
         rpn_pre_nms_top_n_test=RANKED,
         rpn_post_nms_top_n_train=PROPOSED,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.bands import radar
+from landslide_lib.data.bands import radar
 
 
 class Encoder(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork  # type: ignore[import-untyped, unused-ignore]
 
-from landslide_lib.bands import radar
+from landslide_lib.data.bands import radar
 
 #: Channels of the four levels of a branch, and of the pyramid: under a million parameters in all.
 WIDTHS, WIDTH = (16, 32, 64, 96), 64

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from torch import nn
 
 from landslide_lib.models.fusion import Fusion
 from landslide_lib.models.pyramid_tiles import PyramidTiles
-from landslide_lib.recipe import Classification
 
 
-def _fusion(recipe: Classification, *, gated: bool) -> nn.Module:
-    return Fusion(recipe.seen, recipe.encoder, recipe.optical_size, gated=gated, tiny=recipe.tiny)
+def _fusion(
+    bands: Sequence[str], encoder: str, optical_size: int | None, shared: bool, tiny: bool, *, gated: bool
+) -> nn.Module:
+    return Fusion(bands, encoder, optical_size, gated=gated, tiny=tiny)
 
 
-def _pyramid(recipe: Classification, *, pyramid: bool) -> nn.Module:
-    shared = recipe.passes == "shared"
-    return PyramidTiles(recipe.seen, pyramid=pyramid, shared=shared, tiny=recipe.tiny)
+def _pyramid(
+    bands: Sequence[str], encoder: str, optical_size: int | None, shared: bool, tiny: bool, *, pyramid: bool
+) -> nn.Module:
+    return PyramidTiles(bands, pyramid=pyramid, shared=shared, tiny=tiny)
 
 
-TILES: dict[str, Callable[[Classification], Any]] = {
+#: Each takes the names of the bands, the encoder of the optical ones, the side that these are enlarged to
+#: (None: the encoder's own), whether both radar passes share a branch, and whether it is tiny, for tests.
+TILES: dict[str, Callable[..., nn.Module]] = {
     "gated": partial(_fusion, gated=True),
     "concatenated": partial(_fusion, gated=False),
     "pyramid": partial(_pyramid, pyramid=True),

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import constants as hub
@@ -19,12 +19,9 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv, load_state_dict_from_hf, swin_transformer
 from timm.models import vision_transformer as vit
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN  # type: ignore[import-untyped, unused-ignore]
 
-from landslide_lib import checkpoints
+from landslide_lib.models import torch_files
 from landslide_lib.paths import WEIGHTS, data_root
-from landslide_lib.recipe import Detection
-from landslide_lib.recipe.encoders import File, ImageNet
 
 State = Mapping[str, Tensor]
 
@@ -82,36 +79,7 @@ class Loaded:
         }
 
 
-def begin(
-    network: nn.Module, how: Detection | ImageNet | File, given: State | None = None, data_root: Path | None = None
-) -> dict[str, Any] | None:
-    """Let a network's encoder start from what a recipe says.
-
-    Args:
-        network: A detector or an encoder.
-        how: The detector's recipe, or what an encoder starts from.
-        given: The weights of the pre-training, where the recipe's start is a run of ours.
-        data_root: In place of `LANDSLIDE_DATA`.
-
-    Returns:
-        `Loaded.summary` for the record; None if the recipe has no start.
-
-    Raises:
-        WeightsNotFoundError, UnfitWeightsError: See `start`.
-        ValueError: The recipe's start is a run of ours, and its weights are not given.
-    """
-    part = how.start if isinstance(how, Detection) else how
-    if part is None:
-        return None
-    encoder = network.backbone.encoder if isinstance(network, FasterRCNN) else network
-    if isinstance(part, ImageNet | File):
-        return start(encoder, part, data_root).summary()
-    if given is None:
-        raise ValueError(f"start: {part.name} is a run of its own, whose weights are not given")
-    return start(encoder, given, data_root).summary()
-
-
-def start(encoder: nn.Module, how: ImageNet | File | State, root: Path | None = None) -> Loaded:
+def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> Loaded:
     """Load weights into an encoder.
 
     A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as
@@ -122,8 +90,8 @@ def start(encoder: nn.Module, how: ImageNet | File | State, root: Path | None = 
 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
-        how: `ImageNet`: the file `NAME.safetensors` in the folder `weights` of the data root,
-            else NAME of timm's repositories on the hub. `File`: a file in that folder, of torch
+        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root,
+            else NAME of timm's repositories on the hub. A path: a file in that folder, of torch
             or safetensors. A state dict: of a run of ours, which has to hold all of the encoder.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
@@ -137,17 +105,17 @@ def start(encoder: nn.Module, how: ImageNet | File | State, root: Path | None = 
             ImageNet's or a run's, less than all.
     """
     folder = (root or data_root()) / WEIGHTS
-    if isinstance(how, ImageNet):
+    if source == "imagenet":
         return _load(encoder, *_imagenet(encoder, folder), least=WHOLE, folder=folder)
-    if isinstance(how, File):
-        path = folder / how.weights
+    if isinstance(source, Path):
+        path = folder / source
         if not path.is_file():
             raise WeightsNotFoundError(
                 f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
-                f"that holds {WEIGHTS}/{how.weights}"
+                f"that holds {WEIGHTS}/{source}"
             )
         return _load(encoder, str(path), _read(path), least=NEARLY, folder=folder)
-    return _load(encoder, "a run of this study", dict(how), least=WHOLE)
+    return _load(encoder, "a run of this study", dict(source), least=WHOLE)
 
 
 def unavailable(source: str, error: Exception, remedy: str) -> WeightsNotFoundError:
@@ -179,7 +147,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             return _finite(load_file(path), path)
         # Most training scripts keep their arguments so, and it does nothing by itself.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            found = checkpoints.load(path)
+            found = torch_files.load(path)
     except (pickle.UnpicklingError, OSError, SafetensorError) as error:
         if isinstance(error, pickle.UnpicklingError) and error.__cause__ is None:
             raise UnfitWeightsError(

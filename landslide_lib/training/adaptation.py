@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.datasets.batches import Augment, Batches
-from landslide_lib.datasets.data import Data
+from landslide_lib.data.batches import Augment, Batches
+from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
 from landslide_lib.training.pseudo_labels import IGNORE_INDEX, mean_probability, quality
 from landslide_lib.training.segmentation import Loss, Segmentation

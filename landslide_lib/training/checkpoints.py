@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landslide_lib import checkpoints
+from landslide_lib.models import torch_files
 from landslide_lib.paths import whole
 
 REMEDY = "Move the file away; the network is trained again"
@@ -22,7 +22,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         OSError: It is not there, or may not be read.
         pickle.UnpicklingError: It is damaged, or holds more than tensors and plain values by name.
     """
-    content = checkpoints.load(path)
+    content = torch_files.load(path)
     if not isinstance(content, dict):
         raise pickle.UnpicklingError(f"{path}: holds a {type(content).__name__}")
     return content

@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib import negative_filter
-from landslide_lib.bands import RGB, cloud_score
-from landslide_lib.datasets.batches import Augment
-from landslide_lib.datasets.data import Data
-from landslide_lib.datasets.pack import Packed
-from landslide_lib.datasets.split import Indices
-from landslide_lib.features import measure
-from landslide_lib.metrics import Counter
+from landslide_lib.data.bands import RGB, cloud_score
+from landslide_lib.data.batches import Augment
+from landslide_lib.data.features import measure
+from landslide_lib.data.pack import Packed
+from landslide_lib.data.prepare import Data
+from landslide_lib.data.split import Indices
+from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.fusion import Fusion
+from landslide_lib.training import negative_filter
 from landslide_lib.training.segmentation import Loss, Segmentation, outcome, score
 
 Shares = NDArray[np.float32]

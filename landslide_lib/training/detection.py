@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landslide_lib import detections
-from landslide_lib.datasets.box_batches import BoxBatches
-from landslide_lib.datasets.boxes import Boxes
-from landslide_lib.datasets.data import Data
-from landslide_lib.detections import Detections
+from landslide_lib.data.box_batches import BoxBatches
+from landslide_lib.data.boxes import Boxes
+from landslide_lib.data.prepare import Data
+from landslide_lib.metrics import detection
+from landslide_lib.metrics.detection import Detections
 from landslide_lib.training.segmentation import outcome
 from landslide_lib.training.task import Task
 
@@ -88,8 +88,8 @@ class Detection(Task):
 
     def scores(self) -> dict[str, float | None]:
         """Return mAP at IoU 0.5."""
-        matched = detections.match(self.predicted, self.truth("valid"))
-        return {"valid_map_50": detections.scores(matched, 0.5)["boxes"]["map_50"]}
+        matched = detection.match(self.predicted, self.truth("valid"))
+        return {"valid_map_50": detection.scores(matched, 0.5)["boxes"]["map_50"]}
 
     def truth(self, part: str) -> list[Any]:
         """Return the true boxes of each image of a part, (n, 4) in pixels."""
@@ -100,18 +100,18 @@ class Detection(Task):
         """Return what is found on a part, in float32, exact at 0.5 and some more thresholds."""
         self.eval()
         predicted = [image for images, _ in self.loader(part) for image in predict(self.network, images)]
-        return detections.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
+        return detection.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the detector on validation and test images."""
         valid = self.detect("valid")
-        tuned = detections.best_threshold(valid)
+        tuned = detection.best_threshold(valid)
         test = self.detect("test", EXAMPLES, (tuned,))
         return {
-            "test": outcome(detections.scores(test, 0.5), 0.5),
-            "test_tuned": outcome(detections.scores(test, tuned), tuned),
-            "valid": outcome(detections.scores(valid, 0.5), 0.5),
-            "valid_tuned": outcome(detections.scores(valid, tuned), tuned),
+            "test": outcome(detection.scores(test, 0.5), 0.5),
+            "test_tuned": outcome(detection.scores(test, tuned), tuned),
+            "valid": outcome(detection.scores(valid, 0.5), 0.5),
+            "valid_tuned": outcome(detection.scores(valid, tuned), tuned),
             "test_counts": [],
             "histogram": [],
             "detections": test,

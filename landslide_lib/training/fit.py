@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landslide_lib import augment as augmentations
-from landslide_lib import scores as scoring
-from landslide_lib.datasets.data import Data
+from landslide_lib.data import augment as augmentations
+from landslide_lib.data.prepare import Data
 from landslide_lib.losses import CrossEntropyLoss
+from landslide_lib.metrics import scores as scoring
 from landslide_lib.models.heads import mask_of
 from landslide_lib.training import devices, loop
 from landslide_lib.training.checkpoints import read_checkpoint
@@ -248,7 +248,7 @@ class Run:
         Raises:
             ValueError: There is no such part.
         """
-        from landslide_lib.plots.predictions import image_grid
+        from landslide_lib.training.pictures import image_grid
 
         data, images_of_part = self.task.data, self.task.data.part(part)
         where = data.parts[part]

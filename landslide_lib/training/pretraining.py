@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib import scores
-from landslide_lib.datasets.batches import Augment
-from landslide_lib.datasets.crop_batches import CropBatches
-from landslide_lib.datasets.crops import Crops
-from landslide_lib.datasets.data import Data
+from landslide_lib.data.batches import Augment
+from landslide_lib.data.crop_batches import CropBatches
+from landslide_lib.data.crops import Crops
+from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
+from landslide_lib.metrics import scores
 from landslide_lib.training.segmentation import outcome
 from landslide_lib.training.task import ImageTask, Task
 

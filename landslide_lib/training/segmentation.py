@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib import postprocessing, scores
-from landslide_lib.datasets.batches import Augment
-from landslide_lib.datasets.data import Data
-from landslide_lib.metrics import Counter
+from landslide_lib.data.batches import Augment
+from landslide_lib.data.prepare import Data
+from landslide_lib.metrics import scores
+from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.heads import Outputs, mask_of
+from landslide_lib.training import postprocessing
 from landslide_lib.training.task import ImageTask
 
 #: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.

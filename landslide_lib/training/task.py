@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.datasets.batches import Augment, Batches
-from landslide_lib.datasets.data import Data
+from landslide_lib.data.batches import Augment, Batches
+from landslide_lib.data.prepare import Data
 
 
 class Task(nn.Module, ABC):

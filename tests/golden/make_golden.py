@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from test_golden import ARCHIVE, tables_of
 
 from landslide_lib.paths import PUBLISHED
-from landslide_lib.records import Store
+from landslide_lib.study.records import Store
 
 
 def freeze() -> None:

@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landslide_lib.fields import Part
 from landslide_lib.losses import LOSSES, FocalLoss, IoULoss, TverskyLoss, combine
-from landslide_lib.parts import HardExamples, LossTerm, Part, SoftCrossEntropy
+from landslide_lib.study.recipe.parts import HardExamples, LossTerm, SoftCrossEntropy
 
 Array = NDArray[np.float64]
 NAMES = sorted(LOSSES)

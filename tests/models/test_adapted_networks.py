@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.models.adapted import KINDS, NETWORKS, Reflected, window
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.ocr import OCR
 from landslide_lib.models.prior import begin_with
+from landslide_lib.models.refinement import KINDS, NETWORKS, Reflected, window
 
 BANDS = 5
 SIZES = ("tiny", "small", "base")

@@ -7,9 +7,9 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from landslide_lib.models.adapted import NETWORKS
 from landslide_lib.models.cross_sensor import cross_sensor, cross_sensor_norms, of_domain
-from landslide_lib.models.promoted import Promoted
+from landslide_lib.models.refinement import NETWORKS
+from landslide_lib.models.upsampled_input import Promoted
 
 BANDS = 3
 DOMAINS = ("source", "target")

@@ -10,7 +10,6 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
 from landslide_lib.models.detector import anchors, detector
-from landslide_lib.recipe import recipe
 
 FAMILIES = ["resnet18", "efficientnet_b0", "vit_tiny", "swin_tiny"]
 BANDS = 4
@@ -20,10 +19,7 @@ TRUE = torch.tensor([[4.0, 6.0, 18.0, 20.0], [36.0, 8.0, 58.0, 24.0], [20.0, 40.
 
 def build(encoder: str = "resnet18", size: int = 64, tiny: bool = True) -> FasterRCNN:
     torch.manual_seed(0)
-    made = recipe(
-        {"task": "detection", "dataset": "landslide4sense-boxes", "encoder": encoder, "tiny": tiny, "image_size": size}
-    )
-    return detector(made, BANDS)
+    return detector(encoder, BANDS, size, tiny=tiny)
 
 
 def images(size: int = 64, count: int = 2) -> Tensor:

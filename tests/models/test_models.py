@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from landslide_lib.models import MODELS
-from landslide_lib.reports import reports, table
+from landslide_lib.study.reports import reports, table
 
 BANDS = 5
 TINY = {"small_residual_unet": 12, "small_rau_net": 12, "small_v_net": 36, "unet_cbam": 8}

@@ -17,8 +17,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from landslide_lib.models import MODELS
-from landslide_lib.recipe import PRETRAINED, recipe
-from landslide_lib.tasks.segmentation import model_of
+from landslide_lib.study.recipe import PRETRAINED, recipe
+from landslide_lib.study.tasks.segmentation import model_of
 
 SOURCES = {
     "deeplab_v3": "smp-hub/resnet18.imagenet",

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from landslide_lib.bands import RGB, ZINDI
+from landslide_lib.data.bands import RGB, ZINDI
 from landslide_lib.models.fusion import ENCODERS, HIDDEN, Fusion, radar_branch
 from landslide_lib.models.pyramid_tiles import PyramidTiles
 from landslide_lib.models.tiles import TILES
-from landslide_lib.recipe import recipe
-from landslide_lib.recipe.classification import Optical
-from landslide_lib.reports import reports
+from landslide_lib.study.recipe import recipe
+from landslide_lib.study.recipe.classification import Optical
+from landslide_lib.study.reports import reports
 
 FACTS = {name: {key: fact.value for key, fact in reports()[name].facts.items()} for name in ("fusion", "filter")}
 CLOUDY = ("R", "G", "B", "NIR", "clouds", *(band for band in ZINDI if "V" in band))
@@ -88,7 +88,7 @@ def test_a_network_looks_at_the_bands_of_its_modalities_and_at_all_of_them(model
         {"model": model, "modalities": modalities, "tiny": True, "optical_size": 32, "encoder": "resnet18"},
     )
     torch.manual_seed(0)
-    made = TILES[model](wanted).eval()
+    made = TILES[model](wanted.seen, "resnet18", 32, shared=False, tiny=True).eval()
     images = torch.randn(2, wanted.channels, 32, 32, requires_grad=True)
     logits = made(images)
     assert logits.shape == (2, 1, 1, 1)

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from landslide_lib.models.detector import detector
 from landslide_lib.models.encoders import encoder
-from landslide_lib.models.weights import UnfitWeightsError, WeightsNotFoundError, begin, start
-from landslide_lib.recipe import recipe
-from landslide_lib.recipe.encoders import File, ImageNet
+from landslide_lib.models.weights import UnfitWeightsError, WeightsNotFoundError, start
+from landslide_lib.study.recipe.encoders import Presence
+from landslide_lib.study.tasks.starts import begin
 
 FAMILIES = ["resnet18", "efficientnet_b0", "vit_tiny", "swin_tiny"]
-FILE = File(name="file", weights="theirs.pth")
-IMAGENET = ImageNet(name="imagenet")
+FILE = Path("theirs.pth")
+IMAGENET = "imagenet"
 WIDTH, DEPTH = 32, 2
 
 
@@ -29,7 +29,7 @@ def tiny(name: str = "vit_tiny", size: int = 64, bands: int = 3, seed: int = 0) 
     return encoder(name, bands, size, tiny=True)
 
 
-def placed(root: Path, content: object, name: str = FILE.weights) -> Path:
+def placed(root: Path, content: object, name: str = FILE.name) -> Path:
     path = root / "weights" / name
     path.parent.mkdir(exist_ok=True)
     torch.save(content, path)
@@ -89,7 +89,7 @@ def test_safetensors_are_read(tmp_path):
     (tmp_path / "weights").mkdir()
     save_file(theirs, tmp_path / "weights" / "a.safetensors")
     ours = tiny()
-    start(ours, File(name="file", weights="a.safetensors"), tmp_path)
+    start(ours, Path("a.safetensors"), tmp_path)
     assert equal(ours, theirs)
 
 
@@ -257,21 +257,21 @@ def test_a_damaged_file_is_one_clear_error(tmp_path, name, content):
     path = placed(tmp_path, {}, name)
     path.write_bytes(content)
     with pytest.raises(UnfitWeightsError) as error:
-        start(tiny(), File(name="file", weights=name), tmp_path)
+        start(tiny(), Path(name), tmp_path)
     assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"model": {}}, {"epoch": 3}])
 def test_a_file_without_weights_is_refused(tmp_path, content):
     placed(tmp_path, content)
-    with pytest.raises(UnfitWeightsError, match=FILE.weights):
+    with pytest.raises(UnfitWeightsError, match=FILE.name):
         start(tiny(), FILE, tmp_path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(WeightsNotFoundError) as error:
         start(tiny(), FILE, tmp_path)
-    assert str(tmp_path / "weights" / FILE.weights) in str(error.value)
+    assert str(tmp_path / "weights" / FILE.name) in str(error.value)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -307,14 +307,13 @@ def test_a_run_of_ours_has_to_hold_all_of_the_encoder():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_detector_grows_from_a_pretraining(name):
-    base = {"task": "detection", "dataset": "landslide4sense-boxes", "encoder": name, "tiny": True, "image_size": 64}
-    assert begin(detector(recipe(base), 3), recipe(base)) is None
-    grown = recipe(base, {"start": {"name": "presence"}})
-    network = detector(grown, 3)
+    presence = Presence(name="presence")
+    encoder = detector(name, 3, 64, width=16, tiny=True).backbone.encoder
+    assert begin(encoder, None) is None
     theirs = tiny(name, seed=1).state_dict()
-    said = begin(network, grown, {f"encoder.{key}": value for key, value in theirs.items()})
+    said = begin(encoder, presence, {f"encoder.{key}": value for key, value in theirs.items()})
     assert said["share"] == 1
-    for key, value in network.backbone.encoder.state_dict().items():
+    for key, value in encoder.state_dict().items():
         assert torch.equal(value, theirs[key]), key
     with pytest.raises(ValueError, match="presence"):
-        begin(network, grown)
+        begin(encoder, presence)

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from landslide_lib import study
-from landslide_lib.datasets import domains
-from landslide_lib.recipe import profile, recipe
-from landslide_lib.records import Store
-from landslide_lib.tasks import adaptation
-from landslide_lib.tasks.run import Setting, train
+from landslide_lib.study import domains, runs
+from landslide_lib.study.recipe import profile, recipe
+from landslide_lib.study.records import Store
+from landslide_lib.study.tasks import adaptation
+from landslide_lib.study.tasks.run import Setting, train
 from landslide_lib.training.adaptation import Adaptation, PairedBatches
 from landslide_lib.training.pseudo_labels import IGNORE_INDEX
 
@@ -82,7 +81,7 @@ def with_other_masks(packed):
 def test_a_round_is_the_same_whatever_the_targets_masks_are(data, store, tmp_path):
     """From the labelling to the last weight, through the very function that a round calls."""
     packed = domains.load(SMOKE)
-    teacher = study.run(wanted(), 0, device="cpu", store=store)
+    teacher = runs.run(wanted(), 0, device="cpu", store=store)
     grown = [(teacher, store.weights(teacher))]
     one, other = (
         adaptation.run(wanted(rounds=[ROUND]), Setting(some, 0, ON, tmp_path / name, grown))
@@ -136,14 +135,14 @@ def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
 
 
 def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
-    made = study.run(wanted(model="segformer", rounds=[ROUND]), 0, device="cpu", store=store)
+    made = runs.run(wanted(model="segformer", rounds=[ROUND]), 0, device="cpu", store=store)
     (teacher,) = store.find(wanted(), 0)
     assert made.grown_from == (teacher.name,)
     assert set(made.pseudo_labels) == {"coverage", "precision", "recall", "missed"}
     assert teacher.pseudo_labels is None
     assert made.images["test"] == len(made.test_ids) == len(made.test_counts) == 16
     assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
-    again = study.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
+    again = runs.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
     assert again.grown_from == (teacher.name,)  # which was not trained again
 
 
@@ -155,11 +154,11 @@ def test_a_network_begins_with_the_share_of_landslide_in_training(data):
 
 
 def test_an_ensemble_is_scored_and_not_trained_and_of_one_is_that_one(data, store):
-    one = study.run(wanted(), 0, device="cpu", store=store)
-    alone = study.run(wanted(ensemble=["resnet"]), 0, device="cpu", store=store)
+    one = runs.run(wanted(), 0, device="cpu", store=store)
+    alone = runs.run(wanted(ensemble=["resnet"]), 0, device="cpu", store=store)
     assert (alone.test, alone.test_tuned, alone.history) == (one.test, one.test_tuned, [])
     assert alone.grown_from == (one.name,)
-    two = study.run(wanted(ensemble=["resnet", "segformer"]), 0, device="cpu", store=store)
+    two = runs.run(wanted(ensemble=["resnet", "segformer"]), 0, device="cpu", store=store)
     assert len(two.grown_from) == 2
     members = [record for record in store.all() if record.name in two.grown_from]
     assert two.parameters == sum(record.parameters for record in members)
@@ -168,13 +167,13 @@ def test_an_ensemble_is_scored_and_not_trained_and_of_one_is_that_one(data, stor
 def test_a_round_that_would_learn_from_no_landslide_is_refused(data, store, monkeypatch):
     monkeypatch.setattr(adaptation, "labels_of", lambda *_: np.zeros((16, 32, 32), np.uint8))
     with pytest.raises(ValueError, match="round 1 would learn from no landslide"):
-        study.run(wanted(rounds=[ROUND]), 0, device="cpu", store=store)
+        runs.run(wanted(rounds=[ROUND]), 0, device="cpu", store=store)
     assert not list((store.home.parent / "unfinished").iterdir())
 
 
 def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
     how = {"epochs": 2, "rounds": [ROUND], "norms": "cross_sensor", "normalization": "separated"}
-    whole = study.run(wanted(**how), 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
+    whole = runs.run(wanted(**how), 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
     epochs = []
 
@@ -187,8 +186,8 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monke
     start = Adaptation.start_epoch
     monkeypatch.setattr(Adaptation, "start_epoch", stop)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        study.run(wanted(**how), 0, device="cpu", store=store)
-    taken_up = study.run(wanted(**how), 0, device="cpu", store=store)
+        runs.run(wanted(**how), 0, device="cpu", store=store)
+    taken_up = runs.run(wanted(**how), 0, device="cpu", store=store)
     assert taken_up.resumed == 1
     assert taken_up.test == whole.test
     assert taken_up.pseudo_labels == whole.pseudo_labels
@@ -198,7 +197,7 @@ def test_a_target_without_imagery_is_refused_with_what_to_do(bijie_root, tmp_pat
     (tmp_path / "bijie").symlink_to(bijie_root / "bijie")
     monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="put image/ and mask/ into uav/"):
-        study.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "records", more=()))
+        runs.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "records", more=()))
 
 
 def test_other_imagery_of_the_target_is_another_run(data):

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib import study
-from landslide_lib.datasets import domains
-from landslide_lib.recipe import RecipeError, profile, recipe
-from landslide_lib.records import Store
-from landslide_lib.tasks import classification
-from landslide_lib.tasks.run import Setting
+from landslide_lib.study import domains, runs
+from landslide_lib.study.recipe import RecipeError, profile, recipe
+from landslide_lib.study.records import Store
+from landslide_lib.study.tasks import classification
+from landslide_lib.study.tasks.run import Setting
 from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.training.classification import Classification, labelled
 
@@ -82,7 +81,7 @@ def test_a_weighted_loss_counts_the_others_to_a_landslide_in_training(data):
 
 
 def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
-    record = study.run(wanted(model="gated", encoder="resnet18"), 0, store=store, device="cpu")
+    record = runs.run(wanted(model="gated", encoder="resnet18"), 0, store=store, device="cpu")
     truth = data.positive[[data.ids.index(name) for name in record.test_ids]]
     said = np.array(record.tiles["probability"])
     assert np.sum(record.test_counts, 1).tolist() == [1] * len(truth)
@@ -99,7 +98,7 @@ def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
 
 
 def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_its_own(data, store):
-    record = study.run(wanted(**ENSEMBLE), 0, store=store, device="cpu")
+    record = runs.run(wanted(**ENSEMBLE), 0, store=store, device="cpu")
     members = {one.name: one for one in store.all() if one.name in record.grown_from}
     assert len(members) == record.recipe.members == 2
     tasks = [classification.build(one.recipe, Setting(data, 0, CPU)) for one in members.values()]
@@ -118,7 +117,7 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
 def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
     two = {"encoders": [{"encoder": "resnet18", "weight": 0.7}, {"encoder": "efficientnet_b0", "weight": 0.3}]}
     whole = wanted(model="gated", **{**ENSEMBLE, "ensemble": two})
-    record = study.run(whole, 0, store=store, device="cpu")
+    record = runs.run(whole, 0, store=store, device="cpu")
     each = {name: [] for name in ("resnet18", "efficientnet_b0")}
     for one in store.all():
         if one.name in record.grown_from:
@@ -163,7 +162,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
 
 
 def test_a_filter_says_what_it_left_out(data, store):
-    record = study.run(wanted(filter={"folds": 3}), 0, store=store, device="cpu")
+    record = runs.run(wanted(filter={"folds": 3}), 0, store=store, device="cpu")
     found, whole = record.filtered, task_of(data)
     assert found["lost"] == 0
     assert found["tiles"] == len(whole.filtered.parts["train"])
@@ -241,7 +240,7 @@ def test_what_cannot_be_is_refused_with_what_can(change, said):
 
 def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, monkeypatch):
     filtered = wanted(filter={"folds": 3})
-    record = study.run(filtered, 0, store=store, device="cpu")
+    record = runs.run(filtered, 0, store=store, device="cpu")
     weights = store.weights(record)
     monkeypatch.setattr(classification.negative_filter, "fit", None)  # not fitted again
     again = classification.restored(record, weights, Setting(data, 0, CPU), views=1)
@@ -255,7 +254,7 @@ def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, 
 
 
 def test_weights_of_another_run_are_refused(data, store):
-    record = study.run(wanted(), 0, store=store, device="cpu")
+    record = runs.run(wanted(), 0, store=store, device="cpu")
     weights = store.weights(record)
     write_checkpoint(weights, {**read_checkpoint(weights), "seed": 1})
     with pytest.raises(ValueError, match="the weights are of another seed"):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib import datasets, reconstructed, study
-from landslide_lib.datasets import domains
-from landslide_lib.datasets.box_batches import BoxBatches, turn
-from landslide_lib.recipe import profile, recipe
-from landslide_lib.records import Store
-from landslide_lib.tasks import detection, pretraining
-from landslide_lib.tasks.run import Run, Setting
+from landslide_lib.data.box_batches import BoxBatches, turn
+from landslide_lib.data.registry import get_dataset, load_packed
+from landslide_lib.study import domains, reconstructed, runs
+from landslide_lib.study.recipe import profile, recipe
+from landslide_lib.study.records import Store
+from landslide_lib.study.tasks import detection, pretraining
+from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.training.detection import Detection
 from landslide_lib.training.pretraining import Presence
 
@@ -102,7 +102,7 @@ def test_training_batches_are_turned_alike_and_others_not(packed):
 
 def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    made = study.run(SMOKE, 0, device="cpu", store=store)
+    made = runs.run(SMOKE, 0, device="cpu", store=store)
     assert len(made.detections.truth) == made.images["test"] == len(made.test_ids)
     assert made.test_counts == made.histogram == []
     assert set(made.test.metrics["boxes"]) == {"map", "map_50", "f1", "precision", "recall"}
@@ -124,7 +124,7 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
 )
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())
-    made = study.run(wanted, 0, device="cpu", store=store)
+    made = runs.run(wanted, 0, device="cpu", store=store)
     (learnt,) = wanted.grows_from
     (base,) = store.find(learnt, 0)
     assert made.grown_from == (base.name,)
@@ -136,7 +136,7 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
         assert base.grown_from == (teacher.name,)
         assert teacher.recipe.encoder == "vit_tiny"
     before = len(store.all())
-    again = study.run(wanted, 0, device="cpu", store=store, rerun=True)
+    again = runs.run(wanted, 0, device="cpu", store=store, rerun=True)
     assert again.test == made.test
     assert len(store.all()) == before + 1  # the start was not learnt again
 
@@ -144,10 +144,10 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
 @pytest.mark.parametrize("encoder", ["vit_tiny", "swin_tiny"])
 def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(bijie, tmp_path, monkeypatch, encoder):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = study.run(start("mae", encoder).grows_from[0], 0, device="cpu", store=store)
+    record = runs.run(start("mae", encoder).grows_from[0], 0, device="cpu", store=store)
     assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
 
-    packed = datasets.load(datasets.get("bijie"), record.recipe.image_size)
+    packed = load_packed(get_dataset("bijie"), record.recipe.image_size)
     weights = store.weights(record)
     on = torch.device("cpu")
     images, made = pretraining.restored(record.recipe, packed, 0, weights, on)
@@ -168,7 +168,7 @@ def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(
 
 def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = study.run(start("presence", "resnet18").grows_from[0], 0, device="cpu", store=store)
+    record = runs.run(start("presence", "resnet18").grows_from[0], 0, device="cpu", store=store)
     assert reconstructed.pictures({"one": record}, store) == {}
     # Examples, not images: an epoch of presence may take several crops of an image.
     assert record.samples_per_second == pytest.approx(record.images["train"] / record.seconds_per_epoch, rel=0.05)
@@ -191,13 +191,13 @@ def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
     monkeypatch.setattr(Presence, "start_epoch", note_before)
     monkeypatch.setattr(Run, "save", note_after)
     wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
-    study.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
+    runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
     assert all(torch.equal(v.cpu(), seen["after"][k].cpu()) for k, v in seen["before"].items())
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkeypatch):
     wanted = recipe(SMOKE.model_dump(), {"epochs": 2})
-    whole = study.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
+    whole = runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
     begin = Detection.start_epoch
 
@@ -209,15 +209,15 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Detection, "start_epoch", stop)
         with pytest.raises(RuntimeError, match="stopped"):
-            study.run(wanted, 0, device="cpu", store=store)
-    resumed = study.run(wanted, 0, device="cpu", store=store)
+            runs.run(wanted, 0, device="cpu", store=store)
+    resumed = runs.run(wanted, 0, device="cpu", store=store)
     assert resumed.resumed == 1
     assert resumed.detections == whole.detections
     assert [line.train_loss for line in resumed.history] == [line.train_loss for line in whole.history]
 
 
 def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, monkeypatch):
-    from landslide_lib.datasets import crops
+    from landslide_lib.data import crops
 
     every = crops.examples
 
@@ -227,4 +227,4 @@ def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, mon
 
     monkeypatch.setattr(pretraining, "examples", positive)
     with pytest.raises(ValueError, match="bijie has no train images of both kinds"):
-        study.run(start("presence", "resnet18"), 0, device="cpu", store=Store(tmp_path / "records", more=()))
+        runs.run(start("presence", "resnet18"), 0, device="cpu", store=Store(tmp_path / "records", more=()))

@@ -6,8 +6,8 @@ from torch import nn
 
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS, mask_of
-from landslide_lib.recipe import recipe
-from landslide_lib.tasks.segmentation import model_of
+from landslide_lib.study.recipe import recipe
+from landslide_lib.study.tasks.segmentation import model_of
 from landslide_lib.training.segmentation import total_loss
 
 BASE = {"dataset": "bijie", "width": 4, "image_size": 32}

@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib import augment, scores, study
-from landslide_lib import recipe as recipes
-from landslide_lib.datasets import Packed
+from landslide_lib.data import augment
+from landslide_lib.data.registry import Packed
 from landslide_lib.losses import LOSSES
+from landslide_lib.metrics import scores
 from landslide_lib.models import MODELS
-from landslide_lib.models.adapted import NETWORKS
-from landslide_lib.parts import LossTerm, Optimizer
-from landslide_lib.recipe import essence, profile, recipe
-from landslide_lib.records import Store
-from landslide_lib.tasks.run import Run, Setting
-from landslide_lib.tasks.segmentation import build, loss_of, run
+from landslide_lib.models.refinement import NETWORKS
+from landslide_lib.study import recipe as recipes
+from landslide_lib.study import runs
+from landslide_lib.study.recipe import essence, profile, recipe
+from landslide_lib.study.recipe.parts import LossTerm, Optimizer
+from landslide_lib.study.records import Store
+from landslide_lib.study.tasks.run import Run, Setting
+from landslide_lib.study.tasks.segmentation import build, loss_of, run
 from landslide_lib.training import devices
 from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.loop import Loop, _readable
@@ -295,8 +297,8 @@ KILLED = """
 import json, os, signal, sys
 import torch
 torch.set_num_threads(1)
-from landslide_lib import study
-from landslide_lib.recipe import recipe
+from landslide_lib.study import runs
+from landslide_lib.study.recipe import recipe
 from landslide_lib.training.segmentation import Segmentation
 
 def kill(self, epoch, start=Segmentation.start_epoch):
@@ -305,7 +307,7 @@ def kill(self, epoch, start=Segmentation.start_epoch):
     start(self, epoch)
 
 Segmentation.start_epoch = kill
-study.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
+runs.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
 """
 
 
@@ -317,11 +319,11 @@ def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(bijie, t
     here = Path(os.environ["LANDSLIDE_RUNS"])
     assert [path.name for path in here.glob("unfinished/*/*.ckpt")] == ["last.ckpt"]
 
-    resumed = study.run(SMOKE, 0, device="cpu")
+    resumed = runs.run(SMOKE, 0, device="cpu")
     assert resumed.resumed == 1
     assert list(here.glob("unfinished/*")) == []
 
-    whole = study.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "other" / "records", more=()))
+    whole = runs.run(SMOKE, 0, device="cpu", store=Store(tmp_path / "other" / "records", more=()))
     assert whole.resumed == 0
     for field in (
         "recipe",
@@ -344,11 +346,11 @@ def test_a_run_that_was_killed_ends_with_the_record_of_one_that_was_not(bijie, t
 def test_what_has_been_run_is_not_run_again_unless_one_asks(bijie, monkeypatch):
     wanted = recipe({"dataset": "bijie"}, profile("smoke"))
     store = Store(more=())
-    first = study.run(wanted, 0, device="cpu", store=store)
+    first = runs.run(wanted, 0, device="cpu", store=store)
     with monkeypatch.context() as patch:
-        patch.setattr(study, "_train", None)
-        assert study.run(wanted, 0, device="cpu", store=store) == first
-    again = study.run(wanted, 0, device="cpu", store=store, rerun=True)
+        patch.setattr(runs, "_train", None)
+        assert runs.run(wanted, 0, device="cpu", store=store) == first
+    again = runs.run(wanted, 0, device="cpu", store=store, rerun=True)
     assert again.name != first.name
     assert again.test == first.test
     assert again.test_counts == first.test_counts
@@ -357,7 +359,7 @@ def test_what_has_been_run_is_not_run_again_unless_one_asks(bijie, monkeypatch):
 
 def test_a_record_tells_what_was_run_and_on_what(bijie):
     wanted = recipe({"dataset": "bijie"}, profile("smoke"))
-    made = study.run(wanted, 5, device="cpu")
+    made = runs.run(wanted, 5, device="cpu")
     assert (made.recipe, made.hash, made.seed) == (wanted, wanted.hash, 5)
     assert sum(made.images.values()) == wanted.subset
     assert made.images["test"] == len(made.test_ids) == len(made.test_counts)
@@ -373,10 +375,10 @@ def test_a_record_tells_what_was_run_and_on_what(bijie):
 
 def test_a_published_record_does_not_stand_in_for_training_without_the_data(bijie, monkeypatch, tmp_path):
     wanted = recipe({"dataset": "bijie"}, profile("smoke"))
-    study.run(wanted, 0, device="cpu")
+    runs.run(wanted, 0, device="cpu")
     monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
     with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
-        study.run(wanted, 0, device="cpu")
+        runs.run(wanted, 0, device="cpu")
 
 
 DIVERGING = recipe(
@@ -390,7 +392,7 @@ def test_a_network_that_diverged_leaves_no_record(bijie, tmp_path):
     """Its training loss may be finite to the end; then validation or the weights tell."""
     store = Store(tmp_path / "records", more=())
     with pytest.raises(FloatingPointError, match=r"lower the learning rate \(optimizer\.lr\)"):
-        study.run(DIVERGING, 0, device="cpu", store=store)
+        runs.run(DIVERGING, 0, device="cpu", store=store)
     assert store.all() == []
 
 
@@ -401,7 +403,7 @@ def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(bijie, t
     monkeypatch.setattr(Loop, "on_train_end", end)
     store = Store(tmp_path / "records", more=())
     with pytest.raises(FloatingPointError, match="is not finite, so the network has diverged"):
-        study.run(SMOKE, 0, device="cpu", store=store)
+        runs.run(SMOKE, 0, device="cpu", store=store)
     assert store.all() == []
 
 
@@ -417,7 +419,7 @@ def start_and_stop(monkeypatch, store, threads=1):
     with monkeypatch.context() as patch:
         patch.setattr(Segmentation, "start_epoch", stop)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
-            study.run(SMOKE, 0, device="cpu", store=store)
+            runs.run(SMOKE, 0, device="cpu", store=store)
     devices.threads(1)
     return next((store.home.parent / "unfinished").iterdir())
 
@@ -426,7 +428,7 @@ def test_a_damaged_note_of_starts_is_set_aside_with_its_checkpoint(bijie, tmp_pa
     store = Store(tmp_path / "runs" / "records", more=())
     work = start_and_stop(monkeypatch, store)
     (work / "starts").write_text((work / "starts").read_text()[:20])
-    made = study.run(SMOKE, 0, device="cpu", store=store)
+    made = runs.run(SMOKE, 0, device="cpu", store=store)
     assert "starts is damaged; kept as starts.broken" in capsys.readouterr().err
     assert (made.resumed, len(made.history)) == (0, SMOKE.epochs)
 
@@ -450,6 +452,6 @@ def test_every_flip_in_the_directory_of_a_checkpoint_is_survived(bijie, tmp_path
 def test_a_run_that_went_on_with_other_threads_names_both_counts(bijie, tmp_path, monkeypatch):
     store = Store(tmp_path / "runs" / "records", more=())
     start_and_stop(monkeypatch, store, threads=2)
-    made = study.run(SMOKE, 0, device="cpu", store=store)
+    made = runs.run(SMOKE, 0, device="cpu", store=store)
     assert made.threads_of_starts == (2, 1)
     assert made.threads == 1

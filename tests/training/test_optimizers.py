@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from landslide_lib.parts import Optimizer
+from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
 
 

@@ -1,0 +1,1 @@
+"""Data: datasets, reading their files, packing, splits, loaders, channels, transforms."""

@@ -1,0 +1,157 @@
+"""The boxes around the landslides of a packed dataset: read, or derived from its masks."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from landslide_lib.data.base import BadFileError, BoxDataset, Dataset
+from landslide_lib.data.pack import Packed
+from landslide_lib.fields import REVISIONS
+from landslide_lib.paths import data_root, whole
+
+Corners = NDArray[np.float32]
+
+#: Of a landslide that gets a box, in pixels of the packed mask: fewer are no more than a speck.
+MIN_AREA = 4
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of all images of a packed dataset.
+
+    Attributes:
+        corners: (M, 4) float32: xmin, ymin, xmax, ymax in pixels of the packed images, edges in
+            0..S, image by image.
+        starts: (N + 1,) int64: image i has `corners[starts[i]:starts[i + 1]]`.
+    """
+
+    corners: Corners
+    starts: NDArray[np.int64]
+
+    def of(self, i: int) -> Corners:
+        """Return a copy of the boxes of one image, (n, 4), n at least 0.
+
+        Raises:
+            IndexError: There is no such image.
+        """
+        if not 0 <= i < len(self):
+            raise IndexError(f"image {i} of {len(self)}")
+        return self.corners[self.starts[i] : self.starts[i + 1]].copy()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when a box does, or the image that it is of."""
+        return sha256(self.starts.tobytes() + self.corners.tobytes()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+def load_boxes(
+    dataset: Dataset, packed: Packed, image_size: int, root: Path | None = None, cache: Path | None = None
+) -> Boxes:
+    """Return the boxes of a packed dataset, made on first use and kept beside its arrays.
+
+    Those of a `BoxDataset` are read, and scaled like its pictures; those of another are derived
+    from the packed masks, see `around`.
+
+    Args:
+        dataset: What was packed.
+        packed: As `load` returns it.
+        image_size: Of the packed images, in pixels.
+        root: The data root that it was packed from; by default `LANDSLIDE_DATA`.
+        cache: The folder that they are kept in; by default the packed arrays', and for those in
+            memory none.
+
+    Raises:
+        ValueError: The packed images are not of this size, or of other files than those at the
+            root.
+        BadFileError: The file in which they are kept is damaged.
+    """
+    size = packed.masks.shape[-1]
+    if size != image_size:
+        raise ValueError(f"image_size = {image_size}: {packed.name} is packed at {size} pixels")
+    folder = cache or packed.folder
+    if folder is None:
+        return _make(dataset, packed, root)
+    path = folder / f"boxes-{REVISIONS.get('boxes', 1)}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        # The lock that packed the folder.
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            if not path.exists():
+                _write(path, _make(dataset, packed, root))
+    return _open(path, len(packed), size)
+
+
+def around(mask: NDArray[np.uint8], least: int = MIN_AREA) -> Corners:
+    """Return the boxes around the landslides of a mask.
+
+    Args:
+        mask: (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide.
+        least: Pixels of a landslide that gets a box.
+
+    Returns:
+        (n, 4) float32: xmin, ymin, xmax, ymax, the outer edges of its outermost pixels.
+
+    >>> around(np.eye(4, 6, dtype=np.uint8))
+    array([[0., 0., 4., 4.]], dtype=float32)
+    """
+    # The first line is that of the background.
+    found = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:]
+    left, top, width, height = found[found[:, cv2.CC_STAT_AREA] >= least, : cv2.CC_STAT_AREA].T
+    return np.stack([left, top, left + width, top + height], axis=1).astype(np.float32)
+
+
+def _make(dataset: Dataset, packed: Packed, root: Path | None) -> Boxes:
+    if not isinstance(dataset, BoxDataset):
+        return _joined(around(np.ascontiguousarray(mask)) for mask in packed.masks)
+    root = root or data_root()
+    samples = {s.id: s for s in dataset.samples(root) if not s.problem}
+    here = [samples[name] for name in packed.ids if name in samples]
+    if len(here) < len(packed) or dataset.fingerprint(here) != packed.fingerprint:
+        raise ValueError(
+            f"{packed.name}: the files below {root} are not those that were packed; load the "
+            "dataset anew, from the same data root"
+        )
+    size = packed.masks.shape[-1]
+    return _joined((dataset.boxes(sample) * size).astype(np.float32) for sample in here)
+
+
+def _joined(each: Iterable[Corners]) -> Boxes:
+    of_image = list(each)
+    starts = np.cumsum([0, *map(len, of_image)], dtype=np.int64)
+    return Boxes(np.concatenate([np.zeros((0, 4), np.float32), *of_image]), starts)
+
+
+def _write(path: Path, boxes: Boxes) -> None:
+    # Into an open file: numpy would add .npz to a name.
+    with whole(path) as scratch, scratch.open("wb") as file:
+        np.savez(file, corners=boxes.corners, starts=boxes.starts)
+
+
+def _open(path: Path, images: int, size: int) -> Boxes:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            boxes = Boxes(file["corners"], file["starts"])
+        if boxes.starts.dtype != np.int64 or boxes.starts.shape != (images + 1,):
+            raise ValueError(f"{boxes.starts.shape} starts of {images} images")
+        if boxes.corners.dtype != np.float32 or boxes.corners.shape != (boxes.starts[-1], 4):
+            raise ValueError(f"{boxes.corners.dtype} corners of shape {boxes.corners.shape}")
+        if boxes.starts[0] or (np.diff(boxes.starts) < 0).any():
+            raise ValueError("starts that do not rise from 0")
+        if not ((boxes.corners >= 0) & (boxes.corners <= size)).all():
+            raise ValueError(f"corners beyond {size} pixels")
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        remedy = "Remove the file; it is made anew on the next use"
+        raise BadFileError(path, f"the boxes are damaged ({error})", remedy) from error
+    return boxes

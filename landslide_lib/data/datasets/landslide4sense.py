@@ -1,0 +1,212 @@
+"""Landslide4Sense: 128x128 patches of Sentinel-2 with slope and DEM (Ghorbanzadeh et al. 2022)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.data.bands import L4S
+from landslide_lib.data.base import REDO, BadFileError, DownloadError, Sample, mark_twins, same_size
+from landslide_lib.data.formats.files import deliver, hash_files, list_files
+from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs
+from landslide_lib.data.formats.masks import as_mask
+
+#: Said to carry the masks of all three parts; no checksum of it is known.
+REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
+#: What is wanted of it.
+FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
+SIZE = 128
+#: The publisher's folders, each with our name of the part.
+PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
+#: Consecutive patches that count as one scene until the scenes are known. Patch n and n + 1
+#: are neighbours, n and n + 41 too (rows of 41), so a block of some rows keeps most of them
+#: together; the book measures what is left.
+BLOCK = 164
+
+
+class Landslide4Sense:
+    """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
+
+    Reads both layouts met in the wild: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and
+    `images/train/image_N.h5, annotations/train/mask_N.h5`, and folders named like them
+    (`locate.pairs`). HDF5 keys `img` and `mask`. A part
+    whose folder of masks is missing has no truth: its images are read with an empty mask and
+    never trained or tested on. The other way round, a mask whose image is missing is listed
+    with the image that ought to be there.
+
+    Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
+    """
+
+    name = "landslide4sense"
+    bands: tuple[str, ...] = L4S
+    scale = "rescaled, about 1 per band"
+    about = "Landslide4Sense, 12 Sentinel-2 bands, slope, DEM (Ghorbanzadeh et al. 2022)"
+    remedy = "landslide data download landslide4sense"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the patches of all parts in the order of their numbers.
+
+        Consecutive numbers are neighbours in a scene; a block of them is a group.
+        """
+        home = locate(
+            root,
+            self.name,
+            lambda place: any(_patches(place)),
+            "image_N.h5 in TrainData/img/ or images/train/",
+            f"get it with `{self.remedy}`",
+        )
+        return mark_twins(_patches(home))
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read 14 bands and the mask."""
+        assert sample.image is not None
+        shape = (SIZE, SIZE, len(self.bands))
+        image = read_array(sample.image, "img", shape)
+        if sample.mask is None:
+            return image.astype(np.float32), np.zeros((SIZE, SIZE), np.uint8)
+        mask = as_mask(read_array(sample.mask, "mask", (SIZE, SIZE)), sample.mask)
+        same_size(image, mask, sample)
+        return image.astype(np.float32), mask
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash names and bytes of all files."""
+        return hash_files(samples)
+
+    def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
+        """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped.
+
+        Raises:
+            DownloadError: The hub cannot be reached, or files are missing.
+        """
+        from huggingface_hub import HfApi, snapshot_download
+
+        def fetch(work: Path) -> tuple[Path, dict[str, str]]:
+            folder = work / "files"
+            try:
+                about = HfApi(endpoint=endpoint).dataset_info(repository)
+                wanted = [file.rfilename for file in about.siblings or () if FILE.fullmatch(file.rfilename)]
+                snapshot_download(
+                    repository,
+                    repo_type="dataset",
+                    revision=about.sha,
+                    local_dir=folder,
+                    endpoint=endpoint,
+                    allow_patterns=["images/*.h5", "annotations/*.h5"],
+                )
+            except Exception as error:  # the client raises its HTTP library's, which it changes
+                raise DownloadError(f"landslide4sense: {repository} cannot be fetched ({error}). {again}") from error
+            # Without a connection snapshot_download returns what an earlier call got.
+            missing = [name for name in wanted if not (folder / name).is_file()]
+            if missing or not wanted:
+                problem = f"misses {len(missing)} of {len(wanted)} files, such as {missing[:1]}"
+                if not wanted:
+                    problem = "has no images/train/image_1.h5 or the like"
+                raise DownloadError(f"landslide4sense: {repository} {problem}. {again}")
+            shutil.rmtree(folder / ".cache", ignore_errors=True)
+            return folder, {"repository": repository, "revision": str(about.sha)}
+
+        again = "Try again: what has arrived is not fetched twice"
+        return deliver(root / self.name, fetch)
+
+
+def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Read one array of an HDF5 file.
+
+    Args:
+        path: The file.
+        key: Of the array in it.
+        shape: That it must have.
+
+    Returns:
+        The array, of numbers, all finite.
+
+    Raises:
+        BadFileError: Missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or
+            infinite.
+    """
+    if not path.is_file():
+        raise BadFileError(path, "is missing", REDO)
+    try:
+        with h5py.File(path, "r") as file:
+            if key not in file:
+                keys = ", ".join(map(str, file)) or "none"  # bytes where a name is damaged
+                raise BadFileError(path, f"has no key {key!r}; it has: {keys}", REDO)
+            node = file[key]
+            if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub":
+                kind = node.dtype if isinstance(node, h5py.Dataset) else "a group"
+                raise BadFileError(path, f"{key} holds {kind}, no numbers", REDO)
+            if node.shape != shape:
+                raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}", REDO)
+            if not _stored(node):
+                raise BadFileError(path, f"{key} is truncated: parts of it are not stored", REDO)
+            array = node[()]
+    except BadFileError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise BadFileError(path, f"is truncated or no HDF5 file ({error})", REDO) from None
+    if not np.isfinite(array).all():
+        raise BadFileError(path, f"{key} holds NaN or infinite values", REDO)
+    return np.asarray(array, np.float64)
+
+
+def _stored(node: h5py.Dataset) -> bool:
+    """Return whether all of an array is in its file: HDF5 reads 0 for what is not."""
+    if node.chunks is None:
+        return bool(node.id.get_storage_size() == node.nbytes)
+    sides = zip(node.shape, node.chunks, strict=True)
+    grid = set(product(*(range(0, length, side) for length, side in sides)))
+    numbers = range(node.id.get_num_chunks())
+    return grid == {node.id.get_chunk_info(number).chunk_offset for number in numbers}
+
+
+def _patches(home: Path) -> list[Sample]:
+    found = []
+    for original, part in PARTS.items():
+        if folder := child(home, original):
+            images = child(folder, *IMAGES) or folder / "img"
+            found += _part(images, child(folder, *MASKS), part)
+    for pair in pairs(home, MASKS):
+        found += _part(pair.images, pair.truth if pair.truth != pair.images else None, pair.part)
+    return found
+
+
+def _part(images: Path, masks: Path | None, part: str) -> list[Sample]:
+    if not images.is_dir():
+        return []
+    patches, drawn = _numbered(images, "image"), _numbered(masks, "mask") if masks else {}
+    samples = []
+    for number in sorted(patches.keys() | drawn.keys()):
+        # What is missing is named by the file that ought to be there, when it is read.
+        digits = (patches.get(number) or drawn[number])[0].stem.split("_")[1]
+        paths = patches.get(number, [images / f"image_{digits}.h5"])
+        there = drawn.get(number, [masks / f"mask_{digits}.h5"] if masks else [])
+        several = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
+        samples += [
+            Sample(
+                id=f"{part}/{number}",
+                group=f"{part}/{(number - 1) // BLOCK}",
+                image=path,
+                mask=there[0] if masks else None,
+                part=part if masks else f"{part}, no masks",
+                problem=several if len(there) > 1 else "",
+            )
+            for path in paths
+        ]
+    return samples
+
+
+def _numbered(folder: Path, word: str) -> dict[int, list[Path]]:
+    """Return files by their number, with or without zeros before it."""
+    numbered = defaultdict(list)
+    for path in list_files(folder, {".h5"}):
+        if match := re.fullmatch(rf"{word}_([0-9]+)", path.stem):
+            numbered[int(match[1])].append(path)
+    return dict(numbered)

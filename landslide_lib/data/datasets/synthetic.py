@@ -1,0 +1,67 @@
+"""The embedded dataset: simulated scenes cut into neighbouring tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.data.bands import L4S
+from landslide_lib.data.base import Sample
+from landslide_lib.data.simulator.scenes import REGIONS, simulate_scene
+from landslide_lib.fields import REVISIONS
+
+TILE, SCENE, SCENES = 128, 512, 8
+
+
+class Synthetic:
+    """Simulated Landslide4Sense-like patches: needs no network and no files.
+
+    `SCENES` scenes of each of the simulator's regions, a scene cut into 16 tiles. The id of a
+    tile is `region/scene/row/column`.
+    """
+
+    name = "synthetic"
+    bands: tuple[str, ...] = L4S
+    scale = "rescaled, about 1 per band"
+    about = "simulated scenes, 12 Sentinel-2-like bands, slope, DEM (this study)"
+    remedy = "landslide data make synthetic"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles region by region, scene by scene, in raster order."""
+        side = range(SCENE // TILE)
+        return [
+            Sample(f"{region}/{scene}/{row}/{column}", f"{region}/{scene}", region=region)
+            for region in REGIONS
+            for scene in range(SCENES)
+            for row in side
+            for column in side
+        ]
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Simulate the scene of a tile and cut the tile out."""
+        region, scene, row, column = sample.id.split("/")
+        image, mask = _scene(region, int(scene))
+        cut = tuple(slice(int(i) * TILE, (int(i) + 1) * TILE) for i in (row, column))
+        return image[cut], mask[cut]
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash what the simulator is asked for and its revision.
+
+        Not the bytes: another machine's sine may differ in the last digit.
+        """
+        text = "\n".join([f"revision {REVISIONS.get('dataset/synthetic', 1)}", *(sample.id for sample in samples)])
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def download(self, root: Path) -> Path:
+        """Nothing is fetched: it is simulated when it is first used."""
+        return root
+
+
+@lru_cache(maxsize=4)
+def _scene(region: str, scene: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    return simulate_scene(region, scene, SCENE)

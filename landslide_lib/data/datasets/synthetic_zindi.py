@@ -1,0 +1,136 @@
+"""The embedded tiles with radar: simulated scenes as Sentinel-2 and Sentinel-1 see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_lib.data.bands import L4S, SENTINEL_2, ZINDI
+from landslide_lib.data.base import Sample
+from landslide_lib.data.simulator.radar import backscatter
+from landslide_lib.data.simulator.scenes import (
+    REGIONS,
+    SPECTRA,
+    Field,
+    Rng,
+    Scene,
+    air,
+    fractal,
+    lay_out,
+    sensor,
+    top,
+    under_clouds,
+)
+from landslide_lib.fields import REVISIONS
+
+#: Sides in pixels of 10 m, and scenes of each region.
+TILE, SCENE, SCENES = 64, 384, 17
+#: Tiles of a scene, and how many of them hold a landslide: the share of the challenge's labels.
+TILES, POSITIVE = 17, 3
+#: Landslide pixels of a tile with a landslide, at least; one with fewer, but some, is left out.
+LEAST = 64
+
+#: Where red, green, blue and near infrared stand among the simulator's bands.
+CHANNELS = [L4S.index(SENTINEL_2[name]) for name in ZINDI[:3]] + [L4S.index("B8")]
+#: Sentinel-2 adds it to the reflectance of its products since 2022 (baseline 04.00), and the
+#: darkest quartile of the challenge's pixels suggests that theirs have it.
+OFFSET = 0.1
+#: The share of the air's light that the correction of the atmosphere takes off.
+CORRECTED = 0.7
+
+_lock = Lock()
+
+
+class SyntheticZindi:
+    """Simulated tiles with the channels of Zindi's challenge: needs no network and no files.
+
+    `SCENES` scenes of each of the simulator's regions, from each of which `TILES` tiles are drawn,
+    `POSITIVE` of them with a landslide. Radar as in `radar`; clouds hide some tiles from
+    Sentinel-2, partly or wholly, and none from the radar. The id of a tile is `region/scene/tileN`,
+    N in raster order, which tells nothing of its label. Masks are of pixels.
+    """
+
+    name = "synthetic-zindi"
+    bands: tuple[str, ...] = ZINDI
+    scale = "reflectance + 0.1 (R, G, B, NIR); dB (SAR)"
+    about = "simulated tiles, optical and SAR before and after (this study)"
+    remedy = "landslide data make synthetic-zindi"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles region by region, scene by scene."""
+        return [
+            Sample(f"{region}/{scene}/tile{tile:02}", f"{region}/{scene}", region=region)
+            for region in REGIONS
+            for scene in range(SCENES)
+            for tile in range(TILES)
+        ]
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Simulate the scene of a tile and cut the tile out."""
+        region, scene, tile = sample.id.split("/")
+        with _lock:  # or each thread that packs would simulate the same scene
+            images, masks = _tiles(region, int(scene))
+        number = int(tile.removeprefix("tile"))
+        return images[number], masks[number]
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash what the simulator is asked for and its revision, as `synthetic` does."""
+        text = "\n".join([f"revision {REVISIONS.get(f'dataset/{self.name}', 1)}", *(sample.id for sample in samples)])
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def download(self, root: Path) -> Path:
+        """Nothing is fetched: it is simulated when it is first used."""
+        return root
+
+
+@lru_cache(maxsize=4)
+def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return the tiles of a scene, (TILES, TILE, TILE, 12), and their masks."""
+    for attempt in count():  # a place with too few landslides, or too many, is passed over
+        scene, draw = lay_out(region, number + attempt * SCENES, SCENE)
+        masks = _cut(scene.mask[..., None])[..., 0]
+        pixels = masks.sum((1, 2), dtype=int)
+        with_some, empty = np.flatnonzero(pixels >= LEAST), np.flatnonzero(pixels == 0)
+        if len(with_some) >= POSITIVE and len(empty) >= TILES - POSITIVE:
+            break
+    chooser, sky, radar = draw.spawn(3)
+    chosen = np.sort(
+        np.concatenate(
+            [chooser.choice(with_some, POSITIVE, replace=False), chooser.choice(empty, TILES - POSITIVE, replace=False)]
+        )
+    )
+    optical = _optical(sky, sensor(draw, scene)[..., CHANNELS], scene)
+    seen = backscatter(radar, scene)
+    image = np.concatenate([optical, np.stack([seen[name] for name in ZINDI[4:]], axis=-1)], axis=-1)
+    return _cut(image)[chosen].astype(np.float32), masks[chosen]
+
+
+def _optical(draw: Rng, toa: Field, scene: Scene) -> Field:
+    """Lay clouds over what is seen from space and correct it for the air: reflectance + `OFFSET`.
+
+    Landslides come with rain: each scene has clouds, most have few, and some are overcast; the
+    cloudier a region, the more. They are a tile or so wide.
+    """
+    size = toa.shape[0]
+    share = 3 * scene.place.cloud * draw.random() ** 3
+    cover = top(fractal(draw, size, 6, 200, 2), share, 0.4)
+    # Thick cloud is white, thin cloud grey.
+    light = np.exp(0.3 * fractal(draw, size, 3, 60, 2))[..., None]
+    toa = under_clouds(toa, cover, scene.place, SPECTRA["cloud"][CHANNELS] * light)
+    ground = toa - CORRECTED * air(scene)[..., CHANNELS]
+    return np.asarray(np.maximum(ground + OFFSET, 0))
+
+
+def _cut(scene: NDArray[Any]) -> NDArray[Any]:
+    """Cut (SCENE, SCENE, C) into (tiles, TILE, TILE, C) in raster order."""
+    side = scene.shape[0] // TILE
+    tiles = scene.reshape(side, TILE, side, TILE, -1).swapaxes(1, 2)
+    return tiles.reshape(side * side, TILE, TILE, -1)

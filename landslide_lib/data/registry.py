@@ -1,0 +1,56 @@
+"""Datasets: one file each, one small protocol, one explicit dict as the registry."""
+
+from __future__ import annotations
+
+from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
+from landslide_lib.data.datasets.bijie import Bijie
+from landslide_lib.data.datasets.folder import Folder
+from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
+from landslide_lib.data.datasets.landslide4sense_boxes import Landslide4SenseBoxes
+from landslide_lib.data.datasets.own_boxes import VOC
+from landslide_lib.data.datasets.synthetic import Synthetic
+from landslide_lib.data.datasets.synthetic_zindi import SyntheticZindi
+from landslide_lib.data.datasets.uav import UAV
+from landslide_lib.data.datasets.zindi import Zindi
+from landslide_lib.data.pack import Packed, Verdict, load_packed, verify_files
+from landslide_lib.paths import cache_root, data_root
+
+DATASETS: dict[str, Dataset] = {
+    "synthetic": Synthetic(),
+    "bijie": Bijie(),
+    "landslide4sense": Landslide4Sense(),
+    "landslide4sense-boxes": Landslide4SenseBoxes(),
+    "uav": UAV(),
+    "voc": VOC(),
+    "folder": Folder(),
+    "zindi": Zindi(),
+    "synthetic-zindi": SyntheticZindi(),
+}
+
+__all__ = [
+    "DATASETS",
+    "BadFileError",
+    "BoxDataset",
+    "Dataset",
+    "DatasetNotFoundError",
+    "DownloadError",
+    "Packed",
+    "Sample",
+    "Verdict",
+    "cache_root",
+    "data_root",
+    "get_dataset",
+    "load_packed",
+    "verify_files",
+]
+
+
+def get_dataset(name: str) -> Dataset:
+    """Return a dataset by name.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"dataset = {name!r}: unknown; allowed: {', '.join(DATASETS)}")
+    return DATASETS[name]

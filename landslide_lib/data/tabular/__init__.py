@@ -1,0 +1,1 @@
+"""Tables in place of images: susceptibility samples and a catalogue of landslides."""

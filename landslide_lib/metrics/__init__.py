@@ -1,0 +1,1 @@
+"""Metrics: confusion counts, scores from counts, detection scores, intervals of both."""

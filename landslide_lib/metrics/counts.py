@@ -1,0 +1,84 @@
+"""Counts of a model's predictions, accumulated on the device, exact.
+
+Scores are computed from them in `landslide_lib.metrics.scores`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: Thresholds are multiples of 1/BINS.
+BINS = 1000
+
+
+class Counter:
+    """Per-image counts at some thresholds and a histogram of probability for all others.
+
+    Args:
+        thresholds: A pixel is landslide where its probability is above one.
+
+    >>> counter = Counter()
+    >>> counter.update(torch.tensor([[[[0.9, 0.2]]]]), torch.tensor([[[[1, 1]]]]))
+    >>> counter.images().tolist()
+    [[1, 0, 1, 0]]
+    """
+
+    def __init__(self, *thresholds: float) -> None:
+        self.thresholds = thresholds or (0.5,)
+        self._images: list[Tensor] = []
+        self._histogram: Tensor | None = None
+        self._not_finite: Tensor | int = 0  # summed on the device, looked at once
+
+    def update(self, probability: Tensor, target: Tensor) -> None:
+        """Count one batch.
+
+        Args:
+            probability: (B, 1, H, W) in 0..1.
+            target: (B, 1, H, W) in {0, 1}.
+        """
+        p, y = probability.float().flatten(1), target.flatten(1).bool()
+        self._images.append(torch.stack([_count(p > t, y) for t in self.thresholds]))
+        joint = torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
+        self._histogram = joint if self._histogram is None else self._histogram + joint
+        self._not_finite = self._not_finite + (~p.isfinite()).sum()
+
+    def images(self, threshold: int = 0) -> Tensor:
+        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64, CPU.
+
+        Raises:
+            FloatingPointError: A probability was NaN or infinite: no count is right.
+        """
+        if count := int(self._not_finite):
+            raise FloatingPointError(
+                f"{count} probabilities are NaN or infinite: the network has diverged; lower "
+                "optimizer.lr, or use precision 32-true"
+            )
+        return torch.cat(self._images, dim=1)[threshold].cpu()
+
+    def histogram(self) -> Tensor:
+        """Return how many landslide and background pixels fall in a bin, (2, BINS) int64."""
+        assert self._histogram is not None
+        background, landslide = self._histogram.cpu().view(2, BINS)
+        return torch.stack([landslide, background])
+
+
+def _bins(p: Tensor) -> Tensor:
+    """Return the bin of each probability: k where p is in (k/BINS, (k+1)/BINS], 0 for 0.
+
+    The product is rounded, so a neighbour of an edge may land on its other side; comparing with
+    the edges, in float32 as `p > threshold` does, puts it right. `torch.bucketize` gives the
+    same and takes ten times as long.
+    """
+    edges = (torch.arange(BINS + 1, dtype=torch.float64) / BINS).float().to(p.device)
+    edges[0], edges[-1] = -torch.inf, torch.inf
+    bins = (p * BINS).ceil().long().sub_(1).clamp_(0, BINS - 1)
+    bins -= (p <= edges[bins]).long()
+    bins += (p > edges[bins + 1]).long()
+    return bins
+
+
+def _count(called: Tensor, y: Tensor) -> Tensor:
+    both, positives, called_sum = (called & y).sum(1), y.sum(1), called.sum(1)
+    rest = y.shape[1] - positives - called_sum + both
+    return torch.stack([both, called_sum - both, positives - both, rest], 1)

@@ -1,0 +1,454 @@
+"""What a printed pair of scores can mean. No torch.
+
+A report prints an F1 and a mean IoU and does not say over what they were averaged. This module
+asks which conventions the pair admits, given that each number was rounded. F is the printed F1,
+M the printed mean IoU, both in 0..1; I(x) = x / (2 - x) turns the F1 of any count of tp, fp, fn
+into its IoU, and 2x / (1 + x) turns it back. I rises, is convex, and I(x) <= x.
+
+`pooled`: both of the landslide class, from summed counts. Then M = I(F), nothing else.
+
+`two_class`: both are means over landslide (F1 a) and background (F1 b): a + b = 2 F and
+I(a) + I(b) = 2 M. With u = 2 - a and v = 2 - b, I(a) = 2/u - 1, so 1/u + 1/v = 1 + M and
+u + v = 4 - 2 F: u and v are the two roots of a quadratic. Around F they lie at
+
+    a = F - d,   b = F + d,   d^2 = h (h - 2 / (1 + M)),   h = 2 - F.
+
+The pair is admitted where d^2 >= 0, a >= 0 and b <= 1. The quadratic does not say which root is
+the landslide; here it is the lower one. Both classes share their errors, so this is right wherever
+more background than landslide pixels are called rightly. With c = 2 / (1 + M), d falls with F and
+rises with M, and db/dF = 1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2. So a rises
+with F and falls with M, b does the opposite, and under rounding all bounds stand in two corners of
+the rectangle of F and M.
+
+`per_image`: means over images of the landslide F1 and IoU. Each image is a point (x, I(x)), their
+mean lies in the convex hull of that curve: I(F) <= M <= F (Jensen). Any point of the hull can be
+reached, so the condition is also sufficient; and it is the same whether an image with nothing to
+find and nothing found is left out or counts as (1, 1). It holds for every mean that weighs F1 and
+IoU alike, `two_class` included: a pair that breaks it was averaged in no such way, a pair that
+keeps it is weak evidence.
+
+`mixed_f1`: F of the landslide class, M over both classes; the background IoU is 2 M - I(F).
+`mixed_iou`: M of the landslide class, F over both classes; the background F1 is 2 F - a.
+
+Where both classes are known, so is the confusion matrix, up to how its errors divide into fp and
+fn. With shares of all pixels tp + tn + e = 1, a = 2 tp / (2 tp + e), b = 2 tn / (2 tn + e):
+
+    tp = a (1 - b) / (2 - a - b),   e = 2 (1 - a)(1 - b) / (2 - a - b),
+
+and the share of landslide is at least tp (no fn) and at most tp + e (no fp). A reading that needs
+another share than the data has is refused.
+
+That a pair admits a reading does not show that it was meant: each reading is a hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from landslide_lib.metrics.scores import class_scores
+from landslide_lib.study.cells import reported_text
+from landslide_lib.study.reports import Column, Row, Table
+
+Interval = tuple[float, float]
+
+READINGS = ("pooled", "two_class", "per_image", "mixed_f1", "mixed_iou")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a pair says under one reading; all intervals lowest to highest, in 0..1.
+
+    Attributes:
+        f1: Of landslide; under `per_image` its mean over images.
+        iou: Of landslide, the same way.
+        background_f1: None where the reading says nothing of the background.
+        background_iou: As above.
+        share: Of landslide pixels that the reading needs; None where any will do.
+    """
+
+    f1: Interval
+    iou: Interval
+    background_f1: Interval | None = None
+    background_iou: Interval | None = None
+    share: Interval | None = None
+
+
+def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> Interval:
+    """Return what a printed score may have been before it was rounded.
+
+    Args:
+        printed: As printed; text such as `<0.0010` is an upper bound.
+        digits: Printed after the point.
+        scale: 100 where the report prints per cent.
+
+    Returns:
+        Lowest and highest, in 0..1: half a unit of the last digit to both sides.
+
+    Raises:
+        ValueError: Not a number, or outside 0..scale.
+
+    >>> low, high = bounds(67.8, digits=1, scale=100)
+    >>> round(low, 4), round(high, 4)
+    (0.6775, 0.6785)
+    >>> bounds("<0.0010")
+    (0.0, 0.001)
+    """
+    text = str(printed).strip()
+    below = text.startswith("<")
+    try:
+        value = float(text.removeprefix("<"))
+    except ValueError:
+        raise ValueError(f"score {printed!r}: not a number, nor one after <") from None
+    if not 0 <= value <= scale:
+        more = "; printed in per cent? Then scale=100" if scale == 1 and 1 < value <= 100 else ""
+        raise ValueError(f"score {printed!r}: outside 0..{scale}{more}")
+    if below:
+        return 0.0, value / scale
+    # A hair more than half a unit, so that a value that was rounded exactly there stays inside.
+    half = 0.5 * 10.0**-digits * (1 + 1e-9)
+    return max(0.0, (value - half) / scale), min(1.0, (value + half) / scale)
+
+
+def common(intervals: Iterable[Interval]) -> Interval | None:
+    """Return what all intervals share; None where they share nothing.
+
+    >>> common([(0.1, 0.5), (0.3, 0.9)])
+    (0.3, 0.5)
+    """
+    lows, highs = zip(*intervals, strict=True)
+    low, high = max(lows), min(highs)
+    return (low, high) if low <= high else None
+
+
+def readings(
+    f1: float | str, miou: float | str, *, digits: int = 4, scale: int = 1, share: Interval | None = None
+) -> dict[str, Reading | None]:
+    """Return what a printed pair says under each reading; see the module for the conditions.
+
+    Args:
+        f1: As printed.
+        miou: The mean IoU, as printed.
+        digits: Printed after the point.
+        scale: 100 where the report prints per cent.
+        share: Lowest and highest share of landslide pixels that the test images can have, in
+            0..1; None knows nothing of it.
+
+    Returns:
+        By name of the reading, in the order of `READINGS`; None where it is not admitted.
+
+    Raises:
+        ValueError: A score outside 0..scale, or a share that is no interval in 0..1.
+
+    A landslide F1 of 0.5 and a background F1 of 0.98 average to 0.74, their IoUs to 0.6471:
+
+    >>> found = readings(0.74, 0.6471)
+    >>> [name for name, reading in found.items() if reading]
+    ['two_class', 'per_image', 'mixed_f1', 'mixed_iou']
+    >>> [round(x, 3) for x in found["two_class"].f1]
+    [0.5, 0.5]
+    >>> rare = readings(0.74, 0.6471, share=(0.0, 0.05))
+    >>> [name for name, reading in rare.items() if reading]
+    ['two_class', 'per_image']
+    """
+    f, m = (bounds(value, digits=digits, scale=scale) for value in (f1, miou))
+    return _readings(f, m, share)
+
+
+def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str, Any]]:
+    """Ask of every row that prints two scores what they can mean together.
+
+    Args:
+        table: Of a report. An F1 is paired with the IoU, an mAP with the mAP at IoU 0.5, in
+            the order of the table's columns.
+        share: See `readings`.
+
+    Returns:
+        A dict a pair, none for a table without pairs: `table`, `id`, `label`, `uncertain`
+        (a cell of the pair is a reading of a garbled print), `printed` (both cells as text).
+        Of pixels also `f1`, `miou` (in 0..1), `readings`, `exchanged` (the readings of the
+        pair with its two cells exchanged), `admitted` (names) and `swapped`: of a pair that
+        admits none, the names that `exchanged` admits. Of boxes `sound` and `ratio`, see
+        `boxes`.
+
+    Raises:
+        ValueError: A cell is no score; the message names table and row.
+    """
+    pairs: list[tuple[Callable[..., dict[str, Any]], str, str]] = [
+        *((_pixels, *pair) for pair in _pairs(table, "f1", "iou")),
+        *((_boxes, *pair) for pair in _pairs(table, "map", "map_50")),
+    ]
+    found = []
+    for row in table.rows:
+        for look, one, other in pairs:
+            if row.reported.get(one) is None or row.reported.get(other) is None:
+                continue
+            try:
+                facts = look(row, table.columns, one, other, share)
+            except ValueError as error:
+                raise ValueError(f"{table.name}, row {row.id}: {error}") from None
+            unsure = bool({one, other} & set(row.uncertain))
+            printed = [
+                reported_text(row.reported[name], name in row.uncertain, table.columns[name].digits)
+                for name in (one, other)
+            ]
+            found.append(
+                {
+                    "table": table.name,
+                    "id": row.id,
+                    "label": row.label,
+                    "uncertain": unsure,
+                    "printed": printed,
+                    **facts,
+                }
+            )
+    return found
+
+
+def boxes(mean: Interval, first: Interval) -> tuple[bool, Interval | None]:
+    """Check the mean average precision over IoU 0.5, 0.55, ..., 0.95 against that at 0.5.
+
+    A stricter threshold does not raise average precision, so the first of the ten is the
+    highest and the mean is at most that; the other nine are at least 0, so it is at least a
+    tenth of it.
+
+    Args:
+        mean: Lowest and highest mAP over the ten thresholds, from `bounds`.
+        first: Lowest and highest mAP at 0.5.
+
+    Returns:
+        Whether some values inside both intervals keep the bounds, and the interval of their
+        ratio mean / first, clipped to what is possible; None where they cannot be sound.
+
+    >>> boxes((0.09, 0.11), (0.29, 0.31))[0]
+    True
+    >>> boxes((0.01, 0.02), (0.3, 0.4))
+    (False, None)
+    """
+    if mean[0] > first[1] or mean[1] < first[0] / 10:
+        return False, None
+    low = mean[0] / first[1] if first[1] else 0.1
+    high = mean[1] / first[0] if first[0] else 1.0
+    return True, (max(0.1, low), min(1.0, high))
+
+
+def confusion(tn: int, fp: int, fn: int, tp: int) -> dict[str, dict[str, float]]:
+    """Return the scores of a printed confusion matrix, also as it might have been meant.
+
+    Args:
+        tn: Count of the cell that is printed as true negative; so `fp`, `fn`, `tp`.
+        fp: As above.
+        fn: As above.
+        tp: As above.
+
+    Returns:
+        For `as printed`, `axes transposed` (truth and prediction exchanged) and `labels
+        exchanged` (positive and negative): `precision`, `recall`, `f1`, `positives` (true
+        ones) and `images` (all). F1 is the same on both sides of a transposition.
+
+    Raises:
+        ValueError: A negative count, or no positive at all.
+
+    >>> [f"{m['recall']:.2f}" for m in confusion(5, 1, 0, 4).values()]
+    ['1.00', '0.80', '0.83']
+    """
+    if min(tn, fp, fn, tp) < 0 or tp == 0 or tn == 0:
+        raise ValueError(f"confusion matrix {tn, fp, fn, tp}: needs tn, tp > 0, fp, fn >= 0")
+    ways = {"as printed": (tp, fp, fn), "axes transposed": (tp, fn, fp), "labels exchanged": (tn, fn, fp)}
+    return {
+        name: {
+            **{k: float(v) for k, v in class_scores(*way).items() if k != "iou"},
+            "positives": way[0] + way[2],
+            "images": tn + fp + fn + tp,
+        }
+        for name, way in ways.items()
+    }
+
+
+def f1_from(precision: Interval, recall: Interval) -> Interval:
+    """Return the F1 that a printed precision and recall allow; it rises with both.
+
+    >>> f1_from((0.5, 0.5), (1.0, 1.0))[0] == 2 / 3
+    True
+    """
+    low, high = (2 * p * r / (p + r) if p + r else 0.0 for p, r in zip(precision, recall, strict=True))
+    return low, high
+
+
+def folds(printed: Sequence[float], *, digits: int = 4, scale: int = 1) -> dict[str, Interval]:
+    """Return mean and standard deviation that the printed scores of folds allow.
+
+    Args:
+        printed: One score a fold.
+        digits: Printed after the point.
+        scale: 100 where the report prints per cent.
+
+    Returns:
+        `mean`, `population` (divided by n) and `sample` (by n - 1), each an interval, in
+        0..1: rounding moves a population deviation by at most half a unit, because it is a
+        distance divided by the root of n.
+
+    Raises:
+        ValueError: Fewer than two folds, or a score outside 0..scale.
+    """
+    if len(printed) < 2:
+        raise ValueError(f"{len(printed)} folds: a standard deviation needs two")
+    low, high = np.array([bounds(one, digits=digits, scale=scale) for one in printed]).T
+    values, half = (low + high) / 2, float((high - low).max()) / 2
+    more = sqrt(len(values) / (len(values) - 1))
+    std = float(values.std())
+    return {
+        "mean": (float(low.mean()), float(high.mean())),
+        "population": (max(0.0, std - half), std + half),
+        "sample": (max(0.0, std - half) * more, (std + half) * more),
+    }
+
+
+def background_f1(landslide_f1: ArrayLike, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the F1 of the background that comes with a landslide F1.
+
+    Errors are shared, so a rare landslide class leaves the background little room: this is
+    why a mean over both classes says so little of landslides.
+
+    Args:
+        landslide_f1: In 0..1, any shape, more than 0.
+        share: Of landslide pixels, in 0..1 without the ends.
+
+    Returns:
+        Lowest (all errors are false alarms) and highest (all are misses), of the same shape.
+
+    Raises:
+        ValueError: A value outside its range.
+
+    >>> low, high = background_f1(0.5, 0.02)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.979, 0.993)
+    """
+    a = np.asarray(landslide_f1, np.float64)
+    if not ((a > 0) & (a <= 1)).all():
+        raise ValueError("landslide_f1: outside (0, 1]")
+    if not 0 < share < 1:
+        raise ValueError(f"share {share}: outside (0, 1)")
+    # From a = 2 tp / (2 tp + e): all misses, tp = share - e; all false alarms, tp = share, as
+    # long as there is background left to be wrong about.
+    fewest = 2 * share * (1 - a) / (2 - a)
+    most = np.minimum(2 * share * (1 - a) / a, 2 * (1 - a) / (2 - a))
+    low, high = (_background(a, e) for e in (most, fewest))
+    return low, high
+
+
+def _background(a: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return b of a landslide F1 a and a share of errors e; 1 where there are no errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tn = 1 - e - np.where(a < 1, a * e / (2 * (1 - a)), 0)
+    tn = np.maximum(tn, 0)
+    return np.asarray(np.where(e > 0, 2 * tn / np.where(e > 0, 2 * tn + e, 1), 1.0))
+
+
+def _iou(f1: float) -> float:
+    return f1 / (2 - f1)
+
+
+def _f1(iou: float) -> float:
+    return 2 * iou / (1 + iou)
+
+
+def _both(how: Callable[[float], float], interval: Interval) -> Interval:
+    """Apply a rising function to both ends."""
+    return how(interval[0]), how(interval[1])
+
+
+def _readings(f: Interval, m: Interval, share: Interval | None) -> dict[str, Reading | None]:
+    if share is not None and not 0 <= share[0] <= share[1] <= 1:
+        raise ValueError(f"share {share}: needs the lowest and the highest, both in 0..1")
+    pooled = common([f, _both(_f1, m)])
+    hull = _iou(f[0]) <= m[1] and m[0] <= f[1]
+    found = {
+        "pooled": Reading(pooled, _both(_iou, pooled)) if pooled else None,
+        "two_class": _two_class(f, m),
+        "per_image": Reading(f, m) if hull else None,
+        "mixed_f1": _mixed_f1(f, m),
+        "mixed_iou": _mixed_iou(f, m),
+    }
+    return {name: reading if _has(reading, share) else None for name, reading in found.items()}
+
+
+def _has(reading: Reading | None, share: Interval | None) -> bool:
+    if reading is None or reading.share is None or share is None:
+        return reading is not None
+    return common([reading.share, share]) is not None
+
+
+def _classes(landslide: Interval, background: Interval) -> Reading:
+    """Return the reading of two known classes, with the share that they need."""
+    (a_low, a_high), (b_low, b_high) = landslide, background
+    # Both ends of the share rise with a and fall with b.
+    lowest = a_low * (1 - b_high) / (2 - a_low - b_high) if a_low + b_high < 2 else 0.0
+    highest = (2 - a_high) * (1 - b_low) / (2 - a_high - b_low) if a_high + b_low < 2 else 1.0
+    return Reading(landslide, _both(_iou, landslide), background, _both(_iou, background), (lowest, highest))
+
+
+def _two_class(f: Interval, m: Interval) -> Reading | None:
+    def squared(f: float, m: float) -> float:
+        return (2 - f) * (2 - f - 2 / (1 + m))
+
+    widest, narrowest = squared(f[0], m[1]), squared(f[1], m[0])
+    if widest < 0:
+        return None
+    if narrowest >= 0:
+        a_high, b_low = f[1] - sqrt(narrowest), f[1] + sqrt(narrowest)
+        if a_high < 0 or b_low > 1:
+            return None
+    else:  # within rounding the two classes may be equal
+        a_high, b_low = min(f[1], _f1(m[1])), max(f[0], _f1(m[0]))
+    # Where the far corner leaves 0..1, the bound stands where the edge b = 1 or a = 0 is met.
+    a_low = max(0.0, f[0] - sqrt(widest), 2 * f[0] - 1, _f1(max(0.0, 2 * m[0] - 1)))
+    b_high = min(1.0, f[0] + sqrt(widest), 2 * f[1], _f1(min(1.0, 2 * m[1])))
+    return _classes((a_low, a_high), (b_low, b_high))
+
+
+def _mixed_f1(f: Interval, m: Interval) -> Reading | None:
+    iou = common([(2 * m[0] - _iou(f[1]), 2 * m[1] - _iou(f[0])), (0.0, 1.0)])
+    return _classes(f, _both(_f1, iou)) if iou else None
+
+
+def _mixed_iou(f: Interval, m: Interval) -> Reading | None:
+    landslide = _both(_f1, m)
+    f1 = common([(2 * f[0] - landslide[1], 2 * f[1] - landslide[0]), (0.0, 1.0)])
+    return _classes(landslide, f1) if f1 else None
+
+
+def _pairs(table: Table, one: str, other: str) -> list[tuple[str, str]]:
+    """Pair the columns of two scores in the order of the table."""
+    names = [[n for n in table.metrics if table.columns[n].score == s] for s in (one, other)]
+    return list(zip(*names, strict=False))
+
+
+def _cell(row: Row, columns: dict[str, Column], name: str) -> Interval:
+    cell, column = row.reported[name], columns[name]
+    assert cell is not None  # audit_table leaves out rows with an empty cell
+    return bounds(cell, digits=column.digits, scale=column.scale)
+
+
+def _pixels(row: Row, columns: dict[str, Column], f1: str, iou: str, share: Interval | None) -> dict[str, Any]:
+    f, m = _cell(row, columns, f1), _cell(row, columns, iou)
+    found, swapped = _readings(f, m, share), _readings(m, f, share)
+    admitted = [name for name, reading in found.items() if reading]
+    return {
+        "f1": sum(f) / 2,
+        "miou": sum(m) / 2,
+        "readings": found,
+        "exchanged": swapped,
+        "admitted": admitted,
+        "swapped": [] if admitted else [name for name, reading in swapped.items() if reading],
+    }
+
+
+def _boxes(row: Row, columns: dict[str, Column], mean: str, first: str, share: Interval | None) -> dict[str, Any]:
+    sound, ratio = boxes(_cell(row, columns, mean), _cell(row, columns, first))
+    return {"sound": sound, "ratio": ratio}

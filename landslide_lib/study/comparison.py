@@ -1,0 +1,301 @@
+"""*Reported* beside *ours*: a table's rows with what its records say. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from landslide_lib.metrics import detection, intervals, scores
+from landslide_lib.study import derived
+from landslide_lib.study.recipe import BUDGETS
+from landslide_lib.study.records import Record, Store, budget, is_published
+from landslide_lib.study.reports import Row, Table, resolve
+
+Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
+
+
+def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
+    """Return what has been run of a table: dataset, profile, number of records.
+
+    Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes
+    first.
+    """
+    found = []
+    for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
+        for name in BUDGETS:
+            runs = _found(table, store, dataset, name)
+            rows = [records for records in runs.values() if records]
+            if rows and (smoke or name != "smoke"):
+                found.append((dataset, name, len(rows), sum(map(len, rows))))
+    found.sort(key=lambda run: run[2:], reverse=True)
+    return [(dataset, name, records) for dataset, name, _, records in found]
+
+
+def most_records(
+    table: Table, store: Store, dataset: str | None, profile_name: str | None
+) -> tuple[str | None, str | None]:
+    """Return dataset and profile; of what is None, that with the most records, if there are any."""
+    if dataset is None or profile_name is None:
+        for on, budgeted, _ in known_runs(table, store, smoke=profile_name == "smoke"):
+            if dataset in (None, on) and profile_name in (None, budgeted):
+                return on, budgeted
+    return dataset, profile_name
+
+
+def records_of(
+    table: Table,
+    store: Store,
+    *,
+    dataset: str | None = None,
+    profile_name: str | None = None,
+    seeds: Sequence[int] | None = None,
+) -> dict[str, list[Record]]:
+    """Return the records of each row, all made on one copy of the data.
+
+    Args:
+        table: Of a report.
+        store: Of records.
+        dataset: In place of the report's own.
+        profile_name: The budget; None is `full`.
+        seeds: Only these; None takes all there are.
+
+    Returns:
+        By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of
+        the data cannot be compared: see `Store.copies` for the one that counts.
+    """
+    found = _found(table, store, dataset, profile_name, seeds)
+    return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
+
+
+def _found(
+    table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
+) -> dict[tuple[str, str], list[Record]]:
+    """Return the records of each row to run of a table, and of those its rows derive from."""
+    wanted = {
+        (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
+        for row in table.rows
+        for other, leaf in derived.leaves(table, row)
+        if leaf in other.runnable(dataset)
+    }
+    copies = store.copies(list(wanted.values()), seeds)
+    return {
+        key: [
+            record
+            for record in store.find(made, fingerprint=copies.get(made.hash, ""))
+            if seeds is None or record.seed in seeds
+        ]
+        for key, made in wanted.items()
+    }
+
+
+def beside(
+    table: Table,
+    store: Store,
+    *,
+    dataset: str | None = None,
+    profile_name: str | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[dict[str, Any]]:
+    """Set each row of a table beside our records of it.
+
+    Args:
+        table: Of a report.
+        store: Of records.
+        dataset: None takes the one with the most records.
+        profile_name: The budget; None takes the one with the most records.
+        seeds: Only these; None takes all there are.
+
+    Returns:
+        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`,
+        `uncertain`, `added` (a row of ours) and `ours`, which is None where nothing was run, else
+
+        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see
+          `Store.made_on`; whether all records are `published`), `bands` (their number), `budget`,
+          `seeds`, `images`, `parameters`, `seconds_per_epoch`, `device`, `records` (file names),
+          `floor` (F1 of calling all landslide; None for boxes), `apart` (whether it was tested on
+          other images than the reference row);
+        - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
+          validation images (None for a derived row): `{convention: {score: {mean, low, high,
+          values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
+        - `thresholds`: those of `tuned`; of a derived row its own;
+        - `versus`: the paired bootstrap against the table's reference row over the `common` seeds
+          of both, see `intervals.paired_bootstrap`; None for that row, for a derived one, and
+          without a common seed.
+    """
+    dataset, profile_name = most_records(table, store, dataset, profile_name)
+    found = _found(table, store, dataset, profile_name, seeds)
+    on = table.on(dataset)
+    reference = table.reference_on(dataset)
+    base = found.get((table.name, reference.id), []) if reference else []
+    return [
+        {
+            "id": row.id,
+            "label": row.label,
+            "kind": row.kind,
+            "at": row.at,
+            "reported": row.reported,
+            "uncertain": list(row.uncertain),
+            "added": row.ours,
+            "ours": _ours(table, row, found, base, store),
+        }
+        for row in table.rows
+        # A row of ours that means nothing on this dataset is no gap in the table.
+        if not (row.ours and row.only and on not in row.only)
+    ]
+
+
+def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
+    records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
+    if not by_seed:
+        return None
+    first, run = records[0], row.kind == "run"
+    unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
+    at = "validation" if row.at is None else row.at
+    return {
+        "run": first.run,
+        "dataset": first.recipe.dataset,
+        "data": {
+            "fingerprint": first.fingerprint,
+            "made_on": store.made_on(first),
+            "published": all(is_published(record) for record in records),
+        },
+        "bands": first.recipe.channels,
+        "budget": budget(first.recipe),
+        "seeds": list(by_seed),
+        "parameters": first.parameters,
+        "images": first.images,
+        "floor": _floor(records),
+        "apart": bool(base) and first.test_ids != base[0].test_ids,
+        "metrics": _over_seeds(list(by_seed.values())),
+        "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
+        "thresholds": [derived.threshold(record, at) for record in records],
+        "versus": _versus(records, base) if run else None,
+        "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
+        "device": first.device,
+        "records": [record.name for record in records],
+    }
+
+
+def _floor(records: Sequence[Record]) -> float | None:
+    """Return the mean F1 of calling all landslide; boxes have none, as there is no end of them."""
+    if any(not record.test_counts for record in records):
+        return None
+    return float(np.mean([scores.floor(record.test_counts) for record in records]))
+
+
+def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
+    return {
+        convention: {score: _summary([one[convention][score] for one in metrics]) for score in metrics[0][convention]}
+        for convention in metrics[0]
+    }
+
+
+def _summary(values: Sequence[float | None]) -> dict[str, Any]:
+    defined = [value for value in values if value is not None]
+    # A seed without a value (no landslide predicted) makes no mean of the others.
+    whole = len(defined) == len(values)
+    reach = intervals.interval(defined) if whole else None
+    return {
+        "mean": float(np.mean(defined)) if whole else None,
+        "low": reach[0] if reach else None,
+        "high": reach[1] if reach else None,
+        "values": list(values),
+    }
+
+
+def over_common_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of kind `run` that were run, their scores over the seeds that all have.
+
+    A mean over other seeds is another number: only these can be put into an order.
+
+    Args:
+        rows: From `beside`.
+
+    Returns:
+        The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where
+        no seed is common.
+    """
+    run = [row for row in rows if row["ours"] and row["kind"] == "run"]
+    common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
+    return [{**row, "ours": _cut(row["ours"], common)} for row in run] if common else []
+
+
+def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    places = [ours["seeds"].index(seed) for seed in seeds]
+    cut = {
+        where: {
+            convention: {
+                score: _summary([value["values"][place] for place in places]) for score, value in found.items()
+            }
+            for convention, found in ours[where].items()
+        }
+        for where in ("metrics", "tuned")
+    }
+    thresholds = [ours["thresholds"][place] for place in places]
+    return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
+
+
+def _versus(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
+    """Compare with the reference row over the same seeds and test images."""
+    mine, other = ({record.seed: record for record in side} for side in (records, base))
+    common = sorted(set(mine) & set(other))
+    if not common or records[0].hash == base[0].hash:
+        return None
+    first = mine[common[0]]
+    if first.test_ids != other[common[0]].test_ids:
+        return None
+    found = COMPARED[first.recipe.task](
+        [mine[seed] for seed in common], [other[seed] for seed in common], first.test_groups
+    )
+    return {**found, "common": len(common)}
+
+
+def _pixels(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
+    mine, other = ([record.test_counts for record in side] for side in (ours, base))
+    return intervals.paired_bootstrap(mine, other, blocks)
+
+
+def _boxes(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
+    mine, other = ([record.detections for record in side if record.detections] for side in (ours, base))
+    return detection.paired_bootstrap(mine, other, blocks)
+
+
+#: What two rows of a task are compared by: landslide F1 of pixels or tiles at 0.5, mAP at IoU 0.5.
+COMPARED: dict[str, Compare] = {
+    "segmentation": _pixels,
+    "adaptation": _pixels,
+    "detection": _boxes,
+    "classification": _pixels,
+}
+
+
+def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
+    """Return Kendall's tau between the report's order of the rows and ours.
+
+    Args:
+        table: Of a report.
+        rows: From `beside`.
+        column: Of the table; ours is taken under the column's convention.
+
+    Returns:
+        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have;
+        None for fewer than three rows, no common seed, or where a score is undefined.
+    """
+    what = table.columns[column]
+    # A cell such as `<0.0010` is printed, and no number to rank by.
+    run = [row for row in over_common_seeds(rows) if isinstance(row["reported"].get(column), float)]
+    values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
+    if any(value is None for row in values for value in row):
+        return None
+    return intervals.kendall([row["reported"][column] for row in run], values)
+
+
+def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows that were run, the best landslide F1 at 0.5 first."""
+
+    def f1(row: dict[str, Any]) -> float:
+        return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
+
+    return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)

@@ -1,0 +1,174 @@
+"""The recipe of a network that tells tiles with a landslide from those without one."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from landslide_lib.data.bands import BOXES, OF_DATASET, radar
+from landslide_lib.fields import Part, knob
+from landslide_lib.study.recipe import parts
+from landslide_lib.study.recipe.base import Recipe
+from landslide_lib.study.recipe.parts import LossTerm
+
+#: What each is in timm, and the size of its images, stands in `models.fusion`.
+Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18"]
+Change = Literal["flips", "rotation", "shift_scale_rotate", "dropout", "noise", "erasing", "mixup", "cutmix"]
+#: The networks that look at optical images through an encoder of timm.
+FUSIONS = ("gated", "concatenated")
+
+
+class Member(Part):
+    """An encoder of an ensemble and its weight in the mean."""
+
+    encoder: Optical
+    weight: float = knob(1.0, gt=0, le=1)
+
+
+class Ensemble(Part):
+    """The mean of networks that leave another fold of the training tiles for validation each."""
+
+    encoders: tuple[Member, ...] = knob((), description="of each fold; none: the recipe's own")
+
+
+class Filter(Part):
+    """Gradient boosting that leaves out tiles on which there surely is no landslide."""
+
+    folds: int = knob(5, ge=2, le=20, description="of the training tiles, for its threshold")
+
+
+class Classification(Recipe):
+    """A network, or an ensemble of networks, that calls each tile landslide or not."""
+
+    task: Literal["classification"]
+    model: Literal["gated", "concatenated", "pyramid", "conventional"] = knob("gated")
+    modalities: Literal["all", "optical", "radar"] = knob("all", description="of those there are")
+    encoder: Optical = knob("efficientnetv2_l", description="of the optical images")
+    optical_size: int | None = knob(
+        None, ge=32, le=1024, multiple_of=32, description="side they are enlarged to; none: its own"
+    )
+    tiny: bool = knob(False, description="a network of its kind with few layers, for tests")
+    start: Literal["imagenet"] | None = knob(None, description="of the encoder; none is random")
+    passes: Literal["own", "shared"] = knob(
+        "own", description="whether both passes of a radar have one branch of a pyramid"
+    )
+    loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
+    sampling: Literal["as_is", "balanced"] = knob("as_is", description="of training tiles")
+    augmentation: tuple[Change, ...] = knob(("flips", "rotation"))
+    patience: int | None = knob(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
+    filter: Filter | None = knob(None, description="of obvious negatives")
+    turns: Literal[1, 4, 8] = knob(1, description="flips, at 8 quarter turns too, that a prediction is the mean of")
+    members: int = knob(5, ge=2, le=20, description="folds of validation, each with a network of an ensemble")
+    ensemble: Ensemble | None = knob(None, description="in place of a network")
+
+    @model_validator(mode="after")
+    def _terms_and_bands(self) -> Classification:
+        if not self.loss:
+            raise ValueError("loss is empty; name at least one term")
+        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
+        if whole:
+            raise ValueError(
+                f"loss: {' and '.join(sorted(whole))} looks at the pixels of a mask, and a tile "
+                "has one label; choose other terms"
+            )
+        if self.dataset in BOXES:
+            raise ValueError(
+                f"dataset: {self.dataset} has boxes and no image without a landslide; possible with it: task detection"
+            )
+        if not self.seen:
+            raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
+        folds = round(1 / self.split.validation)
+        if self.ensemble and self.members > folds:
+            raise ValueError(
+                f"members: {self.members} networks need as many folds of validation, and "
+                f"split.validation leaves {folds}; take fewer members, or a smaller share"
+            )
+        return self
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "bands": self.bands,
+            "augmentation": self.augmentation,
+            "loss": tuple(term.name for term in self.loss),
+            "ensemble.encoders": tuple(one.encoder for one in self.weighted),
+        }
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The bands that a network is given: those of the modalities, of the recipe's bands.
+
+        >>> from landslide_lib.study.recipe import recipe
+        >>> recipe({"dataset": "bijie", "task": "classification"}).seen
+        ('R', 'G', 'B')
+        """
+        bands = self.bands or OF_DATASET[self.dataset]
+        wanted = {"all": (True, False), "optical": (False,), "radar": (True,)}[self.modalities]
+        return tuple(band for band in bands if radar(band) in wanted)
+
+    @property
+    def centred(self) -> bool:
+        """Whether bands are given mean 0 and deviation 1: backscatter in dB is below 0."""
+        return True
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network takes."""
+        return len(self.seen)
+
+    @property
+    def weighted(self) -> tuple[Member, ...]:
+        """The encoders of an ensemble, each with its weight."""
+        if self.ensemble is None:
+            return ()
+        return self.ensemble.encoders or (Member(encoder=self.encoder),)
+
+    @property
+    def grows_from(self) -> tuple[Recipe, ...]:
+        """The networks of an ensemble, or the network whose predictions are turned."""
+        if self.ensemble:
+            return tuple(
+                self._as(
+                    encoder=one.encoder,
+                    ensemble=None,
+                    turns=1,
+                    split=self.split.model_copy(update={"valid_fold": fold}),
+                )
+                for one, fold in product(self.weighted, range(self.members))
+            )
+        return (self._as(turns=1),) if self.turns > 1 else ()
+
+    def _as(self, **change: Any) -> Recipe:
+        return self.model_copy(update=change)
+
+    @property
+    def trains(self) -> bool:
+        """Whether a run trains: an ensemble and turned predictions take networks as they are."""
+        return not (self.ensemble or self.turns > 1)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether a run needs weights of others."""
+        return self.start is not None
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """What only an ensemble, or only a network with an encoder or a pyramid, makes use of."""
+        alone = ("members",) * (not self.ensemble)
+        if self.model in FUSIONS:
+            blind = self.modalities == "radar"
+            named = bool(self.ensemble and self.ensemble.encoders)
+            encoder = ("encoder",) * (blind or named) + ("optical_size", "start") * blind
+            return (*alone, *encoder, "passes")
+        return (*alone, "encoder", "optical_size", "start")
+
+    def _components(self) -> list[str]:
+        encoders = [one.encoder for one in self.weighted] or [self.encoder]
+        return [
+            f"tiles/{self.model}",
+            *([f"tiles/encoder/{name}" for name in encoders] if self.model in FUSIONS else []),
+            *(["negative_filter"] if self.filter else []),
+            *(f"loss/{term.name}" for term in self.loss),
+            *(f"augmentation/tiles/{name}" for name in self.augmentation),
+        ]

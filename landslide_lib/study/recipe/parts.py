@@ -1,0 +1,169 @@
+"""The parts that a recipe is made of: losses, optimizer, post-processing.
+
+Pure data, no torch: a bad recipe is refused at once. What a part does stands in
+`landslide_lib.losses`, `.models`, `.datasets`; here are only its knobs, their ranges and
+the value that each had when it came into the study.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from landslide_lib.fields import Part, knob
+
+
+class _Term(Part):
+    factor: float = knob(1.0, gt=0, le=100, description="of this term in the sum")
+
+
+class CrossEntropy(_Term):
+    """Pixel-wise cross entropy."""
+
+    name: Literal["ce"]
+
+
+class Focal(_Term):
+    """Focal loss (Lin et al. 2017); the report states neither alpha nor gamma."""
+
+    name: Literal["focal"]
+    alpha: float = knob(0.25, ge=0, le=1, description="weight of the landslide class")
+    gamma: float = knob(2.0, ge=0, le=100, description="how much easy pixels are discounted")
+
+    @model_validator(mode="after")
+    def _gradient_is_finite(self) -> Focal:
+        if 0 < self.gamma < 1:
+            raise ValueError("gamma is 0 or at least 1: between, the gradient has no bound")
+        return self
+
+
+class LogCosh(_Term):
+    """Logarithm of the hyperbolic cosine of the error."""
+
+    name: Literal["log_cosh"]
+
+
+class IoU(_Term):
+    """Minus the logarithm of the soft intersection over union of the batch."""
+
+    name: Literal["iou"]
+    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+
+
+class Tversky(_Term):
+    """Minus the logarithm of the Tversky index, alpha on the false *negatives*."""
+
+    name: Literal["tversky"]
+    alpha: float = knob(0.7, gt=0, le=10, description="weight of false negatives")
+    beta: float = knob(0.3, gt=0, le=10, description="weight of false positives")
+    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+
+
+class Lovasz(_Term):
+    """Lovász hinge (Berman et al. 2018)."""
+
+    name: Literal["lovasz"]
+
+
+class Boundary(_Term):
+    """Cross entropy with extra weight near the boundary of a landslide."""
+
+    name: Literal["boundary"]
+    weight: float = knob(5.0, ge=0, le=100, description="extra weight on the boundary itself")
+    sigma: float = knob(2.0, ge=0.1, le=32, description="how far it reaches, in pixels")
+
+
+class Center(_Term):
+    """Cross entropy with extra weight near the centre of a landslide."""
+
+    name: Literal["center"]
+    weight: float = knob(5.0, ge=0, le=100, description="extra weight at the centre")
+
+
+class SoftCrossEntropy(_Term):
+    """Cross entropy with softened labels (Szegedy et al. 2016)."""
+
+    name: Literal["soft_ce"]
+    smoothing: float = knob(0.1, ge=0, lt=1, description="a label's share that says nothing")
+
+
+class HardExamples(_Term):
+    """Cross entropy over the hardest pixels of a batch (Shrivastava et al. 2016)."""
+
+    name: Literal["ohem"]
+    share: float = knob(0.25, gt=0, le=1, description="of the pixels that are the hardest")
+
+
+class WeightedCrossEntropy(_Term):
+    """Cross entropy in which landslides weigh more."""
+
+    name: Literal["weighted_ce"]
+    weight: float | None = knob(None, gt=0, le=1000, description="of a landslide; none: others a landslide in training")
+
+
+LossTerm = Annotated[
+    CrossEntropy
+    | WeightedCrossEntropy
+    | Focal
+    | LogCosh
+    | IoU
+    | Tversky
+    | Lovasz
+    | Boundary
+    | Center
+    | SoftCrossEntropy
+    | HardExamples,
+    Field(discriminator="name"),
+]
+
+
+class _Morphology(Part):
+    kernel: int = knob(3, ge=3, le=31, description="side of the square, odd, in pixels")
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> _Morphology:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
+        return self
+
+
+class Opening(_Morphology):
+    """Morphological opening: what is smaller than the kernel goes (the report's salt noise)."""
+
+    name: Literal["opening"]
+
+
+class Closing(_Morphology):
+    """Morphological closing: gaps smaller than the kernel are filled (its pepper noise)."""
+
+    name: Literal["closing"]
+
+
+class Voting(Part):
+    """The mean of the masks of a multi-resolution head."""
+
+    name: Literal["voting"]
+
+
+class MultiAngles(Part):
+    """The mean over the image turned by 0, 90, 180 and 270 degrees."""
+
+    name: Literal["multi_angles"]
+
+
+PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminator="name")]
+
+
+class Optimizer(Part):
+    """Optimizer and learning-rate schedule.
+
+    The report names "Adam with a custom learning rate scheduler" and no numbers; linear
+    warm-up and cosine decay to zero are our reading of it.
+    """
+
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = knob("adam")
+    lr: float = knob(1e-3, gt=0, le=10, description="peak learning rate")
+    weight_decay: float = knob(0.0, ge=0, le=1)
+    schedule: Literal["warmup_cosine", "constant"] = knob("warmup_cosine")
+    warmup: float = knob(0.1, ge=0, lt=1, description="share of the steps spent warming up")

@@ -1,0 +1,408 @@
+"""The record of a run and its store: append-only, atomic, safe between processes. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from landslide_lib.metrics.detection import Detections
+from landslide_lib.paths import PUBLISHED, runs_root, write_once
+from landslide_lib.study.machine import NO_COMMIT
+from landslide_lib.study.recipe import PROFILES, AnyRecipe, Recipe, profile_of
+
+
+class Epoch(BaseModel):
+    """One line of a history: means over the epoch, and a score on the validation images.
+
+    It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean
+    average precision at IoU 0.5 of a detector; an epoch that was not scored has None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    train_loss: float
+    valid_loss: float | None
+    valid_f1: float | None = None
+    valid_map_50: float | None = None
+    seconds: float
+
+
+class Outcome(BaseModel):
+    """What a model did on one part (`valid` or `test`).
+
+    Attributes:
+        threshold: A pixel, or an image, is called landslide where its probability is above it; a
+            box is kept where its score is at least it.
+        metrics: `{convention: {score: value}}`, see `landslide_lib.metrics.scores`, of boxes
+            `landslide_lib.metrics.detection`; of a masked autoencoder `{"pixels": {"loss": value}}`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    threshold: float
+    metrics: dict[str, dict[str, float | None]]
+
+
+class Record(BaseModel):
+    """All that is kept of one run.
+
+    Attributes:
+        recipe: What was run; `hash` identifies it.
+        seed: Of initialisation, order and augmentation.
+        fingerprint: Of the dataset's files.
+        revisions: Of the components used.
+        excluded: Unusable files that were left out, each with what is wrong with it.
+        images: How many images each part had.
+        test: Scores on the test images at threshold 0.5.
+        test_tuned: The same at the threshold that was best on the validation images.
+        valid: Scores on the validation images at 0.5.
+        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in
+            records from before it was kept.
+        test_ids: Of the test images.
+        test_groups: The scene of each.
+        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a
+            classification the image itself; empty for other tasks.
+        histogram: Landslide and background pixels of the test images by probability, 100 bins
+            each: bin k holds p in (k/100, (k+1)/100]. Of a classification images; else empty.
+        detections: What a detector found on the test images.
+        parameters: Trainable parameters of the network.
+        seconds_per_epoch: Median over epochs, validation included.
+        samples_per_second: Training images over `seconds_per_epoch`.
+        peak_memory_mb: Of the process so far (it may have run other rows before), or of this
+            run's GPU.
+        energy_wh: Of processor, memory and GPU while it trained, the filter of a classification
+            included; None where it was not metered.
+        energy_method: How, see `energy.Energy`.
+        device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
+        started, finished: UTC, ISO 8601; a resumed run keeps its first start.
+        resumed: How many starts came before the one that ended it.
+        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they
+            differ, another run of the recipe need not have the same digits.
+        grown_from: The records whose networks this one took up; none where it began of its own.
+            A post-processed network or an ensemble was not trained: such a record has no history,
+            its `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
+        start: What was taken of the weights that an encoder started from.
+        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against
+            the masks that were hidden from it, see `tasks.pseudo_labels.quality`.
+        tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of
+            the networks of an ensemble, `brightness`, and the mean weight that a gate gives to
+            features of `optical` and of `radar` images, as far as there is such a thing.
+        filtered: What a negative filter left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    recipe: AnyRecipe
+    hash: str
+    seed: int
+    fingerprint: str
+    revisions: dict[str, int]
+    excluded: list[dict[str, str]]
+    images: dict[str, int]
+    test: Outcome
+    test_tuned: Outcome
+    valid: Outcome
+    test_ids: list[str]
+    test_groups: list[str]
+    test_counts: list[list[int]]
+    histogram: list[list[int]]
+    history: list[Epoch]
+    parameters: int
+    seconds_per_epoch: float
+    samples_per_second: float
+    peak_memory_mb: float
+    energy_wh: float | None
+    device: str
+    threads: int
+    versions: dict[str, str]
+    commit: str
+    dirty: bool
+    started: str
+    finished: str
+    resumed: int
+    grown_from: tuple[str, ...] = ()
+    valid_tuned: Outcome | None = None
+    detections: Detections | None = None
+    start: dict[str, Any] | None = None
+    pseudo_labels: dict[str, float | None] | None = None
+    energy_method: str = ""
+    tiles: dict[str, list[float]] | None = None
+    filtered: dict[str, Any] | None = None
+    threads_of_starts: tuple[int, ...] = ()
+
+    @field_validator("grown_from", mode="before")
+    @classmethod
+    def _one_or_none(cls, given: Any) -> Any:
+        """Take the form of the first records, which grew from one other at most."""
+        return (given,) if isinstance(given, str) else given or ()
+
+    @property
+    def name(self) -> str:
+        """The file name, without its ending: dataset, recipe, data, seed and time."""
+        stamp = self.finished.translate(str.maketrans("", "", "-:+.")).removesuffix("0000")
+        return f"{self.recipe.dataset}-{self.run}-s{self.seed}-{stamp}"
+
+    @property
+    def run(self) -> str:
+        """Recipe and data: what the seeds of one row have in common."""
+        return f"{self.hash}-{self.fingerprint[:8]}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether a component that the run used has been changed since."""
+        now = self.recipe.components
+        # A component that came after the record, or went, had revision 1 while it was there.
+        return self.hash != self.recipe.hash or any(
+            self.revisions.get(name, 1) != now.get(name, 1) for name in {*self.revisions, *now}
+        )
+
+    def to_json(self) -> str:
+        """Return readable JSON: a line a field, a line an epoch.
+
+        Raises:
+            ValueError: A number is NaN or infinite, which JSON has no word for.
+        """
+        lines = []
+        for key, value in self.model_dump(mode="json").items():
+            if key == "history":
+                inner = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
+                lines.append(f'"{key}": [\n  {inner}\n ]')
+            else:
+                text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+                lines.append(f'"{key}": {text}')
+        return "{\n " + ",\n ".join(lines) + "\n}\n"
+
+
+class RecordError(ValueError):
+    """A record that cannot be read, or may not be published."""
+
+
+class Store:
+    """Folders of records. The first one is written to, all are searched.
+
+    Args:
+        home: The folder that new records go to; made when needed.
+        more: Folders that are searched too, such as `data/results`.
+        data: Gives the fingerprints that the data of a recipe has now, () where it is not here;
+            see `datasets.configured`. None where the data does not matter, as in the book, which
+            shows what is published.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        more: Sequence[Path] = (PUBLISHED,),
+        *,
+        data: Callable[[Recipe], Sequence[str]] | None = None,
+    ) -> None:
+        self.home = home or runs_root() / "records"
+        self.folders = (self.home, *more)
+        self.data = data
+        self._read: dict[Path, Record] = {}
+
+    def all(self, hashes: Collection[str] | None = None) -> list[Record]:
+        """Return every record that is not stale, the oldest first, each once.
+
+        Args:
+            hashes: Only those of these recipes.
+
+        Raises:
+            RecordError: A file is not a record.
+        """
+        found: dict[str, Record] = {}
+        for path in self.paths():
+            if path.stem not in found:
+                found[path.stem] = self._load(path)
+        records = [
+            record for record in found.values() if (hashes is None or record.hash in hashes) and not record.stale
+        ]
+        return sorted(records, key=lambda record: record.finished)
+
+    def paths(self) -> list[Path]:
+        """Return the files of all records."""
+        # No name of ours begins with a dot, as those of macOS's `._x.json` do.
+        return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
+
+    def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
+        """Return the newest record of each seed of a recipe, in the order of the seeds.
+
+        Args:
+            recipe: What was run.
+            seed: One seed, or None for all.
+            fingerprint: Of the data that they were made on; None takes that of `copies`.
+        """
+        seeds = None if seed is None else [seed]
+        if fingerprint is None:
+            fingerprint = self.copies([recipe], seeds).get(recipe.hash)
+        by_seed = {
+            record.seed: record
+            for record in self.all({recipe.hash})
+            if (seeds is None or record.seed in seeds) and record.fingerprint == fingerprint
+        }
+        return [by_seed[key] for key in sorted(by_seed)]
+
+    def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
+        """Return which copy of the data the records of recipes are taken from.
+
+        Records of two copies are no records of one table. The copy is the data that is here now.
+        Where no record was made on it, or it is not here, it is the copy of the newest record;
+        `made_on` tells which of the two it is.
+
+        Args:
+            recipes: The rows of a table.
+            seeds: Only their records count; None for all.
+
+        Returns:
+            A fingerprint by hash of the recipe; a recipe without any record may be left out.
+        """
+        mine = [
+            record for record in self.all({recipe.hash for recipe in recipes}) if seeds is None or record.seed in seeds
+        ]
+        here = {recipe.hash: list(self.data(recipe)) for recipe in recipes} if self.data else {}
+        for record in reversed(mine):
+            prints = here.get(record.hash, [])
+            if record.fingerprint in prints:
+                place = prints.index(record.fingerprint)
+                return {key: each[place] for key, each in here.items() if len(each) > place}
+        return dict.fromkeys((recipe.hash for recipe in recipes), mine[-1].fingerprint if mine else "")
+
+    def made_on(self, record: Record) -> str:
+        """Say which data a record was made on.
+
+        Returns:
+            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is
+            not here; `any`: nobody asks (`data` of the store is None).
+        """
+        if self.data is None:
+            return "any"
+        prints = self.data(record.recipe)
+        return "here" if record.fingerprint in prints else "other" if prints else "absent"
+
+    def path(self, record: Record) -> Path:
+        """Return the file of a record: the published one if there is one."""
+        found = [path for path in self.paths() if path.stem == record.name]
+        return found[-1] if found else self.home / f"{record.name}.json"
+
+    def weights(self, record: Record) -> Path:
+        """Return the file of the weights of a local run; published ones have none."""
+        return self.home.parent / "weights" / f"{record.name}.pt"
+
+    def add(self, record: Record) -> Path:
+        """Write a record. It is there whole or not at all, and none is ever overwritten.
+
+        Raises:
+            FileExistsError: A record of this name is there.
+        """
+        return write_once(self.home / f"{record.name}.json", record.to_json())
+
+    @contextlib.contextmanager
+    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> Iterator[None]:
+        """Hold the one right to run a recipe; another process waits for it, and says so.
+
+        The operating system takes the lock back from a process that is killed.
+        """
+        folder = self.home / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print("waiting for another process that trains this row", file=sys.stderr)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _load(self, path: Path) -> Record:
+        if path not in self._read:
+            self._read[path] = read(path)
+        return self._read[path]
+
+
+def read(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        RecordError: It is not one; the message names the file and the field.
+    """
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{key}: " for key in first["loc"])
+        raise RecordError(f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it") from None
+    images = {"test_ids": len(record.test_ids), "test_groups": len(record.test_groups)}
+    if record.test_counts or record.recipe.task not in ("detection", "pretraining"):
+        images["test_counts"] = len(record.test_counts)
+    if record.detections:
+        images["detections"] = len(record.detections.truth)
+    images |= {f"tiles.{name}": len(values) for name, values in (record.tiles or {}).items()}
+    if wrong := [name for name, size in images.items() if size != record.images.get("test")]:
+        raise RecordError(
+            f"{path}: not a whole record ({wrong[0]}: of {images[wrong[0]]} images, images.test: "
+            f"{record.images.get('test')}). Move it away, or restore it"
+        )
+    return record
+
+
+def check_publishable(record: Record) -> None:
+    """Refuse what may not be published.
+
+    Raises:
+        RecordError: A smoke record, one of a dirty tree or of no commit, or a stale one.
+    """
+    why = None
+    if profile_of(record.recipe) == "smoke":
+        why = "it is of the smoke profile, which is for tests"
+    elif record.commit == NO_COMMIT:
+        why = (
+            "it is not known which version of the code made it: the code was in no git checkout of "
+            "its own, or git is not installed; run it again with --rerun in a clone"
+        )
+    elif record.dirty:
+        why = "the tree had uncommitted changes; commit them and run it again with --rerun"
+    elif record.stale:
+        why = "a component it used has been changed since; run it again"
+    if why:
+        raise RecordError(f"{record.name} is not published: {why}")
+
+
+def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
+    """Return whether a record is among the published ones."""
+    return (folder / f"{record.name}.json").is_file()
+
+
+def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
+    """Copy a record to the published ones.
+
+    Args:
+        record: To publish.
+        source: Its file.
+        folder: Where to.
+
+    Returns:
+        The published file; one that is there already is left as it is.
+
+    Raises:
+        RecordError: See `check_publishable`.
+    """
+    check_publishable(record)
+    target = folder / source.name
+    if not target.exists():
+        write_once(target, source.read_text(encoding="utf-8"))
+    return target
+
+
+def budget(recipe: Recipe) -> dict[str, Any]:
+    """Return the budget of a recipe, as it is printed beside a number."""
+    fields = ("epochs", *PROFILES[recipe.task]["full"])
+    used = {name: getattr(recipe, name) for name in fields if name not in recipe.idle}
+    return {"profile": profile_of(recipe), **used}

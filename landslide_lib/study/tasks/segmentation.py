@@ -1,0 +1,116 @@
+"""Segmentation as a recipe chooses it: network, loss and data, and what is trained of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from landslide_lib.data import augment
+from landslide_lib.data.pack import Packed
+from landslide_lib.data.prepare import Data, prepare
+from landslide_lib.data.split import Indices
+from landslide_lib.losses import LOSSES, combine
+from landslide_lib.models import MODELS
+from landslide_lib.models.heads import HEADS
+from landslide_lib.study import recipe as recipes
+from landslide_lib.study.recipe.parts import WeightedCrossEntropy
+from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
+from landslide_lib.training.checkpoints import fill, load_weights
+from landslide_lib.training.segmentation import Segmentation
+
+
+def loss_of(
+    recipe: recipes.Segmentation | recipes.Adaptation | recipes.Classification, packed: Packed, train: Indices
+) -> nn.Module:
+    """Build the weighted sum of losses that a recipe names.
+
+    Args:
+        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of
+            landslide in training.
+        packed: The dataset.
+        train: The images to train on.
+
+    Raises:
+        ValueError: That number is asked for, and no pixel is landslide.
+    """
+    terms = []
+    for term in recipe.loss:
+        arguments = term.model_dump(exclude={"name", "factor"})
+        if isinstance(term, WeightedCrossEntropy) and term.weight is None:
+            arguments["weight"] = _others(packed, train)
+        terms.append((term.factor, LOSSES[term.name](**arguments)))
+    return combine(terms)
+
+
+def _others(packed: Packed, train: Indices) -> float:
+    share = float((packed.masks[train] == 1).mean())
+    if not share:
+        raise ValueError(
+            f"{packed.name}: none of the {len(train)} images to train on shows a landslide, so "
+            "that none can be weighted; take more of them (subset), or state the loss's weight"
+        )
+    return (1 - share) / share
+
+
+def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
+    """Build the network that a recipe names, with its head, for a number of bands.
+
+    Raises:
+        WeightsNotFoundError: The recipe asks for pretrained weights, and they cannot be had.
+    """
+    build = MODELS[recipe.model]
+    if recipe.pretrained:  # of the few networks that have it, see `recipe.PRETRAINED`
+        build = partial(build, pretrained=True)
+    if recipe.head == "mono":
+        return build(in_channels=bands, width=recipe.width)
+    body = build(in_channels=bands, width=recipe.width, num_classes=recipe.width)
+    return HEADS[recipe.head](body, recipe.width)
+
+
+def data_of(recipe: recipes.Recipe, packed: Packed, **given: Any) -> Data:
+    """Return the data of a recipe: split, with the bands that a network is given, scaled."""
+    return prepare(packed, recipe.split, subset=recipe.subset, bands=recipe.seen, standardize=recipe.centred, **given)
+
+
+def build(recipe: recipes.Segmentation, setting: Setting) -> Segmentation:
+    """Build the network of a recipe with its loss and its data."""
+    data = data_of(recipe, setting.packed)
+    seeded(setting.seed)
+    return Segmentation(
+        model_of(recipe, len(data.bands)),
+        loss_of(recipe, setting.packed, data.parts["train"]),
+        data,
+        batch=recipe.batch,
+        seed=setting.seed,
+        augment=augment.compose(recipe.augmentation),
+        post_processing=recipe.post_processing,
+        device=setting.device,
+    )
+
+
+def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
+    """Train a recipe from its last checkpoint, or from the start.
+
+    Raises:
+        FloatingPointError: The network diverged.
+    """
+    task = build(recipe, setting)
+    history, resumed = train(task, recipe, setting)
+    return Run(recipe, setting, task, task.data.parts, task.evaluate, history, resumed)
+
+
+def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
+    """Return a trained network with the post-processing that a recipe names.
+
+    Raises:
+        ValueError: The weights are those of another run, or damaged; the message names the file.
+    """
+    ((_, path),) = setting.given
+    weights = load_weights(path, **identity(recipe.trained, setting))
+    # All weights come from the file: those of ImageNet need not be fetched.
+    task = build(recipe.model_copy(update={"pretrained": False}), setting)
+    fill(task.network, weights, path)
+    task.to(setting.device)
+    return Run(recipe, setting, task, task.data.parts, task.evaluate)

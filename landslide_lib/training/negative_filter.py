@@ -1,0 +1,245 @@
+"""Boosted trees that sort out tiles which surely show no landslide. No torch.
+
+The threshold is the lowest probability that a positive training tile got from trees that had not
+seen it: the highest one that loses none out of fold. That none is lost on other tiles does not
+follow. If n positives set the threshold, a new one of the same kind falls below all of them with
+chance 1 / (n + 1), as likely as any other is the lowest; `losses` counts how many really do.
+
+Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from landslide_lib.paths import whole
+from landslide_lib.training.tabular import boosting
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+#: The scene of each tile; None where none is known.
+Groups = Sequence[Any] | NDArray[Any] | None
+
+#: Of the file that `Filter.save` writes.
+FORMAT = "negative-filter-1"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a filter costs and saves on its training tiles, each judged out of fold.
+
+    Attributes:
+        tiles: How many there are.
+        removed: Share of them that it sorts out.
+        positive_before: Share of positives among all.
+        positive_after: Among those it keeps.
+        lost: Share of the positives that it sorts out; 0 by its making.
+        seconds: Of fitting, features not included; of the machine, not of the seed.
+    """
+
+    tiles: int
+    removed: float
+    positive_before: float
+    positive_after: float
+    lost: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A fitted filter; see `fit`.
+
+    Attributes:
+        boosters: The trees of each fold. A new tile gets the mean of their probabilities.
+        columns: Names of the features, in order.
+        threshold: Tiles at or above it are kept; 0 where none could be sorted out.
+        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in
+            0..1.
+        cost: On the training tiles.
+        seed: Of folds and trees.
+    """
+
+    boosters: tuple[Booster, ...]
+    columns: tuple[str, ...]
+    threshold: float
+    out_of_fold: NDArray[np.float64]
+    cost: Cost
+    seed: int
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """(N,) which training tiles it keeps: those it learnt from are judged out of fold."""
+        return np.asarray(self.out_of_fold >= self.threshold)
+
+    def probabilities(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Return the mean probability of the folds' trees for new tiles, (M,) in 0..1.
+
+        Raises:
+            ValueError: A column is missing, or a feature is NaN or infinite.
+        """
+        missing = [name for name in self.columns if name not in features]
+        if missing:
+            raise ValueError(f"features: the filter also takes {', '.join(missing)}")
+        some = features[list(self.columns)]
+        boosting.check_finite(some)
+        each = [boosting.probabilities(one, some) for one in self.boosters]
+        return np.asarray(np.mean(each, axis=0))
+
+    def keeps(self, features: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which new tiles it keeps, (M,); the others surely show no landslide, it says.
+
+        Raises:
+            ValueError: See `probabilities`.
+        """
+        return np.asarray(self.probabilities(features) >= self.threshold)
+
+    def said(self) -> str:
+        """Say in a sentence what it costs and saves on its training tiles."""
+        if not self.cost.removed:
+            return (
+                f"The filter keeps all {self.cost.tiles} tiles: some positive has the lowest "
+                "probability of all, so no threshold sorts out a tile and loses no positive."
+            )
+        return (
+            f"The filter sorts out {self.cost.removed:.1%} of {self.cost.tiles} tiles, all of "
+            f"them negative out of fold; the share of positives goes from "
+            f"{self.cost.positive_before:.1%} to {self.cost.positive_after:.1%}. Fitting took "
+            f"{self.cost.seconds:.1f} s on one core."
+        )
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
+        content = {
+            "format": FORMAT,
+            "columns": self.columns,
+            "threshold": self.threshold,
+            "out_of_fold": self.out_of_fold.tolist(),
+            "cost": asdict(self.cost),
+            "seed": self.seed,
+            "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
+        }
+        with whole(path) as scratch:
+            scratch.write_text(json.dumps(content) + "\n", "utf-8")
+
+
+def load(path: Path) -> Filter:
+    """Read a filter that `Filter.save` wrote.
+
+    Raises:
+        ValueError: The file is missing, is none, or is damaged.
+    """
+    import xgboost as xgb
+
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+        grown = []
+        for one in content["boosters"]:
+            grown.append(xgb.Booster({"nthread": 1}))
+            grown[-1].load_model(bytearray(json.dumps(one).encode()))
+        return Filter(
+            tuple(grown),
+            tuple(content["columns"]),
+            float(content["threshold"]),
+            np.array(content["out_of_fold"], np.float64),
+            Cost(**content["cost"]),
+            int(content["seed"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as error:
+        what = str(error).splitlines()[-1] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: no negative filter that can be read ({what}); fit and save it again") from error
+
+
+def fit(features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None) -> Filter:
+    """Fit a filter that loses no positive training tile out of fold.
+
+    Args:
+        features: (N, columns) as `features.measure` returns them.
+        labels: (N,) in {0, 1}.
+        folds: How many; each tile is judged by the trees of the others.
+        seed: Of folds and trees: the same gives the same filter.
+        groups: (N,) the scene of each tile, so that a tile's neighbours do not judge it.
+
+    Raises:
+        ValueError: One class only, a fold without a positive, a feature that is NaN or infinite.
+    """
+    start = perf_counter()
+    truth = boosting.check(features, labels)
+    cut = boosting.folds(truth, folds, seed, groups)
+    found = boosting.out_of_fold(features, truth, cut, seed)
+    scores = np.asarray(found.probabilities, np.float64)
+    lowest = float(scores[truth == 1].min())
+    kept = scores >= lowest
+    return Filter(
+        found.boosters,
+        tuple(map(str, features.columns)),
+        0.0 if kept.all() else lowest,
+        scores,
+        Cost(
+            tiles=len(truth),
+            removed=float(1 - kept.mean()),
+            positive_before=float(truth.mean()),
+            positive_after=float(truth[kept].mean()),
+            lost=float(1 - kept[truth == 1].mean()),
+            seconds=perf_counter() - start,
+        ),
+        seed,
+    )
+
+
+def losses(
+    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None
+) -> pd.DataFrame:
+    """Count how often a filter loses a positive on tiles that it was not tuned on.
+
+    Nested folds: on all folds but one a filter is fitted, threshold and all, and the one that is
+    left is sorted by it.
+
+    Args:
+        features: As of `fit`.
+        labels: As of `fit`.
+        folds: As of `fit`; there are as many inner folds as outer ones.
+        seed: As of `fit`.
+        groups: As of `fit`.
+
+    Returns:
+        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost`
+        (positives among them), `threshold`, `tuned_on` (positives that set it) and `expected`:
+        positives lost if the new ones were like those, `positives / (tuned_on + 1)`. That holds
+        where one trained model judges both; here new tiles get the mean of several.
+
+    Raises:
+        ValueError: See `fit`.
+    """
+    truth = boosting.check(features, labels)
+    given = None if groups is None else np.asarray(groups)
+    lines = []
+    for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
+        inner = None if given is None else given[rest]
+        one = fit(features.iloc[rest], truth[rest], folds, seed, inner)
+        gone = ~one.keeps(features.iloc[left])
+        new, old = int(truth[left].sum()), int(truth[rest].sum())
+        lines.append(
+            {
+                "fold": number,
+                "tiles": len(left),
+                "positives": new,
+                "removed": int(gone.sum()),
+                "lost": int(truth[left][gone].sum()),
+                "threshold": one.threshold,
+                "tuned_on": old,
+                "expected": new / (old + 1),
+            }
+        )
+    return pd.DataFrame(lines)

@@ -1,0 +1,78 @@
+"""Images with their truth and what a network makes of them. No torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # it imports torch
+    from landslide_lib.data.prepare import Data
+
+#: Shares of the brightness that are drawn black and white.
+DARKEST, BRIGHTEST = 2, 98
+
+
+def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return some packed images as pictures, (N, S, S, 3) in 0..1.
+
+    The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in
+    grey; stretched between two percentiles of each picture.
+    """
+    packed = data.packed
+    choices = (("R", "G", "B"), ("B4", "B3", "B2"))
+    names = next((each for each in choices if {*each} <= set(packed.bands)), packed.bands[:1] * 3)
+    images = packed.read(rows, names).astype(np.float32).transpose(0, 2, 3, 1)
+    low, high = np.percentile(images, [DARKEST, BRIGHTEST], axis=(1, 2, 3), keepdims=True)
+    return np.asarray(np.clip((images - low) / np.maximum(high - low, 1e-6), 0, 1))
+
+
+def image_grid(
+    data: Data, rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
+) -> Figure:
+    """Draw image, truth, probability, and where the two agree, a line an image.
+
+    Args:
+        data: The dataset.
+        rows: (N,) the packed images.
+        masks: (N, S, S) in {0, 1}.
+        probabilities: (N, S, S) in 0..1.
+        threshold: Above which a pixel is called landslide.
+    """
+    titles = ("image", "truth", "probability", "hits, misses, false alarms")
+    count = len(rows)
+    figure, axes = plt.subplots(count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained")
+    for line, picture, mask, probability, row in zip(axes, rgb(data, rows), masks, probabilities, rows, strict=True):
+        line[0].imshow(picture)
+        line[1].imshow(mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        line[2].imshow(probability, cmap="cividis", vmin=0, vmax=1)
+        line[3].imshow(agreement(picture, mask > 0, probability > threshold))
+        line[0].set_ylabel(data.packed.ids[row], fontsize="x-small")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize="small")
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+    plt.close(figure)  # a notebook shows what the cell returns, once
+    return figure
+
+
+def agreement(picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return a grey picture with hits in green, misses in orange and false alarms in purple.
+
+    Okabe and Ito's colours, which the colour-blind can tell apart.
+
+    >>> grey = np.full((1, 4, 3), 0.5)
+    >>> truth, called = np.array([[1, 1, 0, 0]]) > 0, np.array([[1, 0, 1, 0]]) > 0
+    >>> agreement(grey, truth, called)[0].round(2).tolist()[3]
+    [0.5, 0.5, 0.5]
+    """
+    shown = np.repeat(picture.mean(-1, keepdims=True), 3, axis=-1).astype(np.float32)
+    colours = {"#009E73": truth & called, "#E69F00": truth & ~called, "#CC79A7": ~truth & called}
+    for colour, where in colours.items():
+        value = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
+        shown[where] = 0.35 * shown[where] + 0.65 * value
+    return shown

@@ -1,0 +1,95 @@
+"""What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
+
+All steps give probabilities, so that any threshold can be taken after them. Opening and closing
+take them, too; voting takes the logits of three masks, turning the network. Opening and closing
+with a flat kernel commute with thresholding (Serra 1982): a mask cut from the opened probabilities
+is the opened mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landslide_lib.models.heads import Outputs, mask_of
+
+MORPHOLOGY = {"opening": cv2.MORPH_OPEN, "closing": cv2.MORPH_CLOSE}
+
+
+@torch.no_grad()
+def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -> Tensor:
+    """Return the probability of landslide of every pixel.
+
+    Args:
+        network: In evaluation mode; gives logits, or several by name (`models.heads`).
+        images: (B, C, S, S).
+        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a
+            `kernel`. Turning and voting decide what the network is asked, wherever they stand; opening
+            and closing follow in their order.
+
+    Returns:
+        (B, 1, S, S) in 0..1, float32.
+
+    Raises:
+        ValueError: Voting over the masks of a network that gives one.
+    """
+    names = {step.name for step in steps}
+    read = voted if "voting" in names else own_mask
+    quarters = range(4) if "multi_angles" in names else range(1)
+    turned = [
+        torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
+    ]
+    found = torch.stack(turned).mean(0)
+    for step in steps:
+        if step.name in MORPHOLOGY:
+            found = morphology(found, step.name, step.kernel)
+    return found
+
+
+def own_mask(outputs: Outputs) -> Tensor:
+    """Return the probabilities of the mask at the image's resolution, (B, 1, S, S)."""
+    return mask_of(outputs).float().sigmoid()
+
+
+def voted(outputs: Outputs) -> Tensor:
+    """Return the mean probability of the masks at half, once and twice the resolution.
+
+    The slides say "average of 3 resolution masks"; that the half is interpolated and the double
+    averaged to the image's size is our reading.
+
+    Raises:
+        ValueError: There is one mask only.
+    """
+    if isinstance(outputs, Tensor) or not {"mask", "half", "double"} <= outputs.keys():
+        raise ValueError("voting takes the three masks of head multi_resolution; here is one")
+    size = outputs["mask"].shape[2:]
+    half, double = (outputs[name].float().sigmoid() for name in ("half", "double"))
+    larger = F.interpolate(half, size=size, mode="bilinear", align_corners=False)
+    return torch.stack([own_mask(outputs), larger, F.avg_pool2d(double, 2)]).mean(0)
+
+
+def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
+    """Open or close each image of probabilities with a square.
+
+    What lies outside the image takes no part.
+
+    Args:
+        probabilities: (B, 1, S, S).
+        name: `opening` or `closing`.
+        kernel: Side of the square in pixels, odd.
+
+    >>> dot = torch.zeros(1, 1, 5, 5); dot[..., 2, 2] = 0.9
+    >>> float(morphology(dot, "opening", 3).max()), float(morphology(1 - dot, "closing", 3).min())
+    (0.0, 1.0)
+    """
+    square = np.ones((kernel, kernel), np.uint8)
+    how: Callable[..., np.ndarray] = partial(cv2.morphologyEx, op=MORPHOLOGY[name], kernel=square)
+    made = np.stack([how(image) for image in probabilities[:, 0].cpu().numpy()])
+    return torch.from_numpy(made)[:, None].to(probabilities.device)

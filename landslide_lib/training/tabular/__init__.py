@@ -1,0 +1,1 @@
+"""Boosted trees on tables, and what their scores are worth."""
