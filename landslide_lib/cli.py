@@ -294,7 +294,7 @@ def table_(
     if dataset is not None and dataset not in OF_DATASET:
         raise ValueError(f"dataset {dataset!r}: unknown; allowed: {', '.join(OF_DATASET)}")
     store = runs.open_store(data_root)
-    rows = comparison.beside(chosen, store, dataset=dataset, profile_name=profile)
+    rows = comparison.compare(chosen, store, dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 
 

@@ -21,7 +21,7 @@ REVISIONS: dict[str, int] = {
 _SAME: Any = object()
 
 
-def knob(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
+def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
     """Declare a field of a recipe with a default.
 
     Args:
@@ -39,7 +39,7 @@ def knob(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """Return plain values, of a part only what it names: its own knobs have their origins."""
+    """Return plain values, of a part only what it names: its own fields have their origins."""
     if isinstance(value, Part):
         return value.model_dump(exclude_unset=True)
     return [_named(item) for item in value] if isinstance(value, tuple) else value

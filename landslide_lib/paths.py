@@ -33,7 +33,7 @@ def _folder(variable: str, default: str) -> Path:
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give the name of a file to write; once all is written it takes the place of `path`.
 
     After an error, or a kill, `path` is what it was before.

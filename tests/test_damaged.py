@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from landslide_lib.models import weights
 from landslide_lib.study import records
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.training.checkpoints import load_weights, read_checkpoint, write_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.ones(2)}
@@ -77,7 +77,7 @@ def places(value, so_far=()):
 @given(st.data())
 def test_damaged_weights_of_a_run_are_refused_or_whole(tmp_path, record, data):
     of = record()
-    about = {"recipe": essence(of.recipe), "seed": 0, "fingerprint": of.fingerprint}
+    about = {"recipe": non_default_fields(of.recipe), "seed": 0, "fingerprint": of.fingerprint}
     content = {**about, "weights": WEIGHTS}
     path = tmp_path / "run.pt"
     write_checkpoint(path, content)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 import landslide_lib as ll
 from landslide_lib.metrics import scores
 from landslide_lib.study import runs, teaching
-from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.reports import resolve
 from landslide_lib.study.tasks import segmentation
@@ -342,7 +342,7 @@ def test_the_verdicts_are_the_words_of_the_field(record):
         wanted = resolve(table.report, table.report.row(row), dataset="bijie", profile_name="cpu")
         for seed, tp in enumerate(by_seed):
             counts = [[tp + i % 2, 10, 100 - tp - i % 2, 1000] for i in range(16)]
-            table.store.add(record(essence(wanted), counts, seed=seed))
+            table.store.add(record(non_default_fields(wanted), counts, seed=seed))
     effects = table.effects()
     assert effects.verdict.to_dict() == {
         "focal": "better",

@@ -23,7 +23,7 @@ def tables_of(store: Store) -> dict[str, list[dict[str, Any]]]:
     for report in reports.reports().values():
         for table in report.tables.values():
             for dataset, profile, _ in comparison.known_runs(table, store):
-                rows = comparison.beside(table, store, dataset=dataset, profile_name=profile)
+                rows = comparison.compare(table, store, dataset=dataset, profile_name=profile)
                 tables[f"{table.name} {dataset} {profile}"] = rows
     return tables
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset
 from landslide_lib.data.pack import Packed
 from landslide_lib.fields import REVISIONS
-from landslide_lib.paths import data_root, whole
+from landslide_lib.paths import atomic_write, data_root
 
 Corners = NDArray[np.float32]
 
@@ -135,7 +135,7 @@ def _joined(each: Iterable[Corners]) -> Boxes:
 
 def _write(path: Path, boxes: Boxes) -> None:
     # Into an open file: numpy would add .npz to a name.
-    with whole(path) as scratch, scratch.open("wb") as file:
+    with atomic_write(path) as scratch, scratch.open("wb") as file:
         np.savez(file, corners=boxes.corners, starts=boxes.starts)
 
 

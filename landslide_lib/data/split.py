@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, OWN
 from landslide_lib.data.formats.duplicates import together, warn
-from landslide_lib.fields import Part, knob
+from landslide_lib.fields import Part, field
 
 if TYPE_CHECKING:
     from landslide_lib.data.pack import Packed
@@ -33,12 +33,12 @@ class Split(Part):
     publisher, whatever the folds.
     """
 
-    method: Literal["blocked", "region", "random", "contiguous", "published"] = knob("blocked")
-    folds: int = knob(5, ge=2, le=50)
-    fold: int = knob(0, ge=0, description="which fold is the test set, from 0")
-    validation: float = knob(0.1, gt=0, le=0.5, description="share of the rest")
-    valid_fold: int = knob(0, ge=0, description="which fold of the rest that is, from 0")
-    seed: int = knob(0, ge=0, description="seed of the split, not of the training")
+    method: Literal["blocked", "region", "random", "contiguous", "published"] = field("blocked")
+    folds: int = field(5, ge=2, le=50)
+    fold: int = field(0, ge=0, description="which fold is the test set, from 0")
+    validation: float = field(0.1, gt=0, le=0.5, description="share of the rest")
+    valid_fold: int = field(0, ge=0, description="which fold of the rest that is, from 0")
+    seed: int = field(0, ge=0, description="seed of the split, not of the training")
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Split:

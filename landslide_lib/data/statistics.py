@@ -214,10 +214,10 @@ def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     return {facts["dataset"]: facts for facts in sorted(found, key=lambda facts: facts["made"])}
 
 
-def floor(landslide: float) -> float:
+def all_positive_f1(landslide: float) -> float:
     """Return the F1 of calling every pixel landslide, from the share of landslide pixels.
 
-    >>> floor(0.5)
+    >>> all_positive_f1(0.5)
     0.6666666666666666
     """
     return 2 * landslide / (1 + landslide)

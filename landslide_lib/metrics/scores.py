@@ -72,10 +72,10 @@ def _number(value: ArrayLike) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def floor(counts: ArrayLike) -> float:
+def all_positive_f1(counts: ArrayLike) -> float:
     """Return the pooled F1 of calling every pixel landslide: what any model must beat.
 
-    >>> floor([[1, 0, 1, 2]])
+    >>> all_positive_f1([[1, 0, 1, 2]])
     0.6666666666666666
     """
     tp, fp, fn, tn = np.asarray(counts, np.int64).sum(0)

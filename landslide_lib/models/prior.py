@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-def begin_with(network: nn.Module, share: float) -> None:
+def init_logit_bias(network: nn.Module, share: float) -> None:
     """Set the bias of the layer of logits to the log odds of a share.
 
     With a bias of zero, all that a network learns at first is that nearly no pixel is landslide,
@@ -26,7 +26,7 @@ def begin_with(network: nn.Module, share: float) -> None:
         Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
 
     >>> layer = nn.Conv2d(4, 1, 1)
-    >>> begin_with(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
+    >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
     >>> layer.bias.sigmoid()
     tensor([0.2000], grad_fn=<SigmoidBackward0>)
     """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Promoted(nn.Module):
+class UpsampledInput(nn.Module):
     """A network that sees its images enlarged.
 
     Images are enlarged bilinearly. The logit of a pixel is the mean of the logits on its own area,
@@ -34,7 +34,7 @@ class Promoted(nn.Module):
         `label-refinement.md`, 2.1.
 
     >>> import torch
-    >>> tuple(Promoted(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
+    >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
     (2, 1, 32, 32)
     """
 

@@ -104,7 +104,7 @@ def scored_on(record: Record) -> str:
         f"and choose the threshold. Scored on {images['test']} images of {where}, in "
         f"{len(set(record.test_groups))} scenes or blocks of neighbours, which the intervals draw "
         f"from. {share:.1%} of their pixels are landslide, so that calling every pixel landslide "
-        f"has an F1 of {scores.floor(record.test_counts):.3f}."
+        f"has an F1 of {scores.all_positive_f1(record.test_counts):.3f}."
     )
 
 
@@ -128,7 +128,7 @@ def paired(ours: Sequence[Record], base: Sequence[Record]) -> intervals.Comparis
     found = intervals.paired_bootstrap(counts[0], counts[1], mine[common[0]].test_groups)
     tuned = _mean(_f1(mine[s], "test_tuned") - _f1(other[s], "test_tuned") for s in common)
     best = max(_mean(_f1(side[seed], "test") for seed in common) for side in (mine, other))
-    under = best <= scores.floor(mine[common[0]].test_counts)
+    under = best <= scores.all_positive_f1(mine[common[0]].test_counts)
     return {**found, "common": len(common), "tuned": tuned, "under": under}
 
 
@@ -217,7 +217,7 @@ def above_floor(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say which rows do not beat calling every pixel landslide.
 
     Args:
-        rows: From `comparison.beside`.
+        rows: From `comparison.compare`.
     """
     run = [row for row in rows if row["ours"]]
     if not run:
@@ -291,7 +291,7 @@ def thresholds(table: Table, runs: Runs) -> list[dict[str, Any]]:
                 "chosen_f1": _mean(_f1(record, "test_tuned") for record in records),
                 "best": _mean(best),
                 "best_f1": _mean(known),
-                "floor": _mean(scores.floor(record.test_counts) for record in records),
+                "floor": _mean(scores.all_positive_f1(record.test_counts) for record in records),
                 "auc": _mean(scores.ranking(*record.histogram) for record in records),
             }
         )

@@ -90,7 +90,7 @@ def _found(
     }
 
 
-def beside(
+def compare(
     table: Table,
     store: Store,
     *,
@@ -182,7 +182,7 @@ def _floor(records: Sequence[Record]) -> float | None:
     """Return the mean F1 of calling all landslide; boxes have none, as there is no end of them."""
     if any(not record.test_counts for record in records):
         return None
-    return float(np.mean([scores.floor(record.test_counts) for record in records]))
+    return float(np.mean([scores.all_positive_f1(record.test_counts) for record in records]))
 
 
 def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def over_common_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     A mean over other seeds is another number: only these can be put into an order.
 
     Args:
-        rows: From `beside`.
+        rows: From `compare`.
 
     Returns:
         The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where
@@ -276,7 +276,7 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
 
     Args:
         table: Of a report.
-        rows: From `beside`.
+        rows: From `compare`.
         column: Of the table; ours is taken under the column's convention.
 
     Returns:

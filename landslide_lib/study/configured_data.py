@@ -12,7 +12,7 @@ from landslide_lib.data.base import BadFileError, DatasetNotFoundError
 from landslide_lib.data.formats.files import listing
 from landslide_lib.data.pack import revision
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.paths import cache_root, data_root, whole
+from landslide_lib.paths import atomic_write, cache_root, data_root
 from landslide_lib.study.domains import fingerprint_of
 from landslide_lib.study.recipe import Adaptation, Recipe
 
@@ -57,7 +57,7 @@ def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
         every = path.read_text(encoding="utf-8")
     else:
         every = dataset.fingerprint(samples)
-        with contextlib.suppress(OSError), whole(path) as scratch:  # a read-only cache
+        with contextlib.suppress(OSError), atomic_write(path) as scratch:  # a read-only cache
             scratch.write_text(every, encoding="utf-8")
     for folder in cache_root().glob(f"{name}-*px-{files}-{revision(dataset)}s"):
         with contextlib.suppress(OSError, ValueError, KeyError):

@@ -138,7 +138,7 @@ def not_run(tables: Iterable[tuple[Table, Runs]], dataset: str) -> str:
         without: dict[bool, list[str]] = {True: [], False: []}
         for row in table.runnable(dataset):
             if not runs.get(row.id):
-                without[resolve(table, row, dataset=dataset).fetches].append(row.label)
+                without[resolve(table, row, dataset=dataset).needs_download].append(row.label)
         lines += [
             f"- Not run here, and {words[fetches]}: {'; '.join(labels)}."
             for fetches, labels in without.items()
@@ -276,7 +276,7 @@ def learnt(starts: Mapping[str, Record], known: Mapping[str, Facts] | None = Non
         score, value = next(iter(metrics.items()))
         said = "has none" if value is None else f"{value:.3f}"
         floor = (
-            f"; calling all positive scores {scores.floor(record.test_counts):.3f}"
+            f"; calling all positive scores {scores.all_positive_f1(record.test_counts):.3f}"
             if record.test_counts
             else _plain(record, (known or {}).get(record.recipe.dataset, {}))
         )

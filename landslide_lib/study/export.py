@@ -23,9 +23,9 @@ from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
 from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import runs_root, whole
+from landslide_lib.paths import atomic_write, runs_root
 from landslide_lib.study import machine
-from landslide_lib.study.recipe import Segmentation, essence
+from landslide_lib.study.recipe import Segmentation, non_default_fields
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import segmentation
 from landslide_lib.training.checkpoints import load_weights
@@ -77,7 +77,7 @@ def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
         ValueError: PyTorch cannot export this network.
         OSError: The file cannot be written.
     """
-    with whole(path) as scratch, _quiet():
+    with atomic_write(path) as scratch, _quiet():
         try:
             made = _exported(network, torch.zeros(2, bands, size, size))
         except RuntimeError as error:
@@ -195,7 +195,7 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            about = {"recipe": essence(recipe), "seed": seed, "fingerprint": record.fingerprint}
+            about = {"recipe": non_default_fields(recipe), "seed": seed, "fingerprint": record.fingerprint}
             network.load_state_dict(load_weights(path, **about))
             return network.eval(), record.name
     for module in network.modules():

@@ -18,7 +18,7 @@ def summary(table: Table, rows: Rows) -> str:
 
     Args:
         table: Of a report.
-        rows: From `comparison.beside`.
+        rows: From `comparison.compare`.
     """
     if not any(row["ours"] for row in rows):
         return "Not run yet."

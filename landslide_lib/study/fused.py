@@ -29,7 +29,7 @@ def offline(table: Table, dataset: str) -> list[str]:
     >>> offline(table("fusion/confusion"), "synthetic-zindi")
     ['fold-3-b0']
     """
-    return [row.id for row in table.runnable(dataset) if not resolve(table, row, dataset=dataset).fetches]
+    return [row.id for row in table.runnable(dataset) if not resolve(table, row, dataset=dataset).needs_download]
 
 
 def members(record: Record, store: Store) -> list[Record]:
@@ -86,7 +86,7 @@ def folds_said(table: Table, runs: Runs) -> str:
         lines.append(
             f"- Ours, {name}: {np.mean(values):.3f} ± {np.std(values):.3f}, from {min(values):.3f} "
             f"to {max(values):.3f}; out of fold, {len(whole.ids)} tiles together, {f1:.3f}, where "
-            f"calling every tile landslide scores {scores.floor(counts):.3f}."
+            f"calling every tile landslide scores {scores.all_positive_f1(counts):.3f}."
         )
     return "\n".join(lines) or "Not run yet."
 
@@ -302,7 +302,7 @@ def halves(runs: Runs, named: Mapping[str, str]) -> list[dict[str, Any]]:
                     "sees": sees,
                     "tiles": int(keep.sum()),
                     "landslides": int(counts[0][:, [0, 2]].sum()),
-                    "floor": scores.floor(counts[0]),
+                    "floor": scores.all_positive_f1(counts[0]),
                     "f1": float(np.mean([scores.scores(one)["pooled"]["f1"] or 0.0 for one in counts])),
                     "versus": paired(first, some, "validation", keep) if some is not first else None,
                 }

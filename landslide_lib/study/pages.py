@@ -50,7 +50,7 @@ def facts(report: Report) -> str:
 def table(name: str) -> str:
     """Return a table beside the run of it with the most rows, its notes, and its chapter."""
     chosen = named(name)
-    rows = comparison.beside(chosen, Store())
+    rows = comparison.compare(chosen, Store())
     shown = [html(chosen, rows)]
     if chosen.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in chosen.notes)
@@ -76,7 +76,7 @@ def elsewhere(*chosen: Table, store: Store, dataset: str | None = None, profile:
         profile: See `dataset`.
     """
     shown = [
-        html(one, comparison.beside(one, store, dataset=data, profile_name=name))
+        html(one, comparison.compare(one, store, dataset=data, profile_name=name))
         for one in chosen
         for data, name, _ in comparison.known_runs(one, store)
         if (data, name) != (dataset, profile)

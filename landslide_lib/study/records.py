@@ -404,5 +404,5 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
 def budget(recipe: Recipe) -> dict[str, Any]:
     """Return the budget of a recipe, as it is printed beside a number."""
     fields = ("epochs", *PROFILES[recipe.task]["full"])
-    used = {name: getattr(recipe, name) for name in fields if name not in recipe.idle}
+    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
     return {"profile": profile_of(recipe), **used}

@@ -216,7 +216,7 @@ def as_csv(table: Table, rows: Rows) -> str:
 
 
 def as_json(table: Table, rows: Rows) -> str:
-    """Return a JSON list, an object a row; see `comparison.beside`."""
+    """Return a JSON list, an object a row; see `comparison.compare`."""
     return json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n"
 
 

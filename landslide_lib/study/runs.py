@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from landslide_lib.paths import whole
+from landslide_lib.paths import atomic_write
 from landslide_lib.study import machine
 from landslide_lib.study.comparison import records_of
 from landslide_lib.study.recipe import Recipe
@@ -81,7 +81,7 @@ def run(
         if found and not rerun:
             return found[0]
         how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
-        grown = [_base(other, seed, store, how) for other in wanted.grows_from]
+        grown = [_base(other, seed, store, how) for other in wanted.depends_on]
         if not wanted.trains:
             record = _grow(wanted, packed, seed, store, grown, device)
             store.add(record)
@@ -332,7 +332,7 @@ def _starts(work: Path, threads: int) -> list[_Start]:
                     path.replace(path.with_suffix(".broken"))
             print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
     starts = [*before, _Start(_now(), *machine.commit(), threads)]
-    with whole(note) as scratch:
+    with atomic_write(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")
     return starts
 

@@ -173,7 +173,7 @@ def _place(where: str) -> tuple[Table, str]:
 
 def _ours(where: str, store: Store, dataset: str, profile: str, seeds: Sequence[int] | None) -> dict[str, Any] | None:
     table, name = _place(where)
-    rows = comparison.beside(table, store, dataset=dataset, profile_name=profile, seeds=seeds)
+    rows = comparison.compare(table, store, dataset=dataset, profile_name=profile, seeds=seeds)
     found: dict[str, Any] | None = next((r["ours"] for r in rows if r["id"] == name), None)
     return found
 

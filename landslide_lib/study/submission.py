@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.paths import whole
+from landslide_lib.paths import atomic_write
 
 KEY = "mask"
 SHAPE = (128, 128)
@@ -61,7 +61,7 @@ def write_labels(labels: Mapping[str, int], path: Path) -> Path:
         The path.
     """
     lines = ["ID,label", *(f"{name},{label}" for name, label in labels.items())]
-    with whole(path) as scratch:
+    with atomic_write(path) as scratch:
         scratch.write_text("\n".join(lines) + "\n", "utf-8")
     return path
 
@@ -87,7 +87,7 @@ def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
             faults.setdefault(fault, []).append(name)
     if faults:
         raise SubmissionError(path, faults)
-    with whole(path) as scratch, zipfile.ZipFile(scratch, "w") as archive:
+    with atomic_write(path) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         for number in sorted(masks):
             content = io.BytesIO()
             with h5py.File(content, "w") as file:

@@ -61,8 +61,8 @@ class StudyTable:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows with what their records say; see `comparison.beside`."""
-        return comparison.beside(
+        """The rows with what their records say; see `comparison.compare`."""
+        return comparison.compare(
             self.report, self.store, dataset=self.dataset, profile_name=self.profile, seeds=self.seeds
         )
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landslide_lib.models import torch_files
-from landslide_lib.paths import whole
+from landslide_lib.paths import atomic_write
 
 REMEDY = "Move the file away; the network is trained again"
 
@@ -30,7 +30,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values that `read_checkpoint` reads: whole or not at all."""
-    with whole(path) as scratch:
+    with atomic_write(path) as scratch:
         torch.save(content, scratch)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from landslide_lib.paths import whole
+from landslide_lib.paths import atomic_write
 from landslide_lib.training.tabular import boosting
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Filter:
             "seed": self.seed,
             "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
         }
-        with whole(path) as scratch:
+        with atomic_write(path) as scratch:
             scratch.write_text(json.dumps(content) + "\n", "utf-8")
 
 

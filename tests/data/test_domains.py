@@ -135,9 +135,9 @@ def test_bands_that_both_domains_have_join_them():
 def test_a_round_is_labelled_by_the_networks_of_the_round_before():
     first, second = ({"models": ["resnet"], "scale": 1.0}, {"models": ["swin", "resnet"], "scale": 2.5})
     made = adapted(model="segformer", scale=4.0, rounds=[first, second])
-    teachers = made.grows_from
+    teachers = made.depends_on
     assert [(one.model, one.scale, len(one.rounds)) for one in teachers] == [("swin", 2.5, 1), ("resnet", 2.5, 1)]
-    (of_the_first,) = {one.grows_from for one in teachers}
+    (of_the_first,) = {one.depends_on for one in teachers}
     assert [(one.model, one.scale, one.rounds) for one in of_the_first] == [("resnet", 1.0, ())]
     # Whoever runs the first round alone finds the same record.
     assert of_the_first[0].hash == adapted().hash
@@ -147,7 +147,7 @@ def test_a_round_is_labelled_by_the_networks_of_the_round_before():
 
 def test_an_ensemble_is_of_its_members_and_its_own_model_does_not_count():
     both = adapted(ensemble=["resnet", "swin"])
-    assert [one.model for one in both.grows_from] == ["resnet", "swin"]
+    assert [one.model for one in both.depends_on] == ["resnet", "swin"]
     assert not both.trains
     assert both.hash == adapted(ensemble=["resnet", "swin"], model="swin").hash
     assert adapted(confidence=0.9).hash == adapted().hash

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.ocr import OCR
-from landslide_lib.models.prior import begin_with
+from landslide_lib.models.prior import init_logit_bias
 from landslide_lib.models.refinement import KINDS, NETWORKS, Reflected, window
 
 BANDS = 5
@@ -80,7 +80,7 @@ def test_the_same_seed_builds_the_same_network(name):
 def test_a_network_can_begin_with_the_share_of_landslide(name, size):
     """In all its forms it has one layer that makes logits, and nothing but its bias is changed."""
     network, plain = (cross_sensor(build(name, size, image_size=32)) for _ in range(2))
-    begin_with(network, 0.02)
+    init_logit_bias(network, 0.02)
     changed = [key for key, value in plain.state_dict().items() if not torch.equal(value, network.state_dict()[key])]
     assert len(changed) == 1
     assert changed[0].endswith("bias")
@@ -90,12 +90,12 @@ def test_a_network_can_begin_with_the_share_of_landslide(name, size):
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
 def test_no_share_to_begin_with_is_refused(share):
     with pytest.raises(ValueError, match="is refused: of landslide and of the rest"):
-        begin_with(build("resnet"), share)
+        init_logit_bias(build("resnet"), share)
 
 
 def test_a_network_without_one_layer_of_logits_is_refused():
     with pytest.raises(ValueError, match="has 2 convolutions of one channel"):
-        begin_with(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)), 0.5)
+        init_logit_bias(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)), 0.5)
 
 
 @pytest.mark.parametrize("size", ["tiny", "small"])

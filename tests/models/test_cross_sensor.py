@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from landslide_lib.models.cross_sensor import cross_sensor, cross_sensor_norms, of_domain
 from landslide_lib.models.refinement import NETWORKS
-from landslide_lib.models.upsampled_input import Promoted
+from landslide_lib.models.upsampled_input import UpsampledInput
 
 BANDS = 3
 DOMAINS = ("source", "target")
@@ -215,7 +215,7 @@ def test_the_domain_is_the_source_but_inside():
 
 
 def test_an_enlarged_network_is_converted_all_the_same():
-    plain = Promoted(NETWORKS["resnet"](bands=BANDS, size="tiny", image_size=80), 2.5).eval()
+    plain = UpsampledInput(NETWORKS["resnet"](bands=BANDS, size="tiny", image_size=80), 2.5).eval()
     converted = cross_sensor(deepcopy(plain))
     with of_domain(converted, "target"):
         assert torch.equal(converted(images()), plain(images()))

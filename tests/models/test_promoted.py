@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.models.upsampled_input import Promoted
+from landslide_lib.models.upsampled_input import UpsampledInput
 
 SCALES = [1, 1.25, 1.5, 2.5, 4, 1.1]
 
@@ -41,15 +41,15 @@ def overlaps(side: int, scale: float) -> Tensor:
 
 def test_scale_one_is_exactly_the_network():
     network, x = nn.Conv2d(3, 1, 3, padding=1).double(), draw(2, 3, 33, 33)
-    assert torch.equal(Promoted(network, 1)(x), network(x))
-    assert torch.equal(Promoted(network, 1.0)(x), network(x))
+    assert torch.equal(UpsampledInput(network, 1)(x), network(x))
+    assert torch.equal(UpsampledInput(network, 1.0)(x), network(x))
 
 
 @given(st.sampled_from(SCALES), st.integers(1, 3).map(lambda n: 20 * n), st.integers(0, 99))
 def test_a_logit_is_the_mean_over_the_area_of_its_pixel(scale, side, seed):
     large = round(side * scale)
     logits = draw(1, 1, large, large, seed=seed)
-    made = Promoted(Given(logits), scale)(draw(1, 3, side, side))
+    made = UpsampledInput(Given(logits), scale)(draw(1, 3, side, side))
     weights = overlaps(side, scale)
     torch.testing.assert_close(made, weights @ logits @ weights.T)
 
@@ -58,7 +58,7 @@ def test_a_logit_is_the_mean_over_the_area_of_its_pixel(scale, side, seed):
 def test_every_logit_is_taught_alike(scale, seed):
     large = round(40 * scale)
     logits = draw(1, 1, large, large, seed=seed).requires_grad_()
-    Promoted(Given(logits), scale)(draw(1, 3, 40, 40)).sum().backward()
+    UpsampledInput(Given(logits), scale)(draw(1, 3, 40, 40)).sum().backward()
     torch.testing.assert_close(logits.grad, torch.full_like(logits, 1 / scale**2))
 
 
@@ -66,7 +66,7 @@ def test_every_logit_is_taught_alike(scale, seed):
 def test_images_are_enlarged_bilinearly(scale):
     network = Given()
     x = draw(2, 1, 32, 32)
-    made = Promoted(network, scale)(x)
+    made = UpsampledInput(network, scale)(x)
     large = round(32 * scale)
     assert network.seen.shape == (2, 1, large, large)
     wanted = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
@@ -78,12 +78,12 @@ def test_images_are_enlarged_bilinearly(scale):
 def test_a_slope_stays_where_it_is(scale):
     """Enlarging and bringing back moves nothing: neither by a pixel nor by a half."""
     x = torch.arange(40, dtype=torch.float64).expand(1, 1, 40, 40)
-    made = Promoted(nn.Identity(), scale)(x)
+    made = UpsampledInput(nn.Identity(), scale)(x)
     torch.testing.assert_close(made[..., 2:-2], x[..., 2:-2], atol=0.1, rtol=0)
 
 
 def test_half_precision_and_channels_last_go_through():
-    network = Promoted(nn.Conv2d(3, 1, 3, padding=1), 2.5).to(memory_format=torch.channels_last)
+    network = UpsampledInput(nn.Conv2d(3, 1, 3, padding=1), 2.5).to(memory_format=torch.channels_last)
     x = draw(2, 3, 32, 32).float()
     with torch.autocast("cpu", torch.bfloat16):
         half = network(x.contiguous(memory_format=torch.channels_last))
@@ -94,10 +94,10 @@ def test_half_precision_and_channels_last_go_through():
 @pytest.mark.parametrize(("side", "scale", "large"), [(33, 2.5, 82.5), (32, 1.1, 35.2)])
 def test_parts_of_pixels_are_refused(side, scale, large):
     with pytest.raises(ValueError, match=rf"of {side} pixels .* by {scale}: {large} .* image_size"):
-        Promoted(nn.Identity(), scale)(draw(1, 1, side, side))
+        UpsampledInput(nn.Identity(), scale)(draw(1, 1, side, side))
 
 
 @pytest.mark.parametrize("scale", [0.5, 0, -4, float("nan")])
 def test_reduction_is_refused(scale):
     with pytest.raises(ValueError, match=f"scale {scale} .* at least 1"):
-        Promoted(nn.Identity(), scale)
+        UpsampledInput(nn.Identity(), scale)

@@ -88,7 +88,7 @@ def test_a_network_looks_at_the_bands_of_its_modalities_and_at_all_of_them(model
         {"model": model, "modalities": modalities, "tiny": True, "optical_size": 32, "encoder": "resnet18"},
     )
     torch.manual_seed(0)
-    made = TILES[model](wanted.seen, "resnet18", 32, shared=False, tiny=True).eval()
+    made = TILES[model](wanted.input_bands, "resnet18", 32, shared=False, tiny=True).eval()
     images = torch.randn(2, wanted.channels, 32, 32, requires_grad=True)
     logits = made(images)
     assert logits.shape == (2, 1, 1, 1)

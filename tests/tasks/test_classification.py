@@ -135,7 +135,7 @@ def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_til
         other = task_of(data_, turns=8)
         other.network.load_state_dict(one.network.state_dict())
         np.testing.assert_allclose(other.predict("test"), said, atol=1e-5)
-    assert wanted(turns=8).grows_from == (wanted(),)
+    assert wanted(turns=8).depends_on == (wanted(),)
     assert not wanted(turns=8).trains
 
 

@@ -34,8 +34,8 @@ def test_images_are_centred_for_weights_of_others_and_divided_by_the_mean_for_ou
     task = detection.build(wanted, Setting(packed, 0, torch.device("cpu")))
     seen = torch.cat([images for images, _ in task.loader("train")])
     mean, deviation = seen.mean((0, 2, 3)), seen.std((0, 2, 3))
-    assert wanted.centred is (how["name"] == "imagenet")
-    if wanted.centred:
+    assert wanted.standardize is (how["name"] == "imagenet")
+    if wanted.standardize:
         torch.testing.assert_close(mean, torch.zeros(3), atol=1e-2, rtol=0)
         torch.testing.assert_close(deviation, torch.ones(3), atol=1e-2, rtol=0)
     else:
@@ -125,14 +125,14 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())
     made = runs.run(wanted, 0, device="cpu", store=store)
-    (learnt,) = wanted.grows_from
+    (learnt,) = wanted.depends_on
     (base,) = store.find(learnt, 0)
     assert made.grown_from == (base.name,)
     assert made.start["share"] == 1.0
     assert not made.start["missing"]
     assert base.recipe == learnt
     if wanted.start.name == "distillation":
-        (teacher,) = store.find(learnt.grows_from[0], 0)
+        (teacher,) = store.find(learnt.depends_on[0], 0)
         assert base.grown_from == (teacher.name,)
         assert teacher.recipe.encoder == "vit_tiny"
     before = len(store.all())
@@ -144,7 +144,7 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
 @pytest.mark.parametrize("encoder", ["vit_tiny", "swin_tiny"])
 def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(bijie, tmp_path, monkeypatch, encoder):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = runs.run(start("mae", encoder).grows_from[0], 0, device="cpu", store=store)
+    record = runs.run(start("mae", encoder).depends_on[0], 0, device="cpu", store=store)
     assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
 
     packed = load_packed(get_dataset("bijie"), record.recipe.image_size)
@@ -168,7 +168,7 @@ def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(
 
 def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
-    record = runs.run(start("presence", "resnet18").grows_from[0], 0, device="cpu", store=store)
+    record = runs.run(start("presence", "resnet18").depends_on[0], 0, device="cpu", store=store)
     assert reconstructed.pictures({"one": record}, store) == {}
     # Examples, not images: an epoch of presence may take several crops of an image.
     assert record.samples_per_second == pytest.approx(record.images["train"] / record.seconds_per_epoch, rel=0.05)

@@ -125,7 +125,7 @@ def rounds(chains: Mapping[str, Chain], *, name: str = "rounds") -> Picture:
                 marker="D" if whole else "o",
             )
             lines += [(label, one.round, network, one.record.seed, one.f1) for one in of]
-        floor = scores.floor(chain[0].record.test_counts)
+        floor = scores.all_positive_f1(chain[0].record.test_counts)
         axes.axhline(floor, color="gray", ls="--", lw=1, label="all called landslide")
         most = max(floor, *(one.f1 for one in chain))
         axes.set(ylabel="landslide F1 on the target", ylim=(0, 1.12 * most))

@@ -158,7 +158,7 @@ def average_precision(rows: Rows, *, name: str = "average-precision") -> Picture
     """Draw mAP and mAP at IoU 0.5 row by row: the report's and ours with its interval over seeds.
 
     Args:
-        rows: From `beside.beside`; those with neither a reported nor an own value are left out.
+        rows: From `comparison.compare`; those with neither a reported nor an own value are left out.
         name: Of the figure.
     """
     kept = [

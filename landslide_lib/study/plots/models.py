@@ -25,7 +25,7 @@ def costs(rows: Sequence[Mapping[str, Any]], work: Mapping[str, float], *, name:
     The line of a mark is the 95 % interval over seeds.
 
     Args:
-        rows: From `beside.beside`; those without a score are passed over.
+        rows: From `comparison.compare`; those without a score are passed over.
         work: Multiply-adds of an image of each row, by id, as `complexity.count` has them.
         name: Of the figure.
     """

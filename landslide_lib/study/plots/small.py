@@ -57,7 +57,7 @@ def score_over_size(rows: Sequence[Mapping[str, Any]]) -> Picture:
     """Draw landslide F1 at threshold 0.5 over the parameters of the very networks that have it.
 
     Args:
-        rows: From `beside.beside`; those that were not run are left out.
+        rows: From `comparison.compare`; those that were not run are left out.
     """
     figure, axes = plt.subplots(figsize=(8.6, 3.8), layout="constrained")
     lines = []

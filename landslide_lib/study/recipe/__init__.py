@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from landslide_lib.fields import Part
 from landslide_lib.study.recipe.adaptation import Adaptation
-from landslide_lib.study.recipe.base import Recipe, essence
+from landslide_lib.study.recipe.base import Recipe, non_default_fields
 from landslide_lib.study.recipe.classification import Classification
 from landslide_lib.study.recipe.detection import Detection
 from landslide_lib.study.recipe.pretraining import Pretraining
@@ -39,8 +39,8 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Segmentation",
-    "essence",
     "merge",
+    "non_default_fields",
     "profile",
     "profile_of",
     "recipe",
@@ -243,7 +243,7 @@ def profile_of(made: Recipe) -> str | None:
     'quick'
     """
     for name, budget in PROFILES[made.task].items():
-        used = budget.keys() - set(made.idle)
+        used = budget.keys() - set(made.unused_fields)
         if all(getattr(made, key) == budget[key] for key in used):
             return name
     return None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
-from landslide_lib.fields import Part, knob
+from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import LossTerm
@@ -27,18 +27,18 @@ Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr"]
 class Target(Part):
     """The domain that a network is to work on. Its labels are scored with and never learnt."""
 
-    dataset: Literal["", "synthetic", "bijie", "landslide4sense", "uav"] = knob(
+    dataset: Literal["", "synthetic", "bijie", "landslide4sense", "uav"] = field(
         "", description="none is the source's own"
     )
-    part: Literal["train", "valid", "test"] = knob("train", description="the publisher's")
-    region: str = knob("", description="one of its regions; none is all of them")
+    part: Literal["train", "valid", "test"] = field("train", description="the publisher's")
+    region: str = field("", description="one of its regions; none is all of them")
 
 
 class Round(Part):
     """Networks of a round of refinement, whose mean probability labels the target for the next."""
 
     models: tuple[Network, ...]
-    scale: float = knob(1.0, ge=1, le=8)
+    scale: float = field(1.0, ge=1, le=8)
 
     @model_validator(mode="after")
     def _some(self) -> Round:
@@ -55,18 +55,18 @@ class Adaptation(Recipe):
 
     task: Literal["adaptation"]
     target: Target
-    model: Network = knob("resnet")
-    size: Literal["tiny", "small", "base"] = knob("base", description="of the network")
-    scale: float = knob(1.0, ge=1, le=8, description="images are enlarged by it before the network")
-    normalization: Literal["source", "separated"] = knob(
+    model: Network = field("resnet")
+    size: Literal["tiny", "small", "base"] = field("base", description="of the network")
+    scale: float = field(1.0, ge=1, le=8, description="images are enlarged by it before the network")
+    normalization: Literal["source", "separated"] = field(
         "source", description="whose mean and deviation the target's images are normalised by"
     )
-    norms: Literal["batch", "cross_sensor"] = knob("batch", description="inside the network")
-    loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
-    augmentation: tuple[Literal["rotation", "colour"], ...] = knob(("rotation", "colour"))
-    rounds: tuple[Round, ...] = knob((), description="of refinement that came before, in order")
-    confidence: float = knob(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
-    ensemble: tuple[Network, ...] = knob((), description="the mean of these trained networks, in place of a model")
+    norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
+    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),))
+    augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
+    rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
+    confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
+    ensemble: tuple[Network, ...] = field((), description="the mean of these trained networks, in place of a model")
 
     @model_validator(mode="after")
     def _domains_and_terms(self) -> Adaptation:
@@ -116,7 +116,7 @@ class Adaptation(Recipe):
         }
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The members of an ensemble, or the networks of the round before, which label."""
         if self.ensemble:
             return tuple(self._as(model=name, ensemble=()) for name in self.ensemble)
@@ -134,7 +134,7 @@ class Adaptation(Recipe):
         return not self.ensemble
 
     @property
-    def idle(self) -> tuple[str, ...]:
+    def unused_fields(self) -> tuple[str, ...]:
         """The model of an ensemble, and how sure labels are where there are none."""
         return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds)
 

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from landslide_lib.data.bands import ENGINEERED, OF_DATASET, check
 from landslide_lib.data.split import Split
-from landslide_lib.fields import REVISIONS, Part, knob
+from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import Optimizer
 
 
@@ -33,14 +33,14 @@ class Recipe(Part):
         "synthetic-zindi",
     ]
     task: str
-    bands: tuple[str, ...] = knob((), description="by name and in order; () is the dataset's own")
-    split: Split = knob(Split())
-    subset: int | None = knob(None, ge=20, description="images drawn before the split")
-    image_size: int = knob(128, ge=16, le=1024, multiple_of=16)
-    optimizer: Optimizer = knob(Optimizer())
-    epochs: int = knob(50, ge=1, le=10_000)
-    batch: int = knob(32, ge=1, le=4096)
-    precision: Literal["32-true", "bf16-mixed"] = knob("bf16-mixed")
+    bands: tuple[str, ...] = field((), description="by name and in order; () is the dataset's own")
+    split: Split = field(Split())
+    subset: int | None = field(None, ge=20, description="images drawn before the split")
+    image_size: int = field(128, ge=16, le=1024, multiple_of=16)
+    optimizer: Optimizer = field(Optimizer())
+    epochs: int = field(50, ge=1, le=10_000)
+    batch: int = field(32, ge=1, le=4096)
+    precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed")
 
     @model_validator(mode="after")
     def _names_are_there_once(self) -> Recipe:
@@ -66,7 +66,7 @@ class Recipe(Part):
         return len(self.bands or OF_DATASET[self.dataset])
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The recipes whose networks this one takes up, where other runs make them."""
         return ()
 
@@ -74,12 +74,12 @@ class Recipe(Part):
     def ancestors(self) -> tuple[Recipe, ...]:
         """What it grows from, and what that grows from, each once."""
         found: dict[str, Recipe] = {}
-        left = list(self.grows_from)
+        left = list(self.depends_on)
         while left:
             one = left.pop()
             if one.hash not in found:
                 found[one.hash] = one
-                left += one.grows_from
+                left += one.depends_on
         return tuple(found.values())
 
     @property
@@ -88,17 +88,17 @@ class Recipe(Part):
         return True
 
     @property
-    def fetches(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether a run needs weights of others, from a model hub or a file that one places."""
-        return any(other.fetches for other in self.grows_from)
+        return any(other.needs_download for other in self.depends_on)
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def input_bands(self) -> tuple[str, ...]:
         """The bands that a network is given; empty are all of the dataset."""
         return self.bands
 
     @property
-    def centred(self) -> bool:
+    def standardize(self) -> bool:
         """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
         return False
 
@@ -108,7 +108,7 @@ class Recipe(Part):
         return ()
 
     @property
-    def idle(self) -> tuple[str, ...]:
+    def unused_fields(self) -> tuple[str, ...]:
         """Fields that a run of this recipe makes no use of; its hash does not depend on them."""
         return ()
 
@@ -150,18 +150,18 @@ class Recipe(Part):
 @lru_cache(maxsize=4096)
 def _hash(made: Recipe) -> str:
     # Kept: a page of the book asks for some ten thousand of them.
-    text = json.dumps(essence(made), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(non_default_fields(made), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4096)
 def _named_components(made: Recipe) -> tuple[str, ...]:
     # Kept: networks of a round of refinement have the same ancestors.
-    grown = [name for other in made.grows_from for name in _named_components(other)]
+    grown = [name for other in made.depends_on for name in _named_components(other)]
     return tuple(sorted({*grown, *made._of_run()}))
 
 
-def essence(part: Part) -> dict[str, Any]:
+def non_default_fields(part: Part) -> dict[str, Any]:
     """Return the fields of a part that differ from the default they first had and are used.
 
     Args:
@@ -170,16 +170,16 @@ def essence(part: Part) -> dict[str, Any]:
     Returns:
         A dict of plain values. Fields without a default are always in it.
 
-    >>> essence(parts.Focal(name="focal", gamma=3.0))
+    >>> non_default_fields(parts.Focal(name="focal", gamma=3.0))
     {'name': 'focal', 'gamma': 3.0}
     """
     kept: dict[str, Any] = {}
-    idle = part.idle if isinstance(part, Recipe) else ()
-    for name, field in type(part).model_fields.items():
+    idle = part.unused_fields if isinstance(part, Recipe) else ()
+    for name, info in type(part).model_fields.items():
         if name in idle:
             continue
         value = _plain(getattr(part, name))
-        extra = field.json_schema_extra
+        extra = info.json_schema_extra
         if isinstance(extra, dict) and value == extra["origin"]:
             continue
         kept[name] = value
@@ -188,7 +188,7 @@ def essence(part: Part) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Part):
-        return essence(value)
+        return non_default_fields(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

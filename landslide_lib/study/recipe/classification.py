@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, OF_DATASET, radar
-from landslide_lib.fields import Part, knob
+from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import LossTerm
@@ -24,44 +24,44 @@ class Member(Part):
     """An encoder of an ensemble and its weight in the mean."""
 
     encoder: Optical
-    weight: float = knob(1.0, gt=0, le=1)
+    weight: float = field(1.0, gt=0, le=1)
 
 
 class Ensemble(Part):
     """The mean of networks that leave another fold of the training tiles for validation each."""
 
-    encoders: tuple[Member, ...] = knob((), description="of each fold; none: the recipe's own")
+    encoders: tuple[Member, ...] = field((), description="of each fold; none: the recipe's own")
 
 
 class Filter(Part):
     """Gradient boosting that leaves out tiles on which there surely is no landslide."""
 
-    folds: int = knob(5, ge=2, le=20, description="of the training tiles, for its threshold")
+    folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
 
 
 class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     task: Literal["classification"]
-    model: Literal["gated", "concatenated", "pyramid", "conventional"] = knob("gated")
-    modalities: Literal["all", "optical", "radar"] = knob("all", description="of those there are")
-    encoder: Optical = knob("efficientnetv2_l", description="of the optical images")
-    optical_size: int | None = knob(
+    model: Literal["gated", "concatenated", "pyramid", "conventional"] = field("gated")
+    modalities: Literal["all", "optical", "radar"] = field("all", description="of those there are")
+    encoder: Optical = field("efficientnetv2_l", description="of the optical images")
+    optical_size: int | None = field(
         None, ge=32, le=1024, multiple_of=32, description="side they are enlarged to; none: its own"
     )
-    tiny: bool = knob(False, description="a network of its kind with few layers, for tests")
-    start: Literal["imagenet"] | None = knob(None, description="of the encoder; none is random")
-    passes: Literal["own", "shared"] = knob(
+    tiny: bool = field(False, description="a network of its kind with few layers, for tests")
+    start: Literal["imagenet"] | None = field(None, description="of the encoder; none is random")
+    passes: Literal["own", "shared"] = field(
         "own", description="whether both passes of a radar have one branch of a pyramid"
     )
-    loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
-    sampling: Literal["as_is", "balanced"] = knob("as_is", description="of training tiles")
-    augmentation: tuple[Change, ...] = knob(("flips", "rotation"))
-    patience: int | None = knob(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
-    filter: Filter | None = knob(None, description="of obvious negatives")
-    turns: Literal[1, 4, 8] = knob(1, description="flips, at 8 quarter turns too, that a prediction is the mean of")
-    members: int = knob(5, ge=2, le=20, description="folds of validation, each with a network of an ensemble")
-    ensemble: Ensemble | None = knob(None, description="in place of a network")
+    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),))
+    sampling: Literal["as_is", "balanced"] = field("as_is", description="of training tiles")
+    augmentation: tuple[Change, ...] = field(("flips", "rotation"))
+    patience: int | None = field(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
+    filter: Filter | None = field(None, description="of obvious negatives")
+    turns: Literal[1, 4, 8] = field(1, description="flips, at 8 quarter turns too, that a prediction is the mean of")
+    members: int = field(5, ge=2, le=20, description="folds of validation, each with a network of an ensemble")
+    ensemble: Ensemble | None = field(None, description="in place of a network")
 
     @model_validator(mode="after")
     def _terms_and_bands(self) -> Classification:
@@ -77,7 +77,7 @@ class Classification(Recipe):
             raise ValueError(
                 f"dataset: {self.dataset} has boxes and no image without a landslide; possible with it: task detection"
             )
-        if not self.seen:
+        if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         folds = round(1 / self.split.validation)
         if self.ensemble and self.members > folds:
@@ -96,7 +96,7 @@ class Classification(Recipe):
         }
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def input_bands(self) -> tuple[str, ...]:
         """The bands that a network is given: those of the modalities, of the recipe's bands.
 
         >>> from landslide_lib.study.recipe import recipe
@@ -108,14 +108,14 @@ class Classification(Recipe):
         return tuple(band for band in bands if radar(band) in wanted)
 
     @property
-    def centred(self) -> bool:
+    def standardize(self) -> bool:
         """Whether bands are given mean 0 and deviation 1: backscatter in dB is below 0."""
         return True
 
     @property
     def channels(self) -> int:
         """How many channels the network takes."""
-        return len(self.seen)
+        return len(self.input_bands)
 
     @property
     def weighted(self) -> tuple[Member, ...]:
@@ -125,7 +125,7 @@ class Classification(Recipe):
         return self.ensemble.encoders or (Member(encoder=self.encoder),)
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The networks of an ensemble, or the network whose predictions are turned."""
         if self.ensemble:
             return tuple(
@@ -148,12 +148,12 @@ class Classification(Recipe):
         return not (self.ensemble or self.turns > 1)
 
     @property
-    def fetches(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether a run needs weights of others."""
         return self.start is not None
 
     @property
-    def idle(self) -> tuple[str, ...]:
+    def unused_fields(self) -> tuple[str, ...]:
         """What only an ensemble, or only a network with an encoder or a pyramid, makes use of."""
         alone = ("members",) * (not self.ensemble)
         if self.model in FUSIONS:

@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from landslide_lib.data.bands import LABELS
 from landslide_lib.data.split import Split
-from landslide_lib.fields import knob
+from landslide_lib.fields import field
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.encoders import Distillation, Encoder, File, ImageNet, Masked, Presence, Start
 from landslide_lib.study.recipe.pretraining import Pretraining
@@ -18,13 +18,13 @@ class Detection(Recipe):
     """A run of Faster R-CNN (Ren et al. 2015) with an encoder and a feature pyramid."""
 
     task: Literal["detection"]
-    encoder: Encoder = knob("resnet18")
-    tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
-    width: int = knob(256, ge=8, le=1024, description="channels of the feature pyramid")
-    start: Start = knob(None, description="of the encoder; none is a random one")
-    masked_epochs: int = knob(200, ge=1, le=10_000, description="of masked autoencoding, as start")
-    presence_epochs: int = knob(20, ge=1, le=10_000, description="of telling images apart, as start; of a teacher, too")
-    augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
+    encoder: Encoder = field("resnet18")
+    tiny: bool = field(False, description="an encoder of its kind with few layers, for tests")
+    width: int = field(256, ge=8, le=1024, description="channels of the feature pyramid")
+    start: Start = field(None, description="of the encoder; none is a random one")
+    masked_epochs: int = field(200, ge=1, le=10_000, description="of masked autoencoding, as start")
+    presence_epochs: int = field(20, ge=1, le=10_000, description="of telling images apart, and of a teacher")
+    augmentation: tuple[Literal["rotation"], ...] = field(("rotation",))
 
     @model_validator(mode="after")
     def _start_fits(self) -> Detection:
@@ -34,7 +34,7 @@ class Detection(Recipe):
                 "possible with it: task classification"
             )
         try:
-            grown = self.grows_from  # refused now and not when it is run
+            grown = self.depends_on  # refused now and not when it is run
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         for learnt in grown:
@@ -55,7 +55,7 @@ class Detection(Recipe):
         return {"bands": self.bands, "augmentation": self.augmentation}
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The pre-training of its encoder, where that is a run of this study."""
         start = self.start
         if start is None or isinstance(start, ImageNet | File):
@@ -84,21 +84,21 @@ class Detection(Recipe):
         return (learnt,)
 
     @property
-    def idle(self) -> tuple[str, ...]:
+    def unused_fields(self) -> tuple[str, ...]:
         """The epochs of what its encoder does not start from."""
         masked = isinstance(self.start, Masked)
         told = isinstance(self.start, Presence | Distillation)
         return ("masked_epochs",) * (not masked) + ("presence_epochs",) * (not told)
 
     @property
-    def fetches(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether a run, or one that it grows from, needs weights of others."""
-        return isinstance(self.start, ImageNet | File) or super().fetches
+        return isinstance(self.start, ImageNet | File) or super().needs_download
 
     @property
-    def centred(self) -> bool:
+    def standardize(self) -> bool:
         """Where weights of others are taken up: such images they have learnt on."""
-        return self.fetches
+        return self.needs_download
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from landslide_lib.fields import Part, knob
+from landslide_lib.fields import Part, field
 
 #: Names of our own; what each is in timm stands in `models.encoders`.
 Encoder = Literal["resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base"]
@@ -38,7 +38,7 @@ class File(Part):
 
 
 class _Learnt(Part):
-    on: Literal["", "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav"] = knob(
+    on: Literal["", "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav"] = field(
         "", description="the dataset that it is learnt on; none is the detector's own"
     )
 
@@ -50,7 +50,7 @@ class Presence(_Learnt):
     """
 
     name: Literal["presence"]
-    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = knob(None)
+    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
 
 class Distillation(_Learnt):
@@ -60,19 +60,19 @@ class Distillation(_Learnt):
     """
 
     name: Literal["distillation"]
-    teacher: Encoder = knob("vit_large", description="trained by presence on the same images")
-    teacher_start: Literal["imagenet", "random"] = knob("imagenet")
-    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = knob(None)
-    temperature: float = knob(2.0, ge=0.01, le=100)
-    alpha: float = knob(0.5, ge=0, le=1, description="weight of the teacher's soft targets")
+    teacher: Encoder = field("vit_large", description="trained by presence on the same images")
+    teacher_start: Literal["imagenet", "random"] = field("imagenet")
+    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
+    temperature: float = field(2.0, ge=0.01, le=100)
+    alpha: float = field(0.5, ge=0, le=1, description="weight of the teacher's soft targets")
 
 
 class Masked(_Learnt):
     """Restoring masked patches: MAE (He et al. 2022) for ViT, SimMIM (Xie et al. 2022) for Swin."""
 
     name: Literal["mae"]
-    masked: float = knob(0.75, gt=0, lt=1, description="share of the patches")
-    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = knob(None)
+    masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
+    start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
 
 #: What an encoder learns before it becomes part of a detector.

@@ -1,7 +1,7 @@
 """The parts that a recipe is made of: losses, optimizer, post-processing.
 
 Pure data, no torch: a bad recipe is refused at once. What a part does stands in
-`landslide_lib.losses`, `.models`, `.datasets`; here are only its knobs, their ranges and
+`landslide_lib.losses`, `.models`, `.datasets`; here are only its fields, their ranges and
 the value that each had when it came into the study.
 """
 
@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from landslide_lib.fields import Part, knob
+from landslide_lib.fields import Part, field
 
 
 class _Term(Part):
-    factor: float = knob(1.0, gt=0, le=100, description="of this term in the sum")
+    factor: float = field(1.0, gt=0, le=100, description="of this term in the sum")
 
 
 class CrossEntropy(_Term):
@@ -28,8 +28,8 @@ class Focal(_Term):
     """Focal loss (Lin et al. 2017); the report states neither alpha nor gamma."""
 
     name: Literal["focal"]
-    alpha: float = knob(0.25, ge=0, le=1, description="weight of the landslide class")
-    gamma: float = knob(2.0, ge=0, le=100, description="how much easy pixels are discounted")
+    alpha: float = field(0.25, ge=0, le=1, description="weight of the landslide class")
+    gamma: float = field(2.0, ge=0, le=100, description="how much easy pixels are discounted")
 
     @model_validator(mode="after")
     def _gradient_is_finite(self) -> Focal:
@@ -48,16 +48,16 @@ class IoU(_Term):
     """Minus the logarithm of the soft intersection over union of the batch."""
 
     name: Literal["iou"]
-    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+    smooth: float = field(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
 
 
 class Tversky(_Term):
     """Minus the logarithm of the Tversky index, alpha on the false *negatives*."""
 
     name: Literal["tversky"]
-    alpha: float = knob(0.7, gt=0, le=10, description="weight of false negatives")
-    beta: float = knob(0.3, gt=0, le=10, description="weight of false positives")
-    smooth: float = knob(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+    alpha: float = field(0.7, gt=0, le=10, description="weight of false negatives")
+    beta: float = field(0.3, gt=0, le=10, description="weight of false positives")
+    smooth: float = field(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
 
 
 class Lovasz(_Term):
@@ -70,36 +70,36 @@ class Boundary(_Term):
     """Cross entropy with extra weight near the boundary of a landslide."""
 
     name: Literal["boundary"]
-    weight: float = knob(5.0, ge=0, le=100, description="extra weight on the boundary itself")
-    sigma: float = knob(2.0, ge=0.1, le=32, description="how far it reaches, in pixels")
+    weight: float = field(5.0, ge=0, le=100, description="extra weight on the boundary itself")
+    sigma: float = field(2.0, ge=0.1, le=32, description="how far it reaches, in pixels")
 
 
 class Center(_Term):
     """Cross entropy with extra weight near the centre of a landslide."""
 
     name: Literal["center"]
-    weight: float = knob(5.0, ge=0, le=100, description="extra weight at the centre")
+    weight: float = field(5.0, ge=0, le=100, description="extra weight at the centre")
 
 
 class SoftCrossEntropy(_Term):
     """Cross entropy with softened labels (Szegedy et al. 2016)."""
 
     name: Literal["soft_ce"]
-    smoothing: float = knob(0.1, ge=0, lt=1, description="a label's share that says nothing")
+    smoothing: float = field(0.1, ge=0, lt=1, description="a label's share that says nothing")
 
 
 class HardExamples(_Term):
     """Cross entropy over the hardest pixels of a batch (Shrivastava et al. 2016)."""
 
     name: Literal["ohem"]
-    share: float = knob(0.25, gt=0, le=1, description="of the pixels that are the hardest")
+    share: float = field(0.25, gt=0, le=1, description="of the pixels that are the hardest")
 
 
 class WeightedCrossEntropy(_Term):
     """Cross entropy in which landslides weigh more."""
 
     name: Literal["weighted_ce"]
-    weight: float | None = knob(None, gt=0, le=1000, description="of a landslide; none: others a landslide in training")
+    weight: float | None = field(None, gt=0, le=1000, description="of a landslide; none: the others a landslide")
 
 
 LossTerm = Annotated[
@@ -119,7 +119,7 @@ LossTerm = Annotated[
 
 
 class _Morphology(Part):
-    kernel: int = knob(3, ge=3, le=31, description="side of the square, odd, in pixels")
+    kernel: int = field(3, ge=3, le=31, description="side of the square, odd, in pixels")
 
     @model_validator(mode="after")
     def _has_a_middle(self) -> _Morphology:
@@ -162,8 +162,8 @@ class Optimizer(Part):
     warm-up and cosine decay to zero are our reading of it.
     """
 
-    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = knob("adam")
-    lr: float = knob(1e-3, gt=0, le=10, description="peak learning rate")
-    weight_decay: float = knob(0.0, ge=0, le=1)
-    schedule: Literal["warmup_cosine", "constant"] = knob("warmup_cosine")
-    warmup: float = knob(0.1, ge=0, lt=1, description="share of the steps spent warming up")
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = field("adam")
+    lr: float = field(1e-3, gt=0, le=10, description="peak learning rate")
+    weight_decay: float = field(0.0, ge=0, le=1)
+    schedule: Literal["warmup_cosine", "constant"] = field("warmup_cosine")
+    warmup: float = field(0.1, ge=0, lt=1, description="share of the steps spent warming up")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from landslide_lib.fields import knob
+from landslide_lib.fields import field
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.encoders import (
     TRANSFORMERS,
@@ -29,11 +29,11 @@ class Pretraining(Recipe):
     """
 
     task: Literal["pretraining"]
-    encoder: Encoder = knob("resnet18")
-    tiny: bool = knob(False, description="an encoder of its kind with few layers, for tests")
+    encoder: Encoder = field("resnet18")
+    tiny: bool = field(False, description="an encoder of its kind with few layers, for tests")
     objective: Objective
-    optimizer: Optimizer = knob(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
-    augmentation: tuple[Literal["rotation"], ...] = knob(("rotation",))
+    optimizer: Optimizer = field(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
+    augmentation: tuple[Literal["rotation"], ...] = field(("rotation",))
 
     @model_validator(mode="after")
     def _objective_fits(self) -> Pretraining:
@@ -48,7 +48,7 @@ class Pretraining(Recipe):
         return {"bands": self.bands, "augmentation": self.augmentation}
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The training of the teacher, for a distillation."""
         what = self.objective
         if not isinstance(what, Distillation):
@@ -58,14 +58,14 @@ class Pretraining(Recipe):
         return (self.model_copy(update={"encoder": what.teacher, "objective": teacher}),)
 
     @property
-    def fetches(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether a run, or its teacher's, needs weights of others."""
-        return self.objective.start is not None or super().fetches
+        return self.objective.start is not None or super().needs_download
 
     @property
-    def centred(self) -> bool:
+    def standardize(self) -> bool:
         """Where weights of others are taken up: such images they have learnt on."""
-        return self.fetches
+        return self.needs_download
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS
-from landslide_lib.fields import knob
+from landslide_lib.fields import field
 from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import LossTerm, PostStep
@@ -19,7 +19,7 @@ PRETRAINED = ("deeplab_v3", "efficientnet_v2", "small_mobilenet_v3", "small_deep
 class Segmentation(Recipe):
     """A segmentation run."""
 
-    task: Literal["segmentation"] = knob("segmentation")
+    task: Literal["segmentation"] = field("segmentation")
     model: Literal[
         "unet",
         "unet_cbam",
@@ -36,13 +36,13 @@ class Segmentation(Recipe):
         "small_rau_net",
         "deeplab_v3",
         "efficientnet_v2",
-    ] = knob("unet")
-    pretrained: bool = knob(False, description="the encoder starts from ImageNet's weights")
-    head: Literal["mono", "dual", "multi_resolution"] = knob("mono")
-    width: int = knob(64, ge=1, le=256, description="channels of the first stage")
-    loss: tuple[LossTerm, ...] = knob((parts.CrossEntropy(name="ce"),))
-    augmentation: tuple[Literal["rotation", "cutmix"], ...] = knob(("rotation", "cutmix"))
-    post_processing: tuple[PostStep, ...] = knob((), description="of the trained network, in order")
+    ] = field("unet")
+    pretrained: bool = field(False, description="the encoder starts from ImageNet's weights")
+    head: Literal["mono", "dual", "multi_resolution"] = field("mono")
+    width: int = field(64, ge=1, le=256, description="channels of the first stage")
+    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),))
+    augmentation: tuple[Literal["rotation", "cutmix"], ...] = field(("rotation", "cutmix"))
+    post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
 
     @model_validator(mode="after")
     def _terms_and_names(self) -> Segmentation:
@@ -83,7 +83,7 @@ class Segmentation(Recipe):
         return self.model_copy(update={"post_processing": ()}) if self.post_processing else self
 
     @property
-    def grows_from(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple[Recipe, ...]:
         """The same without post-processing, if it has any."""
         return (self.trained,) if self.post_processing else ()
 
@@ -93,7 +93,7 @@ class Segmentation(Recipe):
         return not self.post_processing
 
     @property
-    def fetches(self) -> bool:
+    def needs_download(self) -> bool:
         """Whether a run needs weights of others: where the encoder is pretrained."""
         return self.pretrained
 

@@ -14,9 +14,9 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.data.scales import moments
 from landslide_lib.data.split import Indices, images_of
 from landslide_lib.models.cross_sensor import cross_sensor
-from landslide_lib.models.prior import begin_with
+from landslide_lib.models.prior import init_logit_bias
 from landslide_lib.models.refinement import NETWORKS
-from landslide_lib.models.upsampled_input import Promoted
+from landslide_lib.models.upsampled_input import UpsampledInput
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
 from landslide_lib.study.domains import parts
@@ -29,7 +29,7 @@ from landslide_lib.training.pseudo_labels import labels_of, mean_probability
 
 
 def network_of(recipe: recipes.Adaptation) -> nn.Module:
-    """Build the network that a recipe names, with random weights; see `begin_with`, too.
+    """Build the network that a recipe names, with random weights; see `init_logit_bias`, too.
 
     Shape:
         (B, bands, S, S) to logits (B, 1, S, S), S the recipe's image size.
@@ -38,7 +38,7 @@ def network_of(recipe: recipes.Adaptation) -> nn.Module:
     made = NETWORKS[recipe.model](recipe.channels, recipe.size, enlarged)
     if recipe.norms == "cross_sensor":
         made = cross_sensor(made)
-    return Promoted(made, recipe.scale)
+    return UpsampledInput(made, recipe.scale)
 
 
 def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images: Indices) -> Data:
@@ -69,7 +69,7 @@ def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = 
     # The network begins with the share of landslide in training. Masks that are all of one kind
     # teach nothing, from any beginning.
     masks = packed.masks[where["train"]]
-    begin_with(network, float(np.clip(masks.mean(), 1 / masks.size, 1 - 1 / masks.size)))
+    init_logit_bias(network, float(np.clip(masks.mean(), 1 / masks.size, 1 - 1 / masks.size)))
     return Adaptation(
         network,
         loss_of(recipe, packed, where["train"]),

@@ -58,7 +58,9 @@ def build(
     data = data_of(recipe, tiles.packed, parts=tiles.parts)
     seeded(setting.seed)
     return Classification(
-        TILES[recipe.model](recipe.seen, recipe.encoder, recipe.optical_size, recipe.passes == "shared", recipe.tiny),
+        TILES[recipe.model](
+            recipe.input_bands, recipe.encoder, recipe.optical_size, recipe.passes == "shared", recipe.tiny
+        ),
         loss_of(recipe, tiles.packed, tiles.parts["train"]),
         data,
         tiles,

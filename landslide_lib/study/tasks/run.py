@@ -12,7 +12,7 @@ import torch
 
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
-from landslide_lib.study.recipe import Recipe, essence
+from landslide_lib.study.recipe import Recipe, non_default_fields
 from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
@@ -79,7 +79,7 @@ class Run:
 def identity(recipe: Recipe, setting: Setting) -> dict[str, Any]:
     """Return what a file of weights says that they are of."""
     fingerprint = setting.packed.fingerprint
-    return {"recipe": essence(recipe), "seed": setting.seed, "fingerprint": fingerprint}
+    return {"recipe": non_default_fields(recipe), "seed": setting.seed, "fingerprint": fingerprint}
 
 
 def seeded(seed: int) -> None:
@@ -110,5 +110,5 @@ def train(task: Task, recipe: Recipe, setting: Setting) -> tuple[list[dict[str, 
         folder=setting.folder,
         device=setting.device,
         name=f"recipe {recipe.hash}, seed {setting.seed}",
-        about={"recipe": essence(recipe)},
+        about={"recipe": non_default_fields(recipe)},
     )

@@ -71,7 +71,9 @@ def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
 
 def data_of(recipe: recipes.Recipe, packed: Packed, **given: Any) -> Data:
     """Return the data of a recipe: split, with the bands that a network is given, scaled."""
-    return prepare(packed, recipe.split, subset=recipe.subset, bands=recipe.seen, standardize=recipe.centred, **given)
+    return prepare(
+        packed, recipe.split, subset=recipe.subset, bands=recipe.input_bands, standardize=recipe.standardize, **given
+    )
 
 
 def build(recipe: recipes.Segmentation, setting: Setting) -> Segmentation:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from landslide_lib import cli
 from landslide_lib.study import records
 from landslide_lib.study.records import Store
-from tests.datasets.conftest import fill_bijie
+from tests.data.conftest import fill_bijie
 
 run = CliRunner().invoke
 
@@ -227,13 +227,13 @@ def test_a_table_of_data_that_does_not_exist_is_no_table_of_dashes():
 
 def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record, monkeypatch):
     from landslide_lib.study import reports
-    from landslide_lib.study.recipe import essence
+    from landslide_lib.study.recipe import non_default_fields
 
     published = tmp_path / "published"
     monkeypatch.setattr(records.publish, "__defaults__", (published,))
     table = reports.table("raunet/losses")
     recipes = {
-        name: essence(reports.resolve(table, table.row("ce"), dataset="bijie", profile_name=name))
+        name: non_default_fields(reports.resolve(table, table.row("ce"), dataset="bijie", profile_name=name))
         for name in ("cpu", "smoke")
     }
     store = Store()
@@ -250,7 +250,7 @@ def test_publish_takes_the_newest_records_and_leaves_smoke_out(tmp_path, record,
 
 def test_publish_takes_what_every_record_grew_from(tmp_path, record, monkeypatch):
     from landslide_lib.study import reports
-    from landslide_lib.study.recipe import essence
+    from landslide_lib.study.recipe import non_default_fields
 
     published = tmp_path / "published"
     monkeypatch.setattr(records.publish, "__defaults__", (published,))
@@ -260,10 +260,10 @@ def test_publish_takes_what_every_record_grew_from(tmp_path, record, monkeypatch
     wanted = reports.resolve(table, table.row("round-1-two"), dataset="bijie", profile_name="cpu")
     made = {}
     for one in (wanted, *wanted.ancestors):  # an ensemble, its members, and who taught these
-        made[one.hash] = record(essence(one))
+        made[one.hash] = record(non_default_fields(one))
     for one in (wanted, *wanted.ancestors):
-        names = [made[other.hash].name for other in one.grows_from]
-        store.add(record(essence(one), grown_from=names))
+        names = [made[other.hash].name for other in one.depends_on]
+        store.add(record(non_default_fields(one), grown_from=names))
     status, text = landslide("publish", "refinement/test", "--dataset", "bijie")
     assert status == 0, text
     assert len(list(published.glob("*.json"))) == len(made) == 5

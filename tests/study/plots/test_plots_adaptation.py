@@ -9,7 +9,7 @@ import pytest
 from landslide_lib.metrics import intervals, scores
 from landslide_lib.study import reports
 from landslide_lib.study.plots import adaptation as plots_adaptation
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.refined import Step
 
 mpl.use("Agg")
@@ -26,7 +26,7 @@ def chain(record):
         wanted = reports.resolve(FINAL, FINAL.row(row), dataset="bijie", profile_name="quick")
         told = LABELS if number else None
         counts = [[10 + seed + 5 * number, 5, 5, 80], [3, 1, 1, 95]]
-        one = record(essence(wanted), counts, seed=seed, pseudo_labels=told)
+        one = record(non_default_fields(wanted), counts, seed=seed, pseudo_labels=told)
         return Step(number, "Ensemble, x1", one)
 
     return [step(row, number, seed) for number, row in enumerate(("baseline-two", "round-1-two")) for seed in range(3)]
@@ -67,7 +67,7 @@ def test_a_line_of_rounds_is_the_mean_over_seeds_with_its_interval(chain):
     line, floor = axes.lines
     values = [[one.f1 for one in chain if one.round == number] for number in (0, 1)]
     assert line.get_ydata() == pytest.approx([np.mean(some) for some in values])
-    assert floor.get_ydata()[0] == pytest.approx(scores.floor(chain[0].record.test_counts))
+    assert floor.get_ydata()[0] == pytest.approx(scores.all_positive_f1(chain[0].record.test_counts))
     drawn = [segment[:, 1].tolist() for kept in axes.collections for segment in kept.get_segments()]
     assert drawn == [pytest.approx(intervals.interval(some)) for some in values]
     assert len(picture.data) == len(chain)

@@ -10,7 +10,7 @@ import yaml
 from landslide_lib.paths import REPORTS
 from landslide_lib.study import reports
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "reports"
+SHARED = Path(__file__).parent.parent.parent.parent / "shared" / "reports"
 #: The text a report is transcribed from; README.md holds what is an image or garbled in it.
 TEXTS = {
     "raunet": ["raunet-ablation.md"],

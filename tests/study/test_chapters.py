@@ -13,7 +13,7 @@ import yaml
 
 from landslide_lib.study import chapters
 
-HOME = Path(__file__).parent.parent
+HOME = Path(__file__).parent.parent.parent
 NAMES = [path.stem for path in chapters.chapters()]
 DEFAULTS = {"profile": "cpu", "seeds": [0], "rows": [], "rerun": False, "rate": 0.5, "count": 3}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.study import filtered, reports
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
 TABLE, ENERGY = reports.table("filter/curves"), reports.table("filter/energy")
@@ -38,7 +38,7 @@ def made(record):
         history = [{"train_loss": 0.5, "valid_loss": 0.6, "valid_f1": f1, "seconds": 30.0} for f1 in curve]
         counts = [[1, 0, 0, 0]] * 50
         return record(
-            essence(wanted),
+            non_default_fields(wanted),
             counts,
             test=outcome,
             test_tuned=outcome,

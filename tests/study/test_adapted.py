@@ -11,7 +11,7 @@ from landslide_lib.data import statistics
 from landslide_lib.metrics import scores
 from landslide_lib.study import adapted, comparison, findings, refined, reports
 from landslide_lib.study.plots import adaptation as plots_adaptation
-from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.recipe.adaptation import TARGETS
 from landslide_lib.study.records import Store
 
@@ -26,7 +26,7 @@ def made(record):
 
     def of(row, counts=FAIR, *, table=TABLE, **fields):
         wanted = reports.resolve(table, table.row(row), **HOW)
-        return record(essence(wanted), counts, **fields)
+        return record(non_default_fields(wanted), counts, **fields)
 
     return of
 
@@ -47,11 +47,11 @@ def grown(record, tmp_path):
                 whole = reports.resolve(FINAL, row, **HOW)
                 told = labels[number - 1] if number else None
                 members = [
-                    record(essence(one), side, seed=seed, grown_from=before, pseudo_labels=told)
-                    for one, side in zip(whole.grows_from, (POOR, FAIR), strict=True)
+                    record(non_default_fields(one), side, seed=seed, grown_from=before, pseudo_labels=told)
+                    for one, side in zip(whole.depends_on, (POOR, FAIR), strict=True)
                 ]
                 before = tuple(one.name for one in members)
-                records.append(record(essence(whole), counts, seed=seed, grown_from=before))
+                records.append(record(non_default_fields(whole), counts, seed=seed, grown_from=before))
                 for one in (*members, records[-1]):
                     store.add(one)
         return refined.chains(records, store)
@@ -164,7 +164,7 @@ def test_a_component_is_worth_what_the_table_says_of_the_same_two_rows(made, tmp
     for seed in range(3):
         store.add(made("resnet", POOR, seed=seed))
         store.add(made("resnet-sn", [[a + seed, *rest] for a, *rest in GOOD], seed=seed))
-    rows = {row["id"]: row["ours"] for row in comparison.beside(TABLE, store, **HOW)}
+    rows = {row["id"]: row["ours"] for row in comparison.compare(TABLE, store, **HOW)}
     runs = comparison.records_of(TABLE, store, **HOW)
     (found,) = adapted.worth(TABLE, runs, {"resnet-sn": "resnet"})
     for key in ("difference", "low", "high", "common"):
@@ -242,7 +242,7 @@ def test_rows_below_the_floor_are_named(made, tmp_path):
     store = Store(tmp_path / "records", more=())
     store.add(made("resnet", [[1, 0, 49, 50], [0, 0, 0, 100]]))
     store.add(made("resnet-sn", [[40, 0, 10, 50], [0, 0, 0, 100]]))
-    rows = comparison.beside(TABLE, store, **HOW)
+    rows = comparison.compare(TABLE, store, **HOW)
     for line in adapted.above_floor(rows).splitlines():
         assert line.endswith(f"floor: {TABLE.row('resnet').label}.")
     assert adapted.above_floor([row for row in rows if not row["ours"]]) == "Not run yet."
@@ -317,7 +317,7 @@ def test_rounds_of_other_networks_are_another_chain(made, record, tmp_path):
     teacher = made("resnet-sn-slo")
     later = made("round-1-swin", grown_from=(teacher.name,), pseudo_labels=told(0.9))
     whole = reports.resolve(FINAL, FINAL.row("round-1-two"), **HOW)
-    other = record(essence(whole), FAIR)
+    other = record(non_default_fields(whole), FAIR)
     for one in (teacher, later, other, made("resnet")):
         store.add(one)
     found = refined.chains([later, other, made("resnet")], store)

@@ -5,7 +5,7 @@ import pytest
 
 from landslide_lib.metrics import scores
 from landslide_lib.study import cells, comparison, derived, findings, reports
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
 FOLDS = reports.table("raunet/k-fold-thresholds")
@@ -28,12 +28,12 @@ def folds(tmp_path, record):
     store = Store(tmp_path / "records", more=())
     for k in range(5):
         wanted = reports.resolve(FOLDS, FOLDS.row(f"fold-{k + 1}-0.5"), dataset="bijie", profile_name="cpu")
-        store.add(record(essence(wanted), [[6, 2, 2 + k, 20]], seed=0, histogram=TOLD))
+        store.add(record(non_default_fields(wanted), [[6, 2, 2 + k, 20]], seed=0, histogram=TOLD))
     return store
 
 
 def by_id(table, store):
-    rows = comparison.beside(table, store, dataset="bijie", profile_name="cpu")
+    rows = comparison.compare(table, store, dataset="bijie", profile_name="cpu")
     return {row["id"]: row for row in rows}
 
 
@@ -57,7 +57,7 @@ def test_a_missing_fold_leaves_no_mean(folds, tmp_path):
 def test_a_threshold_is_taken_from_the_histogram_of_the_run(tmp_path, record):
     store = Store(tmp_path / "records", more=())
     wanted = reports.resolve(AFTER, AFTER.row("none"), dataset="bijie", profile_name="cpu")
-    store.add(record(essence(wanted), [[6, 2, 2, 20]], histogram=TOLD))
+    store.add(record(non_default_fields(wanted), [[6, 2, 2, 20]], histogram=TOLD))
     rows = by_id(AFTER, store)
     pooled = rows["threshold-0.95"]["ours"]["metrics"]["pooled"]
     assert pooled["precision"]["mean"] == 1

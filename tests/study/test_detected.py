@@ -70,7 +70,7 @@ def shown(*records: Record, tmp_path):
     for one in records:
         store.add(one)
     how = {"dataset": "landslide4sense-boxes", "profile_name": "quick"}
-    return comparison.beside(TABLE, store, **how), comparison.records_of(TABLE, store, **how)
+    return comparison.compare(TABLE, store, **how), comparison.records_of(TABLE, store, **how)
 
 
 def test_a_record_of_boxes_comes_back_as_it_was_and_stays_small(tmp_path):

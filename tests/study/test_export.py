@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from landslide_lib import cli
 from landslide_lib.study import edge, export, machine, reports
-from landslide_lib.study.recipe import essence, recipe
+from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import RecordError, Store
 from landslide_lib.training.checkpoints import write_checkpoint
 
@@ -219,7 +219,12 @@ def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record,
     kept = record(wanted.model_dump(mode="json"))
     store.add(kept)
     assert export.network_of(wanted, 0, store)[1] is None  # a record without weights
-    content = {"recipe": essence(wanted), "seed": 0, "fingerprint": kept.fingerprint, "weights": other.state_dict()}
+    content = {
+        "recipe": non_default_fields(wanted),
+        "seed": 0,
+        "fingerprint": kept.fingerprint,
+        "weights": other.state_dict(),
+    }
     write_checkpoint(store.weights(kept), content)
     network, name = export.network_of(wanted, 0, store)
     assert name == kept.name

@@ -55,7 +55,7 @@ def test_a_finer_grid_that_divides_the_coarse_one_is_never_worse(masks):
 
 def test_one_cell_is_calling_all_landslide():
     masks = np.eye(6, dtype=np.uint8)[None]
-    assert plots_models.whole_cells(masks, 6)[0] == pytest.approx(scores.floor([[6, 30, 0, 0]]))
+    assert plots_models.whole_cells(masks, 6)[0] == pytest.approx(scores.all_positive_f1([[6, 30, 0, 0]]))
 
 
 @pytest.mark.parametrize("answer", [plots_models.whole_cells, plots_models.interpolated])

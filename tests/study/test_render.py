@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from landslide_lib.study import comparison, plots, render, reports
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
 TABLE = reports.table("raunet/losses")
@@ -27,12 +27,12 @@ def rows(tmp_path, record):
     store = Store(tmp_path / "records", more=())
     wanted = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="cpu")
     for seed in (0, 1):
-        store.add(record(essence(wanted), [[30 + seed, 10, 10, 50], [0, 5, 0, 95]], seed=seed))
-    return comparison.beside(TABLE, store)
+        store.add(record(non_default_fields(wanted), [[30 + seed, 10, 10, 50], [0, 5, 0, 95]], seed=seed))
+    return comparison.compare(TABLE, store)
 
 
 def test_a_table_that_was_not_run_has_one_empty_column_of_ours(tmp_path):
-    none = comparison.beside(TABLE, Store(tmp_path, more=()))
+    none = comparison.compare(TABLE, Store(tmp_path, more=()))
     page = render.html(TABLE, none)
     assert page.count('<th class="ours">') == 1
     assert page.count("—") == len(TABLE.rows)

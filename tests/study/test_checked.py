@@ -5,7 +5,7 @@ import pytest
 
 from landslide_lib.metrics import scores
 from landslide_lib.study import checked, reports
-from landslide_lib.study.recipe import essence, profile, recipe
+from landslide_lib.study.recipe import non_default_fields, profile, recipe
 from landslide_lib.study.records import Store
 
 RECIPE = recipe({"task": "classification", "dataset": "bijie"}, profile("quick", "classification"))
@@ -24,7 +24,7 @@ def folds(record):
             counts = np.stack([called & true, called & ~true, ~called & true, ~called & ~true], 1)
             made.append(
                 record(
-                    essence(RECIPE),
+                    non_default_fields(RECIPE),
                     counts.astype(int).tolist(),
                     fingerprint="a" * 16,
                     test_ids=ids[half],
@@ -95,7 +95,7 @@ def test_scores_are_those_of_the_counts(folds):
 
 def test_other_data_and_a_tile_that_is_tested_twice_are_refused(record):
     one = record(
-        essence(RECIPE),
+        non_default_fields(RECIPE),
         [[1, 0, 0, 0]],
         fingerprint="a" * 16,
         test_ids=["t"],
@@ -115,6 +115,6 @@ def test_the_folds_of_a_table_are_all_there_or_none_is_taken(record, tmp_path):
     for number in range(1, 6):
         assert checked.folds(table, store, **how) == []
         wanted = reports.resolve(table, table.row(f"efficientnet-b0-{number}"), **how)
-        store.add(record(essence(wanted), [[1, 0, 0, 0]], tiles={"probability": [0.7]}))
+        store.add(record(non_default_fields(wanted), [[1, 0, 0, 0]], tiles={"probability": [0.7]}))
     found = checked.folds(table, store, **how)
     assert [one.recipe.split.fold for one in found] == [0, 1, 2, 3, 4]

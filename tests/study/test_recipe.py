@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from landslide_lib.data.bands import LABELS, OF_DATASET, possible
 from landslide_lib.data.split import Split
-from landslide_lib.fields import REVISIONS, Part, knob
+from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.study.recipe import (
     BUDGETS,
@@ -20,8 +20,8 @@ from landslide_lib.study.recipe import (
     Detection,
     RecipeError,
     Segmentation,
-    essence,
     merge,
+    non_default_fields,
     parts,
     profile,
     profile_of,
@@ -209,12 +209,12 @@ BOXES = {"dataset": "landslide4sense-boxes", "task": "detection"}
 def test_a_detector_grows_from_what_its_encoder_learnt_and_a_student_from_its_teacher():
     start = {"name": "distillation", "teacher": "swin_base", "on": "bijie"}
     made = recipe(BOXES, profile("cpu", "detection"), {"encoder": "swin_tiny", "start": start})
-    (student,) = made.grows_from
-    (teacher,) = student.grows_from
+    (student,) = made.depends_on
+    (teacher,) = student.depends_on
     assert (student.encoder, teacher.encoder) == ("swin_tiny", "swin_base")
     assert (student.dataset, student.epochs) == ("bijie", made.presence_epochs)
     assert (teacher.objective.name, teacher.objective.start.name) == ("presence", "imagenet")
-    assert (teacher.epochs, teacher.grows_from) == (made.presence_epochs, ())
+    assert (teacher.epochs, teacher.depends_on) == (made.presence_epochs, ())
     assert student.optimizer == teacher.optimizer == made.optimizer
     assert {"objective/distillation", "objective/presence"} <= made.components.keys()
 
@@ -240,15 +240,15 @@ def test_epochs_of_another_start_make_no_other_run(start, used):
 def test_learning_on_the_detectors_own_data_sees_its_training_images_alone():
     split = {"method": "published"}
     own = recipe(BOXES, {"encoder": "vit_tiny", "split": split, "start": {"name": "mae"}})
-    (learnt,) = own.grows_from
+    (learnt,) = own.depends_on
     assert (learnt.split, learnt.epochs) == (own.split, own.masked_epochs)
     other = recipe(BOXES, {"split": split, "start": {"name": "presence", "on": "bijie"}})
-    assert [one.split for one in other.grows_from] == [Split()]
+    assert [one.split for one in other.depends_on] == [Split()]
 
 
 @pytest.mark.parametrize("start", [None, {"name": "imagenet"}, {"name": "file", "weights": "a.pth"}])
 def test_weights_of_others_are_no_run_of_the_study(start):
-    assert recipe(BOXES, {"start": start}).grows_from == ()
+    assert recipe(BOXES, {"start": start}).depends_on == ()
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_weights_of_others_are_no_run_of_the_study(start):
     ],
 )
 def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
-    assert recipe(BOXES, change).fetches is fetches
-    assert not recipe(BASE).fetches
-    assert recipe(BASE, {"model": "deeplab_v3", "pretrained": True}).fetches
+    assert recipe(BOXES, change).needs_download is fetches
+    assert not recipe(BASE).needs_download
+    assert recipe(BASE, {"model": "deeplab_v3", "pretrained": True}).needs_download
 
 
 @pytest.mark.parametrize(
@@ -457,19 +457,19 @@ def complaints(top: type[Part], origins: dict[str, Any]) -> list[str]:
     """Say of each field that would change the hash of published records what to do."""
     told, seen = [], set()
     for part in parts_in(top):
-        for name, field in part.model_fields.items():
-            if field.is_required():
+        for name, info in part.model_fields.items():
+            if info.is_required():
                 continue
-            key, extra = f"{part.__name__}.{name}", field.json_schema_extra
+            key, extra = f"{part.__name__}.{name}", info.json_schema_extra
             seen.add(key)
             if not isinstance(extra, dict):
-                told.append(f"{key} has a default without `knob`: declare it as knob(...)")
+                told.append(f"{key} has a default without `field`: declare it as field(...)")
             elif key not in origins:
                 told.append(f"{key} is new: add {extra['origin']!r} to ORIGINS, once and for all")
             elif extra["origin"] != origins[key]:
                 told.append(
                     f"the default of {key} was {origins[key]!r} when it came into the study: "
-                    f"write knob({field.default!r}, origin={origins[key]!r}), or every "
+                    f"write field({info.default!r}, origin={origins[key]!r}), or every "
                     "published record that relies on it passes for one of the new default"
                 )
     gone = origins.keys() - seen
@@ -484,16 +484,16 @@ def test_no_field_has_lost_the_default_it_came_with():
 
 def test_the_guard_of_the_defaults_tells_what_to_do():
     class Changed(Part):
-        lr: float = knob(0.5)
-        kept: float = knob(0.5, origin=0.1)
-        new: int = knob(1)
+        lr: float = field(0.5)
+        kept: float = field(0.5, origin=0.1)
+        new: int = field(1)
         bare: int = 3
 
     origins = {"Changed.lr": 0.1, "Changed.kept": 0.1, "Changed.gone": 1}
     told = "\n".join(complaints(Changed, origins))
-    assert "write knob(0.5, origin=0.1)" in told
+    assert "write field(0.5, origin=0.1)" in told
     assert "Changed.new is new: add 1 to ORIGINS" in told
-    assert "Changed.bare has a default without `knob`" in told
+    assert "Changed.bare has a default without `field`" in told
     assert "Changed.gone is gone" in told
     assert "Changed.kept" not in told
 
@@ -526,7 +526,7 @@ def read_as(model: type[Segmentation], **fields: Any) -> Segmentation:
 
 def test_a_new_field_with_a_default_leaves_every_hash():
     class Longer(Segmentation):
-        dropout: float = knob(0.0, ge=0, lt=1)
+        dropout: float = field(0.0, ge=0, lt=1)
 
     assert read_as(Longer, epochs=3).hash == recipe(BASE, {"epochs": 3}).hash
     assert read_as(Longer, dropout=0.1).hash != recipe(BASE).hash
@@ -536,7 +536,7 @@ def test_a_changed_default_is_a_new_recipe_and_the_old_value_keeps_the_old_hash(
     first = Segmentation.model_fields["epochs"].default
 
     class Later(Segmentation):
-        epochs: int = knob(first + 30, origin=first)
+        epochs: int = field(first + 30, origin=first)
 
     assert read_as(Later).hash != recipe(BASE).hash
     assert read_as(Later).hash == recipe(BASE, {"epochs": first + 30}).hash
@@ -545,7 +545,7 @@ def test_a_changed_default_is_a_new_recipe_and_the_old_value_keeps_the_old_hash(
 
 def test_a_default_that_was_none_can_change_too():
     class Later(Segmentation):
-        subset: int | None = knob(400, origin=None)
+        subset: int | None = field(400, origin=None)
 
     assert read_as(Later).hash == recipe(BASE, {"subset": 400}).hash
     assert read_as(Later, subset=None).hash == recipe(BASE).hash
@@ -555,10 +555,10 @@ def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
     first = Split.model_fields["folds"].default
 
     class LaterSplit(Split):
-        folds: int = knob(2 * first, origin=first)
+        folds: int = field(2 * first, origin=first)
 
     class Later(Segmentation):
-        split: LaterSplit = knob(LaterSplit())
+        split: LaterSplit = field(LaterSplit())
 
     assert read_as(Later).hash == recipe(BASE, {"split": {"folds": 2 * first}}).hash
     assert read_as(Later, split={"folds": first}).hash == recipe(BASE).hash
@@ -566,10 +566,10 @@ def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
 
 def test_a_changed_default_inside_the_default_loss_is_a_new_recipe_too():
     class LaterEntropy(parts.CrossEntropy):
-        factor: float = knob(2.0, origin=1.0)
+        factor: float = field(2.0, origin=1.0)
 
     class Later(Segmentation):
-        loss: tuple[LaterEntropy, ...] = knob((LaterEntropy(name="ce"),))
+        loss: tuple[LaterEntropy, ...] = field((LaterEntropy(name="ce"),))
 
     assert read_as(Later).hash == recipe(BASE, {"loss": [{"name": "ce", "factor": 2.0}]}).hash
     assert read_as(Later, loss=[{"name": "ce", "factor": 1.0}]).hash == recipe(BASE).hash
@@ -619,7 +619,7 @@ def test_neither_the_order_of_keys_nor_spelling_a_default_out_changes_a_hash(cha
     spelled = recipe(made.model_dump(mode="json"))
     assert spelled == made
     assert spelled.hash == made.hash
-    assert recipe(essence(made)) == made
+    assert recipe(non_default_fields(made)) == made
 
 
 @given(changes, changes)

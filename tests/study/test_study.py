@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.study import reports, runs
-from landslide_lib.study.recipe import Recipe, essence, profile, recipe
+from landslide_lib.study.recipe import Recipe, non_default_fields, profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 
@@ -23,7 +23,7 @@ def untrained(monkeypatch):
 
 def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(bijie, tmp_path, record, untrained):
     store = Store(tmp_path / "runs", more=())
-    store.add(record(essence(SMOKE), fingerprint="of another copy"))
+    store.add(record(non_default_fields(SMOKE), fingerprint="of another copy"))
     with pytest.raises(AssertionError, match="trained"):
         runs.run(SMOKE, 0, store=store)
 
@@ -35,7 +35,7 @@ def test_while_the_book_is_built_nothing_is_trained(bijie, tmp_path, record, unt
         runs.run(SMOKE, 0, store=store)
     table = reports.table("raunet/losses")
     runs.ensure(table, seeds=(0,), dataset="bijie", profile_name="smoke", store=store)
-    store.add(record(essence(SMOKE), fingerprint="of another copy"))
+    store.add(record(non_default_fields(SMOKE), fingerprint="of another copy"))
     assert runs.run(SMOKE, 0, store=store).fingerprint == "of another copy"
 
 
@@ -49,7 +49,7 @@ def test_a_chapter_without_the_data_shows_what_is_published_and_says_so(
     with pytest.raises(FileNotFoundError, match="landslide data download bijie"):
         runs.ensure(table, **chapter)
     wanted = reports.resolve(table, table.row("ce"), dataset="bijie", profile_name="cpu")
-    store.add(record(essence(wanted)))
+    store.add(record(non_default_fields(wanted)))
     runs.ensure(table, **chapter)
     assert "Until then raunet/losses shows records of before" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError):
@@ -80,7 +80,7 @@ def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
     made = runs.run(SMOKE, 0, device="cpu", store=store)
     kept = read_checkpoint(store.weights(made))
-    assert kept["recipe"] == essence(SMOKE)
+    assert kept["recipe"] == non_default_fields(SMOKE)
     assert (kept["seed"], kept["fingerprint"]) == (made.seed, made.fingerprint)
     learned = [
         tensor for name, tensor in kept["weights"].items() if "running" not in name and "num_batches" not in name
@@ -88,12 +88,12 @@ def test_the_weights_of_a_run_are_kept_beside_its_record(bijie, tmp_path):
     assert sum(tensor.numel() for tensor in learned) == made.parameters
 
 
-MULTI = recipe(essence(SMOKE), {"head": "multi_resolution"})
+MULTI = recipe(non_default_fields(SMOKE), {"head": "multi_resolution"})
 STEPS = [{"name": "voting"}, {"name": "multi_angles"}, {"name": "opening"}]
 
 
 def grown(*steps: dict[str, str]) -> Recipe:
-    return recipe(essence(MULTI), {"post_processing": list(steps)})
+    return recipe(non_default_fields(MULTI), {"post_processing": list(steps)})
 
 
 def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeypatch):

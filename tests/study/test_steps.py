@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.study import comparison, reports, steps
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Outcome, Store
 
 SYSTEM = [
@@ -27,8 +27,8 @@ def store(tmp_path, record):
     """Seed 0 of each row; of the first one seed 1 too, which is far better."""
     made = Store(tmp_path / "records", more=())
     for where, tp in FOUND.items():
-        made.add(record(essence(resolved(where)), [[tp, 2, 2, 20]], seed=0))
-    made.add(record(essence(resolved("raunet/losses/ce")), [[9, 0, 0, 20]], seed=1))
+        made.add(record(non_default_fields(resolved(where)), [[tp, 2, 2, 20]], seed=0))
+    made.add(record(non_default_fields(resolved("raunet/losses/ce")), [[9, 0, 0, 20]], seed=1))
     return made
 
 
@@ -74,7 +74,7 @@ def test_the_choice_looks_at_validation_alone(tmp_path, record):
     store = Store(tmp_path / "records", more=())
     for place, row in enumerate(table.rows):
         wanted = reports.resolve(table, row, dataset="bijie", profile_name="cpu")
-        made = record(essence(wanted), [[9 - place, 2, 2, 20]])
+        made = record(non_default_fields(wanted), [[9 - place, 2, 2, 20]])
         seen = {"pooled": {"f1": 0.1 * place}}  # the worse on test images, the better here
         kept = Outcome(threshold=0.4, metrics=seen) if row.id != table.rows[-1].id else None
         store.add(made.model_copy(update={"valid_tuned": kept}))
@@ -88,14 +88,14 @@ def test_the_clean_test_sets_the_chosen_one_beside_the_others(tmp_path, record):
     store = Store(tmp_path / "records", more=())
     for row, hits in zip(table.rows, (6, 8, 7), strict=True):
         wanted = reports.resolve(table, row, dataset="bijie", profile_name="cpu")
-        made = record(essence(wanted), [[hits, 2, 2, 20]])
+        made = record(non_default_fields(wanted), [[hits, 2, 2, 20]])
         store.add(made.model_copy(update={"test_tuned": made.test}))
-    rows = comparison.beside(table, store, dataset="bijie", profile_name="cpu")
+    rows = comparison.compare(table, store, dataset="bijie", profile_name="cpu")
     said = steps.clean_test(table, rows, "rau-net-2-voting")
     best, first = 16 / 20, 12 / 16
     assert f"reaches a landslide F1 of {best:.3f}" in said
     assert f"{best - first:+.3f} against The report's system" in said
     assert "another may turn the order" in said
     assert "has no row in this table" in steps.clean_test(table, rows, "u-net-ce")
-    none = comparison.beside(table, Store(tmp_path / "no", more=()), dataset="bijie")
+    none = comparison.compare(table, Store(tmp_path / "no", more=()), dataset="bijie")
     assert "has not been run" in steps.clean_test(table, none, "rau-net-2-voting")

@@ -8,7 +8,7 @@ import pytest
 from landslide_lib.study import pages, reports
 from landslide_lib.study.records import Store
 
-HOME = Path(__file__).parent.parent
+HOME = Path(__file__).parent.parent.parent
 #: Those of the reports: not the one of our own recipe.
 TABLES = [
     table

@@ -10,7 +10,7 @@ import pytest
 
 from landslide_lib.metrics import scores
 from landslide_lib.study import cells, comparison, findings, render, reports
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
 TABLE = reports.table("raunet/losses")
@@ -28,12 +28,12 @@ def store(tmp_path, record):
         wanted = reports.resolve(TABLE, TABLE.row(row), dataset="bijie", profile_name="cpu")
         for seed in seeds:
             counts = [[tp + seed, fp, fn, tn - seed] for tp, fp, fn, tn in COUNTS[row]]
-            made.add(record(essence(wanted), counts, seed=seed))
+            made.add(record(non_default_fields(wanted), counts, seed=seed))
     return made
 
 
 def test_the_mean_over_seeds_is_that_of_the_records(store):
-    rows = {row["id"]: row for row in comparison.beside(TABLE, store)}
+    rows = {row["id"]: row for row in comparison.compare(TABLE, store)}
     f1 = [
         scores.scores(record.test_counts)["pooled"]["f1"]
         for record in store.all()
@@ -47,26 +47,26 @@ def test_the_mean_over_seeds_is_that_of_the_records(store):
 
 
 def test_a_row_that_was_not_run_has_nothing_of_ours_and_an_em_dash(store):
-    rows = {row["id"]: row for row in comparison.beside(TABLE, store)}
+    rows = {row["id"]: row for row in comparison.compare(TABLE, store)}
     assert rows["lovasz"]["ours"] is None
     assert cells.cells(TABLE, rows["lovasz"], list(rows.values()))[-1] == "—"
     assert "0.6461" in cells.cells(TABLE, rows["lovasz"], list(rows.values()))
 
 
 def test_the_budget_and_the_floor_stand_beside_the_numbers(store):
-    caption = cells.caption(comparison.beside(TABLE, store))
+    caption = cells.caption(comparison.compare(TABLE, store))
     for words in ("bijie", "cpu profile", "64 px", "width 16", "2 to 3 seeds", "95 % interval"):
         assert words in caption
 
 
 def test_one_seed_is_called_one_seed_and_has_no_interval(store):
-    rows = comparison.beside(TABLE, store, seeds=[0])
+    rows = comparison.compare(TABLE, store, seeds=[0])
     assert "one seed, so no interval" in cells.caption(rows)
     assert "±" not in render.markdown(TABLE, rows).split("Ours:")[0]
 
 
 def test_the_bootstrap_compares_the_same_seeds_of_both_rows(store):
-    rows = {row["id"]: row for row in comparison.beside(TABLE, store)}
+    rows = {row["id"]: row for row in comparison.compare(TABLE, store)}
     assert rows["ce"]["ours"]["versus"] is None
     versus = rows["focal"]["ours"]["versus"]
     pooled = [np.sum([np.array(COUNTS[row]) + np.array([s, 0, 0, -s]) for s in (0, 1)], 0) for row in ("focal", "ce")]
@@ -79,8 +79,8 @@ def test_a_difference_over_too_few_scenes_says_so_wherever_it_stands(tmp_path, r
     store = Store(tmp_path / "records", more=())
     for row in ("ce", "focal"):
         wanted = reports.resolve(TABLE, TABLE.row(row), dataset="bijie", profile_name="cpu")
-        store.add(record(essence(wanted), COUNTS[row][:2]))
-    rows = {row["id"]: row for row in comparison.beside(TABLE, store)}
+        store.add(record(non_default_fields(wanted), COUNTS[row][:2]))
+    rows = {row["id"]: row for row in comparison.compare(TABLE, store)}
     versus = rows["focal"]["ours"]["versus"]
     assert versus["difference"] == pytest.approx(70 / 80 - 60 / 85)
     assert (versus["low"], versus["high"], versus["reason"]) == (None, None, "too few scenes")
@@ -97,12 +97,12 @@ def test_a_difference_over_too_few_scenes_says_so_wherever_it_stands(tmp_path, r
 def test_known_runs_are_found_and_smoke_is_left_out(store, record):
     assert comparison.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
     smoke = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="smoke")
-    store.add(record(essence(smoke), seed=7))
+    store.add(record(non_default_fields(smoke), seed=7))
     assert comparison.known_runs(TABLE, store) == [("bijie", "cpu", 5)]
 
 
 def test_no_agreement_is_computed_from_two_rows(store):
-    assert comparison.agreement(TABLE, comparison.beside(TABLE, store)) is None
+    assert comparison.agreement(TABLE, comparison.compare(TABLE, store)) is None
 
 
 def test_the_order_of_all_rows_agrees_with_itself_and_not_with_its_reverse(tmp_path, record):
@@ -113,14 +113,14 @@ def test_the_order_of_all_rows_agrees_with_itself_and_not_with_its_reverse(tmp_p
             wanted = reports.resolve(TABLE, row, dataset="bijie", profile_name="cpu")
             for seed in (0, 1):
                 counts = [[100 + 50 * place + seed, 50, 50, 1000]]
-                made.add(record(essence(wanted), counts, seed=seed))
-        tau = comparison.agreement(TABLE, comparison.beside(TABLE, made))
+                made.add(record(non_default_fields(wanted), counts, seed=seed))
+        tau = comparison.agreement(TABLE, comparison.compare(TABLE, made))
         assert tau["tau"] == pytest.approx(expected)
         assert tau["low"] <= tau["tau"] <= tau["high"]
 
 
 def test_json_has_the_fields_a_program_relies_on(store):
-    rows = json.loads(render.as_json(TABLE, comparison.beside(TABLE, store)))
+    rows = json.loads(render.as_json(TABLE, comparison.compare(TABLE, store)))
     for row in rows:
         assert {"id", "label", "kind", "reported", "uncertain", "ours"} <= set(row)
     ours = rows[0]["ours"]
@@ -129,7 +129,7 @@ def test_json_has_the_fields_a_program_relies_on(store):
 
 
 def test_csv_has_a_line_a_row_and_a_number_a_cell(store):
-    rows = comparison.beside(TABLE, store)
+    rows = comparison.compare(TABLE, store)
     lines = list(csv.DictReader(io.StringIO(render.as_csv(TABLE, rows))))
     assert [line["id"] for line in lines] == [row.id for row in TABLE.rows]
     assert float(lines[0]["ours_landslide_f1"]) == rows[0]["ours"]["metrics"]["pooled"]["f1"]["mean"]
@@ -138,7 +138,7 @@ def test_csv_has_a_line_a_row_and_a_number_a_cell(store):
 
 
 def test_markdown_and_html_say_the_same(store):
-    rows = comparison.beside(TABLE, store)
+    rows = comparison.compare(TABLE, store)
     text, page = render.markdown(TABLE, rows), render.html(TABLE, rows)
     for row in rows:
         for cell in cells.cells(TABLE, row, rows)[:-1]:
@@ -149,7 +149,7 @@ def test_markdown_and_html_say_the_same(store):
 
 
 def test_every_seed_of_a_row_names_its_record(store):
-    page = render.html(TABLE, comparison.beside(TABLE, store))
+    page = render.html(TABLE, comparison.compare(TABLE, store))
     assert set(re.findall(r"record (bijie-[\w-]+)", page)) == {path.stem for path in store.paths()}
 
 
@@ -157,8 +157,8 @@ def test_a_score_that_is_undefined_in_one_seed_makes_no_mean_of_the_others(tmp_p
     store = Store(tmp_path, more=())
     wanted = reports.resolve(TABLE, TABLE.row("ce"), dataset="bijie", profile_name="cpu")
     for seed, counts in enumerate(([[5, 5, 5, 5]], [[0, 0, 10, 10]])):
-        store.add(record(essence(wanted), counts, seed=seed))
-    ours = comparison.beside(TABLE, store)[0]["ours"]["metrics"]["pooled"]
+        store.add(record(non_default_fields(wanted), counts, seed=seed))
+    ours = comparison.compare(TABLE, store)[0]["ours"]["metrics"]["pooled"]
     assert ours["precision"]["mean"] is None
     assert cells.text_of(ours["precision"]) == "—"
     assert ours["recall"]["mean"] == pytest.approx(0.25)
@@ -168,11 +168,11 @@ def copies(store, record):
     """Add a newer record of focal on another copy of the data; return the rows of a store."""
     wanted = reports.resolve(TABLE, TABLE.row("focal"), dataset="bijie", profile_name="cpu")
     newer = "2026-11-21T10:25:52.907820+00:00"
-    store.add(record(essence(wanted), [[1, 0, 0, 99]] * 2, fingerprint="the copy", finished=newer))
+    store.add(record(non_default_fields(wanted), [[1, 0, 0, 99]] * 2, fingerprint="the copy", finished=newer))
 
     def rows(data=None):
         made = Store(store.home, more=(), data=data)
-        return {row["id"]: row for row in comparison.beside(TABLE, made)}
+        return {row["id"]: row for row in comparison.compare(TABLE, made)}
 
     return rows
 
@@ -209,21 +209,21 @@ def test_of_data_without_its_bad_files_all_rows_are_of_the_same_choice(store, re
 
 def test_rows_are_put_in_order_over_the_seeds_that_all_have(store):
     """Cross entropy has seeds 0 to 2, focal 0 and 1: the third may not help or harm."""
-    rows = comparison.over_common_seeds(comparison.beside(TABLE, store))
+    rows = comparison.over_common_seeds(comparison.compare(TABLE, store))
     assert [row["ours"]["seeds"] for row in rows] == [[0, 1], [0, 1]]
     for row in rows:
         f1 = row["ours"]["metrics"]["pooled"]["f1"]
         assert len(f1["values"]) == 2
         assert f1["mean"] == pytest.approx(np.mean(f1["values"]))
         assert len(row["ours"]["thresholds"]) == 2
-    said = findings.extremes(comparison.beside(TABLE, store))
+    said = findings.extremes(comparison.compare(TABLE, store))
     assert said.startswith("Over the seeds that all rows have (0, 1): at threshold 0.5 **Focal (")
 
 
 def test_rows_without_a_common_seed_have_no_order(store, record):
     wanted = reports.resolve(TABLE, TABLE.row("iou"), dataset="bijie", profile_name="cpu")
-    store.add(record(essence(wanted), COUNTS["ce"], seed=7))
-    rows = comparison.beside(TABLE, store)
+    store.add(record(non_default_fields(wanted), COUNTS["ce"], seed=7))
+    rows = comparison.compare(TABLE, store)
     assert comparison.over_common_seeds(rows) == []
     assert comparison.agreement(TABLE, rows) is None
     assert findings.extremes(rows) == "No order is known: the rows have no seed in common."

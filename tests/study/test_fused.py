@@ -10,7 +10,7 @@ from landslide_lib.data import statistics
 from landslide_lib.metrics import scores
 from landslide_lib.study import comparison, fused, reports, tilewise
 from landslide_lib.study.plots import tiles as plots_tiles
-from landslide_lib.study.recipe import essence
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
 TABLE = reports.table("fusion/what-did-not-work")
@@ -47,7 +47,7 @@ def made(record):
             for name, at in (("test", 0.5), ("test_tuned", threshold))
         }
         return record(
-            essence(wanted),
+            non_default_fields(wanted),
             counts["test"],
             **outcomes,
             valid=outcomes["test"],
@@ -69,7 +69,7 @@ def test_rows_without_download_are_those_whose_recipes_fetch_nothing(name, datas
     table = reports.table(name)
     kept = fused.offline(table, dataset)
     for row in table.runnable(dataset):
-        fetches = reports.resolve(table, row, dataset=dataset).fetches
+        fetches = reports.resolve(table, row, dataset=dataset).needs_download
         assert (row.id in kept) != fetches
 
 
@@ -211,7 +211,7 @@ def test_a_part_is_worth_what_the_table_says_of_the_same_two_rows(made, tmp_path
     for seed in range(3):
         store.add(made("gated-b0", said(10 - seed, 2), seed=seed))
         store.add(made("concatenated-b0", said(6 + seed, 3), seed=seed))
-    rows = {row["id"]: row["ours"] for row in comparison.beside(TABLE, store, **HOW)}
+    rows = {row["id"]: row["ours"] for row in comparison.compare(TABLE, store, **HOW)}
     runs = comparison.records_of(TABLE, store, **HOW)
     (found,) = fused.worth(TABLE, runs, {"the gate": ("gated-b0", "concatenated-b0")})
     versus = rows["concatenated-b0"]["versus"]
