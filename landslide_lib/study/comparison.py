@@ -171,7 +171,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
         "thresholds": [derived.threshold(record, at) for record in records],
-        "versus": _versus(records, base) if run else None,
+        "versus": effect(records, base) if run else None,
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
         "records": [record.name for record in records],
@@ -237,8 +237,15 @@ def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
     return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
 
 
-def _versus(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
-    """Compare with the reference row over the same seeds and test images."""
+def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
+    """Compare the records of a row with those of another over the same seeds and test images.
+
+    Returns:
+        See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have
+        none in common, were tested on other images, or are runs of one recipe.
+    """
+    if not records or not base:
+        return None
     mine, other = ({record.seed: record for record in side} for side in (records, base))
     common = sorted(set(mine) & set(other))
     if not common or records[0].hash == base[0].hash:

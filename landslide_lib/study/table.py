@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landslide_lib.study import cells, comparison, render, reports, runs
-from landslide_lib.study.records import Store
+from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Table
 
 if TYPE_CHECKING:  # it takes seconds to import
     import pandas as pd
 
 #: What a comparison says, by the signs of the ends of its 95 % interval.
-BETTER, WORSE, OPEN = "better", "worse", "no significant difference"
-FEW_SEEDS = "too few seeds"
+BETTER, WORSE, NOT_SIGNIFICANT = "better", "worse", "no significant difference"
+TOO_FEW_SEEDS = "too few seeds"
 
 
 def table(
@@ -60,105 +60,180 @@ class StudyTable:
         return runs.open_store(self.data_root)
 
     @property
+    def selection(self) -> dict[str, Any]:
+        """Dataset, profile and seeds that are shown."""
+        dataset, profile = comparison.most_records(self.report, self.store, self.dataset, self.profile)
+        return {"dataset": dataset, "profile_name": profile, "seeds": self.seeds}
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows with what their records say; see `comparison.compare`."""
-        return comparison.compare(
-            self.report, self.store, dataset=self.dataset, profile_name=self.profile, seeds=self.seeds
-        )
+        return comparison.compare(self.report, self.store, **self.selection)
 
-    def run(self, rows: Sequence[str] = (), device: str = "auto") -> StudyTable:
-        """Train what is missing; nothing where all records are there.
+    @property
+    def records(self) -> dict[str, list[Record]]:
+        """The records of each row, by its id, in the order of the seeds; empty where nothing was run."""
+        return comparison.records_of(self.report, self.store, **self.selection)
+
+    def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
+        """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run.
+            rows: Ids; () for all that can be run without weights of others.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            rerun: Train again; the old records stay.
+
+        Raises:
+            ValueError: The table has no such row.
         """
-        dataset, profile = comparison.most_records(self.report, self.store, self.dataset, self.profile)
-        runs.ensure(
-            self.report,
-            rows=rows,
-            seeds=self.seeds or (0,),
-            dataset=dataset,
-            profile_name=profile,
-            device=device,
-            data_root=Path(self.data_root) if self.data_root else None,
-            store=self.store,
-        )
+        chosen = {**self.selection, "seeds": self.seeds or (0,)}
+        if not rows:
+            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if not self._recipe(row).needs_download]
+        if rows:
+            root = Path(self.data_root) if self.data_root else None
+            runs.ensure(self.report, rows=rows, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
         return self
 
     def frame(self) -> pd.DataFrame:
-        """Return the table, tidy: a line a row, a column and whose it is.
+        """Return the table, tidy: a line a row and a score.
 
         Returns:
-            Columns `row`, `label`, `column` (such as `f1`), `reported` (as printed), `ours`, `low`
-            and `high` (mean and 95 % interval over seeds), `seeds`.
+            Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
+            `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 %
+            interval over seeds), `seeds` (how many).
         """
         import pandas as pd
 
         lines = []
         for row in self.rows:
-            for name in self.report.metrics:
-                column, ours = self.report.columns[name], row["ours"]
-                score = ours["metrics"][column.convention][column.score] if ours else {}
+            ours = row["ours"]
+            own: list[tuple[str, str, str, str]] = [
+                (name, "metrics", c.convention, c.score) for name, c in self._columns()
+            ]
+            own += [(f.name, f.where, f.convention, f.score) for f in cells.FOLLOWING[self.report.task]]
+            for name, where, convention, score in own:
+                value = ours[where][convention][score] if ours else {}
                 lines.append(
                     {
                         "row": row["id"],
                         "label": row["label"],
                         "column": name,
                         "reported": row["reported"].get(name),
-                        "ours": score.get("mean"),
-                        "low": score.get("low"),
-                        "high": score.get("high"),
+                        "ours": value.get("mean"),
+                        "low": value.get("low"),
+                        "high": value.get("high"),
                         "seeds": len(ours["seeds"]) if ours else 0,
                     }
                 )
         return pd.DataFrame(lines)
 
-    def effects(self) -> pd.DataFrame:
-        """Return each row's difference from the reference row of the table.
+    def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
+        """Return what rows differ by: each from the table's reference row, or pairs of rows.
 
-        It is paired over the seeds and test images that both rows have, blocked by scene; see
-        `intervals.paired_bootstrap`.
+        The only place where rows are compared. A comparison is paired over the seeds and test
+        images that both rows have, blocked by scene, with the spread over seeds added; see
+        `metrics.intervals.paired_bootstrap`.
+
+        Args:
+            pairs: By a name of your own the ids of a row and of the row it is compared with.
 
         Returns:
-            Index `row`, its id; columns `label`, `reported` (difference of the printed F1, of
-            boxes mAP at IoU 0.5; of the first printed score where that is not printed),
-            `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5),
-            `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`:
-            `better`, `worse`, `no significant difference` or, with fewer than two seeds, `too few
-            seeds`. Empty where the table compares no rows.
+            Index `row`, its id or your name; columns `label`, `against` (label of the other row),
+            `reported` (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed
+            score where that is not printed), `difference` (ours, of the F1 of landslide at threshold
+            0.5, of boxes mAP at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows
+            have) and `verdict`: `better`, `worse`, `no significant difference` or, with fewer than
+            two seeds, `too few seeds`. Rows that were not run, or on other images, are left out.
+
+        Raises:
+            ValueError: A pair names a row that the table does not have.
         """
         import pandas as pd
 
-        rows, lines = self.rows, {}
-        reference = self.report.reference_on(cells.dataset_of(rows))
-        base = next((row for row in rows if reference and row["id"] == reference.id), None)
-        for row in rows:
-            if row is not base and base and row["ours"] and row["ours"]["versus"]:
-                printed = _printed_difference(self.report, row, base)
-                lines[row["id"]] = {"label": row["label"], "reported": printed} | _effect(row["ours"]["versus"])
-        columns = ["label", "reported", "difference", "low", "high", "seeds", "verdict"]
+        records, lines = self.records, {}
+        if pairs is None:
+            reference = self.report.reference_on(self.selection["dataset"])
+            names = [name for name in records if reference and name != reference.id]
+            pairs = {name: (name, reference.id) for name in names if reference}
+        for name, (one, other) in pairs.items():
+            both = [self.report.row(row) for row in (one, other)]
+            versus = comparison.effect(records.get(one, ()), records.get(other, ()))
+            if versus:
+                lines[name] = {
+                    "label": both[0].label if name == one else name,
+                    "against": both[1].label,
+                    "reported": self._printed_difference(*both),
+                    **{key: versus[key] for key in ("difference", "low", "high")},
+                    "seeds": versus["common"],
+                    "verdict": verdict(versus),
+                }
+        columns = ["label", "against", "reported", "difference", "low", "high", "seeds", "verdict"]
         frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
         numbers = ["reported", "difference", "low", "high"]
         return frame.astype(dict.fromkeys(numbers, float)).rename_axis("row")
 
-    def plot(self) -> Any:
-        """Draw those differences with their intervals, reported beside ours.
+    def agreement(self, column: str = "f1") -> dict[str, float | None] | None:
+        """Return Kendall's tau between the report's order of the rows and ours; see `comparison.agreement`."""
+        return comparison.agreement(self.report, self.rows, column)
+
+    def plot(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> Any:
+        """Draw the differences of `effects` with their intervals, reported beside ours.
 
         Raises:
-            ValueError: No row of the table can be compared with another.
+            ValueError: No two rows of the table have been run that can be compared.
         """
         from landslide_lib.study.plots.effects import forest
 
-        effects, reference = self.effects(), self.report.reference_on(cells.dataset_of(self.rows))
-        if reference is None or effects.empty:
+        effects = self.effects(pairs)
+        if effects.empty:
             raise ValueError(f"{self.report.name}: no two rows of it have been run to compare")
-        return forest(
-            effects,
-            reference=reference.label,
-            score=cells.COMPARED[self.report.task],
-            name=f"{self.report.name.replace('/', '-')}-effects",
+        name = f"{self.report.name.replace('/', '-')}-effects"
+        return forest(effects, score=cells.COMPARED[self.report.task], name=name)
+
+    def notes(self) -> Any:
+        """Return what the report leaves open and what we assume, for a notebook."""
+        return _markdown("\n".join(f"- {note}" for note in self.report.notes))
+
+    def missing(self) -> Any:
+        """Return which rows have no run of ours and what they need, for a notebook."""
+        words = {True: "need weights of others, from a model hub or a file", False: "need only time"}
+        without: dict[bool, list[str]] = {True: [], False: []}
+        for row in self.report.runnable(self.selection["dataset"]):
+            if not self.records.get(row.id):
+                without[self._recipe(row).needs_download].append(row.label)
+        lines = [f"- Not run here, and {words[key]}: {'; '.join(rows)}." for key, rows in without.items() if rows]
+        return _markdown("\n".join(lines) or "Every row that can be run has been.")
+
+    def elsewhere(self) -> Any:
+        """Return every other run of this table that is stored here, for a notebook."""
+        from IPython.display import HTML
+
+        shown = (self.selection["dataset"], self.selection["profile_name"])
+        return HTML(
+            "".join(
+                render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=name))
+                for data, name, _ in comparison.known_runs(self.report, self.store)
+                if (data, name) != shown
+            )
+            or '<p class="study-note">None yet.</p>'
         )
+
+    def _columns(self) -> list[tuple[str, reports.Column]]:
+        return [(name, self.report.columns[name]) for name in self.report.metrics]
+
+    def _recipe(self, row: reports.Row) -> Any:
+        chosen = self.selection
+        return reports.resolve(self.report, row, dataset=chosen["dataset"], profile_name=chosen["profile_name"])
+
+    def _printed_difference(self, one: reports.Row, other: reports.Row) -> float | None:
+        """Return what the score that rows are compared by differs by as printed, as a share of 1."""
+        compared = "map_50" if self.report.task == "detection" else "f1"
+        same = [name for name, column in self._columns() if column.score == compared]
+        name = next(iter([*same, *self.report.metrics]), "")
+        pair = one.reported.get(name), other.reported.get(name)
+        if not all(isinstance(value, float) for value in pair):
+            return None
+        return float(pair[0] - pair[1]) / self.report.columns[name].scale  # type: ignore[operator]
 
     def _repr_html_(self) -> str:
         """Return the table as the book shows it."""
@@ -168,21 +243,18 @@ class StudyTable:
         return render.markdown(self.report, self.rows)
 
 
-def _printed_difference(report: Table, row: dict[str, Any], base: dict[str, Any]) -> float | None:
-    """Return what the score that rows are compared by differs by as printed, as a share of 1."""
-    compared = "map_50" if report.task == "detection" else "f1"
-    same = [name for name in report.metrics if report.columns[name].score == compared]
-    name = next(iter([*same, *report.metrics]), "")
-    pair = row["reported"].get(name), base["reported"].get(name)
-    if not all(isinstance(value, float) for value in pair):
-        return None
-    return float(pair[0] - pair[1]) / report.columns[name].scale
+def verdict(versus: Mapping[str, Any]) -> str:
+    """Return what a comparison says; see `StudyTable.effects`.
+
+    >>> verdict({"low": 0.01, "high": 0.2, "common": 3}), verdict({"low": 0.01, "high": 0.2, "common": 1})
+    ('better', 'too few seeds')
+    """
+    if versus["common"] < 2 or versus["low"] is None:
+        return TOO_FEW_SEEDS
+    return BETTER if versus["low"] > 0 else WORSE if versus["high"] < 0 else NOT_SIGNIFICANT
 
 
-def _effect(versus: dict[str, Any]) -> dict[str, Any]:
-    low, high, seeds = versus["low"], versus["high"], versus["common"]
-    if seeds < 2 or low is None:
-        verdict = FEW_SEEDS
-    else:
-        verdict = BETTER if low > 0 else WORSE if high < 0 else OPEN
-    return {"difference": versus["difference"], "low": low, "high": high, "seeds": seeds, "verdict": verdict}
+def _markdown(text: str) -> Any:
+    from IPython.display import Markdown
+
+    return Markdown(text)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from landslide_lib.metrics import intervals, scores
 from landslide_lib.study.adapted import Facts
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 from landslide_lib.study.refined import Chain, labels
 
 #: A quality of pseudo-labels, and that of the prediction they were made of.

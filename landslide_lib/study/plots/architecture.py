@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 #: What x goes through in a block: the branch of 3x3 convolutions, whether a 1x1 convolution of x
 #: is added to it, and what the sum goes through.

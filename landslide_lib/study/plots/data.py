@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 Facts = Mapping[str, Any]
 

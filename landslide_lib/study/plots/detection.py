@@ -14,7 +14,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from landslide_lib.metrics.detection import UNIT, Detections, Example, curve
-from landslide_lib.study.plots import COLOURS, Picture, Rows
+from landslide_lib.study.plots.picture import COLOURS, Picture
+from landslide_lib.study.plots.rows import Rows
 from landslide_lib.study.records import Record
 
 Pictures = Sequence[NDArray[Any]]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 
-def forest(effects: pd.DataFrame, *, reference: str, score: str, name: str) -> Picture:
+def forest(effects: pd.DataFrame, *, score: str, name: str) -> Picture:
     """Draw differences with their 95 % intervals, reported beside ours.
 
     Args:
         effects: Of `StudyTable.effects`.
-        reference: The label of the row that the others are compared with.
         score: What differs.
         name: Of the figure.
     """
@@ -28,14 +27,17 @@ def forest(effects: pd.DataFrame, *, reference: str, score: str, name: str) -> P
     axes.plot([], [], "s", color=COLOURS[1], mfc="none", label="reported")
     axes.plot([], [], "o-", color=COLOURS[0], label="ours, 95 % interval")
     axes.axvline(0, color="#333333", lw=0.8)
-    axes.set_yticks(range(len(effects)), effects.label[::-1])
+    others = effects.against.unique()
+    against = others[0] if len(others) == 1 else "the row named"
+    labels = effects.label if len(others) == 1 else effects.label + "\nagainst " + effects.against
+    axes.set_yticks(range(len(effects)), labels[::-1])
     axes.set_ylim(-0.7, len(effects) - 0.3)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"{score}, difference from {reference}")
+    axes.set_xlabel(f"{score}, difference from {against}")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
     return Picture(
         figure,
         name=name,
         data=effects.reset_index(),
-        alt=f"Forest plot: the difference of each row from {reference}, as reported and in our runs with its interval.",
+        alt=f"Forest plot: the difference of each row from {against}, as reported and in our runs with its interval.",
     )

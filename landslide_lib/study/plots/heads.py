@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.patches import Polygon, Rectangle
 from numpy.typing import NDArray
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 Shapes = Mapping[str, Sequence[int]]
 

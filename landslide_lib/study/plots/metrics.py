@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from landslide_lib.study import audit
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 from landslide_lib.study.records import Record
 
 

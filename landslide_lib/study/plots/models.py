@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from landslide_lib.metrics import scores
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 BINS = 1000
 MARKERS = "osD^vPX*<>p"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 MARKS = "osD^vP"
 STYLES = ("-", "--", ":", "-.")

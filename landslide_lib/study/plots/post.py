@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from landslide_lib.metrics import scores
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 from landslide_lib.study.records import Record
 from landslide_lib.study.reports import Table
 

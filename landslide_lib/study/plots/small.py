@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 
 MARKS = "osD^vPX*"
 TITLES = {"parameters": "parameters, millions", "multiply_adds": "multiply-adds an image, millions"}

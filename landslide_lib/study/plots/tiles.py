@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from landslide_lib.study.fused import WHERE
-from landslide_lib.study.plots import COLOURS, Picture
+from landslide_lib.study.plots.picture import COLOURS, Picture
 from landslide_lib.study.tilewise import BRANCHES, FIFTHS, TENTHS, by_quantile
 
 
