@@ -373,10 +373,14 @@ def test_the_source_is_shown_as_it_is():
 
 
 def test_a_claim_holds_or_says_that_it_does_not_and_fails_the_published_book(monkeypatch):
-    assert ll.claim("Focal is better.", True).data == "Focal is better."
-    said = ll.claim("Focal is better.", False).data
-    assert said == "*Does not hold for these parameters:* Focal is better."
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda markdown: shown.append(markdown.data))
+    ll.claim("Focal is better.", True)
+    ll.claim("Focal is better.", False)
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
-    assert ll.claim("Focal is better.", np.bool_(True)).data == "Focal is better."
+    ll.claim("Focal is better.", np.bool_(True))
     with pytest.raises(teaching.ClaimError, match="do not support this claim: Focal is better"):
         ll.claim("Focal is better.", False)
+    holds, fails, published = shown
+    assert holds == published == "- **Focal is better.**"
+    assert "Does not hold" in fails

@@ -32,15 +32,15 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the chapter of a table, the last one that names it in the cell that runs its rows.
+    """Return the chapter of a table, the last one that runs its rows.
 
     >>> showing("raunet/rau-net"), showing("raunet/leaderboard")
     ('15_attention', '19_cross_validation')
     """
-    asked = f'reports.table("{table}")'
+    asked = f'table("{table}"'
     for path in reversed(chapters(folder)):
         sources = ("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
-        if any(asked in source and "study.ensure(" in source for source in sources):
+        if any(asked in source and ("runs.ensure(" in source or ".run(" in source) for source in sources):
             return path.stem
     return None
 

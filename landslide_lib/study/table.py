@@ -44,7 +44,7 @@ def table(
     return StudyTable(reports.table(name), dataset, profile, seeds, data_root)
 
 
-@dataclass
+@dataclass(repr=False)
 class StudyTable:
     """A table with its records; see `table`."""
 
@@ -79,15 +79,23 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others.
+            rows: Ids; () for all that can be run without weights of others. Those of other tables of
+                the report are passed over, so that a chapter can name rows of several tables.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
 
         Raises:
-            ValueError: The table has no such row.
+            ValueError: No table of the report has such a row.
         """
         chosen = {**self.selection, "seeds": self.seeds or (0,)}
-        if not rows:
+        if rows:
+            tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
+            if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
+                raise ValueError(f"rows {', '.join(sorted(unknown))}: unknown to the report of {self.report.name}")
+            rows = [row.id for row in self.report.rows if row.id in rows]
+            if not rows:
+                return self
+        else:
             rows = [row.id for row in self.report.runnable(chosen["dataset"]) if not self._recipe(row).needs_download]
         if rows:
             root = Path(self.data_root) if self.data_root else None
@@ -239,7 +247,7 @@ class StudyTable:
         """Return the table as the book shows it."""
         return render.html(self.report, self.rows)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return render.markdown(self.report, self.rows)
 
 
