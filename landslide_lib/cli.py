@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
@@ -336,41 +335,32 @@ def publish(
         typer.echo(f"{table}: nothing new; {len(found)} records are published already", err=True)
 
 
-class _Run(TyperCommand):
-    """`-p NAME VALUE …` takes any number of values, which click's options cannot."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take the pairs out; what is left is parsed as strictly as ever."""
-        try:
-            ctx.meta["parameters"], rest = chapters.take_pairs(args)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-        return super().parse_args(ctx, rest)
-
-
-@app.command(cls=_Run)
+@app.command()
 @plainly
 def run(
-    context: typer.Context,
     chapter: Annotated[str, typer.Argument(help="Such as 11_losses.")],
     dataset: DatasetName = None,
     profile: ProfileName = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", help="NAME=VALUE of a parameter of the chapter, such as seeds=0,1,2.")
+    ] = None,
 ) -> None:
     """Run a chapter through Papermill; the executed notebook goes to runs/chapters.
 
-    `-p NAME VALUE`, after the chapter's name, sets a parameter of it, `-p seeds 0 1 2` a list. A
-    name that the chapter does not have, or a value of another type, is refused before anything
-    runs.
+    A parameter that the chapter does not have, or a value of another type, is refused before anything runs.
     """
     from landslide_lib.data.registry import get_dataset
 
-    given = dict(context.meta["parameters"])
-    for name, value in (("dataset", dataset), ("profile", profile)):
-        if value is not None:
-            given[name] = [value]
+    given = {}
+    for pair in parameter or ():
+        name, equals, value = pair.partition("=")
+        if not equals or name in given:
+            raise ValueError(f"-p {pair}: has to be NAME=VALUE, each name once, such as -p seeds=0,1,2")
+        given[name] = value
+    given |= {name: value for name, value in (("dataset", dataset), ("profile", profile)) if value is not None}
     for name, check in (("dataset", get_dataset), ("profile", recipe.profile)):
-        if len(given.get(name, [])) == 1:
-            check(given[name][0])
+        if name in given:
+            check(given[name])
     from papermill import PapermillExecutionError
 
     try:
