@@ -108,32 +108,12 @@ class StudyTable:
         Returns:
             Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
             `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 %
-            interval over seeds), `seeds` (how many).
+            interval over seeds), `seeds` (how many), `all_positive_f1` (F1 of calling everything
+            landslide), `parameters`, `dataset`, `profile`.
         """
         import pandas as pd
 
-        lines = []
-        for row in self.rows:
-            ours = row["ours"]
-            own: list[tuple[str, str, str, str]] = [
-                (name, "metrics", c.convention, c.score) for name, c in self._columns()
-            ]
-            own += [(f.name, f.where, f.convention, f.score) for f in cells.FOLLOWING[self.report.task]]
-            for name, where, convention, score in own:
-                value = ours[where][convention][score] if ours else {}
-                lines.append(
-                    {
-                        "row": row["id"],
-                        "label": row["label"],
-                        "column": name,
-                        "reported": row["reported"].get(name),
-                        "ours": value.get("mean"),
-                        "low": value.get("low"),
-                        "high": value.get("high"),
-                        "seeds": len(ours["seeds"]) if ours else 0,
-                    }
-                )
-        return pd.DataFrame(lines)
+        return pd.DataFrame(render.tidy(self.report, self.rows))
 
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
