@@ -109,6 +109,22 @@ def _value(word: str, default: Any) -> Any:
     return value
 
 
+def claims(path: Path) -> list[str]:
+    """Return the sentences that a chapter claims, in their order.
+
+    >>> claims(chapter("11_losses"))[0]
+    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
+    """
+    sentences = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "claim(" in source:
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+            named = [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == "claim"]
+            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
+    return sentences
+
+
 def executed(name: str) -> Path:
     """Return where the executed notebook of a chapter stands once it has been run."""
     return runs_root() / "chapters" / f"{name}.ipynb"

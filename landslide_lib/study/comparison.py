@@ -9,8 +9,8 @@ import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
-from landslide_lib.study.recipe import BUDGETS
-from landslide_lib.study.records import Record, Store, budget, is_published
+from landslide_lib.study.recipe import BUDGETS, PROFILES, Recipe, profile_of
+from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, resolve
 
 Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
@@ -306,3 +306,10 @@ def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
 
     return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)
+
+
+def budget(recipe: Recipe) -> dict[str, Any]:
+    """Return the budget of a recipe, as it is printed beside a number."""
+    fields = ("epochs", *PROFILES[recipe.task]["full"])
+    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
+    return {"profile": profile_of(recipe), **used}
