@@ -25,7 +25,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     found = []
     for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
-            runs = _found(table, store, dataset, name)
+            runs = collect_records(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
@@ -65,11 +65,11 @@ def records_of(
         By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of
         the data cannot be compared: see `Store.copies` for the one that counts.
     """
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
 
 
-def _found(
+def collect_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from."""
@@ -125,7 +125,7 @@ def compare(
           without a common seed.
     """
     dataset, profile_name = most_records(table, store, dataset, profile_name)
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     on = table.on(dataset)
     reference = table.reference_on(dataset)
     base = found.get((table.name, reference.id), []) if reference else []

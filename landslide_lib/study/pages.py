@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from landslide_lib.paths import HOME
-from landslide_lib.study import chapters, comparison
+from landslide_lib.study import chapters, comparison, derived
 from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
@@ -127,9 +127,10 @@ def progress() -> str:
         best: dict[tuple[str, str], int] = {}
         for one in report.tables.values():
             for dataset, profile, _ in comparison.known_runs(one, store):
-                for row in comparison.compare(one, store, dataset=dataset, profile_name=profile):
-                    seeds = len(row["ours"]["seeds"]) if row["ours"] else 0
-                    best[one.name, row["id"]] = max(best.get((one.name, row["id"]), 0), seeds)
+                found = comparison.collect_records(one, store, dataset, profile)
+                for row in one.rows:
+                    seeds = len(derived.metrics(one, row, found))
+                    best[one.name, row.id] = max(best.get((one.name, row.id), 0), seeds)
         counts = [best.get((one.name, row.id), 0) for one, row in printed if row.kind != "quoted"]
         lines.append(
             {
