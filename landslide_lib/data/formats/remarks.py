@@ -1,4 +1,4 @@
-"""What is usable of a dataset's files and yet worth a word, said once a dataset."""
+"""What is usable of a dataset's files and yet worth a remark, printed once for a dataset."""
 
 from __future__ import annotations
 
@@ -17,23 +17,16 @@ NOT_READ = (
 
 def remarks(samples: Sequence[Sample]) -> list[str]:
     """Return a line for each folder with pictures that are not read, and one on masks in JPEG."""
-    said = []
-    files = (path for sample in samples for path in (sample.image, sample.mask) if path)
-    for folder in sorted({path.parent for path in files}):
+    lines = []
+    for folder in sorted({path.parent for sample in samples for path in (sample.image, sample.mask) if path}):
         if others := list_files(folder, NOT_READ):
             kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
-            said.append(
-                printable(
-                    f"{folder}: {len(others)} picture{'s' * (len(others) != 1)} of a kind that is not "
-                    f"read ({kinds}), such as "
-                    f"{others[0].name}; save them as PNG or TIFF"
-                )
-            )
+            count = f"{len(others)} picture{'s' * (len(others) != 1)} of a kind that is not read ({kinds})"
+            lines.append(printable(f"{folder}: {count}, such as {others[0].name}; save them as PNG or TIFF"))
     masks = [sample.mask for sample in samples if sample.mask is not None]
-    lossy = [mask for mask in masks if mask.suffix.lower() in (".jpg", ".jpeg")]
-    if lossy:
-        said.append(
-            f"{len(lossy)} of {len(masks)} masks are JPEG, which blurs their edges: a pixel is "
-            f"landslide from {HALF} of 255 on"
+    if lossy := [mask for mask in masks if mask.suffix.lower() in (".jpg", ".jpeg")]:
+        lines.append(
+            f"{len(lossy)} of {len(masks)} masks are JPEG, which blurs their edges: a pixel is landslide from "
+            f"{HALF} of 255 on"
         )
-    return said
+    return lines

@@ -1,4 +1,4 @@
-"""Boxes in the text files of YOLO: a file a picture, a line a box or a polygon."""
+"""Boxes in the text files of YOLO: a file for a picture, a line for a box or a polygon."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import REDO, BadFileError
-from landslide_lib.data.formats.voc import shown
+from landslide_lib.data.base import BadFileError
+from landslide_lib.data.formats.boxes import stack, without_area
 
 #: Text files that stand among labels and are none.
 OTHER = ("classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt")
@@ -21,16 +21,15 @@ def read_labels(path: Path) -> NDArray[np.float64]:
     """Read the boxes of a picture; a polygon becomes the box around it.
 
     Args:
-        path: Lines `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a
-            polygon of at least three corners), in shares of the picture's sides. The class is
-            not looked at.
+        path: Lines `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a polygon of at least
+            three corners), in shares of the picture's sides. The class is ignored.
 
     Returns:
         (n, 4), n at least 0: xmin, ymin, xmax, ymax in shares, clipped to 0..1.
 
     Raises:
-        BadFileError: Missing, no text, or a line that is neither, holds a number outside 0..1 by
-            more than rounding, or has no area.
+        BadFileError: Missing, no text, or a line that is neither, holds a number outside 0..1 by more than rounding,
+            or has no area.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -38,9 +37,8 @@ def read_labels(path: Path) -> NDArray[np.float64]:
         remedy = "Add it; an empty one says that the picture has no landslide"
         raise BadFileError(path, "is missing", remedy) from None
     except (OSError, UnicodeError) as error:
-        raise BadFileError(path, f"is no text that can be read ({error})", REDO) from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    return np.array([_box(line, path) for line in lines], np.float64).reshape(-1, 4)
+        raise BadFileError(path, f"is no text that can be read ({error})") from None
+    return stack([_box(line, path) for line in text.splitlines() if line.strip()])
 
 
 def holds_labels(path: Path) -> bool:
@@ -58,17 +56,15 @@ def _numbers(line: str) -> list[float]:
 
 def _box(line: str, path: Path) -> NDArray[np.float64]:
     try:
-        kind, *values = _numbers(line)
+        category, *values = _numbers(line)
     except ValueError:
-        kind, values = math.nan, []
-    start = line.strip()[:40]
-    if not (kind >= 0 and kind % 1 == 0):
-        problem = f"has the line {start!r}, which is not a class and numbers"
-        raise BadFileError(path, problem, REDO)
+        category, values = math.nan, []
+    start = f"has the line {line.strip()[:40]!r}"
+    if not (category >= 0 and category % 1 == 0):
+        raise BadFileError(path, f"{start}, which is not a class and numbers")
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-        problem = f"has the line {start!r}: a class and {len(values)} numbers"
         remedy = "A box has 4 (x y width height), a polygon an even count of 6 or more"
-        raise BadFileError(path, problem, remedy)
+        raise BadFileError(path, f"{start}: a class and {len(values)} numbers", remedy)
     numbers = np.array(values)
     for value in numbers[~((numbers >= -ROUNDING) & (numbers <= 1 + ROUNDING))]:
         problem = f"holds {value:g}, outside 0..1: YOLO's numbers are shares of a picture's sides"
@@ -78,7 +74,6 @@ def _box(line: str, path: Path) -> NDArray[np.float64]:
         middle, size = corners
         corners = np.stack([middle - size / 2, middle + size / 2])
     box: NDArray[np.float64] = np.clip(np.concatenate([corners.min(0), corners.max(0)]), 0, 1)
-    small = box.astype(np.float32)
-    if not (small[0] < small[2] and small[1] < small[3]):
-        raise BadFileError(path, f"holds the box {shown(box)}, which has no area", REDO)
+    if problem := without_area(box):
+        raise BadFileError(path, problem)
     return box
