@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.data.box_batches import BoxBatches
+from landslide_lib.data.batches import Batches, BoxTarget
 from landslide_lib.data.boxes import Boxes
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import detection
@@ -51,22 +51,12 @@ class Detection(Task):
         self.batch, self.seed, self.rotate, self.device = batch, seed, rotate, device
         self.predicted: list[Predicted] = []
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> BoxBatches:
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
         """Return the batches of a part; only `train` is shuffled and augmented."""
-        training, data = part == "train", self.data
-        return BoxBatches(
-            data.packed,
-            data.parts[part],
-            self.batch,
-            data.scale,
-            bands=data.bands,
-            shift=data.shift,
-            boxes=self.boxes,
-            device=self.device,
-            seed=self.seed if training else None,
-            turned=training and self.rotate,
-            rank=rank,
-            world=world,
+        training = part == "train"
+        target, seed = BoxTarget(self.boxes, training and self.rotate), self.seed if training else None
+        return self.data.loader(
+            part, batch=self.batch, target=target, device=self.device, seed=seed, rank=rank, world=world
         )
 
     def start_epoch(self, epoch: int) -> None:

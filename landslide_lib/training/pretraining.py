@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.data.batches import Augment
-from landslide_lib.data.crop_batches import CropBatches
+from landslide_lib.data.batches import Augment, Batches, CropTarget
 from landslide_lib.data.crops import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
@@ -133,17 +132,13 @@ class Presence(Task):
             self.teacher_network = teacher.network.requires_grad_(False)
         self.counts = torch.zeros(4, dtype=torch.long)
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> CropBatches:
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
         """Return the batches of a part; only `train` is shuffled and augmented."""
-        training, data, crops = part == "train", self.data, self.crops[part]
-        return CropBatches(
-            data.packed,
-            crops.image,
-            self.batch,
-            data.scale,
-            crops=crops,
-            bands=data.bands,
-            shift=data.shift,
+        training = part == "train"
+        return self.data.loader(
+            part,
+            batch=self.batch,
+            target=CropTarget(self.crops[part]),
             device=self.device,
             seed=self.seed if training else None,
             augment=self.augment if training else None,

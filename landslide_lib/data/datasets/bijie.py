@@ -77,7 +77,7 @@ class Bijie(FileDataset):
             shutil.rmtree(unpacked, ignore_errors=True)
             try:
                 # Checks the sum of each file, and writes below this folder whatever the names in the archive are.
-                pooch.Unzip(extract_dir=unpacked.name)(archive, "download", None)
+                pooch.Unzip(extract_dir=unpacked.name)(str(archive), "download", None)
             except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
                 archive.unlink()
                 sent = f"bijie: what {address} sent is truncated or no zip archive ({error})"

@@ -49,7 +49,7 @@ class Landslide4Sense(FileDataset):
     remedy = "landslide data download landslide4sense"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the patches of all parts by number; a block of consecutive numbers, neighbours in a scene, is a group."""
+        """List the patches of all parts by number; a block of consecutive numbers, which are neighbours, is a group."""
         expected, remedy = "image_N.h5 in TrainData/img/ or images/train/", f"get it with `{self.remedy}`"
         return mark_twins(_patches(locate(root, self.name, lambda home: any(_patches(home)), expected, remedy)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +119,7 @@ def _samples(home: Path) -> list[BoxSample]:
     for pair in shipped:
         folders |= {pair.images, pair.truth, home if pair.images == home else pair.images.parent}
     json = coco.annotation_files(folders)
-    formats = {"Pascal VOC": sum(xml, []), "YOLO": sum(text, []), "COCO": json}
+    formats = {"Pascal VOC": list(chain(*xml)), "YOLO": list(chain(*text)), "COCO": json}
     first = [f"{form} ({paths[0].relative_to(home)})" for form, paths in formats.items() if paths]
     if len(first) > 1:
         remedy = "It is not clear which of them is the truth: move the others away"

@@ -45,8 +45,8 @@ def landslides(rng: Rng, place: Region, gradient: Field, slope: Field) -> tuple[
 def _sources(rng: Rng, place: Region, slope: Field) -> tuple[Field, Field]:
     """Where landslides start, (k, 2) rows and columns on steep ground, and their areas, (k,).
 
-    They come in clusters (a storm cell, a shaken hillside); areas follow the three-parameter
-    inverse gamma law of Malamud et al. (2004), times the region's scale and the cluster's.
+    They come in clusters (a storm cell, a shaken hillside); areas follow the three-parameter inverse gamma law of
+    Malamud et al. (2004), times the region's scale and the cluster's.
     """
     size = slope.shape[0]
     steep = blur(slope, 3)

@@ -17,17 +17,9 @@ def air(scene: Scene) -> Field:
 
 
 def under_clouds(seen: Field, cover: Field, place: Region, cloud: Field) -> Field:
-    """Lay clouds and their shadows over what is seen from space.
+    """Lay clouds and their shadows over what is seen from space, (size, size, bands) reflectance.
 
-    Args:
-        seen: (size, size, bands), reflectance.
-        cover: (size, size), how much of it is hidden, 0 to 1.
-        place: whose sun throws the shadows.
-        cloud: reflectance of the clouds, broadcast to `seen`.
-
-    Returns:
-        (size, size, bands).
-
+    Of a pixel the share `cover`, (size, size) in 0..1, is hidden by clouds of the reflectance `cloud`.
     """
     turn = np.radians(place.sun_azimuth)
     away = round(25 * np.cos(turn)), round(-25 * np.sin(turn))

@@ -57,8 +57,8 @@ class Scene:
         slope: (size, size) degrees.
         mask: (size, size) uint8, 1 where an interpreter has drawn a landslide.
         ground: (size, size, 12), reflectance of the ground.
-        covers: name and share of the pixel, (size, size) in 0..1, of what was laid over the grass,
-            the lowest first. `scar` is the ground laid bare by landslides, drawn or not.
+        covers: name and share of the pixel, (size, size) in 0..1, of what was laid over the grass, the lowest first.
+            `scar` is the ground laid bare by landslides, drawn or not.
     """
 
     place: Region

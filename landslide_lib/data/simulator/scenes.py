@@ -18,9 +18,11 @@ from landslide_lib.data.simulator.reflectance import sensor
 from landslide_lib.data.simulator.regions import PIXEL_M, REGIONS, Scene
 from landslide_lib.data.simulator.terrain import terrain
 
+__all__ = ["REGIONS", "UNITS", "Scene", "lay_out", "simulate_scene"]
+
 TILE = 128
-# What one unit of each band stands for: reflectance for B1..B12, degrees for the slope, metres for
-# the DEM. One set for the whole simulator, fitted so that the means over all regions are L4S's.
+#: One unit of each band: reflectance for B1..B12, degrees for the slope, metres for the DEM. One set for the whole
+#: simulator, fitted so that the means over all regions are L4S's.
 UNITS = np.array([0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 0.0012, 0.145, 0.081, 22.7, 776])
 
 
@@ -28,19 +30,16 @@ def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.
     """Simulate one scene; the same arguments give the same bytes.
 
     Args:
-        region: a key of `REGIONS`.
-        seed: not negative; another seed is another place in the same region.
-        size: side in pixels, a positive multiple of 128.
+        region: A key of `REGIONS`.
+        seed: Not negative; another seed is another place in the same region.
+        size: Side in pixels, a positive multiple of 128.
 
     Returns:
-        image: (size, size, 14), B1..B12, slope, DEM in L4S's units (about 1 a band); finite,
-            never negative.
-        mask: (size, size), 1 where an interpreter has drawn a landslide, else 0.
+        The image, (size, size, 14): B1..B12, slope, DEM in L4S's units (about 1 in each band), finite, never negative;
+        and the mask, (size, size), 1 where an interpreter has drawn a landslide, else 0.
 
     Raises:
-        ValueError: the region is unknown, the seed negative (said by numpy) or the size no
-            multiple of 128.
-
+        ValueError: The region is unknown, the seed negative or the size no multiple of 128.
     """
     scene, rng = lay_out(region, seed, size)
     bands = sensor(rng, scene)
@@ -49,20 +48,7 @@ def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.
 
 
 def lay_out(region: str, seed: int, size: int) -> tuple[Scene, Rng]:
-    """Lay out what lies there, before any sensor looks at it.
-
-    Args:
-        region: a key of `REGIONS`.
-        seed: not negative.
-        size: side in pixels, a positive multiple of 128.
-
-    Returns:
-        The scene, and its random numbers, with which a sensor goes on.
-
-    Raises:
-        ValueError: as `simulate_scene` does.
-
-    """
+    """Return a scene before any sensor looks at it, and its random numbers for the sensors; see `simulate_scene`."""
     if region not in REGIONS:
         raise ValueError(f"region {region!r} is unknown; allowed: {', '.join(sorted(REGIONS))}")
     if size <= 0 or size % TILE:
