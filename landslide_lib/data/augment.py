@@ -78,8 +78,7 @@ AUGMENTATIONS: dict[str, Callable[..., Pair]] = {"rotation": rotation, "cutmix":
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
     """Return one augmentation that applies those of `AUGMENTATIONS` with these names in turn, or None for none.
 
-    Raises:
-        ValueError: `colour` is among the names and no spectral band among the bands, the names of the images' bands.
+    Raises ValueError: `colour` is among the names and no spectral band among the bands, the names of the images' bands.
     """
     if "colour" in names and SPECTRAL.isdisjoint(bands):
         raise ValueError(

@@ -222,8 +222,7 @@ def possible(own: Sequence[str]) -> tuple[str, ...]:
 def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
     """Refuse bands that a dataset with the bands `own` does not have and that cannot be made of those.
 
-    Raises:
-        ValueError: There are some; the message says what they are made of and what is possible.
+    Raises ValueError: there are some; the message says what they are made of and what is possible.
     """
     allowed = possible(own)
     missing = [

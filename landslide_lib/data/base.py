@@ -98,16 +98,14 @@ class Dataset(Protocol):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the images below the data root, in the dataset's own order.
 
-        Raises:
-            DatasetNotFoundError: Nothing of the dataset is there.
+        Raises DatasetNotFoundError: nothing of the dataset is there.
         """
         ...
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}.
 
-        Raises:
-            BadFileError: The file is truncated, or of the wrong key, shape, dtype or value.
+        Raises BadFileError: the file is truncated, or of the wrong key, shape, dtype or value.
         """
         ...
 
@@ -118,8 +116,7 @@ class Dataset(Protocol):
     def download(self, root: Path) -> Path:
         """Download the dataset below the data root, unless it was downloaded before, and return its folder.
 
-        Raises:
-            DownloadError: It could not be downloaded as a whole; nothing of it is left in its folder.
+        Raises DownloadError: it could not be downloaded as a whole; nothing of it is left in its folder.
         """
         ...
 
@@ -135,11 +132,8 @@ class BoxDataset(Dataset, Protocol):
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of one image.
 
-        Returns:
-            (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of the picture's width and height.
-
-        Raises:
-            BadFileError: The picture or its boxes cannot be used.
+        Returns (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of the picture's width and height. Raises
+        BadFileError: the picture or its boxes cannot be used.
         """
         ...
 
@@ -159,8 +153,7 @@ def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Read a sample that can be packed: `Dataset.read`, and what holds for every dataset.
 
-    Raises:
-        BadFileError: It cannot be read, or a value is NaN or does not fit into float16.
+    Raises BadFileError: it cannot be read, or a value is NaN or does not fit into float16.
     """
     if sample.problem:
         raise BadFileError(sample.files[0], sample.problem)
@@ -174,11 +167,7 @@ def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], 
 
 
 def check_same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
-    """Refuse an image and a mask that differ in height or width.
-
-    Raises:
-        BadFileError: They do.
-    """
+    """Refuse an image and a mask that differ in height or width. Raises BadFileError: they do."""
     if image.shape[:2] != mask.shape[:2]:
         assert sample.mask is not None
         raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}")

@@ -41,20 +41,19 @@ class Batches:
         shift: (C, 1, 1), what is subtracted from each band before that; None for nothing.
         bands: By name, engineered ones too; () for the dataset's own.
         target: `BoxTarget`, `CropTarget`, or None for masks.
-        device: Where batches are made; the scaled images stay there, for the next run too, if they take at most half
-            of its free memory.
+        device: Where batches are made; the scaled images stay there, for the next run too, if they take at most half of
+            its free memory.
         seed: None keeps the order and every image (validation, test); a number shuffles.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
         rank: Of this process among `world`, which share the batches of an epoch.
         world: How many processes train together.
         dtype: Of images and masks. They are divided in float32 and rounded to it, so that half as many bytes are moved
             in float16.
-        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement.
-            None takes each once.
+        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement. None
+            takes each once.
 
-    Raises:
-        ValueError: There is no such band, there are fewer images to train on than processes, or the dtype is no
-            floating one.
+    Raises ValueError: there is no such band, there are fewer images to train on than processes, or the dtype is no
+    floating one.
 
     Yields:
         Images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the

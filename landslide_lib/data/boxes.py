@@ -37,11 +37,7 @@ class Boxes:
     starts: NDArray[np.int64]
 
     def of(self, i: int) -> Corners:
-        """Return a copy of the boxes of one image, (n, 4), n at least 0.
-
-        Raises:
-            IndexError: There is no such image.
-        """
+        """Return a copy of the boxes of one image, (n, 4), n at least 0. Raises IndexError: there is no such image."""
         if not 0 <= i < len(self):
             raise IndexError(f"image {i} of {len(self)}")
         return self.corners[self.starts[i] : self.starts[i + 1]].copy()
@@ -70,9 +66,8 @@ def load_boxes(
         root: The data root that it was packed from; by default `LANDSLIDE_DATA`.
         cache: The folder to store them in; by default the packed arrays', and for those in memory none.
 
-    Raises:
-        ValueError: The packed images are not of this size, or of other files than those at the root.
-        BadFileError: The file in which they are stored is damaged.
+    Raises ValueError: the packed images are not of this size, or of other files than those at the root. BadFileError:
+    the file in which they are stored is damaged.
     """
     size = packed.masks.shape[-1]
     if size != image_size:

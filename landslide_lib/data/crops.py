@@ -115,8 +115,7 @@ def _candidates(
 def cut(images: Tensor, crops: Crops) -> Tensor:
     """Cut M crops out of their images, `packed.images[crops.image]`, and enlarge them bilinearly: (M, C, S, S) to same.
 
-    Raises:
-        ValueError: There are not as many images as crops.
+    Raises ValueError: there are not as many images as crops.
 
     >>> image = torch.arange(16.0).view(1, 1, 4, 4)
     >>> one = np.ones(1, np.int64)

@@ -32,9 +32,8 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
         packed: As `load_packed` returns it.
         names: Bands of the dataset, R, G and B, or of `bands.ENGINEERED`; () is its own bands.
 
-    Raises:
-        ValueError: The dataset has no such band and none to make it of, or it lies nowhere.
-        BadFileError: The file of a channel is damaged.
+    Raises ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: the file
+    of a channel is damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]

@@ -178,11 +178,10 @@ def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None
         ids: Of the N tiles, for the index; by default their numbers.
 
     Returns:
-        (N, features) float64 with the names of `possible` as columns, all of them finite: of an index whose sum is 0
-        it is 0, of a constant tile `std` and `energy` are 0.
+        (N, features) float64 with the names of `possible` as columns, all of them finite: of an index whose sum is 0 it
+        is 0, of a constant tile `std` and `energy` are 0.
 
-    Raises:
-        ValueError: The bands allow no feature, differ in shape, or hold NaN or infinity.
+    Raises ValueError: the bands allow no feature, differ in shape, or hold NaN or infinity.
 
     >>> measure({"R": np.array([[[0.0, 1.0], [0.0, 1.0]]])}).round(2).to_dict("records")
     [{'R_mean': 0.5, 'R_std': 0.5, 'R_p05': 0.0, 'R_p50': 0.5, 'R_p95': 1.0, 'R_energy': 1.0}]

@@ -66,13 +66,11 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 
     If image n + 1 lies to the right of n, the right edge of n continues on its left edge; if a row has k images, the
     bottom of n continues on the top of n + k. Random pairs, drawn by the seed, show the likeness of edges by chance.
-
-    Returns:
-        None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right` (the
-        median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
-        `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
-        `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None
-        where all edges are constant.
+    Returns none where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
+    (the median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
+    `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
+    `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None where
+    all edges are constant.
     """
     first, second = pairs(packed.ids)
     if len(first) < FEW:
@@ -107,10 +105,9 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns:
-        By split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where there
-        are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how many
-        whose images are both in the split.
+    Returns by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
+    there are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how
+    many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
     parts_of: dict[str, set[str]] = defaultdict(set)

@@ -75,8 +75,7 @@ class Packed:
     def plane(self, name: str) -> NDArray[np.float16]:
         """Return one band of all images, (N, S, S), memory-mapped.
 
-        Raises:
-            ValueError: There is none of this name; `engineered.with_bands` makes some.
+        Raises ValueError: there is none of this name; `engineered.with_bands` makes some.
         """
         if name in self.engineered:
             return self.engineered[name]
@@ -85,8 +84,7 @@ class Packed:
     def read(self, rows: NDArray[np.int64], names: Sequence[str] = ()) -> NDArray[np.float16]:
         """Read the images of some rows, (len(rows), bands, S, S), by default with the dataset's own bands.
 
-        Raises:
-            ValueError: There is no band of this name; `engineered.with_bands` makes some.
+        Raises ValueError: there is no band of this name; `engineered.with_bands` makes some.
         """
         names = names or self.bands
         if any(name in self.engineered for name in names):
@@ -114,10 +112,8 @@ def load_packed(
         cache: The folder of packed arrays; by default `LANDSLIDE_CACHE`.
         skip_bad: Leave unusable files out and list them; otherwise the first one ends the packing.
 
-    Raises:
-        DatasetNotFoundError: It is not there.
-        BadFileError: A file cannot be used and `skip_bad` is not set, no file can be used, or the packed copy is
-            damaged.
+    Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and `skip_bad` is not set, no file
+    can be used, or the packed copy is damaged.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()

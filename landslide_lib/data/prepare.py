@@ -54,11 +54,7 @@ class Data:
         return self.part("test")
 
     def part(self, name: str) -> Part:
-        """Return `train`, `valid` or `test`.
-
-        Raises:
-            ValueError: There is no such part.
-        """
+        """Return `train`, `valid` or `test`. Raises ValueError: there is no such part."""
         if name not in self.parts:
             raise ValueError(f"part {name!r}: unknown; allowed: {', '.join(self.parts)}")
         return Part(self, name)
@@ -121,9 +117,8 @@ def load(
         split: The split; by default the first of five folds, all images of a scene on one side.
         root: The data root; by default `LANDSLIDE_DATA`.
 
-    Raises:
-        ValueError: There is no such dataset, band or size, or it has no masks.
-        DatasetNotFoundError: Its files are not there; the message says how to get them.
+    Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: its files are
+    not there; the message says how to get them.
 
     >>> data = load("synthetic", size=32, subset=40)
     >>> len(data.train) + len(data.valid) + len(data.test)
@@ -156,10 +151,7 @@ def prepare(
 ) -> Data:
     """Split a packed dataset, or take its parts, and compute the scale of its bands from the training images.
 
-    The other arguments are those of `load`.
-
-    Raises:
-        ValueError: Of `split`, or there is no such band.
+    The other arguments are those of `load`. Raises ValueError: of `split`, or there is no such band.
     """
     parts = parts or split_images(packed, split, subset)
     if standardize:

@@ -27,11 +27,7 @@ __all__ += ["Sample", "Verdict", "cache_root", "data_root", "get_dataset", "load
 
 
 def get_dataset(name: str) -> Dataset:
-    """Return a dataset by name.
-
-    Raises:
-        ValueError: There is none of this name.
-    """
+    """Return a dataset by name. Raises ValueError: there is none of this name."""
     if name not in DATASETS:
         raise ValueError(f"dataset = {name!r}: unknown; allowed: {', '.join(DATASETS)}")
     return DATASETS[name]

@@ -25,9 +25,7 @@ def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> T
 
     The report divides each band by its mean (slide I-D), that of the training images only. A mean of nearly 0 becomes
     1. An engineered channel has the mean of its absolute value: an index or a gradient has a mean near 0 by its nature.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
+    Raises ValueError: the dataset has no such band and none to make it of.
     """
     names = tuple(bands) or packed.bands
     of_images = shared(packed, names, "means", lambda: _means(packed, names))
@@ -54,8 +52,7 @@ def _means(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
 def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32.
 
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
+    Raises ValueError: the dataset has no such band and none to make it of.
     """
     names = tuple(bands) or packed.bands
     mean, square = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)

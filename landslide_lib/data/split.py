@@ -66,11 +66,10 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
 
     Returns:
         Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene and under `region` no
-        region is in two of them, and their shares are rounded accordingly. Images that are the same, byte for byte,
-        are on one side; where they cannot be, under `published` and `contiguous`, a line on stderr says so.
+        region is in two of them, and their shares are rounded accordingly. Images that are the same, byte for byte, are
+        on one side; where they cannot be, under `published` and `contiguous`, a line on stderr says so.
 
-    Raises:
-        ValueError: Fewer images, or scenes, than the split needs, or no published part where one is asked for.
+    Raises ValueError: fewer images, or scenes, than the split needs, or no published part where one is asked for.
     """
     if how.method == "published" and not (packed.name in OWN and _missing(packed)):
         parts = _published(packed, how, subset)
@@ -85,8 +84,7 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
 def images_of(packed: Packed, part: str) -> Indices:
     """Return the images of a publisher's part such as `test`, with masks or without (`test, no masks`).
 
-    Raises:
-        ValueError: There is no such part; the message says which there are.
+    Raises ValueError: there is no such part; the message says which there are.
     """
     names = [name.split(",")[0] for name in packed.parts]
     indices = np.flatnonzero(np.array(names) == part)

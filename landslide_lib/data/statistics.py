@@ -35,10 +35,8 @@ EDGES = [round(10 ** (power / 4), 7) for power in range(-20, 1)]
 def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: bool = False) -> dict[str, Any]:
     """Return the statistics of a dataset: `describe` of its packed images, `of_files` of its usable files.
 
-    Raises:
-        ValueError: There is none of this name.
-        DatasetNotFoundError: It is not there.
-        BadFileError: A file cannot be used and `skip_bad` is not set.
+    Raises ValueError: there is none of this name. DatasetNotFoundError: it is not there. BadFileError: a file cannot be
+    used and `skip_bad` is not set.
     """
     dataset = get_dataset(name)
     packed = load_packed(dataset, image_size, root=root, skip_bad=skip_bad)
@@ -107,12 +105,9 @@ def describe(packed: Packed) -> dict[str, Any]:
 def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
     """Return what packing does not keep of usable samples.
 
-    Returns:
-        `sizes`: smallest, median and largest `short` and `long` side of the pictures in pixels, and of `aspect`, the
-        long side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none.
-
-    Raises:
-        BadFileError: One cannot be read.
+    Returns `sizes`: smallest, median and largest `short` and `long` side of the pictures in pixels, and of `aspect`,
+    the long side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none. Raises
+    BadFileError: one cannot be read.
     """
     arrays = (".h5", ".npy")
     paths = [s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays]
@@ -131,13 +126,9 @@ def examples(
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8] | None]]:
     """Pick at most `count` images of a dataset to look at: with landslides small to large, where masks are known.
 
-    Returns:
-        Image (bands, H, W) and mask (H, W) in {0, 1} by id. The mask is that of the boxes where there are boxes, None
-        where the image has no landslide.
-
-    Raises:
-        DatasetNotFoundError: The dataset is not there.
-        BadFileError: One of the images looked at cannot be used.
+    Returns image (bands, H, W) and mask (H, W) in {0, 1} by id. The mask is that of the boxes where there are boxes,
+    None where the image has no landslide. Raises DatasetNotFoundError: the dataset is not there. BadFileError: one of
+    the images looked at cannot be used.
     """
     dataset = get_dataset(name)
     samples = [s for s in dataset.samples(root or data_root()) if not s.problem]
@@ -161,10 +152,8 @@ def examples(
 def of_labels(name: str, path: Path) -> dict[str, Any]:
     """Return the statistics of a CSV with a column `label` of 0 and 1, of a dataset whose imagery is not here.
 
-    These are `dataset`, `made`, `fingerprint`, `images`, `positives` and `positive`, their share.
-
-    Raises:
-        ValueError: No such column, or another value in it.
+    These are `dataset`, `made`, `fingerprint`, `images`, `positives` and `positive`, their share. Raises ValueError: no
+    such column, or another value in it.
     """
     data = path.read_bytes()
     labels = [line.get("label") for line in csv.DictReader(io.StringIO(data.decode()))]

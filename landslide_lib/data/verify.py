@@ -65,8 +65,7 @@ class Verdict:
 def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:
     """Read every file of a dataset, by default below `LANDSLIDE_DATA`; `bad` is empty where all can be used.
 
-    Raises:
-        DatasetNotFoundError: It is not there.
+    Raises DatasetNotFoundError: it is not there.
     """
     bad, sizes, stats = [], set(), []
     usable: list[Sample] = []

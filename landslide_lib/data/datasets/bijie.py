@@ -27,8 +27,8 @@ class Bijie(FileDataset):
     """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 
     Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:
-    `landslide/{image,mask}` and `non-landslide/image`, in `bijie/` or `Bijie-landslide-dataset/`, or folders named
-    like them (`locate.IMAGES`, `locate.MASKS`). An image of `non-landslide` has an empty mask.
+    `landslide/{image,mask}` and `non-landslide/image`, in `bijie/` or `Bijie-landslide-dataset/`, or folders named like
+    them (`locate.IMAGES`, `locate.MASKS`). An image of `non-landslide` has an empty mask.
 
     Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
     """
@@ -59,10 +59,8 @@ class Bijie(FileDataset):
     def download(self, root: Path, address: str = ADDRESS) -> Path:
         """Download and unpack the publisher's archive (about 1.2 GB) to `bijie/`.
 
-        Whatever its top folder is called, the folder that holds `landslide/image` is taken.
-
-        Raises:
-            DownloadError: The server, or the archive, is not what it should be.
+        Whatever its top folder is called, the folder that holds `landslide/image` is taken. Raises DownloadError: the
+        server, or the archive, is not what it should be.
         """
         again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
 

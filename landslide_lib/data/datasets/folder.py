@@ -50,9 +50,8 @@ class Folder(FileDataset):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the pictures part by part, each in the order of their names.
 
-        Raises:
-            DatasetNotFoundError: There are none, or the root is no folder.
-            BadFileError: Two folders have the same meaning.
+        Raises DatasetNotFoundError: there are none, or the root is no folder. BadFileError: two folders have the same
+        meaning.
         """
         what = "JPEG, PNG or TIFF in images/ with masks in masks/"
         shipped = pairs(locate(root, self.name, _masked, what, self.remedy, itself=True), MASKS)

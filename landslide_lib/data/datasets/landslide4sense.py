@@ -26,8 +26,8 @@ FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
 SIZE = 128
 #: The publisher's folders, each with our name of the part.
 PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
-#: Consecutive patches that count as one scene, as the scenes are not known. Patch n and n + 1 are neighbours, n and
-#: n + 41 too (rows of 41), so a block of some rows keeps most of them together; the book measures what is left.
+#: Consecutive patches that count as one scene, as the scenes are not known. Patch n and n + 1 are neighbours, n and n +
+#: 41 too (rows of 41), so a block of some rows keeps most of them together; the book measures what is left.
 BLOCK = 164
 
 
@@ -35,9 +35,9 @@ class Landslide4Sense(FileDataset):
     """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
 
     Reads both layouts in use: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and `images/train/image_N.h5,
-    annotations/train/mask_N.h5`, and folders named like them (`locate.pairs`). HDF5 keys `img` and `mask`. A part
-    whose folder of masks is missing has no truth: its images are read with an empty mask and never trained or tested
-    on. A mask whose image is missing is listed with the image that ought to be there.
+    annotations/train/mask_N.h5`, and folders named like them (`locate.pairs`). HDF5 keys `img` and `mask`. A part whose
+    folder of masks is missing has no truth: its images are read with an empty mask and never trained or tested on. A
+    mask whose image is missing is listed with the image that ought to be there.
 
     Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
     """
@@ -66,8 +66,7 @@ class Landslide4Sense(FileDataset):
     def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
         """Download the mirror on the Hugging Face hub (about 7 GB); a broken download is continued.
 
-        Raises:
-            DownloadError: The hub cannot be reached, or files are missing.
+        Raises DownloadError: the hub cannot be reached, or files are missing.
         """
         from huggingface_hub import HfApi, snapshot_download
 
@@ -109,8 +108,7 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
         key: Of the array in it.
         shape: That it must have.
 
-    Raises:
-        BadFileError: Missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or infinite.
+    Raises BadFileError: missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or infinite.
     """
     if not path.is_file():
         raise BadFileError(path, "is missing")

@@ -89,9 +89,8 @@ def read_boxes(path: Path, size: int = SIZE) -> NDArray[np.float32]:
     Returns:
         (n, 4) float32, n at least 0: xmin, ymin, xmax, ymax, in 0..size.
 
-    Raises:
-        BadFileError: See `voc.read_objects`; or an object of another name, or a box that is not wholly inside the
-            picture: these files have none, so one that has is another dataset's.
+    Raises BadFileError: see `voc.read_objects`; or an object of another name, or a box that is not wholly inside the
+    picture: these files have none, so one that has is another dataset's.
     """
     names, boxes = read_objects(path)
     refuse_shares(boxes, path)

@@ -48,8 +48,8 @@ class VOC(FileDataset):
     `JPEGImages/`), see `locate.pairs`. Boxes are of one format, of which each picture has its file or line:
 
     - Pascal VOC: an XML a picture, beside it or in `Annotations/` (or `labels/`). `<size>` is ignored: boxes are in
-      pixels of the picture as it is shown (turned as its EXIF says). Where all boxes lie in 0..1, and not all are of
-      0 and 1, they are taken for shares of the picture's sides; a single box of this kind among others is refused.
+      pixels of the picture as it is shown (turned as its EXIF says). Where all boxes lie in 0..1, and not all are of 0
+      and 1, they are taken for shares of the picture's sides; a single box of this kind among others is refused.
     - YOLO: a text file a picture, beside it or in `labels/`, see `yolo.read_labels`. A picture without its file is
       refused; an empty file says that it has no landslide.
     - COCO: a JSON a folder or part, in `annotations/` or beside the pictures, see `coco`.
@@ -69,9 +69,8 @@ class VOC(FileDataset):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the pictures part by part, by name; boxes without a picture are listed with the picture they need.
 
-        Raises:
-            DatasetNotFoundError: There are none, or the root is no folder.
-            BadFileError: Boxes are there in several formats, or a JSON cannot be read.
+        Raises DatasetNotFoundError: there are none, or the root is no folder. BadFileError: boxes are there in several
+        formats, or a JSON cannot be read.
         """
         what = "JPEG or PNG with boxes (an XML or .txt each, or a JSON for all)"
         return mark_twins(_samples(locate(root, self.name, _boxed, what, self.remedy, itself=True)))

@@ -41,8 +41,8 @@ class SyntheticZindi(Simulated):
     """Simulated tiles with the channels of Zindi's challenge: needs no network and no files.
 
     `SCENES` scenes of each region, from each of which `TILES` tiles are drawn, `POSITIVE` of them with a landslide.
-    Radar as in `radar`; clouds hide some tiles from Sentinel-2, partly or wholly, and none from the radar. The id of
-    a tile is `region/scene/tileN`, N in raster order, which tells nothing of its label. Masks are of pixels.
+    Radar as in `radar`; clouds hide some tiles from Sentinel-2, partly or wholly, and none from the radar. The id of a
+    tile is `region/scene/tileN`, N in raster order, which tells nothing of its label. Masks are of pixels.
     """
 
     name = "synthetic-zindi"

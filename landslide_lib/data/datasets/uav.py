@@ -17,8 +17,8 @@ from landslide_lib.data.formats.pictures import list_images
 
 #: Tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48.
 ROW = 48
-#: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a
-#: fold of the split by scenes can be left without a landslide.
+#: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a fold
+#: of the split by scenes can be left without a landslide.
 BLOCK = 10
 SIZE = 128
 NAME = re.compile(r"image_(\d+)")

@@ -41,15 +41,14 @@ class Zindi(FileDataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
-    line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of numbers. The folders may also be those
-    that an archive unpacked in its own name makes (`train_data/train_data`), `train/images` or `train`, in any case.
-    The test tiles are left out where `Test.csv` or their folder is missing; they have no label here, so their part is
+    line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of numbers. The folders may also be those that
+    an archive unpacked in its own name makes (`train_data/train_data`), `train/images` or `train`, in any case. The
+    test tiles are left out where `Test.csv` or their folder is missing; they have no label here, so their part is
     `test, no masks`, which is neither trained nor scored on.
 
     The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
-    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, so that the packed
-    float16, which is exact to 0.05 %, holds them well within its range; an offset that they may have is left in.
-    Radar is in dB.
+    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, so that the packed float16,
+    which is exact to 0.05 %, holds them well within its range; an offset that they may have is left in. Radar is in dB.
 
     A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and a label that is
     neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of another shape, with NaN or with
@@ -69,9 +68,8 @@ class Zindi(FileDataset):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the tiles in the order of the lists, then those that stand in none.
 
-        Raises:
-            DatasetNotFoundError: No `Train.csv`, or no folder of its tiles.
-            BadFileError: A list is no CSV, or lacks a column.
+        Raises DatasetNotFoundError: no `Train.csv`, or no folder of its tiles. BadFileError: a list is no CSV, or lacks
+        a column.
         """
         expected = "Train.csv with the ID.npy of its tiles in train_data/"
         home = locate(
@@ -104,9 +102,8 @@ class Zindi(FileDataset):
 def read_tile(path: Path) -> NDArray[np.float32]:
     """Read one tile, (64, 64, 12), in the units of its file.
 
-    Raises:
-        BadFileError: Missing, truncated, no array, of another shape, not of numbers, NaN or infinite. Objects are
-            never unpickled.
+    Raises BadFileError: missing, truncated, no array, of another shape, not of numbers, NaN or infinite. Objects are
+    never unpickled.
     """
     if not path.is_file():
         raise BadFileError(path, "is missing")
@@ -164,8 +161,7 @@ def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
 def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
     """Read the labels by id, one a line; "" in a list without labels.
 
-    Raises:
-        BadFileError: No CSV, a column missing, or a line that has not its cells.
+    Raises BadFileError: no CSV, a column missing, or a line that has not its cells.
     """
     columns = ["ID", "label"] if labelled else ["ID"]
     labels = defaultdict(list)

@@ -33,11 +33,7 @@ def in_shares(boxes: NDArray[np.float64]) -> bool:
 
 
 def refuse_shares(boxes: NDArray[np.float64], path: Path) -> None:
-    """Refuse boxes in pixels one of which is smaller than a pixel at the origin.
-
-    Raises:
-        BadFileError: There is one.
-    """
+    """Refuse boxes in pixels one of which is smaller than a pixel at the origin. Raises BadFileError: there is one."""
     for box in boxes:
         if in_shares(box[None]):
             less = f"holds the box {shown(box)}, which is less than a pixel"

@@ -52,10 +52,8 @@ class Annotations:
 def annotation_files(folders: Iterable[Path]) -> list[Path]:
     """Return the JSON files with boxes; where any is called `instances_…`, only these.
 
-    COCO's own folder holds captions and key points of the same pictures too.
-
-    Raises:
-        BadFileError: A JSON is truncated or none.
+    COCO's own folder holds captions and key points of the same pictures too. Raises BadFileError: a JSON is truncated
+    or none.
     """
     paths = {path for folder in folders for path in list_files(folder, {".json"}) if path.is_file()}
     named = [path for path in paths if path.name.startswith("instances_")]
@@ -65,9 +63,8 @@ def annotation_files(folders: Iterable[Path]) -> list[Path]:
 def read(path: Path) -> Annotations | None:
     """Read a JSON; None where it is of something else.
 
-    Raises:
-        BadFileError: It is truncated or no JSON, its images have no id and file name, or it has a box of none of its
-            images.
+    Raises BadFileError: it is truncated or no JSON, its images have no id and file name, or it has a box of none of its
+    images.
     """
     try:
         state = path.stat()

@@ -43,11 +43,7 @@ class FileDataset:
         return hash_files(samples)
 
     def download(self, root: Path) -> Path:
-        """Say how the files get there: they cannot be downloaded.
-
-        Raises:
-            DownloadError: Always.
-        """
+        """Say how the files get there: they cannot be downloaded. Raises DownloadError: always."""
         raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
 
 
@@ -117,9 +113,7 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
     """Make an NPY file of zeros, memory-mapped, with its space reserved on the disk.
 
     Without the reservation such a file takes no space until it is written to, and a full disk would kill Python then.
-
-    Raises:
-        OSError: The disk is too full; the message names the folder, and no file is left.
+    Raises OSError: the disk is too full; the message names the folder, and no file is left.
     """
     needed, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
     full = OSError(
@@ -149,14 +143,13 @@ def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) ->
 
     Args:
         home: The dataset's folder, to be. If it was downloaded before, `fetch` is not called.
-        fetch: Given the hidden folder, returns the folder in it that is to become `home`, and where it came from,
-            to be written into `SOURCE.json`.
+        fetch: Given the hidden folder, returns the folder in it that is to become `home`, and where it came from, to be
+            written into `SOURCE.json`.
 
     Returns:
         `home`.
 
-    Raises:
-        DownloadError: `home` holds something that was not downloaded, and is left alone.
+    Raises DownloadError: `home` holds something that was not downloaded, and is left alone.
     """
     if (home / SOURCE).is_file():
         return home

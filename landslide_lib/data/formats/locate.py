@@ -32,9 +32,9 @@ def locate(
 ) -> Path:
     """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
-    The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one
-    level below the root, one folder too high (the root is a folder of the dataset). Folders that are named after
-    other datasets are left alone.
+    The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
+    below the root, one folder too high (the root is a folder of the dataset). Folders that are named after other
+    datasets are left alone.
 
     Args:
         root: The data root.
@@ -45,9 +45,8 @@ def locate(
         aliases: Other names of its folder.
         itself: Whether the root is a usual place, which needs no line on stderr.
 
-    Raises:
-        DatasetNotFoundError: The root is no folder, nothing fits, or several folders fit on one level. The message
-            says what there is.
+    Raises DatasetNotFoundError: the root is no folder, nothing fits, or several folders fit on one level. The message
+    says what there is.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
@@ -105,8 +104,7 @@ def subfolders(folder: Path) -> list[Path]:
 def child(folder: Path, *names: str) -> Path | None:
     """Return the folder in a folder that has one of some names, in any case; None without one.
 
-    Raises:
-        BadFileError: There are several, so that it is not clear which to read.
+    Raises BadFileError: there are several, so that it is not clear which to read.
     """
     wanted = {name.casefold() for name in names}
     named = [path for path in subfolders(folder) if path.name.casefold() in wanted]
@@ -147,8 +145,7 @@ def pairs(home: Path, truth: Sequence[str]) -> list[Pair]:
         home: The dataset's folder.
         truth: What the folder of the truth may be called.
 
-    Raises:
-        BadFileError: Two folders have the same meaning, such as `images` and `JPEGImages`.
+    Raises BadFileError: two folders have the same meaning, such as `images` and `JPEGImages`.
     """
     if inner := _parts(home):
         images_of = {name: child(part, *IMAGES) or part for name, part in inner.items()}

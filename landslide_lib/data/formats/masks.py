@@ -4,8 +4,8 @@ Black is no landslide. A mask holds 0 and one other value, 1 or white. Where a f
 which anything is drawn must be equal.
 
 - A palette: the index is the class, 0 or 1, and its colours do not count.
-- Alpha: where each colour is constant, what is not transparent is landslide; elsewhere alpha must be constant, or
-  equal to the colours.
+- Alpha: where each colour is constant, what is not transparent is landslide; elsewhere alpha must be constant, or equal
+  to the colours.
 - A JPEG holds values near 0 and 255 in place of them: it is cut at half, see `read_jpeg`.
 """
 
@@ -47,8 +47,7 @@ def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32]
         (H, W, 3) float32 in 0..1, and (H, W) uint8 in {0, 1}.
 
     Raises:
-        BadFileError: One of the two cannot be read, they differ in size, or EXIF leaves open how one lies on the
-            other.
+        BadFileError: One of the two cannot be read, they differ in size, or EXIF leaves open how one lies on the other.
     """
     assert sample.image is not None
     picture = open_picture(sample.image)
@@ -78,8 +77,7 @@ def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32]
 def read_mask(picture: Picture) -> NDArray[np.uint8]:
     """Read a mask as it is stored, (H, W) uint8 in {0, 1}.
 
-    Raises:
-        BadFileError: It cannot be decoded, or it is not clear what of it is landslide.
+    Raises BadFileError: it cannot be decoded, or it is not clear what of it is landslide.
     """
     path = picture.path
     if picture.kind == "TIFF":
@@ -111,9 +109,8 @@ def read_mask(picture: Picture) -> NDArray[np.uint8]:
 def read_jpeg(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     """Cut the values of a JPEG at half.
 
-    Raises:
-        BadFileError: It has colours; fewer than `SHARE` of its values are within `NEAR` of 0 or 255; or none reaches
-            half and they are not constant, so that it may hold 0 and 1.
+    Raises BadFileError: it has colours; fewer than `SHARE` of its values are within `NEAR` of 0 or 255; or none reaches
+    half and they are not constant, so that it may hold 0 and 1.
     """
     gray, problem = pixels, ""
     if pixels.ndim == 3:
@@ -134,8 +131,7 @@ def read_jpeg(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
 def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     """Turn a mask of 0 and 1, 0 and 255, or 0 and 65,535 into uint8 {0, 1}.
 
-    Raises:
-        BadFileError: Not two-dimensional, other values, or two of 1, 255 and 65,535 side by side.
+    Raises BadFileError: not two-dimensional, other values, or two of 1, 255 and 65,535 side by side.
     """
     if raw.ndim != 2:
         raise BadFileError(path, f"mask has shape {raw.shape}, not (H, W)", SAVE)

@@ -70,8 +70,7 @@ def list_images(folder: Path) -> list[Path]:
 def read_rgb(path: Path) -> NDArray[np.float32]:
     """Read a picture as it is shown (turned as its EXIF says), (H, W, 3) float32 in 0..1.
 
-    Raises:
-        BadFileError: See `open_picture` and `decode`.
+    Raises BadFileError: see `open_picture` and `decode`.
     """
     picture = open_picture(path)
     return turn(decode(picture), picture.orientation)
@@ -80,11 +79,9 @@ def read_rgb(path: Path) -> NDArray[np.float32]:
 def open_picture(path: Path) -> Picture:
     """Read the bytes of a JPEG, PNG, TIFF, BMP or WebP, and check that they are a whole picture.
 
-    Bytes that an editor appended to a JPEG or a PNG are ignored. The size is checked before anything is decoded.
-
-    Raises:
-        BadFileError: Missing, empty, truncated, no such picture, damaged (the checksums of a PNG), or of more than
-            `MOST_PIXELS`.
+    Bytes that an editor appended to a JPEG or a PNG are ignored. The size is checked before anything is decoded. Raises
+    BadFileError: missing, empty, truncated, no such picture, damaged (the checksums of a PNG), or of more than
+    `MOST_PIXELS`.
     """
     try:
         data = path.read_bytes()
@@ -118,8 +115,7 @@ def open_picture(path: Path) -> Picture:
 def depth(picture: Picture) -> int:
     """Return the bits of a number of a picture, 8 or 16, or what else a TIFF has.
 
-    Raises:
-        BadFileError: See `read_tiff`.
+    Raises BadFileError: see `read_tiff`.
     """
     if picture.kind == "TIFF":
         return 8 * read_tiff(picture)[0].dtype.itemsize
@@ -129,19 +125,18 @@ def depth(picture: Picture) -> int:
 def decode(picture: Picture, sensor: bool = False) -> NDArray[np.float32]:
     """Decode the colours of a picture as they are stored; alpha is left out, gray is repeated.
 
-    Of 8 bits, 255 becomes 1. Of 16 bits only RGB is read, of which 65,535 becomes 1, as PNG and TIFF define it. A
-    TIFF of 16 bits that is not marked as RGB holds a sensor's numbers, and which of them is white is not known.
+    Of 8 bits, 255 becomes 1. Of 16 bits only RGB is read, of which 65,535 becomes 1, as PNG and TIFF define it. A TIFF
+    of 16 bits that is not marked as RGB holds a sensor's numbers, and which of them is white is not known.
 
     Args:
         picture: Of `open_picture`.
-        sensor: Read three bands of such numbers as red, green and blue / 65,535 as well: for a dataset whose
-            pictures are all of one `depth`, so that one scale holds for all.
+        sensor: Read three bands of such numbers as red, green and blue / 65,535 as well: for a dataset whose pictures
+            are all of one `depth`, so that one scale holds for all.
 
     Returns:
         (H, W, 3) float32 in 0..1.
 
-    Raises:
-        BadFileError: It cannot be decoded, or it is not clear what its numbers mean.
+    Raises BadFileError: it cannot be decoded, or it is not clear what its numbers mean.
     """
     if picture.kind == "TIFF":
         return _tiff_rgb(picture, sensor)
@@ -158,11 +153,7 @@ def decode(picture: Picture, sensor: bool = False) -> NDArray[np.float32]:
 
 
 def decode_cv(picture: Picture, flags: int) -> NDArray[Any]:
-    """Decode a JPEG or a PNG with OpenCV.
-
-    Raises:
-        BadFileError: It cannot.
-    """
+    """Decode a JPEG or a PNG with OpenCV. Raises BadFileError: it cannot."""
     try:
         pixels = cv2.imdecode(np.frombuffer(picture.data, np.uint8), flags)
     except cv2.error:
@@ -175,13 +166,9 @@ def decode_cv(picture: Picture, flags: int) -> NDArray[Any]:
 def read_tiff(picture: Picture) -> tuple[NDArray[Any], tuple[str, ...], int]:
     """Read all bands of a TIFF as they are stored.
 
-    Returns:
-        (H, W, bands); GDAL's name of each band, such as `red`, `alpha`, `palette` or `undefined`; and how many bits
-        of a number are used.
-
-    Raises:
-        BadFileError: Truncated, damaged, too large, of several pictures, of no numbers, or with pixels that are
-            marked as without data (other than 0).
+    Returns (H, W, bands); GDAL's name of each band, such as `red`, `alpha`, `palette` or `undefined`; and how many bits
+    of a number are used. Raises BadFileError: truncated, damaged, too large, of several pictures, of no numbers, or
+    with pixels that are marked as without data (other than 0).
     """
     from rasterio.io import MemoryFile  # a fifth of a second, which most datasets do not need
 
@@ -230,8 +217,7 @@ def unit(pixels: NDArray[Any], bits: int | None = None) -> NDArray[np.float32]:
 def check_size(path: Path, width: int, height: int, bands: int = 1) -> None:
     """Refuse a picture that would need too much memory, before it is decoded.
 
-    Raises:
-        BadFileError: More pixels than `MOST_PIXELS`, or more bands than fit with them or than any sensor has.
+    Raises BadFileError: more pixels than `MOST_PIXELS`, or more bands than fit with them or than any sensor has.
     """
     if width * height * max(1, bands / 4) > MOST_PIXELS or bands > MOST_BANDS:
         raise _too_large(path, f"{width}x{height} pixels, {bands} bands each")

@@ -27,15 +27,9 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """Read the objects of an XML in the format of Pascal VOC; its `<size>` is ignored.
 
     A DOCTYPE is refused: an annotation needs none, and it can name entities that read other files or grow without
-    bound.
-
-    Returns:
-        Their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed. The corners are taken as
-        edges: a box from 5 to 6 is one pixel wide.
-
-    Raises:
-        BadFileError: Missing, no such XML, with a DOCTYPE, or with a box that has no numbers or no area (xmax not
-            above xmin, or ymax not above ymin).
+    bound. Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed. The corners are
+    taken as edges: a box from 5 to 6 is one pixel wide. Raises BadFileError: missing, no such XML, with a DOCTYPE, or
+    with a box that has no numbers or no area (xmax not above xmin, or ymax not above ymin).
     """
     try:
         data = path.read_bytes()

@@ -27,9 +27,8 @@ def read_labels(path: Path) -> NDArray[np.float64]:
     Returns:
         (n, 4), n at least 0: xmin, ymin, xmax, ymax in shares, clipped to 0..1.
 
-    Raises:
-        BadFileError: Missing, no text, or a line that is neither, holds a number outside 0..1 by more than rounding,
-            or has no area.
+    Raises BadFileError: missing, no text, or a line that is neither, holds a number outside 0..1 by more than rounding,
+    or has no area.
     """
     try:
         text = path.read_text("utf-8-sig")

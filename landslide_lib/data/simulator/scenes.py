@@ -38,8 +38,7 @@ def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.
         The image, (size, size, 14): B1..B12, slope, DEM in L4S's units (about 1 in each band), finite, never negative;
         and the mask, (size, size), 1 where an interpreter has drawn a landslide, else 0.
 
-    Raises:
-        ValueError: The region is unknown, the seed negative or the size no multiple of 128.
+    Raises ValueError: the region is unknown, the seed negative or the size no multiple of 128.
     """
     scene, rng = lay_out(region, seed, size)
     bands = sensor(rng, scene)

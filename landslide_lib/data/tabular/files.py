@@ -14,8 +14,7 @@ from landslide_lib.paths import data_root
 def find(name: str, root: Path | None = None) -> Path:
     """Return the file of a table, `tabular/NAME` below the data root.
 
-    Raises:
-        FileNotFoundError: It is not there; the message says where it ought to be.
+    Raises FileNotFoundError: it is not there; the message says where it ought to be.
     """
     path = (root or data_root()) / "tabular" / name
     if not path.is_file():
@@ -29,8 +28,7 @@ def find(name: str, root: Path | None = None) -> Path:
 def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
     """Read the given columns of a CSV as text: an empty cell is "", and `NA` is North America.
 
-    Raises:
-        ValueError: It is no CSV, lacks a column, or has more cells in a row than in its head.
+    Raises ValueError: it is no CSV, lacks a column, or has more cells in a row than in its head.
     """
     try:
         frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False)
@@ -50,8 +48,7 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
 def number(frame: pd.DataFrame, name: str, path: Path, low: float, high: float) -> pd.Series[float]:
     """Return a column as numbers.
 
-    Raises:
-        ValueError: A cell is no number, or not within low and high; the message names its row.
+    Raises ValueError: a cell is no number, or not within low and high; the message names its row.
     """
     values = pd.to_numeric(frame[name], errors="coerce")
     bad = ~values.between(low, high)
