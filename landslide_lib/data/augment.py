@@ -1,7 +1,5 @@
 """Augmentation of whole batches as tensor functions, on any device; random numbers come from a CPU generator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 

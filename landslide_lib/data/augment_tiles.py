@@ -5,8 +5,6 @@ here where they move no pixel from one image to another. Libraries of augmentati
 whose state a resumed run does not have; here all random numbers come from the given CPU generator.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

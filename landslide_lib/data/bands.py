@@ -13,8 +13,6 @@ Those of tiles with radar are of the two reports on Zindi's challenge, which sta
 filter nor the rule of their cloud mask: see `despeckled` and `clouds`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -89,37 +87,12 @@ def gray(red: Planes, green: Planes, blue: Planes) -> Planes:
     return np.asarray((red + green + blue) / np.float32(3))
 
 
-def gaussian(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Blur the gray image with a Gaussian; it is mirrored at the border."""
-    return _each(gray(red, green, blue), lambda x: cv2.GaussianBlur(x, (KERNEL, KERNEL), 0))
-
-
 def median(red: Planes, green: Planes, blue: Planes) -> Planes:
     """Take the median around each pixel of the gray image, within half a level of 8 bits; its border is repeated."""
     shades = gray(red, green, blue)
     low, high = shades.min((1, 2), keepdims=True), shades.max((1, 2), keepdims=True)
     levels = _each(_levels(shades), lambda x: cv2.medianBlur(x, KERNEL))
     return np.asarray(levels / np.float32(255) * (high - low) + low)
-
-
-def canny(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Find the edges of the gray image: 1 on an edge, else 0."""
-    return _each(_levels(gray(red, green, blue)), lambda x: cv2.Canny(x, *CANNY)) / np.float32(255)
-
-
-def sobel_x(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Return how much the gray image rises from left to right, in its unit a pixel."""
-    return _each(gray(red, green, blue), lambda x: cv2.Sobel(x, cv2.CV_32F, 1, 0, scale=1 / 8))
-
-
-def sobel_y(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Return how much the gray image rises from top to bottom, in its unit a pixel."""
-    return _each(gray(red, green, blue), lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, scale=1 / 8))
-
-
-def before(after: Planes, change: Planes) -> Planes:
-    """Return the backscatter before the event, in dB, from that after it and the change."""
-    return after - change
 
 
 def despeckled(backscatter: Planes) -> Planes:
@@ -180,12 +153,13 @@ ENGINEERED: dict[str, Channel] = {
     "VI": Channel(("B8", "B11"), index),  # so the report; elsewhere NDMI, of moisture
     "NBR": Channel(("B8", "B12"), index),
     "gray": Channel(RGB, gray),
-    "gaussian": Channel(RGB, gaussian),
+    # In float32; the border of a blur is mirrored. Edges are 1, else 0. Gradients are in the unit of the image a pixel.
+    "gaussian": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.GaussianBlur(x, (KERNEL, KERNEL), 0))),
     "median": Channel(RGB, median),
-    "sobel_x": Channel(RGB, sobel_x),
-    "sobel_y": Channel(RGB, sobel_y),
-    "canny": Channel(RGB, canny),
-    **{f"before_{name}": Channel((name, f"d{name}"), before) for name in SAR if name[0] == "V"},
+    "sobel_x": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.Sobel(x, cv2.CV_32F, 1, 0, scale=1 / 8))),
+    "sobel_y": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, scale=1 / 8))),
+    "canny": Channel(RGB, lambda *rgb: _each(_levels(gray(*rgb)), lambda x: cv2.Canny(x, *CANNY)) / np.float32(255)),
+    **{f"before_{name}": Channel((name, f"d{name}"), np.subtract) for name in SAR if name[0] == "V"},
     **{f"median_{name}": Channel((name,), despeckled) for name in SAR},
     "clouds": Channel((*RGB, "NIR"), clouds),
 }
@@ -237,12 +211,9 @@ def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
 def engineer(
     names: Iterable[str], planes: Mapping[str, Planes], extremes: Mapping[str, tuple[float, float]]
 ) -> dict[str, Planes]:
-    """Compute engineered channels of some images, (N, S, S) float32 by name.
+    """Compute engineered channels of some images, (N, S, S) float32 by name, from those of the bands they are made of.
 
-    Args:
-        names: Of `ENGINEERED`.
-        planes: (N, S, S) float32 of each band that they are computed from.
-        extremes: The minimum and the maximum over the dataset of each band of a channel with `whole`.
+    `extremes` are the minimum and the maximum over the dataset of each band of a channel with `whole`.
 
     >>> band = np.array([[[2.0, 4.0]]], np.float32)
     >>> engineer(["R_local", "R_global"], {"R": band}, {"R": (0.0, 8.0)})

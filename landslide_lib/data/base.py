@@ -1,7 +1,5 @@
 """What a dataset is, and how it reports that a file is wrong."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,29 +45,17 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a dataset, not yet read.
+    """One image of a dataset, not yet read."""
 
-    Attributes:
-        id: Unique in its dataset; stored as `plain_name`.
-        group: The scene it was cut from; images of one group are neighbours. Stored as `plain_name`.
-        image: Its file; None for a simulated image.
-        mask: The file of its mask; None where it has none.
-        part: `train`, `valid` or `test` where the publisher splits the dataset.
-        region: Where the scene lies, if that is known.
-        problem: What is wrong with its files, where their names alone tell; it is refused when it is read.
-        boxes: The file of its boxes, in a dataset that has boxes instead of masks.
-        files: Those that are named above.
-    """
-
-    id: str
-    group: str
-    image: Path | None = None
-    mask: Path | None = None
-    part: str = "train"
-    region: str = ""
-    problem: str = ""
-    boxes: Path | None = None
-    files: tuple[Path, ...] = field(init=False)
+    id: str  # unique in its dataset; stored as `plain_name`
+    group: str  # the scene it was cut from: images of one group are neighbours; stored as `plain_name`
+    image: Path | None = None  # its file; None for a simulated image
+    mask: Path | None = None  # the file of its mask; None where it has none
+    part: str = "train"  # `train`, `valid` or `test` where the publisher splits the dataset
+    region: str = ""  # where the scene lies, if that is known
+    problem: str = ""  # what is wrong with its files, where their names alone tell; it is refused when it is read
+    boxes: Path | None = None  # the file of its boxes, in a dataset that has boxes instead of masks
+    files: tuple[Path, ...] = field(init=False)  # those that are named above
 
     def __post_init__(self) -> None:
         files = tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
@@ -79,21 +65,13 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """The protocol of a dataset of images and masks.
+    """The protocol of a dataset of images and masks."""
 
-    Attributes:
-        name: Its key in `DATASETS`, and the name of its folder under the data root.
-        bands: The names of its bands, in the order of the file.
-        scale: What one unit of the packed image is, for the caption of a figure.
-        about: One sentence with the source.
-        remedy: What to type, or to do, when it is not there.
-    """
-
-    name: str
-    bands: tuple[str, ...]
-    scale: str
-    about: str
-    remedy: str
+    name: str  # its key in `DATASETS`, and the name of its folder under the data root
+    bands: tuple[str, ...]  # the names of its bands, in the order of the file
+    scale: str  # one unit of the packed image, for the caption of a figure
+    about: str  # one sentence with the source
+    remedy: str  # what to type, or to do, when it is not there
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the images below the data root, in the dataset's own order.

@@ -1,7 +1,5 @@
 """The dataloader: whole batches by index, on the device where they fit, with masks, boxes or labels as the target."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol

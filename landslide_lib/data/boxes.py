@@ -1,7 +1,5 @@
 """The boxes around the landslides of a packed dataset: read, or derived from its masks."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,15 +24,10 @@ MIN_AREA = 4
 
 @dataclass(frozen=True)
 class Boxes:
-    """The boxes of all images of a packed dataset.
+    """The boxes of all images of a packed dataset: image i has `corners[starts[i]:starts[i + 1]]`."""
 
-    Attributes:
-        corners: (M, 4) float32: xmin, ymin, xmax, ymax in pixels of the packed images, edges in 0..S, image by image.
-        starts: (N + 1,) int64: image i has `corners[starts[i]:starts[i + 1]]`.
-    """
-
-    corners: Corners
-    starts: NDArray[np.int64]
+    corners: Corners  # (M, 4): xmin, ymin, xmax, ymax in pixels of the packed images, edges in 0..S, image by image
+    starts: NDArray[np.int64]  # (N + 1,)
 
     def of(self, i: int) -> Corners:
         """Return a copy of the boxes of one image, (n, 4), n at least 0. Raises IndexError: there is no such image."""
@@ -54,20 +47,12 @@ class Boxes:
 def load_boxes(
     dataset: Dataset, packed: Packed, image_size: int, root: Path | None = None, cache: Path | None = None
 ) -> Boxes:
-    """Return the boxes of a packed dataset, made on first use and stored beside its arrays.
+    """Return the boxes of a packed dataset, made on first use and stored beside its arrays, or in `cache`.
 
-    Those of a `BoxDataset` are read, and scaled like its pictures; those of another are derived from the packed masks,
-    see `around`.
-
-    Args:
-        dataset: What was packed.
-        packed: As `load_packed` returns it.
-        image_size: Of the packed images, in pixels.
-        root: The data root that it was packed from; by default `LANDSLIDE_DATA`.
-        cache: The folder to store them in; by default the packed arrays', and for those in memory none.
-
-    Raises ValueError: the packed images are not of this size, or of other files than those at the root. BadFileError:
-    the file in which they are stored is damaged.
+    Those of a `BoxDataset` are read from the data root that was packed (by default `LANDSLIDE_DATA`) and scaled like
+    its pictures; those of another are derived from the packed masks, see `around`. Raises ValueError: the packed images
+    are not of this size, or of other files than those at the root. BadFileError: the file in which they are stored is
+    damaged.
     """
     size = packed.masks.shape[-1]
     if size != image_size:
@@ -89,14 +74,10 @@ def load_boxes(
 
 
 def around(mask: NDArray[np.uint8], least: int = MIN_AREA) -> Corners:
-    """Return the boxes around the landslides of a mask, the outer edges of their outermost pixels.
+    """Return the boxes around the landslides of a mask, (n, 4) float32: the outer edges of their outermost pixels.
 
-    Args:
-        mask: (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide.
-        least: Pixels of a landslide that gets a box.
-
-    Returns:
-        (n, 4) float32: xmin, ymin, xmax, ymax.
+    The mask is (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide; one of fewer than
+    `least` pixels gets no box.
 
     >>> around(np.eye(4, 6, dtype=np.uint8))
     array([[0., 0., 4., 4.]], dtype=float32)

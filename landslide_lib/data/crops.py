@@ -1,7 +1,5 @@
 """Examples with and without a landslide: whole images, or crops of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,19 +34,12 @@ class BoxesOf(Protocol):
 
 @dataclass(frozen=True)
 class Crops:
-    """Square parts of images, each of which shows a landslide or shows none.
+    """M square parts of images, each of which shows a landslide or shows none; all int64."""
 
-    Attributes:
-        image: (M,) int64, the number of the image in the packed dataset.
-        corner: (M, 2) int64, left and top in pixels of the packed image.
-        side: (M,) int64, in pixels.
-        label: (M,) int64, 1 with a landslide and 0 without one.
-    """
-
-    image: NDArray[np.int64]
-    corner: NDArray[np.int64]
-    side: NDArray[np.int64]
-    label: NDArray[np.int64]
+    image: NDArray[np.int64]  # (M,), the number of the image in the packed dataset
+    corner: NDArray[np.int64]  # (M, 2), left and top in pixels of the packed image
+    side: NDArray[np.int64]  # (M,), in pixels
+    label: NDArray[np.int64]  # (M,), 1 with a landslide and 0 without one
 
 
 def examples(

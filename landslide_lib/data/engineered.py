@@ -1,7 +1,5 @@
 """Engineered channels of a packed dataset: made when a recipe first asks, then read by index."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +24,9 @@ CHUNK = 16
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and stored beside them, a file for each channel.
-
-    Args:
-        packed: As `load_packed` returns it.
-        names: Bands of the dataset, R, G and B, or of `bands.ENGINEERED`; () is its own bands.
-
-    Raises ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: the file
-    of a channel is damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file for each channel. The names
+    are bands of the dataset, R, G and B, or of `bands.ENGINEERED`. Raises ValueError: the dataset has no such band and
+    none to make it of, or it lies nowhere. BadFileError: the file of a channel is damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]

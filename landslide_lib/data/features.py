@@ -5,8 +5,6 @@ minus before the event. The bands of Landslide4Sense are rescaled to about 1 eac
 has no physical meaning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -170,18 +168,11 @@ def rows(bands: Iterable[str] | None = None) -> list[dict[str, str]]:
 
 
 def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the features of some tiles.
+    """Return the features of N tiles, (N, features) float64, the names of `possible` as columns, the ids as index.
 
-    Args:
-        planes: Of each band (N, S, S), any floats, S at least 2; may be memory-mapped, as `{name: packed.plane(name)
-            for name in packed.bands}` is.
-        ids: Of the N tiles, for the index; by default their numbers.
-
-    Returns:
-        (N, features) float64 with the names of `possible` as columns, all of them finite: of an index whose sum is 0 it
-        is 0, of a constant tile `std` and `energy` are 0.
-
-    Raises ValueError: the bands allow no feature, differ in shape, or hold NaN or infinity.
+    The planes of each band are (N, S, S), any floats, S at least 2, and may be memory-mapped. All features are finite:
+    of an index whose sum is 0 it is 0, of a constant tile `std` and `energy` are 0. Raises ValueError: the bands allow
+    no feature, differ in shape, or hold NaN or infinity.
 
     >>> measure({"R": np.array([[[0.0, 1.0], [0.0, 1.0]]])}).round(2).to_dict("records")
     [{'R_mean': 0.5, 'R_std': 0.5, 'R_p05': 0.0, 'R_p50': 0.5, 'R_p95': 1.0, 'R_energy': 1.0}]

@@ -1,7 +1,5 @@
 """Which images lie side by side: raster order found in their edges, and the pairs a split cuts."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ from landslide_lib.data.bands import source
 from landslide_lib.data.base import BadFileError, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import Copies, copies
 from landslide_lib.data.formats.files import listing, new_array, say_once
-from landslide_lib.data.formats.remarks import remarks
+from landslide_lib.data.formats.masks import remarks
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import cache_root, data_root
 
@@ -33,39 +33,23 @@ REMOVE = "Remove the {}; it is made anew on the next use"
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed dataset.
+    """A packed dataset of N images."""
 
-    Attributes:
-        name: The dataset's.
-        images: (N, bands, S, S) float16, memory-mapped.
-        masks: (N, S, S) uint8 in {0, 1}, memory-mapped.
-        bands: Their names.
-        ids: Of the N images.
-        groups: The scene of each.
-        parts: The publisher's part of each: `train`, `valid` or `test`.
-        regions: Where each scene lies; "" if that is not known.
-        fingerprint: Of the source files and the exclusions.
-        excluded: Files that `skip_bad` left out, each with what is wrong with it.
-        folder: Where it lies; None if it was made in memory.
-        engineered: (N, S, S) float16 by name, memory-mapped: the channels that `with_bands` was asked for.
-        target: The packed images that a network learnt on these is applied to; see `study.domains`.
-        copies: Ids of images whose files are the same, byte for byte, in sets of two or more.
-    """
-
-    name: str
-    images: NDArray[np.float16]
-    masks: NDArray[np.uint8]
-    bands: tuple[str, ...]
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    parts: tuple[str, ...]
-    regions: tuple[str, ...]
-    fingerprint: str
-    excluded: tuple[dict[str, str], ...]
-    folder: Path | None = None
+    name: str  # the dataset's
+    images: NDArray[np.float16]  # (N, bands, S, S), memory-mapped
+    masks: NDArray[np.uint8]  # (N, S, S) in {0, 1}, memory-mapped
+    bands: tuple[str, ...]  # their names
+    ids: tuple[str, ...]  # of the N images
+    groups: tuple[str, ...]  # the scene of each
+    parts: tuple[str, ...]  # the publisher's part of each: `train`, `valid` or `test`
+    regions: tuple[str, ...]  # where each scene lies; "" if that is not known
+    fingerprint: str  # of the source files and the exclusions
+    excluded: tuple[dict[str, str], ...]  # files that `skip_bad` left out, each with what is wrong with it
+    folder: Path | None = None  # where it lies; None if it was made in memory
+    #: (N, S, S) by name, memory-mapped: the channels that `engineered.with_bands` was asked for.
     engineered: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
-    target: Packed | None = None
-    copies: Copies = ()
+    target: Packed | None = None  # the images that a network learnt on these is applied to; see `study.domains`
+    copies: Copies = ()  # ids of images whose files are the same, byte for byte, in sets of two or more
 
     @property
     def positive(self) -> NDArray[np.bool_]:
@@ -99,21 +83,14 @@ class Packed:
 def load_packed(
     dataset: Dataset, image_size: int, *, root: Path | None = None, cache: Path | None = None, skip_bad: bool = False
 ) -> Packed:
-    """Return a dataset packed at an image size, packing it on first use.
+    """Return a dataset packed at an image size, S pixels, packing it on first use.
 
     Images are resized to a square (area averaging when they shrink), so the aspect of an oblong image changes; a pixel
     of the small mask is landslide where at least half of the area that it covers is. Metrics are those of the resized
-    masks.
-
-    Args:
-        dataset: What to load.
-        image_size: S, in pixels.
-        root: The data root; by default `LANDSLIDE_DATA`.
-        cache: The folder of packed arrays; by default `LANDSLIDE_CACHE`.
-        skip_bad: Leave unusable files out and list them; otherwise the first one ends the packing.
-
-    Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and `skip_bad` is not set, no file
-    can be used, or the packed copy is damaged.
+    masks. The data root is by default `LANDSLIDE_DATA`, the cache of packed arrays `LANDSLIDE_CACHE`. With `skip_bad`
+    unusable files are left out and listed; otherwise the first one ends the packing. Raises DatasetNotFoundError: it is
+    not there. BadFileError: a file cannot be used and `skip_bad` is not set, no file can be used, or the packed copy is
+    damaged.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()

@@ -22,21 +22,13 @@ from landslide_lib.data.split import split as split_images
 
 @dataclass
 class Data:
-    """Images of one packed dataset, split and scaled.
+    """Images of one packed dataset, split and scaled."""
 
-    Attributes:
-        packed: All images and masks.
-        parts: The images of `train`, `valid` and `test`, sorted indices.
-        bands: The names of the C bands that a network is given.
-        scale: (C, 1, 1), what each band is divided by.
-        shift: (C, 1, 1), what is subtracted from each band before that; None for nothing.
-    """
-
-    packed: Packed
-    parts: dict[str, Indices]
-    bands: tuple[str, ...]
-    scale: Tensor
-    shift: Tensor | None = None
+    packed: Packed  # all images and masks
+    parts: dict[str, Indices]  # the images of `train`, `valid` and `test`, sorted indices
+    bands: tuple[str, ...]  # the names of the C bands that a network is given
+    scale: Tensor  # (C, 1, 1), what each band is divided by
+    shift: Tensor | None = None  # (C, 1, 1), what is subtracted from each band before that; None for nothing
 
     @property
     def train(self) -> Part:

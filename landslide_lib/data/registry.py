@@ -1,7 +1,5 @@
 """Datasets: one file for each, one small protocol, one explicit dict as the registry."""
 
-from __future__ import annotations
-
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
 from landslide_lib.data.datasets.bijie import Bijie
 from landslide_lib.data.datasets.folder import Folder

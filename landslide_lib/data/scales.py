@@ -1,7 +1,5 @@
 """What the bands of images are divided by, and what is subtracted from them before."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

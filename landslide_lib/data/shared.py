@@ -1,7 +1,5 @@
 """What the runs of a process share of a packed dataset, so that the next run of a table starts at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -17,16 +15,10 @@ _label: list[Hashable] = [None]
 
 
 def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable[[], Value]) -> Value:
-    """Return what was made of a dataset before, or make it; nobody may change what it returns.
+    """Return what was made of a dataset under a key before, or make it; nobody may change what it returns.
 
     The shelf holds one dataset with one choice of bands, of that the last `MOST` values; the memory of what is removed
     is free before the next is made. A dataset that lies in no folder is not stored: its owner may change it.
-
-    Args:
-        packed: The dataset.
-        bands: By name.
-        key: What is asked for, such as a part's images and their dtype and device.
-        make: Makes it.
     """
     if packed.folder is None:
         return make()

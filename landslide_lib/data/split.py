@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Indices = NDArray[np.int64]
 
 PARTS = ("train", "valid", "test")
-#: How many groups more than there are, at most, are tried to find the fewest that can be split.
-TRIED = 200
 
 
 class Split(Part):
@@ -53,23 +50,18 @@ class Split(Part):
 
 
 def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
-    """Split a packed dataset.
+    """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
-    Args:
-        packed: The dataset. Of one with masks only the publisher's `train` part is split, because the others belong to
-            another domain (Landslide4Sense) or have no masks; of one with boxes (`bands.BOXES`) and of one's own
-            (`bands.OWN`) all parts with masks or boxes are.
-        how: Method, fold and seed. `blocked` and `random` balance images with and without a landslide over the folds,
-            where there are masks. `published` on a folder of one's own without all three parts is `blocked`.
-        subset: Images drawn before the split; None for all. Under `published` they are drawn from each part, in
-            proportion to its size and at least one.
+    Of a dataset with masks only the publisher's `train` part is split, because the others belong to another domain
+    (Landslide4Sense) or have no masks; of one with boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with
+    masks or boxes are. `blocked` and `random` balance images with and without a landslide over the folds, where there
+    are masks. `published` on a folder of one's own without all three parts is `blocked`.
 
-    Returns:
-        Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene and under `region` no
-        region is in two of them, and their shares are rounded accordingly. Images that are the same, byte for byte, are
-        on one side; where they cannot be, under `published` and `contiguous`, a line on stderr says so.
-
-    Raises ValueError: fewer images, or scenes, than the split needs, or no published part where one is asked for.
+    A subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
+    Under `blocked` no scene and under `region` no region is in two parts, and their shares are rounded accordingly.
+    Images that are the same, byte for byte, are on one side; where they cannot be, under `published` and `contiguous`,
+    a line on stderr says so. Raises ValueError: fewer images, or scenes, than the split needs, or no published part
+    where one is asked for.
     """
     if how.method == "published" and not (packed.name in OWN and _missing(packed)):
         parts = _published(packed, how, subset)
@@ -143,7 +135,7 @@ def _split(
         drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
         raise ValueError(
             f"split.method = {how.method!r}: {name} has {_counted(labels, groups)} for it; {error}."
-            f"{_least(labels, groups, how)} Take more images, {drawn}another method or fewer folds"
+            f" Take more images, {drawn}another method or fewer folds"
         ) from error
     return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
 
@@ -187,28 +179,11 @@ def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
     return f"{count} group{'s' * (count != 1)} of {len(labels)} images in all{kinds}"
 
 
-def _least(labels: NDArray[np.bool_], groups: Indices, how: Split) -> str:
-    """Return how many groups, in the proportion of these, can be split at least, in words; "" beyond `TRIED` more."""
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    for count in range(len(members) + 1, len(members) + TRIED):
-        like = [members[i * len(members) // count] for i in range(count)]
-        more = labels[np.concatenate(like)]
-        scenes = np.repeat(np.arange(count), list(map(len, like)))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # scikit-learn's, of a try
-                _cut(more, scenes, how)
-        except _TooFewError:
-            continue
-        return f" The fewest like these that can be split are {_counted(more, scenes)}."
-    return ""
-
-
 def _fold(labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import KFold, StratifiedGroupKFold  # it takes a second to import
 
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=how.seed)
     if how.method == "contiguous":
         splitter = KFold(folds)
-    rest, test = list(splitter.split(labels, labels, groups))[fold]
+    rest, test = list(splitter.split(labels, labels, None if how.method == "contiguous" else groups))[fold]
     return np.sort(rest), np.sort(test)

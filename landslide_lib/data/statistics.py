@@ -1,10 +1,5 @@
 """A dataset in numbers, and where such numbers are published."""
 
-from __future__ import annotations
-
-import csv
-import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -147,27 +142,6 @@ def examples(
     pictures = [picture for picture in pictures if picture[0] > 0] or pictures
     chosen = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int))
     return {name: (image, mask if share else None) for share, name, image, mask in (pictures[i] for i in chosen)}
-
-
-def of_labels(name: str, path: Path) -> dict[str, Any]:
-    """Return the statistics of a CSV with a column `label` of 0 and 1, of a dataset whose imagery is not here.
-
-    These are `dataset`, `made`, `fingerprint`, `images`, `positives` and `positive`, their share. Raises ValueError: no
-    such column, or another value in it.
-    """
-    data = path.read_bytes()
-    labels = [line.get("label") for line in csv.DictReader(io.StringIO(data.decode()))]
-    if not labels or set(labels) - {"0", "1"}:
-        raise ValueError(f"{path}: needs a column `label` of 0 and 1")
-    positives = labels.count("1")
-    return {
-        "dataset": name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "fingerprint": hashlib.sha256(data).hexdigest()[:16],
-        "images": len(labels),
-        "positives": positives,
-        "positive": positives / len(labels),
-    }
 
 
 def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:

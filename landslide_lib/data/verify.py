@@ -1,7 +1,5 @@
 """Read every file of a dataset and report what is there and what is wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from tqdm import tqdm
 from landslide_lib.data.bands import LABELS
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import Copies, across, copies
-from landslide_lib.data.formats.remarks import remarks
+from landslide_lib.data.formats.masks import remarks
 from landslide_lib.paths import data_root
 
 
@@ -27,35 +25,20 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `verify_files` reports of a dataset.
-
-    Attributes:
-        name: The dataset's.
-        images: How many can be used.
-        with_landslide: How many of them hold a landslide pixel, or a box.
-        landslide_share: Of the pixels of the images with masks; None for a dataset of boxes or labels.
-        boxes: How many there are; None for a dataset of masks or labels.
-        sizes: Heights and widths, all of up to three, else the smallest and the largest.
-        bands: Minimum, maximum, mean and standard deviation of each.
-        bad: Each file that cannot be used, and why.
-        parts: How many usable images each part has, such as `train` or `test, no masks`.
-        copies: Ids of usable images whose files are the same, byte for byte.
-        leaks: Those of them that lie in more than one part.
-        remarks: What is usable and yet worth a remark, see `remarks.remarks`.
-    """
+    """What `verify_files` reports of a dataset."""
 
     name: str
-    images: int
-    with_landslide: int
-    landslide_share: float | None
-    boxes: int | None
-    sizes: tuple[str, ...]
-    bands: dict[str, dict[str, float]]
-    bad: tuple[Problem, ...]
-    parts: dict[str, int]
-    copies: Copies = ()
-    leaks: Copies = ()
-    remarks: tuple[str, ...] = ()
+    images: int  # how many can be used
+    with_landslide: int  # how many of them hold a landslide pixel, or a box
+    landslide_share: float | None  # of the pixels of the images with masks; None for a dataset of boxes or labels
+    boxes: int | None  # None for a dataset of masks or labels
+    sizes: tuple[str, ...]  # heights and widths, all of up to three, else the smallest and the largest
+    bands: dict[str, dict[str, float]]  # minimum, maximum, mean and standard deviation of each
+    bad: tuple[Problem, ...]  # each file that cannot be used, and why
+    parts: dict[str, int]  # how many usable images each part has, such as `train` or `test, no masks`
+    copies: Copies = ()  # ids of usable images whose files are the same, byte for byte
+    leaks: Copies = ()  # those of them that lie in more than one part
+    remarks: tuple[str, ...] = ()  # what is usable and yet worth a remark, see `masks.remarks`
 
     def asdict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""

@@ -77,7 +77,7 @@ def test_a_mask_of_another_size_two_masks_and_two_images_of_a_name_are_refused(r
     make["picture"](home / "image" / "image_47.png", np.zeros((128, 128, 3), np.uint8))
     found = problems(root)
     assert found["mask/image_0.png"] == "mask is (127, 128), its image (128, 128)"
-    assert found["image/image_1.png"] == "has 2 masks: image_1.jpg, image_1.png"
+    assert found["image/image_1.jpg"] == "has 2 masks: image_1.jpg, image_1.png"
     assert "has the id 'image_47' of" in found["image/image_47.png"]
 
 

@@ -1,7 +1,5 @@
 """The Bijie landslide dataset: RGB of TripleSat with masks (Ji et al. 2020)."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import zipfile

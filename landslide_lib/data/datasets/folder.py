@@ -1,7 +1,5 @@
 """A folder of one's own pictures with masks: JPEG, PNG or GeoTIFF tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

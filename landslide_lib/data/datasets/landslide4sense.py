@@ -1,7 +1,5 @@
 """Landslide4Sense: 128x128 patches of Sentinel-2 with slope and DEM (Ghorbanzadeh et al. 2022)."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections import defaultdict
@@ -101,12 +99,7 @@ class Landslide4Sense(FileDataset):
 
 
 def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Read one array of an HDF5 file; all its numbers are finite.
-
-    Args:
-        path: The file.
-        key: Of the array in it.
-        shape: That it must have.
+    """Read the array of a key and a shape from an HDF5 file; all its numbers are finite.
 
     Raises BadFileError: missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or infinite.
     """

@@ -1,7 +1,5 @@
 """Training tiles of Landslide4Sense as RGB pictures, with boxes around the landslides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +8,10 @@ from numpy.typing import NDArray
 
 from landslide_lib.data.base import BadFileError, Sample, mark_twins
 from landslide_lib.data.datasets.landslide4sense import BLOCK
-from landslide_lib.data.formats.boxes import refuse_shares, shown
+from landslide_lib.data.formats.boxes import list_xml, read_objects, refuse_shares, shown
 from landslide_lib.data.formats.files import FileDataset
 from landslide_lib.data.formats.locate import child, locate, match_truth
 from landslide_lib.data.formats.pictures import list_images, read_rgb
-from landslide_lib.data.formats.voc import list_xml, read_objects
 
 PARTS = ("train", "valid", "test")
 SIZE = 224
@@ -77,20 +74,11 @@ def _tiled(home: Path) -> bool:
 
 
 def read_boxes(path: Path, size: int = SIZE) -> NDArray[np.float32]:
-    """Read the boxes of a tile.
+    """Read the boxes of a tile, (n, 4) float32, n at least 0: xmin, ymin, xmax, ymax, in 0..size.
 
     The `<size>` of these files is 128, the size of the patch before it was enlarged, while the boxes are in pixels of
-    the picture beside it: `<size>` is ignored.
-
-    Args:
-        path: The XML, in the format of Pascal VOC.
-        size: Height and width of the picture, in pixels.
-
-    Returns:
-        (n, 4) float32, n at least 0: xmin, ymin, xmax, ymax, in 0..size.
-
-    Raises BadFileError: see `voc.read_objects`; or an object of another name, or a box that is not wholly inside the
-    picture: these files have none, so one that has is another dataset's.
+    the picture beside it. Raises BadFileError: see `boxes.read_objects`; or an object of another name, or a box that is
+    not wholly inside the picture: these files have none, so one that has is another dataset's.
     """
     names, boxes = read_objects(path)
     refuse_shares(boxes, path)

@@ -1,7 +1,5 @@
 """A folder of one's own pictures with boxes: Pascal VOC, YOLO or COCO."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +12,11 @@ from numpy.typing import NDArray
 
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.data.base import BadFileError, Sample, mark_twins
-from landslide_lib.data.formats import coco, yolo
-from landslide_lib.data.formats.boxes import in_shares, refuse_shares, shown, stack
+from landslide_lib.data.formats import boxes as formats
+from landslide_lib.data.formats import coco
 from landslide_lib.data.formats.files import FileDataset, hash_files, list_files, say_once, stem
 from landslide_lib.data.formats.locate import Pair, child, locate, match_truth, pairs, subfolders
 from landslide_lib.data.formats.pictures import list_images, read_rgb
-from landslide_lib.data.formats.voc import list_xml, read_objects
 
 #: What a folder of XML or of text files beside `images` is called, in any case.
 LABELS = ("Annotations", "annotation", "labels", "label")
@@ -28,15 +25,11 @@ REMEDY = "name the folder of your pictures and their boxes with --data-root"
 
 @dataclass(frozen=True)
 class BoxSample(Sample):
-    """A picture with its boxes.
+    """A picture with its boxes."""
 
-    Attributes:
-        form: Of the file of boxes; `shares` are Pascal VOC's in 0..1 in place of pixels.
-        listed: What a JSON of COCO calls the picture.
-    """
-
+    #: Of the file of boxes; `shares` are Pascal VOC's in 0..1 in place of pixels.
     form: Literal["pixels", "shares", "yolo", "coco"] = "pixels"
-    listed: str = ""
+    listed: str = ""  # the name of the picture in a JSON of COCO
 
 
 class VOC(FileDataset):
@@ -50,7 +43,7 @@ class VOC(FileDataset):
     - Pascal VOC: an XML a picture, beside it or in `Annotations/` (or `labels/`). `<size>` is ignored: boxes are in
       pixels of the picture as it is shown (turned as its EXIF says). Where all boxes lie in 0..1, and not all are of 0
       and 1, they are taken for shares of the picture's sides; a single box of this kind among others is refused.
-    - YOLO: a text file a picture, beside it or in `labels/`, see `yolo.read_labels`. A picture without its file is
+    - YOLO: a text file a picture, beside it or in `labels/`, see `boxes.read_labels`. A picture without its file is
       refused; an empty file says that it has no landslide.
     - COCO: a JSON a folder or part, in `annotations/` or beside the pictures, see `coco`.
 
@@ -112,21 +105,21 @@ def _boxed(home: Path) -> bool:
 def _samples(home: Path) -> list[BoxSample]:
     shipped = pairs(home, LABELS)
     listed = [(pair, list_images(pair.images)) for pair in shipped]
-    xml = [list_xml(pair.truth) or list_xml(pair.images) for pair in shipped]
+    xml = [formats.list_xml(pair.truth) or formats.list_xml(pair.images) for pair in shipped]
     text = [_texts(pair, images) for pair, images in listed]
     folders = {home, child(home, *LABELS) or home}
     for pair in shipped:
         folders |= {pair.images, pair.truth, home if pair.images == home else pair.images.parent}
     json = coco.annotation_files(folders)
-    formats = {"Pascal VOC": list(chain(*xml)), "YOLO": list(chain(*text)), "COCO": json}
-    first = [f"{form} ({paths[0].relative_to(home)})" for form, paths in formats.items() if paths]
+    of_form = {"Pascal VOC": list(chain(*xml)), "YOLO": list(chain(*text)), "COCO": json}
+    first = [f"{form} ({paths[0].relative_to(home)})" for form, paths in of_form.items() if paths]
     if len(first) > 1:
         remedy = "It is not clear which of them is the truth: move the others away"
         raise BadFileError(home, f"holds boxes in several formats: {', '.join(first)}", remedy)
     if json:
         return _of_json(home, json)
-    form: Literal["pixels", "shares", "yolo"] = "yolo" if formats["YOLO"] else "pixels"
-    if form == "pixels" and _all_shares(formats["Pascal VOC"]):
+    form: Literal["pixels", "shares", "yolo"] = "yolo" if of_form["YOLO"] else "pixels"
+    if form == "pixels" and _all_shares(of_form["Pascal VOC"]):
         say_once(f"voc: all boxes of {home} lie in 0..1 and are read as shares of the pictures")
         form = "shares"
     suffix, of_pair = (".txt", text) if form == "yolo" else (".xml", xml)
@@ -143,21 +136,21 @@ def _texts(pair: Pair, images: Sequence[Path]) -> list[Path]:
     return [
         path
         for path in list_files(pair.truth, {".txt"}) or list_files(pair.images, {".txt"})
-        if stem(path) in stems or (path.name.lower() not in yolo.OTHER and yolo.holds_labels(path))
+        if stem(path) in stems or (path.name.lower() not in formats.OTHER_TEXTS and formats.holds_labels(path))
     ]
 
 
 def _all_shares(files: Sequence[Path]) -> bool:
     """Return whether all boxes of XML files are shares; the first that is not ends the reading."""
-    boxes = [stack([])]
+    boxes = [formats.stack([])]
     for path in files:
         try:
-            boxes.append(read_objects(path)[1])
+            boxes.append(formats.read_objects(path)[1])
         except BadFileError:  # refused when its picture is read
             continue
         if boxes[-1].size and (boxes[-1].min() < 0 or boxes[-1].max() > 1):
             return False
-    return in_shares(np.concatenate(boxes))
+    return formats.in_shares(np.concatenate(boxes))
 
 
 def _of_json(home: Path, files: Sequence[Path]) -> list[BoxSample]:
@@ -194,7 +187,7 @@ def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     outside = (clipped[:, :2] >= clipped[:, 2:]).any(axis=1)
     if outside.any():
         raise BadFileError(
-            sample.boxes, f"holds the box {shown(boxes[outside][0])}, outside its {width}x{height} pixels"
+            sample.boxes, f"holds the box {formats.shown(boxes[outside][0])}, outside its {width}x{height} pixels"
         )
     return image, clipped / sides
 
@@ -204,7 +197,7 @@ def _boxes(sample: BoxSample, width: int, height: int) -> NDArray[np.float64]:
     assert sample.boxes is not None
     shares = sample.form != "pixels"
     if sample.form == "yolo":
-        boxes = yolo.read_labels(sample.boxes)
+        boxes = formats.read_labels(sample.boxes)
     elif sample.form == "coco":
         annotations = coco.read(sample.boxes)
         if annotations is None or sample.listed not in annotations.pictures:
@@ -216,8 +209,8 @@ def _boxes(sample: BoxSample, width: int, height: int) -> NDArray[np.float64]:
             problem = f"is {width}x{height} pixels, {sample.boxes.name} says {stated}"
             raise BadFileError(sample.image or sample.boxes, problem)
     else:
-        boxes = read_objects(sample.boxes)[1]
+        boxes = formats.read_objects(sample.boxes)[1]
     if shares:
         return boxes * np.array([width, height] * 2, np.float64)
-    refuse_shares(boxes, sample.boxes)
+    formats.refuse_shares(boxes, sample.boxes)
     return boxes

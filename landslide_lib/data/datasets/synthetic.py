@@ -1,7 +1,5 @@
 """The embedded dataset: simulated scenes cut into neighbouring tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """The embedded tiles with radar: simulated scenes as Sentinel-2 and Sentinel-1 see them."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from itertools import count
 from threading import Lock

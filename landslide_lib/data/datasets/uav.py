@@ -1,7 +1,5 @@
 """Tiles of one orthophoto taken by a UAV, with masks: another sensor, another place."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

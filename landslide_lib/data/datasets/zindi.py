@@ -1,7 +1,5 @@
 """Zindi's landslide challenge: 64x64 tiles of Sentinel-2 and Sentinel-1 with a label each."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

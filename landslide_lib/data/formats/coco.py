@@ -1,7 +1,5 @@
 """Boxes in the JSON of COCO (Lin et al. 2014): one file for a folder of pictures."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -28,17 +26,11 @@ CROWD = (
 
 @dataclass(frozen=True)
 class Listed:
-    """A picture as a JSON lists it.
+    """A picture as a JSON lists it."""
 
-    Attributes:
-        size: Width and height in pixels; None where the JSON does not say.
-        boxes: (n, 4), n at least 0: xmin, ymin, xmax, ymax as the JSON has them.
-        problem: Why it cannot be used; "" if it can.
-    """
-
-    size: tuple[int, int] | None
-    boxes: NDArray[np.float64]
-    problem: str
+    size: tuple[int, int] | None  # width and height in pixels; None where the JSON does not say
+    boxes: NDArray[np.float64]  # (n, 4), n at least 0: xmin, ymin, xmax, ymax as the JSON has them
+    problem: str  # why it cannot be used; "" if it can
 
 
 @dataclass(frozen=True)
@@ -74,18 +66,11 @@ def read(path: Path) -> Annotations | None:
 
 
 def place(path: Path, names: Iterable[str], home: Path) -> Iterator[tuple[str, str, Path]]:
-    """Find the pictures that a JSON lists.
+    """Find the pictures that a JSON lists: the name, our name of the part, and the file that is or ought to be there.
 
     A name is looked for below the folder of the JSON's part (`train/`, `images/train2017/`), beside the JSON, and in
-    the folders of `home`, first with the folders in the name, then without. Folders outside `home` are never read.
-
-    Args:
-        path: The JSON.
-        names: Of the pictures, as it has them.
-        home: The folder of the dataset.
-
-    Yields:
-        The name, our name of the part, and the file; where there is none, where it ought to be.
+    the folders of the dataset's `home`, first with the folders in the name, then without. Folders outside `home` are
+    never read.
     """
     word = _part(path.stem) or _part(path.parent.name)
     above = [folder for folder in [child(home, *IMAGES)] if folder]

@@ -1,7 +1,5 @@
 """Images that are there more than once, byte for byte: in training and test they leak."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import file_digest
@@ -48,11 +46,6 @@ def across(sets: Copies, parts: Mapping[str, str]) -> Copies:
 def together(scenes: Sequence[str], ids: Sequence[str], sets: Copies) -> tuple[str, ...]:
     """Give scenes that share an image one name, so that a split keeps them on one side.
 
-    Args:
-        scenes: Of each image.
-        ids: Of the images.
-        sets: From `copies`.
-
     >>> together(["s1", "s2", "s3"], ["a", "b", "c"], (("a", "c"),))
     ('s3', 's2', 's3')
     """
@@ -71,14 +64,7 @@ def together(scenes: Sequence[str], ids: Sequence[str], sets: Copies) -> tuple[s
 
 
 def warn(name: str, ids: Sequence[str], sets: Copies, parts: Mapping[str, NDArray[np.int64]]) -> None:
-    """Print on stderr that a split has copies in more than one part, if it has.
-
-    Args:
-        name: Of the dataset.
-        ids: Of its images.
-        sets: From `copies`.
-        parts: The indices of the images of each part.
-    """
+    """Print on stderr that a split of a dataset, indices by part, has copies in more than one part, if it has."""
     part = {ids[i]: key for key, indices in parts.items() for i in indices} if sets else {}
     if leaks := across(sets, part):
         say_once(f"{name}: {described(leaks)}, in more than one part of this split, so that its scores are too good")

@@ -1,7 +1,5 @@
 """Listing files, hashing them, and writing arrays and downloads so that they are complete or not there."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -136,20 +134,12 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
 
 
 def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) -> Path:
-    """Download a dataset into a hidden folder and move it in place as a whole.
+    """Download a dataset into a hidden folder, move it in place as a whole, and return its folder `home`.
 
-    A download that is broken off leaves the hidden folder and no `home`; the next attempt continues it. A second
-    process waits for the first.
-
-    Args:
-        home: The dataset's folder, to be. If it was downloaded before, `fetch` is not called.
-        fetch: Given the hidden folder, returns the folder in it that is to become `home`, and where it came from, to be
-            written into `SOURCE.json`.
-
-    Returns:
-        `home`.
-
-    Raises DownloadError: `home` holds something that was not downloaded, and is left alone.
+    `fetch` is given the hidden folder; it returns the folder in it that is to become `home`, and where it came from,
+    for `SOURCE.json`. It is not called where `home` was downloaded before. A download that is broken off leaves the
+    hidden folder and no `home`; the next attempt continues it. A second process waits for the first. Raises
+    DownloadError: `home` holds something that was not downloaded, and is left alone.
     """
     if (home / SOURCE).is_file():
         return home

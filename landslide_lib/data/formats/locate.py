@@ -1,7 +1,5 @@
 """Where a dataset lies: its folder one level up or down, the names of its folders, and pictures with their truth."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,19 +32,9 @@ def locate(
 
     The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
     below the root, one folder too high (the root is a folder of the dataset). Folders that are named after other
-    datasets are left alone.
-
-    Args:
-        root: The data root.
-        name: Of the dataset.
-        fits: Whether a folder holds files of it.
-        expected: What it looks for, for the message.
-        remedy: How to get it, for the message.
-        aliases: Other names of its folder.
-        itself: Whether the root is a usual place, which needs no line on stderr.
-
-    Raises DatasetNotFoundError: the root is no folder, nothing fits, or several folders fit on one level. The message
-    says what there is.
+    datasets are left alone. `fits` tells whether a folder holds files of the dataset, `expected` and `remedy` are for
+    the message, and with `itself` the root is a usual place. Raises DatasetNotFoundError: the root is no folder,
+    nothing fits, or several folders fit on one level; the message says what there is.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
@@ -116,19 +104,12 @@ def child(folder: Path, *names: str) -> Path | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """A folder of pictures and the folder of their truth.
+    """A folder of pictures and the folder of their truth."""
 
-    Attributes:
-        name: Of the publisher's folder, such as `val`; "" where there are no parts.
-        part: Our name of it; `train` where there are no parts.
-        images: The pictures.
-        truth: Their masks or labels: `images` itself where these have no folder of their own.
-    """
-
-    name: str
-    part: str
-    images: Path
-    truth: Path
+    name: str  # of the publisher's folder, such as `val`; "" where there are no parts
+    part: str  # our name of it; `train` where there are no parts
+    images: Path  # the pictures
+    truth: Path  # their masks or labels: `images` itself where these have no folder of their own
 
     def id(self, path: Path) -> str:
         """Return the id of a picture of this folder."""
@@ -136,16 +117,11 @@ class Pair:
 
 
 def pairs(home: Path, truth: Sequence[str]) -> list[Pair]:
-    """List the folders of pictures of a dataset, each with the folder of its truth.
+    """List the folders of pictures of a dataset, each with the folder of its truth, which has one of the names `truth`.
 
     Read are `train/`, `train/images/` with `train/TRUTH/`, `images/train/` with `TRUTH/train/`, `images/` with
-    `TRUTH/`, and the folder itself; names may be in any case.
-
-    Args:
-        home: The dataset's folder.
-        truth: What the folder of the truth may be called.
-
-    Raises BadFileError: two folders have the same meaning, such as `images` and `JPEGImages`.
+    `TRUTH/`, and the folder itself; names may be in any case. Raises BadFileError: two folders have the same meaning,
+    such as `images` and `JPEGImages`.
     """
     if inner := _parts(home):
         images_of = {name: child(part, *IMAGES) or part for name, part in inner.items()}
@@ -172,18 +148,9 @@ def _parts(folder: Path) -> dict[str, Path]:
 def match_truth(
     pictures: Iterable[Path], images: Path, files: Iterable[Path], truth: Path, suffix: str = ".png"
 ) -> list[tuple[Path, list[Path]]]:
-    """Return each picture with the files of its truth, which have its stem; what is missing is named.
+    """Return each picture with the files (masks or boxes) of its stem; a missing file is the one that is expected.
 
-    Args:
-        pictures: The pictures.
-        images: Their folder.
-        files: Masks, or files of boxes.
-        truth: Their folder.
-        suffix: Of such a file; `.png` for masks.
-
-    Returns:
-        In the order of the pictures. A picture without a file has the one that ought to be there; files without a
-        picture come last, with the picture that ought to be there.
+    Files without a picture come last. `images` and `truth` are the folders of the two, `suffix` is `.png` for masks.
     """
     named = by_stem(files)
     matched = [(path, named.pop(stem(path), [truth / f"{path.stem}{suffix}"])) for path in pictures]

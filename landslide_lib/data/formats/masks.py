@@ -9,8 +9,7 @@ which anything is drawn must be equal.
 - A JPEG holds values near 0 and 255 in place of them: it is cut at half, see `read_jpeg`.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from landslide_lib.data.base import BadFileError, Sample, check_same_size
+from landslide_lib.data.base import BadFileError, Sample, check_same_size, printable
+from landslide_lib.data.formats.files import list_files
 from landslide_lib.data.formats.pictures import Picture, broken, decode, decode_cv, open_picture, read_tiff, turn
 
 SAVE = "Save the mask as one channel with 0 and 255 (PNG), or leave it out with --skip-bad"
@@ -30,24 +30,21 @@ NEAR = 32
 SHARE = 0.99
 #: From here on a pixel of a JPEG is landslide.
 HALF = 128
+#: Suffixes of pictures that are not read.
+NOT_READ = (
+    *(".avif", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jxl", ".psd", ".dng"),
+    *(".ecw", ".img", ".sid", ".vrt", ".pdf", ".pgm", ".ppm", ".svg"),
+)
 
 
 def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read an image and its mask so that one lies on the other.
+    """Read an image, (H, W, 3) float32 in 0..1, and its mask, (H, W) uint8 in {0, 1}, so that one lies on the other.
 
     Where EXIF turns the two alike, both are read as they are stored. Where it turns only one, because the other was
     made by a program that ignores EXIF or applies it, the sizes decide: both are read as stored, or both as shown,
-    whichever fits. If both do, it is refused.
-
-    Args:
-        sample: With an image; without a mask, the mask is empty and the image is read as it is shown.
-        sensor: See `pictures.decode`.
-
-    Returns:
-        (H, W, 3) float32 in 0..1, and (H, W) uint8 in {0, 1}.
-
-    Raises:
-        BadFileError: One of the two cannot be read, they differ in size, or EXIF leaves open how one lies on the other.
+    whichever fits. Without a mask, the mask is empty and the image is read as it is shown. For `sensor` see
+    `pictures.decode`. Raises BadFileError: one of the two cannot be read, they differ in size, or EXIF leaves open how
+    one lies on the other.
     """
     assert sample.image is not None
     picture = open_picture(sample.image)
@@ -165,3 +162,20 @@ def _channels(pixels: NDArray[Any], with_alpha: bool, path: Path) -> NDArray[np.
     if any((mask != masks[0]).any() for mask in masks[1:]):
         raise BadFileError(path, f"mask holds {len(masks)} channels that disagree", SAVE)
     return masks[0]
+
+
+def remarks(samples: Sequence[Sample]) -> list[str]:
+    """Return a line for each folder with pictures that are not read, and one on masks in JPEG."""
+    lines = []
+    for folder in sorted({path.parent for sample in samples for path in (sample.image, sample.mask) if path}):
+        if others := list_files(folder, NOT_READ):
+            kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
+            count = f"{len(others)} picture{'s' * (len(others) != 1)} of a kind that is not read ({kinds})"
+            lines.append(printable(f"{folder}: {count}, such as {others[0].name}; save them as PNG or TIFF"))
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    if lossy := [mask for mask in masks if mask.suffix.lower() in (".jpg", ".jpeg")]:
+        lines.append(
+            f"{len(lossy)} of {len(masks)} masks are JPEG, which blurs their edges: a pixel is landslide from "
+            f"{HALF} of 255 on"
+        )
+    return lines

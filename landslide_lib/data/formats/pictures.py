@@ -1,7 +1,5 @@
 """Pictures in files: which are read, whether one is whole, and its pixels."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from dataclasses import dataclass
@@ -42,19 +40,12 @@ warnings.filterwarnings("ignore", message="Dataset has no geotransform")
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of a picture that is whole (of a TIFF, decoding tells), not yet decoded.
-
-    Attributes:
-        path: Where it lies.
-        data: Its bytes.
-        kind: A value of `MAGIC`.
-        orientation: Of its EXIF, 1 to 8: how it is turned to be shown; 1 stands for not at all.
-    """
+    """A file of a picture that is whole (of a TIFF, decoding tells), not yet decoded."""
 
     path: Path
     data: bytes
-    kind: str
-    orientation: int = 1
+    kind: str  # a value of `MAGIC`
+    orientation: int = 1  # of its EXIF, 1 to 8: how it is turned to be shown; 1 stands for not at all
 
     @property
     def sixteen(self) -> bool:
@@ -123,20 +114,12 @@ def depth(picture: Picture) -> int:
 
 
 def decode(picture: Picture, sensor: bool = False) -> NDArray[np.float32]:
-    """Decode the colours of a picture as they are stored; alpha is left out, gray is repeated.
+    """Decode the colours of a picture as stored, (H, W, 3) float32 in 0..1; alpha is left out, gray is repeated.
 
     Of 8 bits, 255 becomes 1. Of 16 bits only RGB is read, of which 65,535 becomes 1, as PNG and TIFF define it. A TIFF
-    of 16 bits that is not marked as RGB holds a sensor's numbers, and which of them is white is not known.
-
-    Args:
-        picture: Of `open_picture`.
-        sensor: Read three bands of such numbers as red, green and blue / 65,535 as well: for a dataset whose pictures
-            are all of one `depth`, so that one scale holds for all.
-
-    Returns:
-        (H, W, 3) float32 in 0..1.
-
-    Raises BadFileError: it cannot be decoded, or it is not clear what its numbers mean.
+    of 16 bits that is not marked as RGB holds a sensor's numbers, and which of them is white is not known; with
+    `sensor` three bands of them are read as red, green and blue / 65,535, for datasets whose pictures all have one
+    `depth`. Raises BadFileError: it cannot be decoded, or it is not clear what its numbers mean.
     """
     if picture.kind == "TIFF":
         return _tiff_rgb(picture, sensor)

@@ -13,8 +13,6 @@ acquisitions (two passes, before and after) has its own speckle, rain and wind.
   next to nothing.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -48,23 +48,14 @@ REGIONS: dict[str, Region] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What lies there, whatever sensor looks at it.
-
-    Attributes:
-        place: its region.
-        dem: (size, size) metres.
-        gradient: (2, size, size), rise over run southwards and eastwards.
-        slope: (size, size) degrees.
-        mask: (size, size) uint8, 1 where an interpreter has drawn a landslide.
-        ground: (size, size, 12), reflectance of the ground.
-        covers: name and share of the pixel, (size, size) in 0..1, of what was laid over the grass, the lowest first.
-            `scar` is the ground laid bare by landslides, drawn or not.
-    """
+    """What lies there, whatever sensor looks at it; fields are (size, size)."""
 
     place: Region
-    dem: Field
-    gradient: Field
-    slope: Field
-    mask: NDArray[np.uint8]
-    ground: Field
+    dem: Field  # metres
+    gradient: Field  # (2, size, size), rise over run southwards and eastwards
+    slope: Field  # degrees
+    mask: NDArray[np.uint8]  # 1 where an interpreter has drawn a landslide
+    ground: Field  # (size, size, 12), reflectance of the ground
+    #: Name and share of the pixel, in 0..1, of what was laid over the grass, the lowest first; `scar` is ground laid
+    #: bare by landslides, drawn or not.
     covers: tuple[tuple[str, Field], ...]

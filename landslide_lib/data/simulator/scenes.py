@@ -27,18 +27,11 @@ UNITS = np.array([0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 
 
 
 def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Simulate one scene; the same arguments give the same bytes.
+    """Simulate one scene of a region; the same arguments give the same bytes, another seed is another place.
 
-    Args:
-        region: A key of `REGIONS`.
-        seed: Not negative; another seed is another place in the same region.
-        size: Side in pixels, a positive multiple of 128.
-
-    Returns:
-        The image, (size, size, 14): B1..B12, slope, DEM in L4S's units (about 1 in each band), finite, never negative;
-        and the mask, (size, size), 1 where an interpreter has drawn a landslide, else 0.
-
-    Raises ValueError: the region is unknown, the seed negative or the size no multiple of 128.
+    Returns the image, (size, size, 14): B1..B12, slope, DEM in L4S's units (about 1 in each band), finite, never
+    negative; and the mask, (size, size), 1 where an interpreter has drawn a landslide, else 0. Raises ValueError: the
+    region is unknown, the seed negative or the size no positive multiple of 128.
     """
     scene, rng = lay_out(region, seed, size)
     bands = sensor(rng, scene)

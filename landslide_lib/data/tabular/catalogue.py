@@ -4,8 +4,6 @@ Kirschbaum and others 2010, doi:10.1007/s11069-009-9401-4. It holds landslides o
 reports there are none in it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

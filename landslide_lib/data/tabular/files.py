@@ -1,7 +1,5 @@
 """Reading a CSV below the data root, with one clear error for what is wrong in it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +43,7 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
     return frame[list(columns)]
 
 
-def number(frame: pd.DataFrame, name: str, path: Path, low: float, high: float) -> pd.Series[float]:
+def number(frame: pd.DataFrame, name: str, path: Path, low: float, high: float) -> "pd.Series[float]":
     """Return a column as numbers.
 
     Raises ValueError: a cell is no number, or not within low and high; the message names its row.

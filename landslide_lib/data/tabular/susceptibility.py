@@ -1,7 +1,5 @@
 """Samples of landslide susceptibility, Guizhou: thirteen factors as certainty factors. No torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
