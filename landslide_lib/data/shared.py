@@ -1,5 +1,6 @@
 """What the runs of a process share of a packed dataset, so that the next run of a table starts at once."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -10,8 +11,7 @@ Value = TypeVar("Value")
 #: Training, validation and test images, and the means of every image.
 MOST = 4
 
-_shelf: dict[Hashable, Any] = {}
-_label: list[Hashable] = [None]
+_shelf: OrderedDict[tuple[Hashable, Hashable], Any] = OrderedDict()
 
 
 def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable[[], Value]) -> Value:
@@ -22,28 +22,27 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
     """
     if packed.folder is None:
         return make()
+    label = _label(packed, bands)
     if not is_shared(packed, bands, key):
-        if _label[0] != _label_of(packed, bands):
+        if any(other != label for other, _ in _shelf):
             clear()
-            _label[0] = _label_of(packed, bands)
         while len(_shelf) >= MOST:
-            _shelf.pop(next(iter(_shelf)))
-        _shelf[key] = make()
-    _shelf[key] = _shelf.pop(key)  # the last one asked for goes last
-    value: Value = _shelf[key]
+            _shelf.popitem(last=False)
+        _shelf[label, key] = make()
+    _shelf.move_to_end((label, key))
+    value: Value = _shelf[label, key]
     return value
 
 
 def is_shared(packed: Packed, bands: tuple[str, ...], key: Hashable) -> bool:
     """Return whether `shared` would have to make nothing."""
-    return _label[0] == _label_of(packed, bands) and key in _shelf
+    return (_label(packed, bands), key) in _shelf
 
 
 def clear() -> None:
     """Remove everything."""
     _shelf.clear()
-    _label[0] = None
 
 
-def _label_of(packed: Packed, bands: tuple[str, ...]) -> Hashable:
+def _label(packed: Packed, bands: tuple[str, ...]) -> Hashable:
     return packed.folder, packed.fingerprint, bands

@@ -32,8 +32,6 @@ class Bijie(FileDataset):
     """
 
     name = "bijie"
-    bands: tuple[str, ...] = ("R", "G", "B")
-    scale = "digital number / 255"
     about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
     remedy = "landslide data download bijie"
 

@@ -39,18 +39,13 @@ class Folder(FileDataset):
     """
 
     name = "folder"
-    bands: tuple[str, ...] = ("R", "G", "B")
     scale = "digital number / 255, of 16 bits / 65,535"
     about = "any folder of RGB pictures with masks: JPEG, PNG or GeoTIFF"
     remedy = REMEDY
     manual = f"these are pictures of your own; {REMEDY}"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the pictures part by part, each in the order of their names.
-
-        Raises DatasetNotFoundError: there are none, or the root is no folder. BadFileError: two folders have the same
-        meaning.
-        """
+        """List the pictures part by part, each in the order of their names."""
         what = "JPEG, PNG or TIFF in images/ with masks in masks/"
         shipped = pairs(locate(root, self.name, _masked, what, self.remedy, itself=True), MASKS)
         bits = _depth(path for pair in shipped for path in list_images(pair.images))

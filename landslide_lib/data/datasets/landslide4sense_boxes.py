@@ -30,8 +30,6 @@ class Landslide4SenseBoxes(FileDataset):
     """
 
     name = "landslide4sense-boxes"
-    bands: tuple[str, ...] = ("R", "G", "B")
-    scale = "digital number / 255"
     about = "Landslide4Sense training tiles, RGB, with boxes (imagery: Ghorbanzadeh et al. 2022)"
     remedy = "put train/, valid/ and test/ into landslide4sense-boxes/ below LANDSLIDE_DATA"
     manual = (

@@ -53,18 +53,12 @@ class VOC(FileDataset):
     """
 
     name = "voc"
-    bands: tuple[str, ...] = ("R", "G", "B")
-    scale = "digital number / 255"
     about = "any folder of RGB pictures with boxes: Pascal VOC, YOLO or COCO"
     remedy = REMEDY
     manual = f"these are pictures of your own; {REMEDY}"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the pictures part by part, by name; boxes without a picture are listed with the picture they need.
-
-        Raises DatasetNotFoundError: there are none, or the root is no folder. BadFileError: boxes are there in several
-        formats, or a JSON cannot be read.
-        """
+        """List the pictures part by part, by name; boxes without a picture are listed with the picture they need."""
         what = "JPEG or PNG with boxes (an XML or .txt each, or a JSON for all)"
         return mark_twins(_samples(locate(root, self.name, _boxed, what, self.remedy, itself=True)))
 

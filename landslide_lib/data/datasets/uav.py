@@ -32,8 +32,6 @@ class UAV(FileDataset):
     """
 
     name = "uav"
-    bands: tuple[str, ...] = ("R", "G", "B")
-    scale = "digital number / 255"
     about = "tiles of one UAV orthophoto, RGB (source not stated)"
     remedy = "put image/ and mask/ into uav/ below LANDSLIDE_DATA"
     manual = (

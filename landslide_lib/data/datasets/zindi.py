@@ -64,11 +64,7 @@ class Zindi(FileDataset):
     )
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles in the order of the lists, then those that stand in none.
-
-        Raises DatasetNotFoundError: no `Train.csv`, or no folder of its tiles. BadFileError: a list is no CSV, or lacks
-        a column.
-        """
+        """List the tiles in the order of the lists, then those that stand in none."""
         expected = "Train.csv with the ID.npy of its tiles in train_data/"
         home = locate(
             root, self.name, lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])), expected, self.remedy

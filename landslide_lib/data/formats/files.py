@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import DTypeLike
 
+from landslide_lib.data.bands import RGB
 from landslide_lib.data.base import DownloadError, Sample, plain_name
 
 #: Written into a downloaded dataset's folder: where it came from.
@@ -27,14 +28,12 @@ NO_RESERVING = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class FileDataset:
-    """What datasets in files share: the fingerprint is of all files, and by default nothing can be downloaded.
-
-    Attributes:
-        manual: How a user puts the files in place; `{home}` stands for the dataset's folder.
-    """
+    """What datasets in files share: pictures are RGB, the fingerprint is of all files, nothing can be downloaded."""
 
     name: str
-    manual: str
+    bands: tuple[str, ...] = RGB
+    scale = "digital number / 255"
+    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all files."""
