@@ -108,11 +108,7 @@ class BoxDataset(Dataset, Protocol):
     """
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
-        """Read the boxes of one image.
-
-        Returns (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of the picture's width and height. Raises
-        BadFileError: the picture or its boxes cannot be used.
-        """
+        """Read the boxes of one image, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of width and height."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,46 +16,36 @@ from landslide_lib.data.shared import clear, is_shared, shared
 from landslide_lib.data.split import Indices
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-
-
-class Target(Protocol):
-    """What stands beside the images of a batch in place of their masks."""
-
-    def __call__(
-        self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
-    ) -> tuple[Tensor, Any]:
-        """Return images and target of a batch: `rows` are its images in the dataset, `places` those in the part."""
-        ...
+#: Of the images of a batch, their rows in the dataset and their places in the part: the images, and what stands beside
+#: them in place of masks.
+Target = Callable[[Tensor, Indices, Indices, torch.Generator], tuple[Tensor, Any]]
 
 
 class Batches:
     """Batches of a part of a packed dataset, in an order that seed and epoch decide.
+
+    Yields images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
+    packed masks have, in {0, 1}, both of `dtype`.
 
     Args:
         packed: The dataset.
         indices: Which images.
         batch: Images in a batch; a training epoch drops the images that do not fill one.
         band_scale: (C, 1, 1), what each band is divided by.
-        shift: (C, 1, 1), what is subtracted from each band before that; None for nothing.
         bands: By name, engineered ones too; () for the dataset's own.
         target: `BoxTarget`, `CropTarget`, or None for masks.
-        device: Where batches are made; the scaled images stay there, for the next run too, if they take at most half of
-            its free memory.
+        device: Where batches are made; the scaled images stay there, also for the next run, if they take at most half
+            of its free memory.
         seed: None keeps the order and every image (validation, test); a number shuffles.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
-        rank: Of this process among `world`, which share the batches of an epoch.
+        rank: Of this process among the `world` that share the batches of an epoch.
         world: How many processes train together.
-        dtype: Of images and masks. They are divided in float32 and rounded to it, so that half as many bytes are moved
-            in float16.
-        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement. None
-            takes each once.
+        dtype: Of images and masks, which are divided in float32 and rounded to it: float16 moves half as many bytes.
+        shift: (C, 1, 1), what is subtracted from each band before the division; None for nothing.
+        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement.
 
     Raises ValueError: there is no such band, there are fewer images to train on than processes, or the dtype is no
     floating one.
-
-    Yields:
-        Images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
-        packed masks have, in {0, 1}, both of `dtype`.
     """
 
     def __init__(

@@ -28,11 +28,7 @@ EDGES = [round(10 ** (power / 4), 7) for power in range(-20, 1)]
 
 
 def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: bool = False) -> dict[str, Any]:
-    """Return the statistics of a dataset: `describe` of its packed images, `of_files` of its usable files.
-
-    Raises ValueError: there is none of this name. DatasetNotFoundError: it is not there. BadFileError: a file cannot be
-    used and `skip_bad` is not set.
-    """
+    """Return `describe` of a dataset's packed images and `of_files` of its usable files; see `load_packed`."""
     dataset = get_dataset(name)
     packed = load_packed(dataset, image_size, root=root, skip_bad=skip_bad)
     used = set(packed.ids)
@@ -62,13 +58,9 @@ def describe(packed: Packed) -> dict[str, Any]:
     for column, name in enumerate(packed.bands):
         # Band by band in float64: float16 sums overflow, and all bands at once may not fit.
         values = np.asarray(packed.images[:, column], np.float64)
-        bands[name] = {
-            "mean": float(values.mean()),
-            "std": float(values.std()),
-            "min": float(values.min()),
-            "max": float(values.max()),
-            "around": float(np.abs(values - np.median(values, (1, 2), keepdims=True)).mean()),
-        }
+        around = np.abs(values - np.median(values, (1, 2), keepdims=True)).mean()
+        numbers = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+        bands[name] = {key: float(value) for key, value in {**numbers, "around": around}.items()}
     truth = _truth(packed)
     shares = packed.masks[truth].mean(axis=(1, 2)) if truth.any() else np.zeros(0)
     masked = packed.name not in LABELS  # a label says whether, not where

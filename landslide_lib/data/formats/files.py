@@ -51,12 +51,7 @@ def say_once(text: str) -> None:
 
 
 def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return the files of a folder with one of some suffixes, by name, without hidden ones (`._x.png` of macOS).
-
-    Args:
-        folder: Where to look; one that is not there has none.
-        suffixes: In lower case; those of the files may be in any.
-    """
+    """Return the files of a folder with one of some suffixes (lower case), by name; no hidden ones (`._x.png`)."""
     if not folder.is_dir():
         return []
     paths = (path for path in folder.iterdir() if not path.name.startswith("."))
