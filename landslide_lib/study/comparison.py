@@ -9,8 +9,8 @@ import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
-from landslide_lib.study.recipe import BUDGETS
-from landslide_lib.study.records import Record, Store, budget, is_published
+from landslide_lib.study.recipe import BUDGETS, PROFILES, Recipe, profile_of
+from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, resolve
 
 Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
@@ -25,7 +25,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     found = []
     for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
-            runs = _found(table, store, dataset, name)
+            runs = collect_records(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
@@ -65,11 +65,11 @@ def records_of(
         By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of
         the data cannot be compared: see `Store.copies` for the one that counts.
     """
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
 
 
-def _found(
+def collect_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from."""
@@ -125,7 +125,7 @@ def compare(
           without a common seed.
     """
     dataset, profile_name = most_records(table, store, dataset, profile_name)
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     on = table.on(dataset)
     reference = table.reference_on(dataset)
     base = found.get((table.name, reference.id), []) if reference else []
@@ -306,3 +306,10 @@ def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
 
     return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)
+
+
+def budget(recipe: Recipe) -> dict[str, Any]:
+    """Return the budget of a recipe, as it is printed beside a number."""
+    fields = ("epochs", *PROFILES[recipe.task]["full"])
+    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
+    return {"profile": profile_of(recipe), **used}

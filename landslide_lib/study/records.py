@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.paths import PUBLISHED, runs_root, write_once
 from landslide_lib.study.machine import NO_COMMIT
-from landslide_lib.study.recipe import PROFILES, AnyRecipe, Recipe, profile_of
+from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
 class Epoch(BaseModel):
@@ -399,10 +399,3 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
     if not target.exists():
         write_once(target, source.read_text(encoding="utf-8"))
     return target
-
-
-def budget(recipe: Recipe) -> dict[str, Any]:
-    """Return the budget of a recipe, as it is printed beside a number."""
-    fields = ("epochs", *PROFILES[recipe.task]["full"])
-    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
-    return {"profile": profile_of(recipe), **used}

@@ -44,7 +44,7 @@ def table(
     return StudyTable(reports.table(name), dataset, profile, seeds, data_root)
 
 
-@dataclass
+@dataclass(repr=False)
 class StudyTable:
     """A table with its records; see `table`."""
 
@@ -79,15 +79,23 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others.
+            rows: Ids; () for all that can be run without weights of others. Those of other tables of
+                the report are passed over, so that a chapter can name rows of several tables.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
 
         Raises:
-            ValueError: The table has no such row.
+            ValueError: No table of the report has such a row.
         """
         chosen = {**self.selection, "seeds": self.seeds or (0,)}
-        if not rows:
+        if rows:
+            tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
+            if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
+                raise ValueError(f"rows {', '.join(sorted(unknown))}: unknown to the report of {self.report.name}")
+            rows = [row.id for row in self.report.rows if row.id in rows]
+            if not rows:
+                return self
+        else:
             rows = [row.id for row in self.report.runnable(chosen["dataset"]) if not self._recipe(row).needs_download]
         if rows:
             root = Path(self.data_root) if self.data_root else None
@@ -100,32 +108,12 @@ class StudyTable:
         Returns:
             Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
             `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 %
-            interval over seeds), `seeds` (how many).
+            interval over seeds), `seeds` (how many), `all_positive_f1` (F1 of calling everything
+            landslide), `parameters`, `dataset`, `profile`.
         """
         import pandas as pd
 
-        lines = []
-        for row in self.rows:
-            ours = row["ours"]
-            own: list[tuple[str, str, str, str]] = [
-                (name, "metrics", c.convention, c.score) for name, c in self._columns()
-            ]
-            own += [(f.name, f.where, f.convention, f.score) for f in cells.FOLLOWING[self.report.task]]
-            for name, where, convention, score in own:
-                value = ours[where][convention][score] if ours else {}
-                lines.append(
-                    {
-                        "row": row["id"],
-                        "label": row["label"],
-                        "column": name,
-                        "reported": row["reported"].get(name),
-                        "ours": value.get("mean"),
-                        "low": value.get("low"),
-                        "high": value.get("high"),
-                        "seeds": len(ours["seeds"]) if ours else 0,
-                    }
-                )
-        return pd.DataFrame(lines)
+        return pd.DataFrame(render.tidy(self.report, self.rows))
 
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
@@ -239,7 +227,7 @@ class StudyTable:
         """Return the table as the book shows it."""
         return render.html(self.report, self.rows)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return render.markdown(self.report, self.rows)
 
 
