@@ -74,10 +74,7 @@ AUGMENTATIONS: dict[str, Callable[..., Pair]] = {"rotation": rotation, "cutmix":
 
 
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
-    """Return one augmentation that applies those of `AUGMENTATIONS` with these names in turn, or None for none.
-
-    Raises ValueError: `colour` is among the names and no spectral band among the bands, the names of the images' bands.
-    """
+    """Return the augmentations of these names in turn, or None. Raises ValueError: `colour` without a spectral band."""
     if "colour" in names and SPECTRAL.isdisjoint(bands):
         raise ValueError(
             f"augmentation: colour changes spectral bands, and of [{', '.join(bands)}] none is one; leave colour out, "

@@ -78,10 +78,7 @@ def dropout(images: Tensor, labels: Tensor, generator: torch.Generator, holes: i
 
 
 def erasing(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
-    """Set one square of 2 to 20 % of an image to 0, with probability 0.5.
-
-    Patch erasing of `negative-filter-fpn`, without numbers there; Zhong and others 2017, arXiv:1708.04896.
-    """
+    """Set one square of 2 to 20 % of an image to 0, with probability 0.5 (Zhong and others 2017, arXiv:1708.04896)."""
     count, side = len(images), images.shape[-1]
     share = 0.02 + 0.18 * torch.rand(count, generator=generator)
     gone = _squares(side, share * (torch.rand(count, generator=generator) < 0.5), generator)
@@ -134,10 +131,7 @@ CHANGES = {change.__name__: change for change in _CHANGES}
 
 
 def compose(names: Sequence[str]) -> Augment | None:
-    """Return one augmentation that applies the named ones in turn, or None for none; mixup or CutMix comes last.
-
-    Of mixup and CutMix a batch gets one, where both are named.
-    """
+    """Return the named augmentations in turn, or None; of mixup and CutMix a batch gets one, at last."""
     steps = [name for name in names if name not in ("mixup", "cutmix")]
     last = [name for name in names if name in ("mixup", "cutmix")]
     return chain([*steps, *(["mixed"] if {"mixup", "cutmix"} <= set(last) else last)], {**CHANGES, "mixed": mixed})

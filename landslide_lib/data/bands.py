@@ -119,10 +119,7 @@ def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
 
 
 def cloud_score(red: NDArray[Any], green: NDArray[Any], blue: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the mean brightness of each tile, which the fusion report calls its cloud score.
-
-    From planes (N, S, S), as packed, to (N,) in their unit; the higher, the cloudier, or else the barer.
-    """
+    """Return the mean brightness of each tile, (N,), from planes (N, S, S): the cloud score of the fusion report."""
     # In float32: a sum of float16 overflows.
     return gray(*(band.mean((1, 2), dtype=np.float32) for band in (red, green, blue)))
 
@@ -136,10 +133,7 @@ def _each(planes: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class Channel(NamedTuple):
-    """An engineered channel: the bands that it is computed from, and how.
-
-    With `whole`, `function` is given the minimum and the maximum of the whole dataset after the planes.
-    """
+    """The bands of an engineered channel and its function; with `whole` it takes the dataset's extremes after them."""
 
     of: tuple[str, ...]
     function: Callable[..., Planes]
@@ -194,10 +188,7 @@ def possible(own: Sequence[str]) -> tuple[str, ...]:
 
 
 def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
-    """Refuse bands that a dataset with the bands `own` does not have and that cannot be made of those.
-
-    Raises ValueError: there are some; the message says what they are made of and what is possible.
-    """
+    """Refuse bands that a dataset with the bands `own` neither has nor can make. Raises ValueError."""
     allowed = possible(own)
     missing = [
         f"{name} (made of {' and '.join(ENGINEERED[name].of)})" if name in ENGINEERED else name

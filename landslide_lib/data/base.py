@@ -74,17 +74,11 @@ class Dataset(Protocol):
     remedy: str  # what to type, or to do, when it is not there
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the images below the data root, in the dataset's own order.
-
-        Raises DatasetNotFoundError: nothing of the dataset is there.
-        """
+        """List the images below the data root, in the dataset's own order. Raises DatasetNotFoundError."""
         ...
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}.
-
-        Raises BadFileError: the file is truncated, or of the wrong key, shape, dtype or value.
-        """
+        """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}. Raises BadFileError."""
         ...
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
@@ -92,10 +86,7 @@ class Dataset(Protocol):
         ...
 
     def download(self, root: Path) -> Path:
-        """Download the dataset below the data root, unless it was downloaded before, and return its folder.
-
-        Raises DownloadError: it could not be downloaded as a whole; nothing of it is left in its folder.
-        """
+        """Download the dataset as a whole, unless it is there, and return its folder. Raises DownloadError."""
         ...
 
 
@@ -125,10 +116,7 @@ def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read a sample that can be packed: `Dataset.read`, and what holds for every dataset.
-
-    Raises BadFileError: it cannot be read, or a value is NaN or does not fit into float16.
-    """
+    """Read a sample to be packed. Raises BadFileError: also where a value is NaN or does not fit into float16."""
     if sample.problem:
         raise BadFileError(sample.files[0], sample.problem)
     image, mask = dataset.read(sample)

@@ -49,10 +49,7 @@ def pairs(ids: Sequence[str], lag: int = 1) -> tuple[Indices, Indices]:
 
 
 def likeness(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> Any:
-    """Correlate edges pair by pair: Pearson's r over the pixels of two standardized edges, each (N, bands, S).
-
-    Returns the mean over the bands in which neither edge is constant, (M,); pairs without such a band are left out.
-    """
+    """Correlate edges (N, bands, S): (M,) mean of Pearson's r over bands that vary; pairs without any are left out."""
     varying = np.any(first, axis=2) & np.any(second, axis=2)
     total = np.einsum("nbs,nbs->n", first, second)
     count = varying.sum(axis=1)
@@ -64,7 +61,7 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 
     If image n + 1 lies to the right of n, the right edge of n continues on its left edge; if a row has k images, the
     bottom of n continues on the top of n + k. Random pairs, drawn by the seed, show the likeness of edges by chance.
-    Returns none where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
+    Returns None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
     (the median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
     `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
     `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None where

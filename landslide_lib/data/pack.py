@@ -57,19 +57,13 @@ class Packed:
         return np.asarray(self.masks.any(axis=(1, 2)))
 
     def plane(self, name: str) -> NDArray[np.float16]:
-        """Return one band of all images, (N, S, S), memory-mapped.
-
-        Raises ValueError: there is none of this name; `engineered.with_bands` makes some.
-        """
+        """Return one band of all images, (N, S, S), memory-mapped. Raises ValueError: there is none of this name."""
         if name in self.engineered:
             return self.engineered[name]
         return self.images[:, self.bands.index(source(name, self.bands))]
 
     def read(self, rows: NDArray[np.int64], names: Sequence[str] = ()) -> NDArray[np.float16]:
-        """Read the images of some rows, (len(rows), bands, S, S), by default with the dataset's own bands.
-
-        Raises ValueError: there is no band of this name; `engineered.with_bands` makes some.
-        """
+        """Read images, (len(rows), bands, S, S), by default all own bands. Raises ValueError: there is no such band."""
         names = names or self.bands
         if any(name in self.engineered for name in names):
             return np.stack([self.plane(name)[rows] for name in names], axis=1)

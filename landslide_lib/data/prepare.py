@@ -63,10 +63,7 @@ class Data:
 
 
 class Part(Dataset[tuple[Tensor, Tensor]]):
-    """One part of the data, for torch's own dataloaders.
-
-    Its items are an image (C, S, S), scaled, and its mask (1, S, S) in {0, 1}, both float32.
-    """
+    """One part for torch's dataloaders: images (C, S, S), scaled, and masks (1, S, S) in {0, 1}, both float32."""
 
     def __init__(self, data: Data, name: str) -> None:
         self.data, self.name = data, name
@@ -141,10 +138,7 @@ def prepare(
     standardize: bool = False,
     parts: dict[str, Indices] | None = None,
 ) -> Data:
-    """Split a packed dataset, or take its parts, and compute the scale of its bands from the training images.
-
-    The other arguments are those of `load`. Raises ValueError: of `split`, or there is no such band.
-    """
+    """Split a packed dataset, or take its parts, and compute the scale from the training images; see `load`."""
     parts = parts or split_images(packed, split, subset)
     if standardize:
         shift, scale = moments(packed, parts["train"], bands)

@@ -48,10 +48,7 @@ def _means(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32.
-
-    Raises ValueError: the dataset has no such band and none to make it of.
-    """
+    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32; see `band_means`."""
     names = tuple(bands) or packed.bands
     mean, square = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)
     deviation = np.sqrt(np.maximum(square - mean**2, 0))

@@ -49,7 +49,7 @@ class Split(Part):
         return self
 
 
-def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
+def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str, Indices]:
     """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
     Of a dataset with masks only the publisher's `train` part is split, because the others belong to another domain
@@ -63,21 +63,18 @@ def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, In
     a line on stderr says so. Raises ValueError: fewer images, or scenes, than the split needs, or no published part
     where one is asked for.
     """
-    if how.method == "published" and not (packed.name in OWN and _missing(packed)):
-        parts = _published(packed, how, subset)
+    if options.method == "published" and not (packed.name in OWN and _missing(packed)):
+        parts = _published(packed, options, subset)
     else:
-        names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
+        names = {"blocked": packed.groups, "region": packed.regions}.get(options.method, packed.ids)
         names = together(names, packed.ids, packed.copies)
-        parts = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
+        parts = _split(packed.name, packed.parts, names, packed.positive.tobytes(), options, subset)
     warn(packed.name, packed.ids, packed.copies, parts)
     return {part: indices.copy() for part, indices in parts.items()}
 
 
 def images_of(packed: Packed, part: str) -> Indices:
-    """Return the images of a publisher's part such as `test`, with masks or without (`test, no masks`).
-
-    Raises ValueError: there is no such part; the message says which there are.
-    """
+    """Return the images of a publisher's part such as `test`, also without masks. Raises ValueError: there is none."""
     names = [name.split(",")[0] for name in packed.parts]
     indices = np.flatnonzero(np.array(names) == part)
     if not len(indices):
@@ -90,7 +87,7 @@ def _missing(packed: Packed) -> list[str]:
     return [part for part in PARTS if part not in packed.parts]
 
 
-def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indices]:
+def _published(packed: Packed, options: Split, subset: int | None) -> dict[str, Indices]:
     if missing := _missing(packed):
         raise ValueError(
             f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part with truth, only: "
@@ -108,7 +105,7 @@ def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indi
     # there are `subset` images in all.
     bounds = np.cumsum([0, *(len(indices) - 1 for indices in parts.values())])
     counts = 1 + np.diff(np.rint(bounds * ((subset - len(PARTS)) / bounds[-1])).astype(int))
-    draw = np.random.default_rng(how.seed)
+    draw = np.random.default_rng(options.seed)
     return {
         part: np.sort(draw.choice(indices, count, replace=False))
         for (part, indices), count in zip(parts.items(), counts, strict=True)
@@ -117,7 +114,7 @@ def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indi
 
 @lru_cache(maxsize=64)  # balancing thousands of scenes takes seconds, and rows share their split
 def _split(
-    name: str, parts: tuple[str, ...], names: tuple[str, ...], positive: bytes, how: Split, subset: int | None
+    name: str, parts: tuple[str, ...], names: tuple[str, ...], positive: bytes, options: Split, subset: int | None
 ) -> dict[str, Indices]:
     pool = np.flatnonzero(np.isin(parts, PARTS if name in (*BOXES, *OWN) else PARTS[:1]))
     if not len(pool):
@@ -126,15 +123,15 @@ def _split(
             f"`landslide data download {name}`, or name other data with --dataset"
         )
     if subset is not None and subset < len(pool):
-        pool = np.sort(np.random.default_rng(how.seed).choice(pool, subset, replace=False))
+        pool = np.sort(np.random.default_rng(options.seed).choice(pool, subset, replace=False))
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
     labels = np.frombuffer(positive, np.bool_)[pool]
     try:
-        rest, train, valid, test = _cut(labels, groups, how)
+        rest, train, valid, test = _cut(labels, groups, options)
     except _TooFewError as error:
         drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
         raise ValueError(
-            f"split.method = {how.method!r}: {name} has {_counted(labels, groups)} for it; {error}."
+            f"split.method = {options.method!r}: {name} has {_counted(labels, groups)} for it; {error}."
             f" Take more images, {drawn}another method or fewer folds"
         ) from error
     return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
@@ -144,20 +141,20 @@ class _TooFewError(ValueError):
     """There are too few groups for a split; the message says for what."""
 
 
-def _cut(labels: NDArray[np.bool_], groups: Indices, how: Split) -> tuple[Indices, Indices, Indices, Indices]:
+def _cut(labels: NDArray[np.bool_], groups: Indices, options: Split) -> tuple[Indices, Indices, Indices, Indices]:
     """Return what is not tested, of it what is trained and validated on, and what is tested; or raise _TooFewError."""
     count = len(np.unique(groups))
-    if count <= how.folds:
-        raise _TooFewError(f"{how.folds} folds need more than {how.folds}")
-    inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
-    part, folds, whole = "testing", how.folds, "them"
+    if count <= options.folds:
+        raise _TooFewError(f"{options.folds} folds need more than {options.folds}")
+    inner_folds = max(2, min(round(1 / options.validation), count - count // options.folds - 1))
+    part, folds, whole = "testing", options.folds, "them"
     try:
-        rest, test = _fold(labels, groups, how, folds, how.fold)
+        rest, test = _fold(labels, groups, options, folds, options.fold)
         part, folds, whole = "validation", inner_folds, "the rest"
-        train, valid = _fold(labels[rest], groups[rest], how, folds, how.valid_fold)
+        train, valid = _fold(labels[rest], groups[rest], options, folds, options.valid_fold)
     except (ValueError, IndexError) as error:
         # Balancing asks for as many images of a kind as folds; or there are fewer groups.
-        kind = "" if how.method == "contiguous" else " of one kind"
+        kind = "" if options.method == "contiguous" else " of one kind"
         raise _TooFewError(
             f"one of {folds} folds of {whole} is for {part}, so that {folds} images{kind} are needed there"
         ) from error
@@ -179,11 +176,11 @@ def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
     return f"{count} group{'s' * (count != 1)} of {len(labels)} images in all{kinds}"
 
 
-def _fold(labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
+def _fold(labels: NDArray[np.bool_], groups: Indices, options: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import KFold, StratifiedGroupKFold  # it takes a second to import
 
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=how.seed)
-    if how.method == "contiguous":
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=options.seed)
+    if options.method == "contiguous":
         splitter = KFold(folds)
-    rest, test = list(splitter.split(labels, labels, None if how.method == "contiguous" else groups))[fold]
+    rest, test = list(splitter.split(labels, labels, None if options.method == "contiguous" else groups))[fold]
     return np.sort(rest), np.sort(test)

@@ -46,10 +46,7 @@ class Verdict:
 
 
 def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:
-    """Read every file of a dataset, by default below `LANDSLIDE_DATA`; `bad` is empty where all can be used.
-
-    Raises DatasetNotFoundError: it is not there.
-    """
+    """Read every file of a dataset, by default below `LANDSLIDE_DATA`; `bad` is empty where all can be used."""
     bad, sizes, stats = [], set(), []
     usable: list[Sample] = []
     positive = pixels = landslide = boxes = 0

@@ -53,11 +53,7 @@ class Bijie(FileDataset):
         return read_pair(sample)
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:
-        """Download and unpack the publisher's archive (about 1.2 GB) to `bijie/`.
-
-        Whatever its top folder is called, the folder that holds `landslide/image` is taken. Raises DownloadError: the
-        server, or the archive, is not what it should be.
-        """
+        """Download and unpack the publisher's archive (about 1.2 GB). Raises DownloadError."""
         again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
 
         def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:

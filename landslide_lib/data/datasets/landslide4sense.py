@@ -62,10 +62,7 @@ class Landslide4Sense(FileDataset):
         return image, mask
 
     def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
-        """Download the mirror on the Hugging Face hub (about 7 GB); a broken download is continued.
-
-        Raises DownloadError: the hub cannot be reached, or files are missing.
-        """
+        """Download the mirror on the Hugging Face hub (about 7 GB), or go on with it. Raises DownloadError."""
         from huggingface_hub import HfApi, snapshot_download
 
         again = "Try again: what has arrived is not fetched twice"
@@ -99,10 +96,7 @@ class Landslide4Sense(FileDataset):
 
 
 def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Read the array of a key and a shape from an HDF5 file; all its numbers are finite.
-
-    Raises BadFileError: missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or infinite.
-    """
+    """Read an array, all its numbers finite, from an HDF5 file. Raises BadFileError: also for another key or shape."""
     if not path.is_file():
         raise BadFileError(path, "is missing")
     try:

@@ -43,10 +43,7 @@ class Simulated:
 
 
 class Synthetic(Simulated):
-    """Simulated Landslide4Sense-like patches: `SCENES` scenes of each region, cut into 16 tiles in raster order.
-
-    The id of a tile is `region/scene/row/column`.
-    """
+    """Simulated Landslide4Sense-like patches, `region/scene/row/column`: `SCENES` of each region, 16 tiles of each."""
 
     name = "synthetic"
     bands: tuple[str, ...] = L4S

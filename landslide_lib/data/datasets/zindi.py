@@ -94,11 +94,7 @@ class Zindi(FileDataset):
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:
-    """Read one tile, (64, 64, 12), in the units of its file.
-
-    Raises BadFileError: missing, truncated, no array, of another shape, not of numbers, NaN or infinite. Objects are
-    never unpickled.
-    """
+    """Read one tile of finite numbers, (64, 64, 12), in the units of its file; nothing is unpickled."""
     if not path.is_file():
         raise BadFileError(path, "is missing")
     try:
@@ -153,10 +149,7 @@ def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=4)  # the label of each tile is asked for
 def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
-    """Read the labels by id, one a line; "" in a list without labels.
-
-    Raises BadFileError: no CSV, a column missing, or a line that has not its cells.
-    """
+    """Read the labels by id, one a line; "" in a list without labels. Raises BadFileError."""
     columns = ["ID", "label"] if labelled else ["ID"]
     labels = defaultdict(list)
     try:

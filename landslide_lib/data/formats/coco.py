@@ -42,22 +42,14 @@ class Annotations:
 
 
 def annotation_files(folders: Iterable[Path]) -> list[Path]:
-    """Return the JSON files with boxes; where any is called `instances_…`, only these.
-
-    COCO's own folder holds captions and key points of the same pictures too. Raises BadFileError: a JSON is truncated
-    or none.
-    """
+    """Return the JSON files with boxes; where any is called `instances_…`, only these. Raises BadFileError."""
     paths = {path for folder in folders for path in list_files(folder, {".json"}) if path.is_file()}
     named = [path for path in paths if path.name.startswith("instances_")]
     return sorted(path for path in named or paths if read(path) is not None)
 
 
 def read(path: Path) -> Annotations | None:
-    """Read a JSON; None where it is of something else.
-
-    Raises BadFileError: it is truncated or no JSON, its images have no id and file name, or it has a box of none of its
-    images.
-    """
+    """Read a JSON; None where it is of something else. Raises BadFileError: it is damaged or contradicts itself."""
     try:
         state = path.stat()
     except OSError as error:

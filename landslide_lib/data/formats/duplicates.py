@@ -18,10 +18,7 @@ SHOWN = 5
 
 
 def copies(samples: Iterable[Sample]) -> Copies:
-    """Find the images whose files are the same, byte for byte, in the order of the samples.
-
-    Masks and boxes are not compared. Only files of one size are read.
-    """
+    """Find the images (not masks or boxes) whose files are the same, byte for byte, in the order of the samples."""
     of_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
     for sample in samples:
         if sample.image is not None and sample.image.is_file():

@@ -90,10 +90,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """Return the folder in a folder that has one of some names, in any case; None without one.
-
-    Raises BadFileError: there are several, so that it is not clear which to read.
-    """
+    """Return the folder with one of some names, in any case, or None. Raises BadFileError: there are several."""
     wanted = {name.casefold() for name in names}
     named = [path for path in subfolders(folder) if path.name.casefold() in wanted]
     if len(named) > 1:

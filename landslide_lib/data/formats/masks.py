@@ -72,10 +72,7 @@ def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32]
 
 
 def read_mask(picture: Picture) -> NDArray[np.uint8]:
-    """Read a mask as it is stored, (H, W) uint8 in {0, 1}.
-
-    Raises BadFileError: it cannot be decoded, or it is not clear what of it is landslide.
-    """
+    """Read a mask as it is stored, (H, W) uint8 in {0, 1}. Raises BadFileError: it is not clear what is landslide."""
     path = picture.path
     if picture.kind == "TIFF":
         pixels, names, bits = read_tiff(picture)
@@ -126,10 +123,7 @@ def read_jpeg(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
 
 
 def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
-    """Turn a mask of 0 and 1, 0 and 255, or 0 and 65,535 into uint8 {0, 1}.
-
-    Raises BadFileError: not two-dimensional, other values, or two of 1, 255 and 65,535 side by side.
-    """
+    """Turn (H, W) of 0 and one of 1, 255 and 65,535 into uint8 {0, 1}. Raises BadFileError: it holds anything else."""
     if raw.ndim != 2:
         raise BadFileError(path, f"mask has shape {raw.shape}, not (H, W)", SAVE)
     values = np.unique(raw)

@@ -59,10 +59,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_rgb(path: Path) -> NDArray[np.float32]:
-    """Read a picture as it is shown (turned as its EXIF says), (H, W, 3) float32 in 0..1.
-
-    Raises BadFileError: see `open_picture` and `decode`.
-    """
+    """Read a picture as it is shown (turned as its EXIF says), (H, W, 3) float32 in 0..1. Raises BadFileError."""
     picture = open_picture(path)
     return turn(decode(picture), picture.orientation)
 
@@ -104,10 +101,7 @@ def open_picture(path: Path) -> Picture:
 
 
 def depth(picture: Picture) -> int:
-    """Return the bits of a number of a picture, 8 or 16, or what else a TIFF has.
-
-    Raises BadFileError: see `read_tiff`.
-    """
+    """Return the bits of a number of a picture: 8 or 16, or what else a TIFF has. Raises BadFileError."""
     if picture.kind == "TIFF":
         return 8 * read_tiff(picture)[0].dtype.itemsize
     return 16 if picture.sixteen else 8
@@ -198,10 +192,7 @@ def unit(pixels: NDArray[Any], bits: int | None = None) -> NDArray[np.float32]:
 
 
 def check_size(path: Path, width: int, height: int, bands: int = 1) -> None:
-    """Refuse a picture that would need too much memory, before it is decoded.
-
-    Raises BadFileError: more pixels than `MOST_PIXELS`, or more bands than fit with them or than any sensor has.
-    """
+    """Refuse a picture that would need too much memory, before it is decoded. Raises BadFileError."""
     if width * height * max(1, bands / 4) > MOST_PIXELS or bands > MOST_BANDS:
         raise _too_large(path, f"{width}x{height} pixels, {bands} bands each")
 

@@ -14,10 +14,7 @@ Rng = np.random.Generator
 
 
 def fractal(rng: Rng, size: int, beta: float, longest: float, coarse: int = 1) -> Field:
-    """Draw a random field of mean 0 and deviation 1: power ~ f^-beta, flat for waves over `longest` pixels.
-
-    `coarse` > 1 leaves out the waves shorter than that many pixels, which is cheaper.
-    """
+    """Draw a field of mean 0 and deviation 1, power ~ f^-beta, of waves from `coarse` to about `longest` pixels."""
     n = size // coarse
     waves = np.fft.rfft2(rng.standard_normal((n, n), dtype=np.float32))
     f2 = np.fft.fftfreq(n)[:, None] ** 2 + np.fft.rfftfreq(n)[None] ** 2

@@ -51,10 +51,7 @@ POLARISATIONS = ("VV", "VH")
 
 
 def backscatter(draw: Rng, scene: Scene) -> dict[str, Field]:
-    """Return (size, size) dB by the names of `bands.SAR`: after the event, and after minus before (`dVV_desc`).
-
-    The random numbers are its own, so that no other sensor of the scene depends on them.
-    """
+    """Return (size, size) dB by the names of `bands.SAR`: after the event, and after minus before (`dVV_desc`)."""
     size = scene.dem.shape[0]
     # How the grain of the cover differs from place to place, the same in all acquisitions.
     grain = [1.5 * fractal(draw, size, 1.2, 12) + 2.0 * fractal(draw, size, 2.2, 60) for _ in POLARISATIONS]

@@ -22,7 +22,7 @@ UNKNOWN = ("", "unknown")
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the events, `tabular/nasa_glc_2016.csv` (latin-1) below the data root.
 
-    Returns A row for each event: `longitude`, `latitude` in degrees, `date` (NaT without one) and `trigger`, in words
+    Returns a row for each event: `longitude`, `latitude` in degrees, `date` (NaT without one) and `trigger`, in words
     of one spelling; "unknown" also where the file has none. Raises FileNotFoundError: it is not there. ValueError: a
     column is missing, a place is none on Earth, or a date is not month/day/year.
     """

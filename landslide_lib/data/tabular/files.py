@@ -10,10 +10,7 @@ from landslide_lib.paths import data_root
 
 
 def find(name: str, root: Path | None = None) -> Path:
-    """Return the file of a table, `tabular/NAME` below the data root.
-
-    Raises FileNotFoundError: it is not there; the message says where it ought to be.
-    """
+    """Return the file of a table, `tabular/NAME` below the data root. Raises FileNotFoundError: it is not there."""
     path = (root or data_root()) / "tabular" / name
     if not path.is_file():
         raise FileNotFoundError(
@@ -44,10 +41,7 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
 
 
 def number(frame: pd.DataFrame, name: str, path: Path, low: float, high: float) -> "pd.Series[float]":
-    """Return a column as numbers.
-
-    Raises ValueError: a cell is no number, or not within low and high; the message names its row.
-    """
+    """Return a column as numbers. Raises ValueError: a cell is no number from low to high."""
     values = pd.to_numeric(frame[name], errors="coerce")
     bad = ~values.between(low, high)
     if bad.any():

@@ -31,7 +31,7 @@ BLOCK = 0.25
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the samples, `tabular/susceptibility_cf.csv` below the data root.
 
-    Returns A row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
+    Returns a row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
     samples are kept: see `twins`. Raises FileNotFoundError: it is not there. ValueError: a column is missing, a cell is
     no number of its range, or there is one class only.
     """
