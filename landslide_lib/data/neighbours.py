@@ -100,7 +100,7 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
+    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
     there are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how
     many whose images are both in the split.
     """

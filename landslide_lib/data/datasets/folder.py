@@ -73,17 +73,11 @@ def _masked(home: Path) -> bool:
 def _samples(pair: Pair, bits: int) -> list[TileSample]:
     truth = pair.truth != pair.images
     masked = match_truth(list_images(pair.images), pair.images, list_images(pair.truth) if truth else [], pair.truth)
+    part = pair.part if truth else f"{pair.part}, no masks"
     return [
-        TileSample(
-            id=pair.id(image),
-            group=pair.id(image),
-            image=image,
-            mask=masks[0] if truth else None,
-            part=pair.part if truth else f"{pair.part}, no masks",
-            problem=several_masks(masks),
-            depth=bits,
-        )
+        TileSample(name, name, image, masks[0] if truth else None, part, problem=several_masks(masks), depth=bits)
         for image, masks in masked
+        for name in [pair.id(image)]
     ]
 
 

@@ -151,15 +151,10 @@ def _part(images: Path, truth: Path | None, part: str) -> list[Sample]:
         # What is missing is named by the file that ought to be there, when it is read.
         digits = (patches.get(number) or masks[number])[0].stem.split("_")[1]
         paths = masks.get(number, [truth / f"mask_{digits}.h5"] if truth else [])
+        mask, named = (paths[0], part) if truth else (None, f"{part}, no masks")
+        group = f"{part}/{(number - 1) // BLOCK}"
         samples += [
-            Sample(
-                id=f"{part}/{number}",
-                group=f"{part}/{(number - 1) // BLOCK}",
-                image=image,
-                mask=paths[0] if truth else None,
-                part=part if truth else f"{part}, no masks",
-                problem=several_masks(paths),
-            )
+            Sample(f"{part}/{number}", group, image, mask, named, problem=several_masks(paths))
             for image in patches.get(number, [images / f"image_{digits}.h5"])
         ]
     return samples

@@ -49,14 +49,9 @@ class UAV(FileDataset):
             number = NAME.fullmatch(image.stem)
             place = divmod(int(number[1]), ROW) if number else (-1, -1)
             unnamed = "" if number else "is not called image_N, so that its place is not known"
-            sample = Sample(
-                id=image.stem,
-                group="/".join(str(axis // BLOCK) for axis in place),
-                image=image,
-                mask=masks[0] if truth else None,
-                part="train" if truth else "train, no masks",
-                problem=several_masks(masks) or unnamed,
-            )
+            group = "/".join(str(axis // BLOCK) for axis in place)
+            mask, part = (masks[0], "train") if truth else (None, "train, no masks")
+            sample = Sample(image.stem, group, image, mask, part, problem=several_masks(masks) or unnamed)
             placed.append((place, str(image), sample))
         return mark_twins(sample for *_, sample in sorted(placed, key=lambda entry: entry[:2]))
 
