@@ -14,11 +14,9 @@ from landslide_lib.data.pack import Packed, load_packed
 from landslide_lib.data.verify import Verdict, verify_files
 from landslide_lib.paths import cache_root, data_root
 
-_DATASETS: tuple[Dataset, ...] = (
-    *(Synthetic(), Bijie(), Landslide4Sense(), Landslide4SenseBoxes(), UAV(), VOC(), Folder(), Zindi()),
-    SyntheticZindi(),
-)
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in _DATASETS}
+_CLASSES: tuple[type[Dataset], ...]
+_CLASSES = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, Folder, Zindi, SyntheticZindi)
+DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
 __all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]
 __all__ += ["Sample", "Verdict", "cache_root", "data_root", "get_dataset", "load_packed", "verify_files"]

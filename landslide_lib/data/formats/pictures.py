@@ -18,9 +18,8 @@ from landslide_lib.data.formats.files import list_files
 #: The suffixes of pictures that are read, in any case.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 #: What a file begins with, and what it is then; its name does not matter.
-MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"RIFF": "WEBP"} | dict.fromkeys(
-    (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"
-)
+MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP", b"RIFF": "WEBP"}
+MAGIC |= dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF")
 #: Pixels of the largest picture that is read, 9,459 x 9,459: what Pillow thinks is safe to decode.
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26
 MOST_BANDS = 500
