@@ -151,8 +151,8 @@ def export_(
 ) -> None:
     """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
 
-    They have the weights of the local run with this seed; without one they are not trained. After
-    a row that fails the others go on; the status is then 2.
+    They have the weights of the local run with this seed; without one they are not trained. After a row that fails the
+    others go on; the status is then 2.
     """
     chosen = reports.table(table)
     rows = chosen.chosen(row or (), dataset)
@@ -246,8 +246,8 @@ def table_(
 ) -> None:
     """Print a table, reported beside ours; by default our run with the most records.
 
-    Ours are runs on the data that is here now. Where there are none, the newest of another copy of
-    it are shown, or the published ones, and the caption says so.
+    Ours are runs on the data that is here now. Where there are none, the newest of another copy of it are shown, or the
+    published ones, and the caption says so.
     """
     from landslide_lib.study import runs
 
@@ -268,8 +268,8 @@ def publish(
 ) -> None:
     """Copy the local records of a table to data/results.
 
-    Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes
-    nothing is published; smoke records are passed over, and refused where the profile is named.
+    Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes nothing is published;
+    smoke records are passed over, and refused where the profile is named.
     """
     from landslide_lib.study import runs
 

@@ -69,12 +69,11 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
 
     Args:
         given: Words by name; the members of a list are separated by commas.
-        defaults: From `parameters`; a default's type is the type demanded. The members of a list are
-            of the type of the first one, of an empty list text.
+        defaults: From `parameters`; a default's type is the type demanded. The members of a list are of the type of the
+            first one, of an empty list text.
 
     Raises:
-        ValueError: An unknown name, or a word that is not of the type; the message names the
-            parameters that exist.
+        ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
 
     >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
     {'seeds': [0, 1], 'rows': ['ce']}
@@ -144,14 +143,12 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
         folder: Of the notebooks.
 
     Returns:
-        The executed notebook in `runs/chapters`; it takes the place of an older one only
-        when every cell has run.
+        The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have;
-            or no kernel can be started. Nothing has been run then.
-        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as
-            `NAME.failed.ipynb`.
+        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have; or no kernel can be
+            started. Nothing has been run then.
+        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
     values = _checked(convert(given, parameters(path)))
