@@ -66,9 +66,8 @@ class Counter:
 def _bins(p: Tensor) -> Tensor:
     """Return the bin of each probability: k where p is in (k/BINS, (k+1)/BINS], 0 for 0.
 
-    The product is rounded, so a neighbour of an edge may land on its other side; comparing with
-    the edges, in float32 as `p > threshold` does, puts it right. `torch.bucketize` gives the
-    same and takes ten times as long.
+    The product is rounded, so a neighbour of an edge may land on its other side; comparing with the edges, in float32
+    as `p > threshold` does, puts it right. `torch.bucketize` gives the same and takes ten times as long.
     """
     edges = (torch.arange(BINS + 1, dtype=torch.float64) / BINS).float().to(p.device)
     edges[0], edges[-1] = -torch.inf, torch.inf

@@ -1,7 +1,7 @@
 """How often an interval holds the truth, measured where the truth is known. No torch.
 
-A 95 % interval is only worth its name if about 95 of 100 hold the truth. Each function here
-simulates a study many times, asks `landslide_lib.metrics.intervals` each time, and counts.
+A 95 % interval is only worth its name if about 95 of 100 hold the truth. Each function here simulates a study many
+times, asks `landslide_lib.metrics.intervals` each time, and counts.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def study(
 ) -> tuple[Counts, Counts, list[str]]:
     """Simulate two rows that are tested on the same tiles.
 
-    How much of a landslide is found depends on the scene, the same for both rows and a little
-    for each alone, on the tile, and on the training.
+    How much of a landslide is found depends on the scene, the same for both rows and a little for each alone, on the
+    tile, and on the training.
 
     Args:
         draw: Of all random numbers.
@@ -103,8 +103,8 @@ def of_bootstrap(
         seed: Of the simulation.
 
     Returns:
-        The share of the intervals that hold the truth, NaN where there is none; and the share of
-        the studies that have too few scenes for one.
+        The share of the intervals that hold the truth, NaN where there is none; and the share of the studies that have
+        too few scenes for one.
     """
     truth = _difference(spread)  # a scene's skill is independent of its size
     draw = np.random.default_rng(seed)

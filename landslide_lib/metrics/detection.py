@@ -1,7 +1,7 @@
 """What a detector found, in few bytes, and every score of it. No torch.
 
-COCO's matching (Lin et al. 2014) decides once which detections are right, by pycocotools. Scores,
-curves and intervals are then computed from its answers alone, without boxes or images.
+COCO's matching (Lin et al. 2014) decides once which detections are right, by pycocotools. Scores, curves and intervals
+are then computed from its answers alone, without boxes or images.
 """
 
 from __future__ import annotations
@@ -57,21 +57,19 @@ class Example(BaseModel):
 class Detections(BaseModel):
     """What a detector found on a set of images: all that its scores need.
 
-    Of an image COCO looks at the 100 detections with the highest scores. Precision is highest at
-    right detections, so of a wrong one it only matters between which two right ones, of all
-    images, it ranks. So the scores of the right ones are kept, and of each wrong one the place
-    among them: 310 images with 100 detections each take 60 to 90 KB, and no mAP changes, whatever
-    the scores are, nor precision, recall and F1 at the score of a right detection or at one of the
-    `thresholds` of `match`. At another score those are off by what lies between two right ones.
+    Of an image COCO looks at the 100 detections with the highest scores. Precision is highest at right detections, so
+    of a wrong one it only matters between which two right ones, of all images, it ranks. So the scores of the right
+    ones are kept, and of each wrong one the place among them: 310 images with 100 detections each take 60 to 90 KB, and
+    no mAP changes, whatever the scores are, nor precision, recall and F1 at the score of a right detection or at one of
+    the `thresholds` of `match`. At another score those are off by what lies between two right ones.
 
     Attributes:
         truth: True boxes of each image.
-        edges: Scores in 0..1, the highest first: those of the right detections of all images and
-            the thresholds.
-        hits: Of each image two numbers a right detection: its place in `edges`, and bits: bit k is
-            set where it is right at an IoU of at least 0.50 + 0.05 k.
-        wrong: Of each image its wrong detections in their order, each as the number of edges that
-            rank above it, less that of the wrong detection before it.
+        edges: Scores in 0..1, the highest first: those of the right detections of all images and the thresholds.
+        hits: Of each image two numbers a right detection: its place in `edges`, and bits: bit k is set where it is
+            right at an IoU of at least 0.50 + 0.05 k.
+        wrong: Of each image its wrong detections in their order, each as the number of edges that rank above it, less
+            that of the wrong detection before it.
         examples: Boxes of at most six images.
     """
 
@@ -165,21 +163,19 @@ def match(
 ) -> Detections:
     """Tell by COCO's matching which detections are right.
 
-    From the highest score down each detection takes the true box it overlaps most among those
-    that are still free, if its IoU reaches the threshold; else it is wrong. Of equal scores the
-    earlier image ranks first, and in an image the earlier detection, as in pycocotools.
+    From the highest score down each detection takes the true box it overlaps most among those that are still free, if
+    its IoU reaches the threshold; else it is wrong. Of equal scores the earlier image ranks first, and in an image the
+    earlier detection, as in pycocotools.
 
     Args:
-        predicted: Of each image boxes (n, 4), xmin, ymin, xmax, ymax in pixels, and scores (n,)
-            in 0..1.
+        predicted: Of each image boxes (n, 4), xmin, ymin, xmax, ymax in pixels, and scores (n,) in 0..1.
         truth: Of each image boxes (m, 4).
-        examples: Places of at most six images whose boxes are kept for a figure; one past the last
-            image has none.
+        examples: Places of at most six images whose boxes are kept for a figure; one past the last image has none.
         thresholds: Scores in 0..1 at which precision, recall and F1 stay exact.
 
     Raises:
-        ValueError: Images, boxes and scores do not belong together, a number is not finite, or a
-            box ends before it begins.
+        ValueError: Images, boxes and scores do not belong together, a number is not finite, or a box ends before it
+            begins.
 
     >>> box = [[0, 0, 10, 10]]
     >>> found = match([(box * 2, [0.9, 0.8])], [box], thresholds=[])
@@ -215,8 +211,8 @@ def _compact(scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Ite
     values = np.array([_short(value) for value in raw[order]])
     right, image = right[order], image[order]
     hit = np.flatnonzero(right)
-    # A threshold is an edge behind all detections that reach it. So is the score of a right
-    # detection that a wrong one shares.
+    # A threshold is an edge behind all detections that reach it. So is the score of a right detection that a wrong one
+    # shares.
     ends = {_short(t): int((values >= _short(t)).sum()) for t in thresholds}
     for score in np.unique(values[hit]):
         end = int((values >= score).sum())
@@ -242,8 +238,7 @@ def _compact(scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Ite
 def _short(score: float) -> float:
     """Return a score with the fewest digits that tell it from others in float32.
 
-    Networks give no more digits, and the order of two scores stays, but that close ones may become
-    equal.
+    Networks give no more digits, and the order of two scores stays, but that close ones may become equal.
 
     >>> _short(float(np.float32(0.7)))
     0.7
@@ -347,8 +342,8 @@ class _Ranking:
     def called(self, threshold: float) -> tuple[int, int]:
         """Return how many detections with a score of at least a threshold are right, and wrong.
 
-        It is counted at an IoU of 0.5. Of the wrong ones that rank between two edges with the
-        threshold between them, the scores are taken to be spread evenly.
+        It is counted at an IoU of 0.5. Of the wrong ones that rank between two edges with the threshold between them,
+        the scores are taken to be spread evenly.
         """
         threshold = _short(threshold)
         reached = np.nan_to_num(self.score, nan=-1) >= threshold
@@ -395,10 +390,9 @@ def scores(detections: Detections, threshold: float) -> dict[str, dict[str, floa
         threshold: In 0..1: precision, recall and F1 are of detections with a score of at least it.
 
     Returns:
-        `{"boxes": {score: value in 0..1}}`: `map`, the mean over the thresholds of the IoU of
-        COCO's average precision (precision at 101 levels of recall); `map_50`, that at 0.5; and
-        `f1`, `precision` and `recall` at 0.5. None where a score is undefined (precision without a
-        detection; recall and both mAP without a true box).
+        `{"boxes": {score: value in 0..1}}`: `map`, the mean over the thresholds of the IoU of COCO's average precision
+        (precision at 101 levels of recall); `map_50`, that at 0.5; and `f1`, `precision` and `recall` at 0.5. None
+        where a score is undefined (precision without a detection; recall and both mAP without a true box).
 
     >>> box = [[0, 0, 10, 10]]
     >>> found = scores(match([(box * 2, [0.9, 0.8])], [box]), 0.5)["boxes"]
@@ -444,9 +438,8 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
         iou: One of `IOUS`.
 
     Returns:
-        (101,) each: `recall` from 0 to 1; `precision`, the highest at that recall or a higher one,
-        0 where no threshold reaches it, so that its mean is the AP; and `score`, the threshold that
-        reaches the recall, NaN where none does.
+        (101,) each: `recall` from 0 to 1; `precision`, the highest at that recall or a higher one, 0 where no threshold
+        reaches it, so that its mean is the AP; and `score`, the threshold that reaches the recall, NaN where none does.
 
     Raises:
         ValueError: The IoU is none of COCO's, or there is no true box.
@@ -496,13 +489,11 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare the average precision of two rows over the same test images.
 
-    The method is that of `intervals.paired_bootstrap`: whole blocks are drawn with replacement, the
-    same ones for both rows, and the variance over the seeds is added. The score of a row is the
-    mean over its seeds, each of which ranks its own detections: scores of two networks have no
-    common scale. A block weighs (Kish 1965) by its true boxes alone: AP is a mean over recall, in
-    which each true box counts alike, while of false detections there is no end. A block with false
-    detections alone is drawn, as they lower the precision of the others; one without any box is
-    left out.
+    The method is that of `intervals.paired_bootstrap`: whole blocks are drawn with replacement, the same ones for both
+    rows, and the variance over the seeds is added. The score of a row is the mean over its seeds, each of which ranks
+    its own detections: scores of two networks have no common scale. A block weighs (Kish 1965) by its true boxes alone:
+    AP is a mean over recall, in which each true box counts alike, while of false detections there is no end. A block
+    with false detections alone is drawn, as they lower the precision of the others; one without any box is left out.
 
     Args:
         ours: What each seed found.

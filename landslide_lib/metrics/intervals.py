@@ -18,8 +18,8 @@ from landslide_lib.metrics.scores import Floats, class_scores
 SCORE = (0.0, 1.0)
 DIFFERENCE = (-1.0, 1.0)
 
-#: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two
-#: a variance is hardly known; `02_metrics` shows how often such an interval would miss the truth.
+#: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two a variance is hardly
+#: known; `02_metrics` shows how often such an interval would miss the truth.
 FEW_SCENES = "too few scenes"
 FEWEST = 2
 
@@ -61,10 +61,9 @@ def interval(
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
     """Return the ends of an interval that holds no impossible value.
 
-    Where value - reach to value + reach leaves the range, the interval is taken on the scale of
-    the logarithm of the odds, (value - lowest) / (highest - value), to which the error is carried
-    by the derivative (the delta method). To cut it off would leave it too short: a mean near the
-    end of its range is of skewed values.
+    Where value - reach to value + reach leaves the range, the interval is taken on the scale of the logarithm of the
+    odds, (value - lowest) / (highest - value), to which the error is carried by the derivative (the delta method). To
+    cut it off would leave it too short: a mean near the end of its range is of skewed values.
 
     Args:
         value: Within the range.
@@ -112,16 +111,14 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare the pooled F1 of two rows over the same test images.
 
-    Two things are left open, and their variances add. Which images there were to test on:
-    whole blocks (scenes) are drawn with replacement, the same ones for both rows, because the
-    tiles of a scene are neighbours and no independent evidence; the variance of the difference
-    over those draws is stretched by B / (B - 1) for B blocks. A block without any landslide,
-    found or called, says nothing of F1 and is left out; and B is not their number but that of
-    `equal_blocks`, as one large scene decides more than ten small ones. Where it is two or less,
-    there is no interval. Which networks came of the training: the variance of the F1 of each row's
-    seeds over their number. To draw the seeds too would be far too narrow, as three seeds hold but
-    two thirds of their variance. The interval is Student's, with the degrees of freedom of Welch
-    (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
+    Two things are left open, and their variances add. Which images there were to test on: whole blocks (scenes) are
+    drawn with replacement, the same ones for both rows, because the tiles of a scene are neighbours and no independent
+    evidence; the variance of the difference over those draws is stretched by B / (B - 1) for B blocks. A block without
+    any landslide, found or called, says nothing of F1 and is left out; and B is not their number but that of
+    `equal_blocks`, as one large scene decides more than ten small ones. Where it is two or less, there is no interval.
+    Which networks came of the training: the variance of the F1 of each row's seeds over their number. To draw the seeds
+    too would be far too narrow, as three seeds hold but two thirds of their variance. The interval is Student's, with
+    the degrees of freedom of Welch (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
 
     Args:
         ours: Per-image counts (N, 4), one a seed.
@@ -132,11 +129,10 @@ def paired_bootstrap(
         seed: Of the draws.
 
     Returns:
-        `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`,
-        `high`, and the standard errors `images` and `seeds`. With one seed a row nothing is
-        known of the training: `seeds` is 0 and the interval is that of the test images alone.
-        Where there is no interval `low`, `high` and `images` are None, and `reason` says why:
-        "too few scenes".
+        `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`, `high`, and the standard
+        errors `images` and `seeds`. With one seed a row nothing is known of the training: `seeds` is 0 and the interval
+        is that of the test images alone. Where there is no interval `low`, `high` and `images` are None, and `reason`
+        says why: "too few scenes".
 
     Raises:
         ValueError: The two rows were not tested on the same number of images.
@@ -248,11 +244,10 @@ def kendall(
         seed: Of the draws.
 
     Returns:
-        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's
-        mean is drawn from Student's t around it (a bootstrap of three seeds would be far
-        too narrow). They are None for fewer than five rows or where a row has one seed only;
-        for fewer than three rows, or where all tie, there is no order to compare, and None is
-        returned.
+        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's mean is drawn from
+        Student's t around it (a bootstrap of three seeds would be far too narrow). They are None for fewer than five
+        rows or where a row has one seed only; for fewer than three rows, or where all tie, there is no order to
+        compare, and None is returned.
     """
     means = np.array([np.mean(row) for row in ours])
     found = float(tau(np.asarray(reported), means))

@@ -1,7 +1,7 @@
 """Scores from counts. No torch.
 
-Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from
-them, under one of three conventions that the five reports mix:
+Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from them, under one of three
+conventions that the five reports mix:
 
 - `pooled`: counts summed over all pixels of the test images, score of the landslide class.
   The competition's convention, and that of `label-refinement.md`.
@@ -44,8 +44,8 @@ def scores(counts: ArrayLike) -> dict[str, dict[str, float | None]]:
         counts: (N, 4) integers: tp, fp, fn, tn of each image.
 
     Returns:
-        `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the
-        precision of a model that predicts no landslide.
+        `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the precision of a model that
+        predicts no landslide.
 
     Raises:
         ValueError: Not of shape (N, 4), or negative.
@@ -86,13 +86,13 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
     """Return the pooled scores at every threshold, from two histograms of probability.
 
     Args:
-        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K];
-            those at exactly 0 are in the first bin too, so at threshold 0 all are called.
+        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K]; those at exactly 0 are in the
+            first bin too, so at threshold 0 all are called.
         background: (K,) the same of the background pixels.
 
     Returns:
-        `threshold` (K,), k/K: a pixel is called landslide when p > threshold; and `f1`,
-        `iou`, `precision`, `recall`, (K,) each, F1 and IoU 0 where nothing is found.
+        `threshold` (K,), k/K: a pixel is called landslide when p > threshold; and `f1`, `iou`, `precision`, `recall`,
+        (K,) each, F1 and IoU 0 where nothing is found.
     """
     positive, negative = np.asarray(landslide, np.int64), np.asarray(background, np.int64)
     tp = positive[::-1].cumsum()[::-1]
@@ -144,8 +144,8 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
 def ranking(landslide: ArrayLike, background: ArrayLike) -> float:
     """Return the area under the ROC curve, from two histograms of probability.
 
-    It is how often a landslide pixel has a higher probability than one of the background, so one
-    half where nothing tells them apart. Two pixels of the same bin count as a half.
+    It is how often a landslide pixel has a higher probability than one of the background, so one half where nothing
+    tells them apart. Two pixels of the same bin count as a half.
 
     Args:
         landslide: As for `sweep`, with a pixel at least.

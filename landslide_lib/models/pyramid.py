@@ -21,13 +21,13 @@ class Pyramid(nn.Module):
     """An encoder and the pyramid on it.
 
     Args:
-        encoder: Of timm; it stays the `encoder` of the pyramid. Layers that only its classifier
-            would use are taken off.
+        encoder: Of timm; it stays the `encoder` of the pyramid. Layers that only its classifier would use are taken
+            off.
         channels: Of each map, kept as `out_channels`.
 
     Shape:
-        (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to
-        (B, channels, S / 32, S / 32), and `pool` at stride 64.
+        (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32), and
+        `pool` at stride 64.
     """
 
     def __init__(self, encoder: nn.Module, channels: int) -> None:
@@ -46,13 +46,12 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps."""
-        taken = self.levels.taken
         maps = self.encoder.forward_intermediates(  # type: ignore[operator]
-            images, indices=taken, norm=True, intermediates_only=True
+            images, indices=self.levels.taken, norm=True, intermediates_only=True
         )
         # Anchors have the type of the maps, and half precision would round them to whole pixels.
-        made = [level.float() for level in self.levels(maps)]
-        with_top, names = self.top(made, made, list(LEVELS))
+        levels = [level.float() for level in self.levels(maps)]
+        with_top, names = self.top(levels, levels, list(LEVELS))
         return OrderedDict(zip(names, with_top, strict=True))
 
 
@@ -62,8 +61,8 @@ class TopDown(nn.Module):
     Args:
         widths: Channels of the encoder's maps.
         channels: Of each map of the pyramid.
-        norms: Whether the maps are normalised first. Those inside a Swin are sums over all
-            blocks before them, and only the last one has a norm of its own.
+        norms: Whether the maps are normalised first. Those inside a Swin are sums over all blocks before them, and only
+            the last one has a norm of its own.
 
     Shape:
         A list of four maps to a list of four maps.

@@ -49,9 +49,8 @@ def transposed_fire(before: int, after: int) -> nn.Sequential:
 class SqueezeUNet(nn.Module):
     """U-Net with two fire modules a stage down, and a transposed and a plain one up.
 
-    Readings: pooling, batch normalisation, a 3x3 convolution before all else, one fire module
-    after each concatenation and 2x2 kernels in the transposed ones. With these the number of
-    parameters is that which the report prints.
+    We assume pooling, batch normalisation, a 3x3 convolution before all else, one fire module after each concatenation
+    and 2x2 kernels in the transposed ones. With these the number of parameters is that which the report prints.
 
     Args:
         in_channels: Of the images.
@@ -62,8 +61,8 @@ class SqueezeUNet(nn.Module):
         (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
 
     Reference:
-        Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient
-        Image Segmentation Network"; `raunet-ablation.md`, slide IV-C.
+        Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
+        Network"; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:

@@ -61,8 +61,8 @@ class Adaptation(Segmentation):
         loss: Of logits and masks.
         source: With masks, trained and validated on.
         target: Whose `test` images are worked on. Their masks score and are never learnt.
-        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images;
-            None where the target is not trained on.
+        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images; None where the target
+            is not trained on.
         cross_sensor: Whether norms keep statistics of each domain.
         batch: Images a batch.
         seed: Of the order of the images and of the augmentation.

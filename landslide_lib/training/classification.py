@@ -163,8 +163,8 @@ class Classification(Segmentation):
     def predict(self, part: str) -> Shares:
         """Return the probability of a landslide on each tile of a part, (N,).
 
-        A tile that the filter leaves out has 0. With `views` it is the mean over the flips of a
-        tile, at 8 over those of a tile that was turned by a quarter, too.
+        A tile that the filter leaves out has 0. With `views` it is the mean over the flips of a tile, at 8 over those
+        of a tile that was turned by a quarter, too.
         """
         self.eval()
         batches = []

@@ -25,8 +25,7 @@ class Detection(Task):
     """A detector and its data.
 
     Args:
-        network: As torchvision's detectors: a list of images to losses by name in training, else
-            to boxes and scores.
+        network: As torchvision's detectors: a list of images to losses by name in training, else to boxes and scores.
         data: Its images.
         boxes: Around the landslides of all packed images.
         batch: Images a batch.

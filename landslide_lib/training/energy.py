@@ -22,8 +22,8 @@ class Energy:
 
     Attributes:
         wh: Watt hours of processor, memory and GPU; None where CodeCarbon cannot tell.
-        method: `measured`, by the counters of the hardware, or `estimated`, from the load of this
-            process and what the processor's maker says it takes; "" where nothing is known.
+        method: `measured`, by the counters of the hardware, or `estimated`, from the load of this process and what the
+            processor's maker says it takes; "" where nothing is known.
     """
 
     wh: float | None = None
@@ -34,8 +34,8 @@ class Energy:
 def metered() -> Iterator[Energy]:
     """Meter what runs inside; the result is filled in at its end.
 
-    It is an estimate of this process alone where the processor shows no counter, and of all that
-    ran on the machine where it does.
+    It is an estimate of this process alone where the processor shows no counter, and of all that ran on the machine
+    where it does.
 
     Reference:
         CodeCarbon, doi:10.5281/zenodo.11171501.
@@ -66,8 +66,8 @@ def _kwh() -> float | None:
 def _tracker() -> tuple[Any, Any]:
     """Start CodeCarbon once a process: it takes seconds to look at the hardware.
 
-    Its own notes about every start are no news; no network is asked where we are, as the carbon
-    of an energy is not looked at.
+    Its own notes about every start are no news; no network is asked where we are, as the carbon of an energy is not
+    looked at.
     """
     from codecarbon import OfflineEmissionsTracker
     from codecarbon.output_methods.base_output import BaseOutput

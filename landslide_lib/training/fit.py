@@ -16,9 +16,9 @@ from landslide_lib.data import augment as augmentations
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.metrics import scores as scoring
+from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.models.heads import mask_of
 from landslide_lib.training import devices, loop
-from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS
 from landslide_lib.training.segmentation import Segmentation
 
@@ -47,9 +47,8 @@ def fit(
     """Train a segmentation network.
 
     Args:
-        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits
-            (B, 1, S, S). It is trained in place. Seed torch before you build it if its initial
-            weights are to be the same next time.
+        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits (B, 1, S, S). It is trained in
+            place. Seed torch before you build it if its initial weights are to be the same next time.
         data: Of `landslide_lib.load`, with C bands.
         loss: Of logits and masks in {0, 1}, both (B, 1, S, S): a scalar; by default cross entropy.
         epochs: Passes over the training images, at least 1.
@@ -215,12 +214,11 @@ class Run:
         """Return the scores of the landslide class, counted over all pixels of a part.
 
         Args:
-            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the
-                one that is best on the validation images.
+            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the one that is best on the
+                validation images.
 
         Returns:
-            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined)
-            and `threshold`.
+            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined) and `threshold`.
         """
         import pandas as pd
 

@@ -1,7 +1,7 @@
 """The training loop: a Lightning Trainer, a history, checkpoints that resume.
 
-Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP
-over nodes come with it, and a table runs in one process, so it is imported once.
+Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP over nodes come with it,
+and a table runs in one process, so it is imported once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
 
-from landslide_lib.training.checkpoints import read_checkpoint
+from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
 from landslide_lib.training.task import Task
 

@@ -1,9 +1,9 @@
 """Boosted trees that sort out tiles which surely show no landslide. No torch.
 
-The threshold is the lowest probability that a positive training tile got from trees that had not
-seen it: the highest one that loses none out of fold. That none is lost on other tiles does not
-follow. If n positives set the threshold, a new one of the same kind falls below all of them with
-chance 1 / (n + 1), as likely as any other is the lowest; `losses` counts how many really do.
+The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the highest
+one that loses none out of fold. That none is lost on other tiles does not follow. If n positives set the threshold, a
+new one of the same kind falls below all of them with chance 1 / (n + 1), as likely as any other is the lowest; `losses`
+counts how many really do.
 
 Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
 """
@@ -63,8 +63,7 @@ class Filter:
         boosters: The trees of each fold. A new tile gets the mean of their probabilities.
         columns: Names of the features, in order.
         threshold: Tiles at or above it are kept; 0 where none could be sorted out.
-        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in
-            0..1.
+        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in 0..1.
         cost: On the training tiles.
         seed: Of folds and trees.
     """
@@ -203,8 +202,7 @@ def losses(
 ) -> pd.DataFrame:
     """Count how often a filter loses a positive on tiles that it was not tuned on.
 
-    Nested folds: on all folds but one a filter is fitted, threshold and all, and the one that is
-    left is sorted by it.
+    Nested folds: on all folds but one a filter is fitted, threshold and all, and the one that is left is sorted by it.
 
     Args:
         features: As of `fit`.
@@ -214,10 +212,10 @@ def losses(
         groups: As of `fit`.
 
     Returns:
-        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost`
-        (positives among them), `threshold`, `tuned_on` (positives that set it) and `expected`:
-        positives lost if the new ones were like those, `positives / (tuned_on + 1)`. That holds
-        where one trained model judges both; here new tiles get the mean of several.
+        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
+        `threshold`, `tuned_on` (positives that set it) and `expected`: positives lost if the new ones were like those,
+        `positives / (tuned_on + 1)`. That holds where one trained model judges both; here new tiles get the mean of
+        several.
 
     Raises:
         ValueError: See `fit`.

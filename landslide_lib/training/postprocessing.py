@@ -1,9 +1,8 @@
 """What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
 
-All steps give probabilities, so that any threshold can be taken after them. Opening and closing
-take them, too; voting takes the logits of three masks, turning the network. Opening and closing
-with a flat kernel commute with thresholding (Serra 1982): a mask cut from the opened probabilities
-is the opened mask.
+All steps give probabilities, so that any threshold can be taken after them. Opening and closing take them, too; voting
+takes the logits of three masks, turning the network. Opening and closing with a flat kernel commute with thresholding
+(Serra 1982): a mask cut from the opened probabilities is the opened mask.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     Args:
         network: In evaluation mode; gives logits, or several by name (`models.heads`).
         images: (B, C, S, S).
-        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a
-            `kernel`. Turning and voting decide what the network is asked, wherever they stand; opening
-            and closing follow in their order.
+        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a `kernel`. Turning
+            and voting decide what the network is asked, wherever they stand; opening and closing follow in their order.
 
     Returns:
         (B, 1, S, S) in 0..1, float32.
@@ -61,8 +59,8 @@ def own_mask(outputs: Outputs) -> Tensor:
 def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
-    The slides say "average of 3 resolution masks"; that the half is interpolated and the double
-    averaged to the image's size is our reading.
+    The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged to the image's
+    size is our reading.
 
     Raises:
         ValueError: There is one mask only.

@@ -36,8 +36,8 @@ def labels_of(
 ) -> NDArray[np.uint8]:
     """Return what the mean of some networks is sure of.
 
-    Landslide from the confidence on, background down to its counterpart, open between: the report
-    names the threshold and not what becomes of the rest, which is our reading.
+    Landslide from the confidence on, background down to its counterpart, open between: the report names the threshold
+    and not what becomes of the rest, which is our reading.
 
     Args:
         networks: Of the round before.
@@ -65,9 +65,9 @@ def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, fl
         truth: (N, S, S) of 0 and 1.
 
     Returns:
-        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the
-        landslide labels among all pixels; `missed`, the landslide that is labelled background, of
-        all landslide; None where there is nothing to divide by.
+        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the landslide labels among
+        all pixels; `missed`, the landslide that is labelled background, of all landslide; None where there is nothing
+        to divide by.
 
     >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
     >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}

@@ -25,8 +25,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
     """Return the loss of what a network gives.
 
-    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy
-    of the image is added (the report's "focal + iou + cross entropy").
+    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy of the image is added
+    (the report's "focal + iou + cross entropy").
 
     Args:
         loss: Of a mask.
@@ -137,10 +137,9 @@ def score(count: Callable[..., Counter]) -> dict[str, Any]:
         count: Of a part and thresholds, the counts of the predictions on it.
 
     Returns:
-        `test` and `valid` at threshold 0.5, `test_tuned` and `valid_tuned` at the one that is best
-        on the validation images, each a `threshold` and `metrics` (see `scores.scores`);
-        `test_counts`, tp, fp, fn, tn of each test image at 0.5; and `histogram`, landslide and
-        background pixels of the test images by probability, 100 bins each.
+        `test` and `valid` at threshold 0.5, `test_tuned` and `valid_tuned` at the one that is best on the validation
+        images, each a `threshold` and `metrics` (see `scores.scores`); `test_counts`, tp, fp, fn, tn of each test image
+        at 0.5; and `histogram`, landslide and background pixels of the test images by probability, 100 bins each.
     """
     valid = count("valid")
     histogram = valid.histogram().numpy()

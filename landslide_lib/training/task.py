@@ -17,8 +17,8 @@ from landslide_lib.data.prepare import Data
 class Task(nn.Module, ABC):
     """A network with its batches and its loss; what the loop trains.
 
-    Modules that are set as attributes (the network, a loss, a teacher) move to the device and
-    change between training and evaluation with it. Parameters that require a gradient are trained.
+    Modules that are set as attributes (the network, a loss, a teacher) move to the device and change between training
+    and evaluation with it. Parameters that require a gradient are trained.
 
     Args:
         network: What is trained and kept.

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from landslide_lib.models.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import RecipeError, profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import classification
 from landslide_lib.study.tasks.run import Setting
-from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.training.classification import Classification, labelled
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from landslide_lib.data.registry import Packed
 from landslide_lib.losses import LOSSES
 from landslide_lib.metrics import scores
 from landslide_lib.models import MODELS
-from landslide_lib.models.refinement import NETWORKS
+from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import non_default_fields, profile, recipe
@@ -28,7 +28,6 @@ from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.study.tasks.segmentation import build, loss_of, run
 from landslide_lib.training import devices
-from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.loop import Loop, _readable
 from landslide_lib.training.optimizers import OPTIMIZERS
 from landslide_lib.training.segmentation import Segmentation
@@ -130,10 +129,10 @@ def test_the_library_builds_whatever_a_recipe_can_name():
     named = {name for term in terms for name in choices(term.model_fields["name"].annotation)}
     fields = recipes.Segmentation.model_fields
     assert named == set(LOSSES)
-    assert choices(fields["model"].annotation) == set(MODELS)
     assert choices(Optimizer.model_fields["name"].annotation) == set(OPTIMIZERS)
     adaptation = recipes.Adaptation.model_fields
-    assert choices(adaptation["model"].annotation) == set(NETWORKS)
+    tiles = recipes.Classification.model_fields
+    assert set.union(*(choices(of["model"].annotation) for of in (fields, adaptation, tiles))) == set(MODELS)
     either = [choices(get_args(of["augmentation"].annotation)[0]) for of in (fields, adaptation)]
     assert set.union(*either) == set(augment.AUGMENTATIONS)
 

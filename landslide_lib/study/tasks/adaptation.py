@@ -13,9 +13,10 @@ from landslide_lib.data import augment
 from landslide_lib.data.prepare import Data
 from landslide_lib.data.scales import moments
 from landslide_lib.data.split import Indices, images_of
+from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.prior import init_logit_bias
-from landslide_lib.models.refinement import NETWORKS
 from landslide_lib.models.upsampled_input import UpsampledInput
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
@@ -24,7 +25,6 @@ from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import loss_of
 from landslide_lib.training.adaptation import Adaptation, Labels
-from landslide_lib.training.checkpoints import fill, load_weights
 from landslide_lib.training.pseudo_labels import labels_of, mean_probability
 
 
@@ -35,10 +35,10 @@ def network_of(recipe: recipes.Adaptation) -> nn.Module:
         (B, bands, S, S) to logits (B, 1, S, S), S the recipe's image size.
     """
     enlarged = round(recipe.scale * recipe.image_size)
-    made = NETWORKS[recipe.model](recipe.channels, recipe.size, enlarged)
+    network = MODELS[recipe.model](in_channels=recipe.channels, size=recipe.size, image_size=enlarged)
     if recipe.norms == "cross_sensor":
-        made = cross_sensor(made)
-    return UpsampledInput(made, recipe.scale)
+        network = cross_sensor(network)
+    return UpsampledInput(network, recipe.scale)
 
 
 def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images: Indices) -> Data:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from landslide_lib.data import augment_tiles
 from landslide_lib.data.split import Indices, images_of, split
+from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.models.tiles import TILES
 from landslide_lib.study import recipe as recipes
+from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.recipe.encoders import ImageNet
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, loss_of
 from landslide_lib.training import negative_filter
-from landslide_lib.training.checkpoints import fill, load_weights
 from landslide_lib.training.classification import Classification, Filtered, Members, labelled, table
 
 
@@ -50,6 +54,14 @@ def filtered(
     return Filtered(packed, parts, fitted)
 
 
+def network_of(recipe: recipes.Classification) -> nn.Module:
+    """Build the network that a recipe names, with random weights."""
+    settings: dict[str, Any] = {"shared": recipe.passes == "shared"}
+    if recipe.model in FUSIONS:
+        settings = {"encoder_name": recipe.encoder, "optical_size": recipe.optical_size}
+    return MODELS[recipe.model](recipe.input_bands, tiny=recipe.tiny, **settings)
+
+
 def build(
     recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
 ) -> Classification:
@@ -58,9 +70,7 @@ def build(
     data = data_of(recipe, tiles.packed, parts=tiles.parts)
     seeded(setting.seed)
     return Classification(
-        TILES[recipe.model](
-            recipe.input_bands, recipe.encoder, recipe.optical_size, recipe.passes == "shared", recipe.tiny
-        ),
+        network_of(recipe),
         loss_of(recipe, tiles.packed, tiles.parts["train"]),
         data,
         tiles,

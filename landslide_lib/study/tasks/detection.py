@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.checkpoints import load_weights
 from landslide_lib.training.detection import Detection
 
 

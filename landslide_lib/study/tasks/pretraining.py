@@ -13,12 +13,12 @@ from landslide_lib.data.crops import examples
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.autoencoder import Restored, autoencoder
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.checkpoints import load_weights
 from landslide_lib.training.pretraining import Classifier, MaskedAutoencoding, Presence, Teacher
 
 

@@ -13,11 +13,11 @@ from landslide_lib.data.prepare import Data, prepare
 from landslide_lib.data.split import Indices
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.heads import HEADS
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.parts import WeightedCrossEntropy
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
-from landslide_lib.training.checkpoints import fill, load_weights
 from landslide_lib.training.segmentation import Segmentation
 
 

@@ -36,8 +36,8 @@ class OutOfFold(NamedTuple):
     """What each row's own fold says of it, whose trees never saw it.
 
     Attributes:
-        probabilities: Of a landslide by row, in 0..1, in the order of the table; rows that no
-            split tests are not in it.
+        probabilities: Of a landslide by row, in 0..1, in the order of the table; rows that no split tests are not in
+            it.
         fold: Which split tested each, from 0.
         boosters: The trees of each split.
     """
@@ -51,8 +51,8 @@ def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
     """Return labels as 0 and 1 after refusing what trees would take without a word.
 
     Raises:
-        ValueError: Lengths differ, a label is neither 0 nor 1, one class is all there is, or a
-            feature is NaN or infinite.
+        ValueError: Lengths differ, a label is neither 0 nor 1, one class is all there is, or a feature is NaN or
+            infinite.
     """
     truth = np.asarray(labels)
     if truth.shape != (len(features),):
@@ -150,8 +150,8 @@ def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Spli
     Args:
         features: A row a tile, whose index names it; columns are used as they are.
         labels: (N,) in {0, 1}.
-        splits: Of `folds`, or those of another model, so that the two can be set side by side:
-            numbers of training and of test rows.
+        splits: Of `folds`, or those of another model, so that the two can be set side by side: numbers of training and
+            of test rows.
         seed: Of the trees.
 
     Raises:
@@ -225,8 +225,8 @@ def contributions(features: pd.DataFrame, splits: Sequence[Split], boosters: Seq
         boosters: Of `out_of_fold`.
 
     Returns:
-        (N, columns) in log odds: with the bias, which is left out, they sum to the prediction.
-        Rows that no split tests are not in it.
+        (N, columns) in log odds: with the bias, which is left out, they sum to the prediction. Rows that no split tests
+        are not in it.
     """
     import xgboost as xgb
 

@@ -1,15 +1,14 @@
 """Certainty factors: how they are made of labels, and what they show of the labels. No torch.
 
-Shortliffe and Buchanan 1975, doi:10.1016/0025-5564(75)90047-4, for landslides in the form of Chung
-and Fabbri 1993: of a class of a map, such as a range of slopes, with the density f of landslides
-in it and p in the whole region,
+Shortliffe and Buchanan 1975, doi:10.1016/0025-5564(75)90047-4, for landslides in the form of Chung and Fabbri 1993: of
+a class of a map, such as a range of slopes, with the density f of landslides in it and p in the whole region,
 
     CF = (f - p) / (f (1 - p))  where f >= p,    CF = (f - p) / (p (1 - f))  where f < p.
 
-So a factor in a table is a step function of the class, and each step tells how landslides were
-distributed over the classes: 1 / (1 - CF) where the CF is at least 0, else 1 + CF, is the odds of
-a landslide in the class over those in the region, whatever p is. The share of the landslides that
-a class holds, divided by that, is its share of the places without one.
+So a factor in a table is a step function of the class, and each step tells how landslides were distributed over the
+classes: 1 / (1 - CF) where the CF is at least 0, else 1 + CF, is the odds of a landslide in the class over those in the
+region, whatever p is. The share of the landslides that a class holds, divided by that, is its share of the places
+without one.
 """
 
 from __future__ import annotations
@@ -95,8 +94,8 @@ def areas(table: pd.DataFrame) -> Floats:
         table: Of `levels`.
 
     Returns:
-        (lines,) the positives' share over the odds. Of a class with a CF of -1 it is 0: it holds no
-        landslide, so they tell nothing of its area.
+        (lines,) the positives' share over the odds. Of a class with a CF of -1 it is 0: it holds no landslide, so they
+        tell nothing of its area.
     """
     share = table["positives"] / table.groupby("factor")["positives"].transform("sum")
     wanted = odds(table["value"].to_numpy())
@@ -107,14 +106,13 @@ def areas(table: pd.DataFrame) -> Floats:
 def balance(table: pd.DataFrame) -> pd.DataFrame:
     """Ask whether the positives of a table are those that its certainty factors were made of.
 
-    If they are, the areas of a factor's classes sum to 1 exactly, but for what classes without any
-    landslide cover. If the factors are of other landslides of the region, they miss 1 by chance.
+    If they are, the areas of a factor's classes sum to 1 exactly, but for what classes without any landslide cover. If
+    the factors are of other landslides of the region, they miss 1 by chance.
 
     Returns:
-        A line a factor: `factor`, `levels`, `sum` (of `areas`), `error` (its standard error if
-        the positives were a fresh sample), `empty` (classes with a CF of -1), `own` (the largest
-        distance of a value from the certainty factor of this very table's samples, positives
-        among all) and `correlation` (of the two, over the samples).
+        A line a factor: `factor`, `levels`, `sum` (of `areas`), `error` (its standard error if the positives were a
+        fresh sample), `empty` (classes with a CF of -1), `own` (the largest distance of a value from the certainty
+        factor of this very table's samples, positives among all) and `correlation` (of the two, over the samples).
     """
     lines = []
     prior = float(table["positives"].sum() / table[["positives", "negatives"]].to_numpy().sum())
@@ -147,16 +145,15 @@ def made_of(
 ) -> dict[str, Any]:
     """Simulate which positives the certainty factors may have been made of.
 
-    The region is taken as `areas` gives it, scaled to sum to 1. Certainty factors are made anew of
-    a part of the positives, or of a fresh sample of as many, and `balance` is asked again: how far
-    from 1 do the sums lie (root mean square over the factors)? One draw is of whole samples, so
-    that factors which go together do so in it, too. Of a class that a draw leaves without a
-    landslide the region's area stands in, which makes its distance smaller.
+    The region is taken as `areas` gives it, scaled to sum to 1. Certainty factors are made anew of a part of the
+    positives, or of a fresh sample of as many, and `balance` is asked again: how far from 1 do the sums lie (root mean
+    square over the factors)? One draw is of whole samples, so that factors which go together do so in it, too. Of a
+    class that a draw leaves without a landslide the region's area stands in, which makes its distance smaller.
 
     Returns:
-        `distance` (of the table itself; factors with a class whose CF is -1 are left out) and
-        `draws`: of each way `of` (a fraction, or "fresh"), `median` distance and `nearer`: the
-        share of the draws whose sums are as near to 1 as the table's.
+        `distance` (of the table itself; factors with a class whose CF is -1 are left out) and `draws`: of each way `of`
+        (a fraction, or "fresh"), `median` distance and `nearer`: the share of the draws whose sums are as near to 1 as
+        the table's.
     """
     truth = np.asarray(labels)
     whole = factors.loc[:, (factors > -1).all()]
@@ -208,11 +205,10 @@ def negatives(table: pd.DataFrame) -> pd.DataFrame:
         table: Of `levels`.
 
     Returns:
-        A line a factor: `factor`; `chi2` and `freedom` of the negatives against the area, classes
-        that expect fewer than five put together, and `chance` of so much or more; `bare`: the share
-        of the area in classes that hold positives and no negative, and `bare_expected`, the
-        negatives due there; `auc`: how well the one factor tells positives from negatives, in 0..1,
-        and `auc_region`, how well it would from places drawn at random.
+        A line a factor: `factor`; `chi2` and `freedom` of the negatives against the area, classes that expect fewer
+        than five put together, and `chance` of so much or more; `bare`: the share of the area in classes that hold
+        positives and no negative, and `bare_expected`, the negatives due there; `auc`: how well the one factor tells
+        positives from negatives, in 0..1, and `auc_region`, how well it would from places drawn at random.
     """
     lines = []
     for name, some in table.groupby("factor", sort=False):
@@ -254,8 +250,7 @@ def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] |
     Args:
         classes: (N, factors) any values; samples of one value are of one class.
         labels: (N,) in {0, 1}.
-        learnt: The samples whose labels are looked at. A class that none of them has gets 0:
-            nothing is known of it.
+        learnt: The samples whose labels are looked at. A class that none of them has gets 0: nothing is known of it.
 
     Returns:
         (N, factors) in -1..1, of all samples.
@@ -299,9 +294,9 @@ def compare(
         seed: Of the trees.
 
     Returns:
-        By encoding, of `trees` and `sum` the scores of `boosting.fold_scores`: `given`; `order
-        lost`, a random number a class, of trees alone; `inside`, certainty factors of each fold's
-        training samples alone; `all`, those of all samples, the tested ones with them.
+        By encoding, of `trees` and `sum` the scores of `boosting.fold_scores`: `given`; `order lost`, a random number a
+        class, of trees alone; `inside`, certainty factors of each fold's training samples alone; `all`, those of all
+        samples, the tested ones with them.
     """
     truth = np.asarray(labels)
     ways: Mapping[str, list[pd.DataFrame]] = {
@@ -336,8 +331,8 @@ def closed(factors: pd.DataFrame, table: pd.DataFrame, due: float = 5) -> pd.Dat
     Args:
         factors: (N, factors).
         table: Its `levels`.
-        due: Only classes that hold a positive and miss at least so many negatives, by the area,
-            together with the other such ones of their factor.
+        due: Only classes that hold a positive and miss at least so many negatives, by the area, together with the other
+            such ones of their factor.
     """
     made = factors.copy()
     for name, some in table.groupby("factor", sort=False):

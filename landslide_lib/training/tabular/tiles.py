@@ -69,11 +69,10 @@ def describe(
         groups: (N,) the scene of each tile.
 
     Returns:
-        `tiles`, `positives`, `grouped` (whether scenes are fewer than tiles), `features` (how
-        many), `scores` (by kind of features `boosting.summary`; a kind without any is left out),
-        `out_of_fold` (`ids` and `probability` of all tiles, by all features) and `planes`: of each
-        plane of `features.PLANES` the mean over the tiles of the absolute sum of what its
-        statistics gave, in log odds, largest first.
+        `tiles`, `positives`, `grouped` (whether scenes are fewer than tiles), `features` (how many), `scores` (by kind
+        of features `boosting.summary`; a kind without any is left out), `out_of_fold` (`ids` and `probability` of all
+        tiles, by all features) and `planes`: of each plane of `features.PLANES` the mean over the tiles of the absolute
+        sum of what its statistics gave, in log odds, largest first.
 
     Raises:
         ValueError: See `boosting.folds` and `boosting.out_of_fold`.
