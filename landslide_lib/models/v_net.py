@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ class SmallVNet(nn.Module):
         self.down = nn.ModuleList(map(Stage, stages, (1, 2, 3, 3, 3)))
         self.shrink = nn.ModuleList(
             nn.Sequential(*activated(nn.Conv2d(before, after, 2, stride=2, bias=False), after))
-            for before, after in zip(stages, stages[1:], strict=False)
+            for before, after in pairwise(stages)
         )
         # A stage on the way up has as many channels as map and skip together.
         skips = stages[-2::-1]

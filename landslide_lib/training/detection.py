@@ -12,8 +12,7 @@ from landslide_lib.data.boxes import Boxes
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import detection
 from landslide_lib.metrics.detection import Detections
-from landslide_lib.training.segmentation import outcome
-from landslide_lib.training.task import Task
+from landslide_lib.training.task import Task, evaluation, outcome
 
 #: Test images whose boxes are kept for a figure.
 EXAMPLES = 6
@@ -21,7 +20,7 @@ EXAMPLES = 6
 Predicted = tuple[Any, Any]
 
 
-class Detection(Task):
+class DetectionTask(Task):
     """A detector and its data.
 
     Args:
@@ -45,32 +44,18 @@ class Detection(Task):
         rotate: bool,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(network)
-        self.data, self.boxes = data, boxes
-        self.batch, self.seed, self.rotate, self.device = batch, seed, rotate, device
+        super().__init__(network, data, batch=batch, seed=seed, device=device)
+        self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 
     def loader(self, part: str, *, rank: int = 0, world: int = 1) -> BoxBatches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        training, data = part == "train", self.data
-        return BoxBatches(
-            data.packed,
-            data.parts[part],
-            self.batch,
-            data.scale,
-            bands=data.bands,
-            shift=data.shift,
-            boxes=self.boxes,
-            device=self.device,
-            seed=self.seed if training else None,
-            turned=training and self.rotate,
-            rank=rank,
-            world=world,
-        )
+        """Return the batches of a part; only `train` is shuffled and turned."""
+        turned, settings = part == "train" and self.rotate, self.batch_settings(part, rank, world)
+        return BoxBatches(self.data.packed, self.data.parts[part], boxes=self.boxes, turned=turned, **settings)
 
     def start_epoch(self, epoch: int) -> None:
-        """Seed what Faster R-CNN draws its regions by: a resumed run draws the same."""
-        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        """Seed what Faster R-CNN draws its regions by."""
+        torch.manual_seed(self.epoch_seed(epoch))
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the sum of the losses of the proposals and of the boxes."""
@@ -102,19 +87,15 @@ class Detection(Task):
         return detection.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the detector on validation and test images."""
+        """Return the scores of the detector on validation and test images, and what it found on these."""
         valid = self.detect("valid")
         tuned = detection.best_threshold(valid)
         test = self.detect("test", EXAMPLES, (tuned,))
-        return {
-            "test": outcome(detection.scores(test, 0.5), 0.5),
-            "test_tuned": outcome(detection.scores(test, tuned), tuned),
-            "valid": outcome(detection.scores(valid, 0.5), 0.5),
-            "valid_tuned": outcome(detection.scores(valid, tuned), tuned),
-            "test_counts": [],
-            "histogram": [],
-            "detections": test,
-        }
+        fixed, best = (
+            {part: outcome(detection.scores(found, at), at) for part, found in (("test", test), ("valid", valid))}
+            for at in (0.5, tuned)
+        )
+        return evaluation(**fixed, test_tuned=best["test"], valid_tuned=best["valid"]) | {"detections": test}
 
 
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:

@@ -30,7 +30,7 @@ from landslide_lib.study.tasks.segmentation import build, loss_of, run
 from landslide_lib.training import devices
 from landslide_lib.training.loop import Loop, _readable
 from landslide_lib.training.optimizers import OPTIMIZERS
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
 CPU = torch.device("cpu")
 TINY = {
@@ -52,7 +52,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def task_of(packed: Packed, **change) -> Segmentation:
+def task_of(packed: Packed, **change) -> SegmentationTask:
     return build(recipe(TINY, change), Setting(packed, 0, CPU))
 
 
@@ -220,7 +220,7 @@ def test_another_seed_is_another_run_on_the_same_split(whole, packed, tmp_path):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(whole, packed, tmp_path, monkeypatch, epoch):
-    start = Segmentation.start_epoch
+    start = SegmentationTask.start_epoch
 
     def interrupted(self, number):
         if number == epoch:
@@ -228,7 +228,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(whole, packe
         start(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Segmentation, "start_epoch", interrupted)
+        patch.setattr(SegmentationTask, "start_epoch", interrupted)
         with pytest.raises(ConnectionError):
             trained(packed, tmp_path)
     resumed = trained(packed, tmp_path)
@@ -244,7 +244,7 @@ def test_a_run_that_ended_before_its_record_was_written_is_not_trained_again(who
     def refuse(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(Segmentation, "training_loss", refuse)
+    monkeypatch.setattr(SegmentationTask, "training_loss", refuse)
     again = trained(packed, tmp_path)
     assert again.resumed
     assert same(whole, again)
@@ -298,14 +298,14 @@ import torch
 torch.set_num_threads(1)
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import recipe
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
-def kill(self, epoch, start=Segmentation.start_epoch):
+def kill(self, epoch, start=SegmentationTask.start_epoch):
     if epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     start(self, epoch)
 
-Segmentation.start_epoch = kill
+SegmentationTask.start_epoch = kill
 runs.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
 """
 
@@ -409,14 +409,14 @@ def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(bijie, t
 def start_and_stop(monkeypatch, store, threads=1):
     """Stop a run before its third epoch; return the folder of its checkpoint."""
 
-    def stop(self, epoch, start=Segmentation.start_epoch):
+    def stop(self, epoch, start=SegmentationTask.start_epoch):
         if epoch == 2:
             raise KeyboardInterrupt
         start(self, epoch)
 
     devices.threads(threads)
     with monkeypatch.context() as patch:
-        patch.setattr(Segmentation, "start_epoch", stop)
+        patch.setattr(SegmentationTask, "start_epoch", stop)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             runs.run(SMOKE, 0, device="cpu", store=store)
     devices.threads(1)

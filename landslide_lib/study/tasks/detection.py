@@ -10,16 +10,16 @@ from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.detection import Detection
+from landslide_lib.training.detection import DetectionTask
 
 
-def build(recipe: recipes.Detection, setting: Setting) -> Detection:
+def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     """Build the detector of a recipe with its data, with random weights."""
     packed, root = setting.packed, setting.data_root
     boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=root)
     data = data_of(recipe, packed)
     seeded(setting.seed)
-    return Detection(
+    return DetectionTask(
         detector(recipe.encoder, len(data.bands), recipe.image_size, width=recipe.width, tiny=recipe.tiny),
         data,
         boxes,
