@@ -147,7 +147,7 @@ class _HRNetOCR(nn.Module):
 
     def __init__(self, in_channels: int, width: int, encoder: dict[str, Any]) -> None:
         super().__init__()
-        maps = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
+        maps: dict[str, Any] = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
         self.encoder = timm.create_model(**encoder, **maps, pretrained=False, in_chans=in_channels)
         info: Any = self.encoder.feature_info
         self.head = OCR(sum(info.channels()), width)

@@ -68,15 +68,11 @@ class Loaded:
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
     def summary(self) -> dict[str, Any]:
-        """Return what a record says of it: plain values, and the number of those taken."""
-        return {
-            "source": self.source,
-            "share": round(self.share, 4),
-            "taken": len(self.taken),
-            "missing": list(self.missing),
-            "unexpected": list(self.unexpected),
-            "mismatched": {name: [list(shape) for shape in shapes] for name, shapes in self.mismatched.items()},
-        }
+        """Return what a record keeps of it: plain values, and the number of those taken."""
+        mismatched = {name: [list(shape) for shape in shapes] for name, shapes in self.mismatched.items()}
+        counts = {"share": round(self.share, 4), "taken": len(self.taken)}
+        names = {"missing": list(self.missing), "unexpected": list(self.unexpected)}
+        return {"source": self.source, **counts, **names, "mismatched": mismatched}
 
 
 def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> Loaded:
@@ -192,15 +188,13 @@ def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float, fol
         },
     )
     if loaded.share < least:
+        shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()]
         raise UnfitWeightsError(
             f"{source}: of the encoder's parameters, {loaded.share:.0%} are in it with the right "
             f"name and shape, and at least {least:.0%} have to be; these are another network's. "
             + _listed("missing", loaded.missing)
             + _listed("unexpected", loaded.unexpected)
-            + _listed(
-                "of another shape",
-                [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()],
-            )
+            + _listed("of another shape", shapes)
         )
     encoder.load_state_dict(fitting, strict=False)
     left = [*loaded.missing, *loaded.mismatched]

@@ -54,7 +54,7 @@ class PairedBatches:
 
 
 class AdaptationTask(SegmentationTask):
-    """A network and the batches of its two domains; see `SegmentationTask`.
+    """A network and the batches of its two domains; see `SegmentationTask` for the other arguments.
 
     Args:
         network: Images of either domain to logits.
@@ -64,10 +64,6 @@ class AdaptationTask(SegmentationTask):
         labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images; None where the target
             is not trained on.
         cross_sensor: Whether norms keep statistics of each domain.
-        batch: Images a batch.
-        seed: Of the order of the images and of the augmentation.
-        augment: Of a training batch; None for none.
-        device: Where batches are made.
 
     Attributes:
         members: The networks whose mean is scored: this one, or those of an ensemble.

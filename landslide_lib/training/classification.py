@@ -96,14 +96,10 @@ class ClassificationTask(SegmentationTask):
         network: Tiles (B, C, S, S) to logits (B, 1, 1, 1).
         loss: Of logits and labels.
         data: Of the parts of `filtered`.
-        filtered: The tiles of each part.
-        batch: Tiles a batch.
-        seed: Of the order of the tiles, the augmentation and dropout.
-        augment: Of a training batch; None for none.
+        filtered: The tiles of each part; for what is not listed here see `Task`.
         balanced: Whether as many tiles with a landslide as without are drawn in an epoch.
         patience: Epochs without a lower validation loss after which training ends; None for all.
         tta_views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
-        device: Where batches are made.
     """
 
     def __init__(

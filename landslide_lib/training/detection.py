@@ -26,11 +26,8 @@ class DetectionTask(Task):
     Args:
         network: As torchvision's detectors: a list of images to losses by name in training, else to boxes and scores.
         data: Its images.
-        boxes: Around the landslides of all packed images.
-        batch: Images a batch.
-        seed: Of the order of the images and of the proposals that are drawn.
+        boxes: Around the landslides of all packed images; for what is not listed here see `Task`.
         rotate: Whether training images are turned by quarters.
-        device: Where batches are made.
     """
 
     def __init__(
@@ -91,11 +88,12 @@ class DetectionTask(Task):
         valid = self.detect("valid")
         tuned = detection.best_threshold(valid)
         test = self.detect("test", EXAMPLES, (tuned,))
-        fixed, best = (
-            {part: outcome(detection.scores(found, at), at) for part, found in (("test", test), ("valid", valid))}
-            for at in (0.5, tuned)
-        )
-        return evaluation(**fixed, test_tuned=best["test"], valid_tuned=best["valid"]) | {"detections": test}
+        return evaluation(
+            test=outcome(detection.scores(test, 0.5)),
+            test_tuned=outcome(detection.scores(test, tuned), tuned),
+            valid=outcome(detection.scores(valid, 0.5)),
+            valid_tuned=outcome(detection.scores(valid, tuned), tuned),
+        ) | {"detections": test}
 
 
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:

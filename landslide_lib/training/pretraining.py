@@ -86,12 +86,8 @@ class PresenceTask(Task):
     Args:
         network: A `Classifier`.
         data: Its images.
-        crops: Of each part.
-        batch: Crops a batch.
-        seed: Of the order of the crops.
-        augment: Of a training batch; None for none.
+        crops: Of each part; for what is not listed here see `Task`.
         teacher: Whose answers are learnt, too; None for none.
-        device: Where batches are made.
 
     Raises:
         ValueError: The crops of a part are all of one kind.

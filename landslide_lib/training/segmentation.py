@@ -55,12 +55,8 @@ class SegmentationTask(Task):
     Args:
         network: Images (B, C, S, S) to logits (B, 1, S, S), or several by name.
         loss: Of logits and masks.
-        data: With C bands.
-        batch: Images a batch.
-        seed: Of the order of the images and of the augmentation.
-        augment: Of a training batch; None for none.
+        data: With C bands; for it and the others see `Task`.
         post_processing: Steps after the network, see `postprocessing`; only `count` applies them.
-        device: Where batches are made.
     """
 
     def __init__(
