@@ -11,8 +11,11 @@ from pathlib import Path
 
 #: The checkout that this code is in; its `data/` and `notebooks/` are found from here.
 HOME = Path(__file__).parent.parent
-REPORTS = HOME / "data" / "reports"
-PUBLISHED = HOME / "data" / "results"
+_CHECKOUT = (HOME / "data" / "reports").is_dir()
+#: A wheel has its own copy of the reports and of the published records.
+_DATA = HOME / "data" if _CHECKOUT else Path(__file__).parent / "published"
+REPORTS = _DATA / "reports"
+PUBLISHED = _DATA / "results"
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
 
@@ -26,10 +29,11 @@ WEIGHTS = "weights"
 def _folder(variable: str, default: str) -> Path:
     """Return what a variable names, from the working directory; a default is from the checkout.
 
-    A kernel's working directory is its notebook's, a shell's is anywhere.
+    A kernel's working directory is its notebook's, a shell's is anywhere. Installed from a wheel, a default is from the
+    working directory, too.
     """
     named = os.environ.get(variable)
-    return Path(named).absolute() if named else HOME / default
+    return Path(named).absolute() if named else (HOME if _CHECKOUT else Path.cwd()) / default
 
 
 @contextlib.contextmanager

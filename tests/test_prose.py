@@ -27,6 +27,7 @@ CONSTANTS = (
     r"within 0\.01\b",
     r"instead of 0\.25\b",
     r"Python \d\.\d+",
+    r"(?:alpha|gamma|lr|width|dropout) \d*\.?\d+",  # of an argument
 )
 
 #: What no reader takes for a result: front matter, addresses, identifiers, citations, code.
@@ -36,6 +37,8 @@ APART = (
     r"(?:doi|arXiv):\s?\S+",
     r"\{[\w:]+\}`[^`]*`",
     r"\braunet/[\w.-]+/[\w.-]+",
+    r"\$\$.+?\$\$",
+    r"\$[^$\n]+\$",
     r"(?<!`)(`{1,2})(?!`)(?:(?!\n\n).)+?(?<!`)\1(?!`)",
 )
 FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -73,6 +76,8 @@ def smuggled(text: str) -> list[tuple[int, str]]:
             continue  # a note, a glossary: prose
         prose = prose[: fence.start()] + re.sub(r"[^\n]", " ", fence[0]) + prose[fence.end() :]
         if info.startswith("{code-cell}"):
+            if "%pip install" in fence[3]:
+                continue
             start = text.count("\n", 0, fence.start(3))
             code = re.sub(r"^:\w+:.*$", "", fence[3], flags=re.MULTILINE)
             for line, said in words(code):

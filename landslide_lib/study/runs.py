@@ -41,9 +41,9 @@ def run(
 ) -> Record:
     """Return the record of a recipe and a seed, training only if there is none.
 
-    A run that was killed goes on from its last checkpoint. A second process that asks for
-    the same run waits for the first one's record. Post-processing grows from the kept weights of
-    the same recipe without it, which is trained first where there are none.
+    A run that was killed goes on from its last checkpoint. A second process that asks for the same run waits for the
+    first one's record. Post-processing grows from the kept weights of the same recipe without it, which is trained
+    first where there are none.
 
     Args:
         wanted: The recipe.
@@ -142,8 +142,8 @@ def open_store(data_root: str | Path | None = None) -> Store:
         data_root: In place of `LANDSLIDE_DATA`; "" is none.
 
     Returns:
-        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is
-        published, on whatever machine it is built.
+        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is published, on whatever
+        machine it is built.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return Store()
@@ -155,13 +155,12 @@ def open_store(data_root: str | Path | None = None) -> Store:
 def ensure(table: Table, **options: Any) -> None:
     """Run what is missing of a table, with a progress bar; a chapter's one call.
 
-    A reader without the data still has the published records: where there are any of this table,
-    a line says so and nothing is run.
+    A reader without the data still has the published records: where there are any of this table, a line says so and
+    nothing is run.
 
     Args:
         table: Of a report.
-        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not
-            there stays an em dash.
+        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not there stays an em dash.
 
     Raises:
         DatasetNotFoundError: The data is not here, and there is no record of the table either.
@@ -318,8 +317,7 @@ class _Start(NamedTuple):
 def _starts(work: Path, threads: int) -> list[_Start]:
     """Note another start of a run, and of which code; return all of them, the first one first.
 
-    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are
-    set aside.
+    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are set aside.
     """
     note, before = work / "starts", []
     if note.exists():

@@ -25,23 +25,18 @@ def show(thing: Callable[..., Any] | type) -> Any:
     return Code(dedent(inspect.getsource(thing)), language="python")
 
 
-def claim(sentence: str, holds: bool) -> Any:
-    """State what a chapter concludes, if its data supports it.
+def claim(sentence: str, holds: bool) -> None:
+    """Print what a chapter concludes; where the data does not support it, that it does not hold.
 
     Args:
         sentence: As the chapter says it.
         holds: Whether the numbers support it.
 
-    Returns:
-        The sentence; where it does not hold, that it does not for these parameters.
-
     Raises:
         ClaimError: It does not hold, and the book is being built (`LANDSLIDE_TRAIN=no`).
     """
-    from IPython.display import Markdown
+    from IPython.display import Markdown, display
 
-    if holds:
-        return Markdown(sentence)
-    if os.environ.get("LANDSLIDE_TRAIN") == "no":
+    if not holds and os.environ.get("LANDSLIDE_TRAIN") == "no":
         raise ClaimError(f"the records do not support this claim: {sentence}")
-    return Markdown(f"*Does not hold for these parameters:* {sentence}")
+    display(Markdown(f"- **{sentence}**" if holds else f"- *Does not hold for these parameters:* {sentence}"))

@@ -18,7 +18,7 @@ def git(folder, *words):
 
 def commit(project, **environment):
     """Ask a copy of the code which commit it is of."""
-    code = "from landslide_lib import machine; print(*machine.commit())"
+    code = "from landslide_lib.study import machine; print(*machine.commit())"
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
     env |= environment
     done = subprocess.run([sys.executable, "-c", code], env=env, cwd="/", check=True, capture_output=True, text=True)
@@ -29,8 +29,8 @@ def commit(project, **environment):
 def project(tmp_path):
     """The few files of the code that tell its commit, unpacked in a folder."""
     home = tmp_path / "outer" / "project"
-    (home / "landslide_lib").mkdir(parents=True)
-    for name in ("__init__.py", "machine.py", "paths.py"):
+    (home / "landslide_lib" / "study").mkdir(parents=True)
+    for name in ("__init__.py", "study/__init__.py", "study/machine.py", "paths.py"):
         text = (HOME / "landslide_lib" / name).read_text(encoding="utf-8")
         (home / "landslide_lib" / name).write_text(text, encoding="utf-8")
     return home
@@ -53,7 +53,7 @@ def test_a_checkout_has_its_own_commit_whatever_git_dir_names(project, tmp_path)
     sha = git(project, "rev-parse", "HEAD")
     assert commit(project) == [sha, "False"]
     assert commit(project, GIT_DIR=str(HOME / ".git"), GIT_WORK_TREE="/") == [sha, "False"]
-    (project / "landslide_lib" / "machine.py").open("a").write("# changed\n")
+    (project / "landslide_lib" / "study" / "machine.py").open("a").write("# changed\n")
     assert commit(project) == [sha, "True"]
 
 

@@ -63,6 +63,9 @@ class Picture:
         self.figure, self.alt, self.name, self.data = figure, alt, name, data
         plt.close(figure)
 
+    def __repr__(self) -> str:
+        return self.alt
+
     def _repr_html_(self) -> str:
         out = BytesIO()
         self.figure.savefig(out, format="png", bbox_inches="tight", dpi=DPI, facecolor="white")

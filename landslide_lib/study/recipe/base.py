@@ -170,6 +170,7 @@ def non_default_fields(part: Part) -> dict[str, Any]:
     Returns:
         A dict of plain values. Fields without a default are always in it.
 
+    >>> from landslide_lib.study.recipe import parts
     >>> non_default_fields(parts.Focal(name="focal", gamma=3.0))
     {'name': 'focal', 'gamma': 3.0}
     """

@@ -100,7 +100,7 @@ class Classification(Recipe):
         """The bands that a network is given: those of the modalities, of the recipe's bands.
 
         >>> from landslide_lib.study.recipe import recipe
-        >>> recipe({"dataset": "bijie", "task": "classification"}).seen
+        >>> recipe({"dataset": "bijie", "task": "classification"}).input_bands
         ('R', 'G', 'B')
         """
         bands = self.bands or OF_DATASET[self.dataset]
