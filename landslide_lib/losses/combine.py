@@ -18,8 +18,7 @@ class WeightedSum(nn.Module):
     Raises:
         ValueError: There is no term, a weight is out of range, or all are 0.
 
-    Reference:
-        `raunet-ablation`, slide "II. Losses Examination", the table of combined losses.
+    Reference: `raunet-ablation`, slide "II. Losses Examination", the table of combined losses.
 
     >>> from landslide_lib.losses import FocalLoss, IoULoss
     >>> loss = WeightedSum([(0.5, FocalLoss()), (0.5, IoULoss())])

@@ -26,8 +26,7 @@ def distillation(student: Tensor, teacher: Tensor, labels: Tensor, temperature: 
     Raises:
         ValueError: A number is out of its range, or the shapes are others.
 
-    Reference:
-        Hinton, Vinyals, Dean 2015, arXiv:1503.02531; `detection-pretraining.md`.
+    Reference: Hinton, Vinyals, Dean 2015, arXiv:1503.02531; `detection-pretraining.md`.
 
     >>> import torch
     >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[9.0, -9.0]])

@@ -16,8 +16,7 @@ class CrossEntropyLoss(nn.Module):
     The report prints -log(P_t) and calls it pixel-wise. Softmax cross entropy with two classes is the same function
     with one logit (the difference of the two), which is used here.
 
-    Reference:
-        `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -38,9 +37,8 @@ class FocalLoss(nn.Module):
         gamma: How strongly easy pixels are played down, 0 or in [1, 100]; 0 is weighted cross entropy. Between the two
             the derivative of (1 - p_t)^gamma is infinite at p_t = 1.
 
-    Reference:
-        `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Lin et al., Focal Loss for Dense
-        Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002.
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Lin et al., Focal Loss
+        for Dense Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002.
 
     >>> x, y = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
     >>> round(FocalLoss(alpha=0.25, gamma=2.0)(x, y).item(), 4)  # 0.25 * 0.5^2 * log 2
@@ -67,8 +65,7 @@ class LogCoshLoss(nn.Module):
 
     We assume that the report's y^p is the probability, not the logit.
 
-    Reference:
-        `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -90,9 +87,8 @@ class SoftCrossEntropyLoss(nn.Module):
     Args:
         smoothing: s, in [0, 1); 0 is cross entropy.
 
-    Reference:
-        `label-refinement`, section 2.2; Szegedy et al., Rethinking the Inception Architecture for Computer Vision,
-        CVPR 2016, https://arxiv.org/abs/1512.00567, section 7.
+    Reference: `label-refinement`, section 2.2; Szegedy et al., Rethinking the Inception Architecture for Computer
+        Vision, CVPR 2016, https://arxiv.org/abs/1512.00567, section 7.
 
     >>> x, y = torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)
     >>> round(SoftCrossEntropyLoss(smoothing=0.1)(x, y).item(), 4)  # sure and right: 20 s / 2
@@ -121,9 +117,8 @@ class HardExamplesLoss(nn.Module):
     Args:
         share: Of the pixels, in (0, 1]; 1 is cross entropy.
 
-    Reference:
-        `label-refinement`, section 2.2; Shrivastava et al., Training Region-based Object Detectors with Online Hard
-        Example Mining, CVPR 2016, https://arxiv.org/abs/1604.03540.
+    Reference: `label-refinement`, section 2.2; Shrivastava et al., Training Region-based Object Detectors with Online
+        Hard Example Mining, CVPR 2016, https://arxiv.org/abs/1604.03540.
 
     >>> x, y = torch.tensor([[[[0.0, 50.0, 50.0, 50.0]]]]), torch.ones(1, 1, 1, 4)
     >>> round(HardExamplesLoss(share=0.25)(x, y).item(), 4)  # log 2, of the first pixel

@@ -21,9 +21,8 @@ class TverskyLoss(nn.Module):
         beta: Weight of the false positives, in (0, 100].
         smooth: Pixels added to numerator and denominator, in [1e-6, 1e6].
 
-    Reference:
-        `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Salehi et al., Tversky Loss
-        Function for Image Segmentation using 3D Fully Convolutional Deep Networks, MLMI 2017,
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Salehi et al., Tversky
+        Loss Function for Image Segmentation using 3D Fully Convolutional Deep Networks, MLMI 2017,
         https://arxiv.org/abs/1706.05721.
 
     >>> y = torch.tensor([[[[1.0, 0.0]]]])
@@ -53,9 +52,8 @@ class IoULoss(nn.Module):
     Args:
         smooth: Pixels added to intersection and union, in [1e-6, 1e6]. One pixel is little beside a landslide.
 
-    Reference:
-        `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Yu et al., UnitBox: An Advanced
-        Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Yu et al., UnitBox: An
+        Advanced Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
 
     >>> x, y = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     >>> round(IoULoss()(x, y).item(), 4)  # -log((32 + 1) / (64 + 1))
@@ -90,8 +88,7 @@ class LovaszLoss(nn.Module):
     `smp.losses.LovaszLoss("binary")` is the same function in float32, but cannot take float64 logits (it casts its
     weights to float32) or boolean targets, and sums bfloat16 targets in bfloat16.
 
-    Reference:
-        `raunet-ablation`, slide "II. Losses Examination"; Berman et al., The Lovasz-Softmax loss, CVPR 2018,
+    Reference: `raunet-ablation`, slide "II. Losses Examination"; Berman et al., The Lovasz-Softmax loss, CVPR 2018,
         https://arxiv.org/abs/1705.08790, algorithm 1.
     """
 

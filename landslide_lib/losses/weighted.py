@@ -15,8 +15,7 @@ class WeightedCrossEntropyLoss(nn.Module):
     Args:
         weight: Of a landslide, in (0, 1000]; 1 is cross entropy.
 
-    Reference:
-        `negative-filter-fpn`, section Training Strategy, which does not state the weight.
+    Reference: `negative-filter-fpn`, section Training Strategy, which does not state the weight.
 
     >>> x, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
     >>> round(WeightedCrossEntropyLoss(weight=3.0)(x, y).item(), 4)  # (3 + 1) / 2 * log 2
@@ -45,8 +44,7 @@ class BoundaryLoss(nn.Module):
         weight: Extra weight on the boundary itself, in [0, 1000]; 0 is cross entropy.
         sigma: Width of the zone in pixels, in [0.1, 32].
 
-    Reference:
-        `raunet-ablation`, slide "II. Losses Examination"; Ronneberger et al., U-Net, MICCAI 2015,
+    Reference: `raunet-ablation`, slide "II. Losses Examination"; Ronneberger et al., U-Net, MICCAI 2015,
         https://arxiv.org/abs/1505.04597, equation 2.
     """
 
@@ -72,9 +70,8 @@ class CenterLoss(nn.Module):
     Args:
         weight: Extra weight at a centre, in [0, 1000]; 0 is cross entropy.
 
-    Reference:
-        `raunet-ablation`, slide "II. Losses Examination"; no paper is named there, and the term's usual one (Wen et
-        al., ECCV 2016, on face features) is another loss.
+    Reference: `raunet-ablation`, slide "II. Losses Examination"; no paper is named there, and the term's usual one (Wen
+        et al., ECCV 2016, on face features) is another loss.
     """
 
     def __init__(self, *, weight: float = 5.0) -> None:

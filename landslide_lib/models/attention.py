@@ -11,8 +11,7 @@ from torchvision.ops import SqueezeExcitation  # type: ignore[import-untyped, un
 def squeeze_excitation(channels: int) -> nn.Module:
     """Weigh channels by their means, with the paper's reduction of 16 (never below 4 channels).
 
-    Reference:
-        Hu, Shen, Sun 2018, arXiv:1709.01507.
+    Reference: Hu, Shen, Sun 2018, arXiv:1709.01507.
     """
     module: nn.Module = SqueezeExcitation(channels, max(4, channels // 16))
     return module
@@ -27,8 +26,7 @@ class CBAM(nn.Module):
             of parameters.
         kernel: Side of the convolution that weighs pixels, odd.
 
-    Reference:
-        Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
+    Reference: Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, kernel: int = 7) -> None:
@@ -68,8 +66,7 @@ class PooledAttention(nn.Module):
     Raises:
         ValueError: `inner` is no multiple of `heads`.
 
-    Reference:
-        Vaswani and others 2017, arXiv:1706.03762, for the attention; Le and others 2023, arXiv:2312.16717;
+    Reference: Vaswani and others 2017, arXiv:1706.03762, for the attention; Le and others 2023, arXiv:2312.16717;
         `raunet-ablation.md`, slide IV-B.
     """
 

@@ -79,8 +79,7 @@ class Autoencoder(nn.Module):
         image_size: S, a multiple of it.
         masked: Share of the patches.
 
-    Shape:
-        (B, C, S, S) to `Restored`.
+    Shape: (B, C, S, S) to `Restored`.
     """
 
     def __init__(self, encoder: nn.Module, unit: int, image_size: int, masked: float) -> None:
@@ -121,8 +120,7 @@ class MAE(Autoencoder):
     128 of it, from two to four; the paper has 512 and eight for a ViT-Large. The encoder's positions begin at sines and
     cosines, as the decoder's, but are learnt from there, as the detector learns them.
 
-    Reference:
-        He and others 2022, arXiv:2111.06377.
+    Reference: He and others 2022, arXiv:2111.06377.
     """
 
     encoder: VisionTransformer
@@ -188,8 +186,7 @@ class SimMIM(Autoencoder):
     last map's pixels 32 x 32 pixels of the image. The loss is the mean absolute error on the masked pixels, of the
     images as they are given. Squares of 32 pixels are masked, of 16 where the image has 64 or fewer.
 
-    Reference:
-        Xie and others 2022, arXiv:2111.09886.
+    Reference: Xie and others 2022, arXiv:2111.09886.
     """
 
     encoder: SwinTransformer

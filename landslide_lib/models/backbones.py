@@ -45,8 +45,7 @@ def small_mobilenet_v3(
     The report says "MobileNetV3 based" and, among the small models, the number of parameters. The row among the
     backbones has the same scores, so we assume the same network.
 
-    Reference:
-        Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides IV-B and IV-C.
+    Reference: Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides IV-B and IV-C.
     """
     decoder = {"decoder_channels": _at_least_2(3 * width, width, width, width // 2, width // 4)}
     return _build(smp.Unet, _of_timm("mobilenet_v3_small"), pretrained, in_channels, num_classes, decoder)
@@ -59,9 +58,8 @@ def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1,
     decoder, on the encoder that its authors use where a network has to be small, comes to that number. Training takes
     two images a batch or more, because the mean of an image is normalised by its batch.
 
-    Reference:
-        Chen and others 2017, arXiv:1706.05587, and 2018, arXiv:1802.02611; Sandler and others 2018, arXiv:1801.04381;
-        `raunet-ablation.md`, slide IV-C.
+    Reference: Chen and others 2017, arXiv:1706.05587, and 2018, arXiv:1802.02611; Sandler and others 2018,
+        arXiv:1801.04381; `raunet-ablation.md`, slide IV-C.
     """
     # Dropout draws from the global generator, whose state a resumed run does not have.
     decoder = {"decoder_channels": max(2, 3 * width // 4), "decoder_aspp_dropout": 0.0}
@@ -74,8 +72,8 @@ def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretr
     The report says "DeepLab v3 based" and nothing of the encoder; ResNet-18 is the largest that a study on a CPU can
     afford, where the authors take ResNet-50 and ResNet-101. Training takes two images a batch or more.
 
-    Reference:
-        Chen and others 2017, arXiv:1706.05587; He and others 2015, arXiv:1512.03385; `raunet-ablation.md`, slide IV-B.
+    Reference: Chen and others 2017, arXiv:1706.05587; He and others 2015, arXiv:1512.03385; `raunet-ablation.md`, slide
+        IV-B.
     """
     decoder = {"encoder_output_stride": 8, "decoder_channels": 4 * width, "decoder_aspp_dropout": 0.0}
     return _build(smp.DeepLabV3, ENCODERS["resnet18"].smp, pretrained, in_channels, num_classes, decoder)
@@ -86,8 +84,7 @@ def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1, 
 
     The report says "EfficientNetV2 based"; we assume the decoder of a U-Net and the smallest encoder of the family.
 
-    Reference:
-        Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
+    Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
     """
     decoder = {"decoder_channels": _at_least_2(4 * width, 2 * width, width, width // 2, width // 4)}
     return _build(smp.Unet, _of_timm("efficientnetv2_b0"), pretrained, in_channels, num_classes, decoder)

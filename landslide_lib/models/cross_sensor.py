@@ -29,8 +29,7 @@ class CrossSensorNorm(nn.Module):
             names them twice.
         domain: Which of them is used, see `of_domain`; not in the state dict.
 
-    Reference:
-        Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
+    Reference: Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:

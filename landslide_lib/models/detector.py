@@ -55,8 +55,7 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
         least 0, and `labels` (n,), all 1) and returns a dict of four losses; else takes the images and returns dicts of
         `boxes`, `labels`, `scores`, the highest score first. Its `backbone` is a `Pyramid`.
 
-    References:
-        Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
+    References: Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
     """
     hidden = 4 * width
     network = FasterRCNN(

@@ -96,12 +96,9 @@ def encoder(name: str, in_channels: int, image_size: int, tiny: bool = False) ->
     Returns:
         A network of timm with `num_features` and `forward_intermediates`.
 
-    Shape:
-        (B, C, S, S) to (B, num_features).
-
-    References:
-        He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298; Dosovitskiy
-        and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
+    Shape: (B, C, S, S) to (B, num_features).
+    References: He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298;
+        Dosovitskiy and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
 
     >>> encoder("vit_tiny", in_channels=4, image_size=64).num_features
     192

@@ -20,11 +20,8 @@ DROPOUT = 0.3
 def radar_branch(in_channels: int) -> nn.Sequential:
     """Build the branch of the radar images, as the report lists it.
 
-    Shape:
-        (B, in_channels, S, S), S at least 4, to (B, 64).
-
-    Reference:
-        `attention-fusion`, section Model Details.
+    Shape: (B, in_channels, S, S), S at least 4, to (B, 64).
+    Reference: `attention-fusion`, section Model Details.
 
     >>> radar_branch(8)(torch.zeros(2, 8, 64, 64)).shape
     torch.Size([2, 64])
@@ -53,12 +50,9 @@ class Fusion(nn.Module):
         optical, radar: The places of the bands of each branch.
         encoder: None where there is no optical band.
 
-    Shape:
-        (B, C, S, S), normalised, to logits (B, 1, 1, 1): a tile is an image of one pixel.
-
-    Reference:
-        `attention-fusion`, sections Architecture and Model Details. How bright a tile is, is here the mean of red,
-        green and blue as they are normalised.
+    Shape: (B, C, S, S), normalised, to logits (B, 1, 1, 1): a tile is an image of one pixel.
+    Reference: `attention-fusion`, sections Architecture and Model Details. How bright a tile is, is here the mean of
+        red, green and blue as they are normalised.
     """
 
     def __init__(

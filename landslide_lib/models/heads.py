@@ -29,11 +29,8 @@ class DualHead(nn.Module):
         body: A network whose output are features.
         features: Their number.
 
-    Shape:
-        (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
-
-    Reference:
-        `raunet-ablation.md`, slide IV-A.
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
+    Reference: `raunet-ablation.md`, slide IV-A.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -58,11 +55,9 @@ class MultiResolutionHead(nn.Module):
         body: A network whose output are features.
         features: Their number.
 
-    Shape:
-        (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`, logits.
-
-    Reference:
-        `raunet-ablation.md`, slide IV-A.
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`,
+        logits.
+    Reference: `raunet-ablation.md`, slide IV-A.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:

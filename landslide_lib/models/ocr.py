@@ -30,11 +30,8 @@ class OCR(nn.Module):
         channels: Of all maps together.
         width: Channels of the pixels' representation; the attention has half of them.
 
-    Shape:
-        Maps of falling sides, the finest (B, C, H, W), to (B, 1, H, W), logits.
-
-    Reference:
-        Yuan, Chen, Wang 2020, arXiv:1909.11065.
+    Shape: Maps of falling sides, the finest (B, C, H, W), to (B, 1, H, W), logits.
+    Reference: Yuan, Chen, Wang 2020, arXiv:1909.11065.
 
     >>> head = OCR(channels=12, width=8)
     >>> tuple(head([torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 4, 4)]).shape)

@@ -22,8 +22,7 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
     Raises:
         ValueError: The share is out of range, or the network has not one such layer.
 
-    Reference:
-        Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
+    Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
 
     >>> layer = nn.Conv2d(4, 1, 1)
     >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)

@@ -25,9 +25,8 @@ class Pyramid(nn.Module):
             off.
         channels: Of each map, kept as `out_channels`.
 
-    Shape:
-        (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32), and
-        `pool` at stride 64.
+    Shape: (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32),
+        and `pool` at stride 64.
     """
 
     def __init__(self, encoder: nn.Module, channels: int) -> None:
@@ -64,11 +63,8 @@ class TopDown(nn.Module):
         norms: Whether the maps are normalised first. Those inside a Swin are sums over all blocks before them, and only
             the last one has a norm of its own.
 
-    Shape:
-        A list of four maps to a list of four maps.
-
-    Reference:
-        Lin and others 2016, arXiv:1612.03144.
+    Shape: A list of four maps to a list of four maps.
+    Reference: Lin and others 2016, arXiv:1612.03144.
     """
 
     taken = len(LEVELS)
@@ -93,11 +89,8 @@ class Simple(nn.Module):
         width: Channels of the ViT.
         channels: Of each map.
 
-    Shape:
-        A list of one map at stride 16 to a list of four maps.
-
-    Reference:
-        Li and others 2022, arXiv:2203.16527.
+    Shape: A list of one map at stride 16 to a list of four maps.
+    Reference: Li and others 2022, arXiv:2203.16527.
     """
 
     taken = 1

@@ -40,15 +40,13 @@ class PyramidTiles(nn.Module):
         shared: Whether both passes have one branch.
         tiny: For tests.
 
-    Shape:
-        (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1).
+    Shape: (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1).
 
     Raises:
         ValueError: One branch is to serve passes that differ in their number of bands.
 
-    Reference:
-        `negative-filter-fpn`, section Technical Details, which states neither widths nor dropout; Lin and others 2017,
-        arXiv:1612.03144.
+    Reference: `negative-filter-fpn`, section Technical Details, which states neither widths nor dropout; Lin and others
+        2017, arXiv:1612.03144.
 
     >>> bands = ("R", "G", "B", "NIR", "VV_desc", "VH_desc", "VV_asc", "VH_asc")
     >>> PyramidTiles(bands)(torch.zeros(2, 8, 64, 64)).shape

@@ -45,11 +45,8 @@ class ResidualBlock(nn.Module):
         after: Output channels; about seven tenths of them are between, a multiple of eight, which tensor cores need.
         attention: What the branch of the 3x3 convolutions passes through before the sum.
 
-    Shape:
-        (B, before, H, W) to (B, after, H, W).
-
-    Reference:
-        He, Zhang, Ren, Sun 2016, arXiv:1512.03385; `raunet-ablation.md`, slide IV-B.
+    Shape: (B, before, H, W) to (B, after, H, W).
+    Reference: He, Zhang, Ren, Sun 2016, arXiv:1512.03385; `raunet-ablation.md`, slide IV-B.
     """
 
     def __init__(self, before: int, after: int, attention: nn.Module | None = None) -> None:

@@ -52,14 +52,12 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
         size: `tiny`, `small` or `base`.
         image_size: S, the side in pixels of what the network sees, after any enlargement: a multiple of 16 from 32 up.
 
-    Shape:
-        (B, in_channels, S, S) to (B, 1, S, S), logits.
+    Shape: (B, in_channels, S, S) to (B, 1, S, S), logits.
 
     Raises:
         ValueError: `image_size` is not such a multiple.
 
-    References:
-        Ronneberger and others 2015, arXiv:1505.04597; He and others 2015, arXiv:1512.03385; Tan and Le 2021,
+    References: Ronneberger and others 2015, arXiv:1505.04597; He and others 2015, arXiv:1512.03385; Tan and Le 2021,
         arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and others 2021, arXiv:2105.15203; Wang and others
         2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
@@ -94,8 +92,7 @@ class Reflected(nn.Module):
     Eight pixels on each side are the image reflected, and their logits are cut off again. Zeros would be a rim of the
     mean colour, up to a third of the map, which moves the statistics of batch norms; replicated borders be streaks.
 
-    Shape:
-        (B, in_channels, S, S) to (B, 1, S, S), S a multiple of 16 from 32 up.
+    Shape: (B, in_channels, S, S) to (B, 1, S, S), S a multiple of 16 from 32 up.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -18,11 +18,8 @@ class Fire(nn.Module):
         before: Input channels.
         after: Output channels; an eighth of them is between, at least 2.
 
-    Shape:
-        (B, before, H, W) to (B, after, H, W).
-
-    Reference:
-        Iandola and others 2016, arXiv:1602.07360.
+    Shape: (B, before, H, W) to (B, after, H, W).
+    Reference: Iandola and others 2016, arXiv:1602.07360.
     """
 
     def __init__(self, before: int, after: int) -> None:
@@ -57,11 +54,8 @@ class SqueezeUNet(nn.Module):
         width: Channels of the first stage; each of the four stages below doubles them.
         num_classes: Output channels; 1 is the logit of landslide.
 
-    Shape:
-        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
-
-    Reference:
-        Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
+    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Reference: Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
         Network"; `raunet-ablation.md`, slide IV-C.
     """
 

@@ -20,14 +20,12 @@ class UpsampledInput(nn.Module):
         network: From images (B, C, T, T) to logits (B, 1, T, T), where T is the scale times S.
         scale: At least 1, as a decimal number; the report has 1, 2.5 and 4. 1 is the network as it is.
 
-    Shape:
-        (B, C, S, S) to (B, 1, S, S).
+    Shape: (B, C, S, S) to (B, 1, S, S).
 
     Raises:
         ValueError: The scale is below 1, or `forward` is given images of which it does not make whole pixels.
 
-    Reference:
-        `label-refinement.md`, 2.1.
+    Reference: `label-refinement.md`, 2.1.
 
     >>> import torch
     >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)

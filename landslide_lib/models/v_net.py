@@ -41,11 +41,8 @@ class SmallVNet(nn.Module):
         width: Nine times the channels of the first stage, which are at least 2.
         num_classes: Output channels; 1 is the logit of landslide.
 
-    Shape:
-        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
-
-    Reference:
-        Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
+    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Reference: Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:

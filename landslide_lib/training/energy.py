@@ -37,8 +37,7 @@ def metered() -> Iterator[Energy]:
     It is an estimate of this process alone where the processor shows no counter, and of all that ran on the machine
     where it does.
 
-    Reference:
-        CodeCarbon, doi:10.5281/zenodo.11171501.
+    Reference: CodeCarbon, doi:10.5281/zenodo.11171501.
     """
     used = Energy()
     before = _kwh()

@@ -22,8 +22,7 @@ from landslide_lib.training.task import Task, evaluation, outcome
 class Classifier(nn.Module):
     """An encoder with a linear layer that tells images with a landslide from those without.
 
-    Shape:
-        (B, C, S, S) to (B, 2), logits of none and some.
+    Shape: (B, C, S, S) to (B, 2), logits of none and some.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
