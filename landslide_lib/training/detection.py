@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.data.box_batches import BoxBatches
+from landslide_lib.data.batches import BoxTarget
 from landslide_lib.data.boxes import Boxes
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import detection
@@ -45,10 +45,9 @@ class DetectionTask(Task):
         self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> BoxBatches:
-        """Return the batches of a part; only `train` is shuffled and turned."""
-        turned, settings = part == "train" and self.rotate, self.batch_settings(part, rank, world)
-        return BoxBatches(self.data.packed, self.data.parts[part], boxes=self.boxes, turned=turned, **settings)
+    def batch_target(self, part: str) -> BoxTarget:
+        """Return boxes; those of `train` are turned with their images."""
+        return BoxTarget(self.boxes, part == "train" and self.rotate)
 
     def start_epoch(self, epoch: int) -> None:
         """Seed what Faster R-CNN draws its regions by."""

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.data.batches import Augment
-from landslide_lib.data.crop_batches import CropBatches
+from landslide_lib.data.batches import Augment, CropTarget
 from landslide_lib.data.crops import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
@@ -116,10 +115,9 @@ class PresenceTask(Task):
             self.teacher_network = teacher.network.requires_grad_(False)
         self.counts = torch.zeros(4, dtype=torch.long)
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> CropBatches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        crops, settings = self.crops[part], self.batch_settings(part, rank, world)
-        return CropBatches(self.data.packed, crops.image, crops=crops, **settings)
+    def batch_target(self, part: str) -> CropTarget:
+        """Return crops with and without a landslide, with their labels."""
+        return CropTarget(self.crops[part])
 
     def loss(self, images: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of a batch: cross entropy, or with a teacher that of distillation."""

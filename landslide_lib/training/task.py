@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.data.batches import Augment, Batches
+from landslide_lib.data.batches import Augment, Target
 from landslide_lib.data.prepare import Data
 
 
@@ -51,24 +51,22 @@ class Task(nn.Module, ABC):
             rank: Of this process among those that train together.
             world: How many they are.
         """
-        settings = self.batch_settings(part, rank, world)
-        chances = self.chances() if part == "train" else None
-        return Batches(self.data.packed, self.data.parts[part], chances=chances, **settings)
+        training = part == "train"
+        return self.data.loader(
+            part,
+            batch=self.batch,
+            target=self.batch_target(part),
+            device=self.device,
+            seed=self.seed if training else None,
+            augment=self.augment if training else None,
+            chances=self.chances() if training else None,
+            rank=rank,
+            world=world,
+        )
 
-    def batch_settings(self, part: str, rank: int, world: int) -> dict[str, Any]:
-        """Return what the batches of every task take."""
-        training, data = part == "train", self.data
-        return {
-            "batch": self.batch,
-            "means": data.scale,
-            "shift": data.shift,
-            "bands": data.bands,
-            "device": self.device,
-            "seed": self.seed if training else None,
-            "augment": self.augment if training else None,
-            "rank": rank,
-            "world": world,
-        }
+    def batch_target(self, part: str) -> Target | None:
+        """Return what stands beside the images of a part; None are their masks."""
+        return None
 
     def chances(self) -> NDArray[np.float64] | None:
         """Return by which an epoch draws its training images; None takes each once."""

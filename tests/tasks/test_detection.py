@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib.data.box_batches import BoxBatches, turn
+from landslide_lib.data.batches import Batches, BoxTarget, turn
 from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.study import domains, reconstructed, runs
 from landslide_lib.study.recipe import profile, recipe
@@ -86,8 +86,8 @@ class Around:
 
 def test_training_batches_are_turned_alike_and_others_not(packed):
     given = (packed, np.arange(12), 4, torch.ones(3, 1, 1))
-    plain = BoxBatches(*given, boxes=Around())
-    turned = BoxBatches(*given, boxes=Around(), turned=True, seed=0)
+    plain = Batches(*given, target=BoxTarget(Around()))
+    turned = Batches(*given, target=BoxTarget(Around(), turned=True), seed=0)
     images, targets = next(iter(plain))
     assert images.shape == (4, 3, 16, 16)
     assert [one["labels"].tolist() for one in targets] == [[1]] * 4
