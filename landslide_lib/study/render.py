@@ -60,8 +60,8 @@ def repository() -> str:
 def html(table: Table, rows: Rows) -> str:
     """Return an HTML table for the book: the report's cells with ours below each, what differs, and details folded.
 
-    Rows that the report does not have stand in a table of their own, folded too. Where the book is
-    built, a cell of ours links to the runs it comes from, a seed to its record. A click on a heading sorts.
+    Rows that the report does not have stand in a table of their own, folded too. Where the book is built, a cell of
+    ours links to the runs it comes from, a seed to its record. A click on a heading sorts.
     """
     name = "-".join([table.name.replace("/", "-"), *_which(rows)])
     printed = [row for row in rows if not row["added"]] or list(rows)
