@@ -26,9 +26,9 @@ def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
 
     Args:
         default: The value a recipe has that does not name the field.
-        origin: The default the field had when it was introduced, where that differs. The
-            hash of a recipe leaves out a field at its *origin*, so that a new field
-            changes no old hash and a changed default changes all that rely on it.
+        origin: The default the field had when it was introduced, where that differs. The hash of a recipe leaves out a
+            field at its *origin*, so that a new field changes no old hash and a changed default changes all that rely
+            on it.
         **constraints: pydantic's, such as `ge` and `le`, and `description`.
 
     Returns:

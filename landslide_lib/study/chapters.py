@@ -69,12 +69,11 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
 
     Args:
         given: Words by name; the members of a list are separated by commas.
-        defaults: From `parameters`; a default's type is the type demanded. The members of a list are
-            of the type of the first one, of an empty list text.
+        defaults: From `parameters`; a default's type is the type demanded. The members of a list are of the type of the
+            first one, of an empty list text.
 
     Raises:
-        ValueError: An unknown name, or a word that is not of the type; the message names the
-            parameters that exist.
+        ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
 
     >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
     {'seeds': [0, 1], 'rows': ['ce']}
@@ -109,6 +108,22 @@ def _value(word: str, default: Any) -> Any:
     return value
 
 
+def claims(path: Path) -> list[str]:
+    """Return the sentences that a chapter claims, in their order.
+
+    >>> claims(chapter("11_losses"))[0]
+    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
+    """
+    sentences = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "claim(" in source:
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+            named = [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == "claim"]
+            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
+    return sentences
+
+
 def executed(name: str) -> Path:
     """Return where the executed notebook of a chapter stands once it has been run."""
     return runs_root() / "chapters" / f"{name}.ipynb"
@@ -128,14 +143,12 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
         folder: Of the notebooks.
 
     Returns:
-        The executed notebook in `runs/chapters`; it takes the place of an older one only
-        when every cell has run.
+        The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have;
-            or no kernel can be started. Nothing has been run then.
-        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as
-            `NAME.failed.ipynb`.
+        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have; or no kernel can be
+            started. Nothing has been run then.
+        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
     values = _checked(convert(given, parameters(path)))

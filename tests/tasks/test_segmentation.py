@@ -348,7 +348,7 @@ def test_what_has_been_run_is_not_run_again_unless_one_asks(bijie, monkeypatch):
     store = Store(more=())
     first = runs.run(wanted, 0, device="cpu", store=store)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_train", None)
+        patch.setattr(runs, "_make", None)
         assert runs.run(wanted, 0, device="cpu", store=store) == first
     again = runs.run(wanted, 0, device="cpu", store=store, rerun=True)
     assert again.name != first.name

@@ -92,8 +92,8 @@ def recipe(*layers: Mapping[str, Any]) -> Recipe:
     """Build a recipe from layers, a later one over an earlier one.
 
     Args:
-        *layers: Partial recipes as plain dicts (base, row's change, profile, ...). Nested
-            dicts are merged key by key; lists and values are replaced.
+        *layers: Partial recipes as plain dicts (base, row's change, profile, ...). Nested dicts are merged key by key;
+            lists and values are replaced.
 
     Returns:
         The recipe.

@@ -1,8 +1,7 @@
 """The parts that a recipe is made of: losses, optimizer, post-processing.
 
-Pure data, no torch: a bad recipe is refused at once. What a part does stands in
-`landslide_lib.losses`, `.models`, `.datasets`; here are only its fields, their ranges and
-the value that each had when it came into the study.
+Pure data, no torch: a bad recipe is refused at once. What a part does stands in `landslide_lib.losses`, `.models`,
+`.datasets`; here are only its fields, their ranges and the value that each had when it came into the study.
 """
 
 from __future__ import annotations
@@ -158,8 +157,8 @@ PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminat
 class Optimizer(Part):
     """Optimizer and learning-rate schedule.
 
-    The report names "Adam with a custom learning rate scheduler" and no numbers; linear
-    warm-up and cosine decay to zero are our reading of it.
+    The report names "Adam with a custom learning rate scheduler" and no numbers; linear warm-up and cosine decay to
+    zero are our reading of it.
     """
 
     name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = field("adam")

@@ -143,13 +143,12 @@ def masks(setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
 
     Args:
         setting: Whose target is Landslide4Sense; `given` are the networks.
-        part: `train`, `valid` or `test`, with masks or without; where normalization is separated
-            its statistics are those of this part.
+        part: `train`, `valid` or `test`, with masks or without; where normalization is separated its statistics are
+            those of this part.
         threshold: Above which a pixel is landslide.
 
     Returns:
-        By the number of a patch, (128, 128) uint8 in {0, 1}. Probabilities of smaller images are
-        enlarged bilinearly.
+        By the number of a patch, (128, 128) uint8 in {0, 1}. Probabilities of smaller images are enlarged bilinearly.
 
     Raises:
         ValueError: There is no such part; or see `restored`.

@@ -27,8 +27,8 @@ def loss_of(
     """Build the weighted sum of losses that a recipe names.
 
     Args:
-        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of
-            landslide in training.
+        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of landslide in
+            training.
         packed: The dataset.
         train: The images to train on.
 
