@@ -45,7 +45,7 @@ class DetectionTask(Task):
         self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 
-    def truth(self, part: str) -> BoxTarget:
+    def batch_target(self, part: str) -> BoxTarget:
         """Return boxes; those of `train` are turned with their images."""
         return BoxTarget(self.boxes, part == "train" and self.rotate)
 

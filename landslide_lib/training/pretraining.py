@@ -115,7 +115,7 @@ class PresenceTask(Task):
             self.teacher_network = teacher.network.requires_grad_(False)
         self.counts = torch.zeros(4, dtype=torch.long)
 
-    def truth(self, part: str) -> CropTarget:
+    def batch_target(self, part: str) -> CropTarget:
         """Return crops with and without a landslide, with their labels."""
         return CropTarget(self.crops[part])
 

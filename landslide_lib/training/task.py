@@ -55,7 +55,7 @@ class Task(nn.Module, ABC):
         return self.data.loader(
             part,
             batch=self.batch,
-            target=self.truth(part),
+            target=self.batch_target(part),
             device=self.device,
             seed=self.seed if training else None,
             augment=self.augment if training else None,
@@ -64,7 +64,7 @@ class Task(nn.Module, ABC):
             world=world,
         )
 
-    def truth(self, part: str) -> Target | None:
+    def batch_target(self, part: str) -> Target | None:
         """Return what stands beside the images of a part; None are their masks."""
         return None
 
