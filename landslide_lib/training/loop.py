@@ -20,8 +20,9 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from landslide_lib.models.checkpoints import not_finite, read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
@@ -73,6 +74,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.history: list[dict[str, Any]] = []
         self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
         self.started = 0.0
+        self.bar: Any = None
 
     def train_dataloader(self) -> Any:
         """Lightning asks for it once."""
@@ -129,6 +131,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
                 )
         line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores()}
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
+        self.bar.update(len(self.history) - self.bar.n)
         if self.task.should_stop(self.history):
             self.trainer.should_stop = True
 
@@ -192,15 +195,16 @@ def train(
             precision=plan.precision,
             deterministic="warn",
             logger=False,
-            callbacks=[keeper, *_bar()],
-            enable_progress_bar=bool(_bar()),
+            callbacks=[keeper],
+            enable_progress_bar=False,  # it shows a bar a validation, and leaves them in a notebook
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder,
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(loop, ckpt_path=last if checkpoint else None, weights_only=True)
+            with _bar(plan.epochs) as loop.bar:
+                trainer.fit(loop, ckpt_path=last if checkpoint else None, weights_only=True)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise
@@ -231,12 +235,13 @@ def _readable(last: Path) -> dict[str, Any] | None:
         return None
 
 
-def _bar() -> list[Callback]:
-    """Return a progress bar on a terminal or in a notebook, nothing in a log."""
+def _bar(epochs: int) -> Any:
+    """Return a bar of epochs, which shows on a terminal or in a notebook, not in a log or under `TQDM_DISABLE`."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     # A terminal's IPython has another shell; that a kernel's packages are imported says nothing.
     in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
-    return [TQDMProgressBar(leave=False)] if sys.stderr.isatty() or in_notebook else []
+    hidden: dict[str, Any] = {} if sys.stderr.isatty() or in_notebook else {"disable": True}
+    return tqdm(total=epochs, unit="epoch", leave=False, **hidden)
 
 
 @contextmanager
