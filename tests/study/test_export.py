@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from landslide_lib import cli
+from landslide_lib.models.checkpoints import write_checkpoint
 from landslide_lib.study import edge, export, machine, reports
 from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import RecordError, Store
-from landslide_lib.training.checkpoints import write_checkpoint
 
 TABLE = reports.table("raunet/small-models")
 SHAPE = {"bands": 3, "size": 32}
