@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from landslide_lib.data.batches import Batches, BoxTarget, turn
-from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.study import domains, reconstructed, runs
+from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import detection, pretraining
@@ -141,36 +140,10 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     assert len(store.all()) == before + 1  # the start was not learnt again
 
 
-@pytest.mark.parametrize("encoder", ["vit_tiny", "swin_tiny"])
-def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(bijie, tmp_path, monkeypatch, encoder):
-    store = Store(tmp_path / "runs" / "records", more=())
-    record = runs.run(start("mae", encoder).depends_on[0], 0, device="cpu", store=store)
-    assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
-
-    packed = load_packed(get_dataset("bijie"), record.recipe.image_size)
-    weights = store.weights(record)
-    on = torch.device("cpu")
-    images, made = pretraining.restored(record.recipe, packed, 0, weights, on)
-    count = len(images)
-    own = [packed.ids.index(name) for name in record.test_ids[:count]]
-    files = torch.from_numpy(packed.read(np.array(own)).astype(np.float32))
-    assert torch.allclose(images, files, atol=1e-3)
-    hidden = made.mask.expand_as(images)
-    assert torch.allclose(made.restored[~hidden], files[~hidden], atol=1e-3)
-    assert not torch.allclose(made.restored[hidden], files[hidden], atol=1e-3)
-
-    weights.rename(tmp_path / "elsewhere.pt")
-    assert reconstructed.pictures({"one": record}, store) == {}
-    (tmp_path / "elsewhere.pt").rename(weights)
-    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
-    assert reconstructed.pictures({"one": record}, store) == {}
-
-
-def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
+def test_a_pretraining_counts_examples_and_not_images(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
     record = runs.run(start("presence", "resnet18").depends_on[0], 0, device="cpu", store=store)
-    assert reconstructed.pictures({"one": record}, store) == {}
-    # Examples, not images: an epoch of presence may take several crops of an image.
+    # An epoch of presence may take several crops of an image.
     assert record.samples_per_second == pytest.approx(record.images["train"] / record.seconds_per_epoch, rel=0.05)
 
 

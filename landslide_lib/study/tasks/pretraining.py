@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from landslide_lib.data import augment
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.crops import examples
-from landslide_lib.data.pack import Packed
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.models.autoencoder import Restored, autoencoder
+from landslide_lib.models.autoencoder import autoencoder
 from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
@@ -96,37 +92,3 @@ def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
     history, resumed = train(task, recipe, setting)
     parts = task.data.parts
     return Run(recipe, setting, task, parts, task.evaluate, history, resumed, start)
-
-
-@torch.no_grad()
-def restored(
-    recipe: recipes.Pretraining, packed: Packed, seed: int, path: Path, device: torch.device
-) -> tuple[Tensor, Restored]:
-    """Return the first batch of test images and what a trained autoencoder makes of it.
-
-    The patches are those that the test loss of the record was taken on.
-
-    Args:
-        recipe: Of a masked autoencoder.
-        packed: The dataset at the recipe's image size.
-        seed: Of its training.
-        path: Of its weights.
-        device: To compute on.
-
-    Returns:
-        The images (B, C, S, S), and `Restored`; both in the dataset's own values.
-
-    Raises:
-        FileNotFoundError: The weights are not there.
-        ValueError: They are those of another run, or damaged; the message names the file.
-    """
-    setting = Setting(packed, seed, device)
-    learnt = load_weights(path, **identity(recipe, setting))
-    task = masked_autoencoding(recipe, setting)
-    task.network.load_state_dict(learnt)
-    task.to(device).eval()
-    images, _ = next(iter(task.loader("test")))
-    made = task.network(images, torch.Generator().manual_seed(0))
-    scale, shift = task.data.scale.to(device), task.data.shift
-    moved = torch.zeros_like(scale) if shift is None else shift.to(device)
-    return images * scale + moved, made._replace(restored=made.restored * scale + moved)
