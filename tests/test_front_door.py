@@ -305,6 +305,22 @@ def test_a_table_without_a_dataset_runs_the_one_that_it_shows(monkeypatch):
     assert (seen["dataset"], seen["profile_name"]) == ("synthetic", "smoke")
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "expected"),
+    [
+        ("post-processing", ["threshold-0.95", "opening"], ["none", "opening"]),  # derived: what it comes from
+        ("k-fold-thresholds", ["fold-2-0.5-again", "random-1"], ["fold-2-0.5"]),  # random: data with scenes
+        ("k-fold-thresholds", ["random-1"], None),
+    ],
+)
+def test_a_table_runs_what_the_named_rows_come_from_on_this_data(name, rows, expected, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(runs, "ensure", lambda *_, **options: seen.update(options))
+    table = ll.table(f"raunet/{name}", dataset="bijie", profile="smoke")
+    table.run(rows=rows)
+    assert seen.get("rows") == expected
+
+
 @pytest.fixture
 def published(monkeypatch):
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")

@@ -160,7 +160,8 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(), "LANDSLIDE_CACHE": cache_root()}
     os.environ.update({variable: str(folder) for variable, folder in roots.items()})
-    os.environ["PYTHONUTF8"] = "1"  # to the kernel, whatever the locale
+    # To the kernel: text is UTF-8 whatever the locale, and no bar of progress stays in the page.
+    os.environ.update({"PYTHONUTF8": "1", "TQDM_DISABLE": "1"})
     papermill.execute_notebook(
         path,
         unfinished,

@@ -295,15 +295,6 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
     return intervals.kendall([row["reported"][column] for row in run], values)
 
 
-def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that were run, the best landslide F1 at 0.5 first."""
-
-    def f1(row: dict[str, Any]) -> float:
-        return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
-
-    return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)
-
-
 def budget(recipe: Recipe) -> dict[str, Any]:
     """Return the budget of a recipe, as it is printed beside a number."""
     fields = ("epochs", *PROFILES[recipe.task]["full"])

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_lib.study import cells, comparison, render, reports, runs
+from landslide_lib.study import cells, comparison, derived, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Table
 
@@ -79,8 +79,9 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others. Those of other tables of the report are
-                passed over, so that a chapter can name rows of several tables.
+            rows: Ids; () for all that can be run without weights of others. Of a derived row those are run that it
+                comes from. Rows of other tables of the report, and those that this data does not have, are passed
+                over, so that a chapter can name rows of several tables.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
 
@@ -92,7 +93,9 @@ class StudyTable:
             tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
             if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
                 raise ValueError(f"rows {', '.join(sorted(unknown))}: unknown to the report of {self.report.name}")
-            rows = [row.id for row in self.report.rows if row.id in rows]
+            named = [derived.leaves(self.report, row) for row in self.report.rows if row.id in rows]
+            wanted = {row.id for leaves in named for other, row in leaves if other.name == self.report.name}
+            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if row.id in wanted]
             if not rows:
                 return self
         else:

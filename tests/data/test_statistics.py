@@ -138,14 +138,3 @@ def test_published_statistics_hold_what_the_chapter_reads():
             continue  # a list of labels alone
         assert name in DATASETS
         assert {"regions", "split", "parts", "areas", "neighbours", "sizes", "boxes"} <= set(facts)
-
-
-def test_a_list_of_labels_is_counted_and_another_file_refused(tmp_path):
-    path = tmp_path / "Train.csv"
-    path.write_text("ID,label\na,1\nb,0\nc,0\nd,0\n")
-    found = statistics.of_labels("zindi", path)
-    assert (found["images"], found["positives"], found["positive"]) == (4, 1, 0.25)
-    assert statistics.publish(found, tmp_path).name.startswith("zindi-labels-")
-    path.write_text("ID,label\na,2\n")
-    with pytest.raises(ValueError, match="a column `label` of 0 and 1"):
-        statistics.of_labels("zindi", path)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from landslide_lib.models.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.study import reports, runs
 from landslide_lib.study.recipe import Recipe, non_default_fields, profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.training import loop
-from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
 
 SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib.data.box_batches import BoxBatches, turn
+from landslide_lib.data.batches import Batches, BoxTarget, turn
 from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.study import domains, reconstructed, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import detection, pretraining
 from landslide_lib.study.tasks.run import Run, Setting
-from landslide_lib.training.detection import Detection
-from landslide_lib.training.pretraining import Presence
+from landslide_lib.training.detection import DetectionTask
+from landslide_lib.training.pretraining import PresenceTask
 
 SMOKE = recipe({"task": "detection", "dataset": "bijie"}, profile("smoke", "detection"))
 SIDE = 8
@@ -86,8 +86,8 @@ class Around:
 
 def test_training_batches_are_turned_alike_and_others_not(packed):
     given = (packed, np.arange(12), 4, torch.ones(3, 1, 1))
-    plain = BoxBatches(*given, boxes=Around())
-    turned = BoxBatches(*given, boxes=Around(), turned=True, seed=0)
+    plain = Batches(*given, target=BoxTarget(Around()))
+    turned = Batches(*given, target=BoxTarget(Around(), turned=True), seed=0)
     images, targets = next(iter(plain))
     assert images.shape == (4, 3, 16, 16)
     assert [one["labels"].tolist() for one in targets] == [[1]] * 4
@@ -176,7 +176,7 @@ def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
 
 def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
     seen = {}
-    begin, save = Presence.start_epoch, Run.save
+    begin, save = PresenceTask.start_epoch, Run.save
 
     def note_before(self, epoch):
         if self.teacher is not None and epoch == 0:
@@ -188,7 +188,7 @@ def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
             seen["after"] = self.task.teacher_network.state_dict()
         save(self, path)
 
-    monkeypatch.setattr(Presence, "start_epoch", note_before)
+    monkeypatch.setattr(PresenceTask, "start_epoch", note_before)
     monkeypatch.setattr(Run, "save", note_after)
     wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
     runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
@@ -199,7 +199,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
     wanted = recipe(SMOKE.model_dump(), {"epochs": 2})
     whole = runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
-    begin = Detection.start_epoch
+    begin = DetectionTask.start_epoch
 
     def stop(self, epoch):
         if epoch == 1:
@@ -207,7 +207,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
         begin(self, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Detection, "start_epoch", stop)
+        patch.setattr(DetectionTask, "start_epoch", stop)
         with pytest.raises(RuntimeError, match="stopped"):
             runs.run(wanted, 0, device="cpu", store=store)
     resumed = runs.run(wanted, 0, device="cpu", store=store)

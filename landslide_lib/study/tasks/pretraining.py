@@ -13,13 +13,13 @@ from landslide_lib.data.crops import examples
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.autoencoder import Restored, autoencoder
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.checkpoints import load_weights
-from landslide_lib.training.pretraining import Classifier, MaskedAutoencoding, Presence, Teacher
+from landslide_lib.training.pretraining import Classifier, MaskedAutoencodingTask, PresenceTask, Teacher
 
 
 def encoder_of(recipe: recipes.Pretraining, name: str, bands: int) -> nn.Module:
@@ -27,7 +27,7 @@ def encoder_of(recipe: recipes.Pretraining, name: str, bands: int) -> nn.Module:
     return encoder(name, bands, recipe.image_size, tiny=recipe.tiny)
 
 
-def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencoding:
+def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTask:
     """Build the autoencoder of a recipe with its data."""
     objective = recipe.objective
     assert isinstance(objective, recipes.encoders.Masked)
@@ -37,7 +37,7 @@ def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> Masked
     network = autoencoder(
         encoder_of(recipe, recipe.encoder, bands), recipe.encoder, recipe.image_size, bands, objective.masked
     )
-    return MaskedAutoencoding(
+    return MaskedAutoencodingTask(
         network,
         data,
         batch=recipe.batch,
@@ -47,7 +47,7 @@ def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> Masked
     )
 
 
-def presence(recipe: recipes.Pretraining, setting: Setting) -> Presence:
+def presence(recipe: recipes.Pretraining, setting: Setting) -> PresenceTask:
     """Build the classifier of a recipe with its crops, and its teacher if there is one."""
     data = data_of(recipe, setting.packed)
     seeded(setting.seed)
@@ -55,7 +55,7 @@ def presence(recipe: recipes.Pretraining, setting: Setting) -> Presence:
     dataset = get_dataset(recipe.dataset)
     boxes = load_boxes(dataset, setting.packed, recipe.image_size, root=setting.data_root)
     crops = {part: examples(setting.packed, images, boxes) for part, images in data.parts.items()}
-    return Presence(
+    return PresenceTask(
         network,
         data,
         crops,
@@ -88,7 +88,7 @@ def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
         FloatingPointError: The network diverged.
     """
     build = masked_autoencoding if recipe.objective.name == "mae" else presence
-    task: MaskedAutoencoding | Presence = build(recipe, setting)
+    task: MaskedAutoencodingTask | PresenceTask = build(recipe, setting)
     start = None
     if recipe.objective.start:
         learner = task.network.get_submodule("encoder")

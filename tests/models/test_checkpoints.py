@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from landslide_lib.training.checkpoints import fill, load_weights, read_checkpoint, save_weights
+from landslide_lib.models.checkpoints import fill, load_weights, read_checkpoint, save_weights
 
 
 class Evil:
