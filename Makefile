@@ -49,6 +49,8 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python tools/size.py
+	@$(BIN)/python tools/chapters.py
 
 generate: $(READY)
 	@$(BIN)/python tools/generate.py

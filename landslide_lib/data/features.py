@@ -161,12 +161,6 @@ def possible(bands: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{plane}_{name}" for plane in planes_of(bands) for name in STATISTICS)
 
 
-def rows(bands: Iterable[str] | None = None) -> list[dict[str, str]]:
-    """Return the table of planes for a chapter, `feature`, `bands`, `meaning`: those of some bands, or all."""
-    names = PLANES if bands is None else planes_of(bands)
-    return [{"feature": name, "bands": ", ".join(PLANES[name].of), "meaning": PLANES[name].meaning} for name in names]
-
-
 def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the features of N tiles, (N, features) float64, the names of `possible` as columns, the ids as index.
 

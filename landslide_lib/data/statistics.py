@@ -108,34 +108,6 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
     return {"sizes": sizes, "boxes": boxes}
 
 
-def examples(
-    name: str, count: int, *, root: Path | None = None
-) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8] | None]]:
-    """Pick at most `count` images of a dataset to look at: with landslides small to large, where masks are known.
-
-    Returns image (bands, H, W) and mask (H, W) in {0, 1} by id. The mask is that of the boxes where there are boxes,
-    None where the image has no landslide. Raises DatasetNotFoundError: the dataset is not there. BadFileError: one of
-    the images looked at cannot be used.
-    """
-    dataset = get_dataset(name)
-    samples = [s for s in dataset.samples(root or data_root()) if not s.problem]
-    # An image without a mask file has no landslide, except where none has a file.
-    samples = [s for s in samples if s.mask is not None] or samples
-    places = np.linspace(0, len(samples) - 1, min(len(samples), 5 * count)).astype(int)
-    pictures = []
-    for sample in (samples[place] for place in places):
-        image, mask = dataset.read(sample)
-        if isinstance(dataset, BoxDataset):
-            corners = np.rint(dataset.boxes(sample) * np.tile(mask.shape[::-1], 2))
-            for left, top, right, bottom in corners.astype(int):
-                mask[top:bottom, left:right] = 1
-        pictures.append((float(mask.mean()), sample.id, image.transpose(2, 0, 1), mask))
-    pictures.sort(key=lambda picture: picture[:2])
-    pictures = [picture for picture in pictures if picture[0] > 0] or pictures
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, count).astype(int))
-    return {name: (image, mask if share else None) for share, name, image, mask in (pictures[i] for i in chosen)}
-
-
 def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
     """Write statistics to the published ones; those that are there stay as they are."""
     size = f"{facts['image_size']}px" if "image_size" in facts else "labels"

@@ -268,7 +268,8 @@ def as_csv(table: Table, rows: Rows) -> str:
 def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
     """Return a table as tidy data: a dict a row and a score, see `StudyTable.frame`."""
     own = [(name, "metrics", table.columns[name].convention, table.columns[name].score) for name in table.metrics]
-    own += [(f.name, f.where, f.convention, f.score) for f in FOLLOWING[table.task]]  # type: ignore[misc]
+    ours_alone = [column for column in FOLLOWING[table.task] if column.name not in table.metrics]
+    own += [(column.name, column.where, column.convention, column.score) for column in ours_alone]  # type: ignore[misc]
     lines = []
     for row in rows:
         ours = row["ours"]

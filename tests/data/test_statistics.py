@@ -114,16 +114,6 @@ def test_measure_adds_what_packing_does_not_keep(bijie):
     assert facts["neighbours"] is None  # no number is followed by the next one
 
 
-def test_examples_have_landslides_from_small_to_large(bijie):
-    found = statistics.examples("bijie", 4)
-    shares = [mask.mean() for _, mask in found.values()]
-    assert len(found) == 4
-    assert 0 < shares[0] < shares[-1]
-    assert shares == sorted(shares)
-    assert {image.shape for image, _ in found.values()} == {(3, 32, 32)}
-    assert len(statistics.examples("bijie", 400)) <= 24
-
-
 def test_the_floor_is_the_f1_of_calling_all_pixels_landslide():
     mask = np.zeros(1000, int)
     mask[:57] = 1
