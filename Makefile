@@ -27,7 +27,7 @@ test: $(READY)
 
 # From published records alone: local runs are not looked at.
 book: $(READY)
-	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/no-local-runs" $(BIN)/jupyter-book build . --all --warningiserror --keep-going --quiet
+	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/published" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --config published=true --nolock --rerun-incomplete --quiet progress
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
 
 # The built book as its readers use it, in headless Chromium.
@@ -35,8 +35,8 @@ check-book: $(READY)
 	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/book
 
 # The whole book as one file, printed by Chromium.
-pdf: $(READY)
-	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/no-local-runs" $(BIN)/jupyter-book build . --builder singlehtml --all --warningiserror --keep-going --quiet
+pdf: book
+	@$(BIN)/jupyter-book build _build/source --path-output . --builder singlehtml --all --warningiserror --keep-going --quiet
 	@$(BIN)/python tools/pdf.py _build/singlehtml _build/pdf/landslide-study.pdf
 
 # Ratios against what a user would otherwise pick, in the same run.
@@ -49,6 +49,8 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/python tools/size.py
+	@$(BIN)/python tools/chapters.py
 
 generate: $(READY)
 	@$(BIN)/python tools/generate.py

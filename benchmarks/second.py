@@ -21,7 +21,7 @@ from landslide_lib.study import reports, runs
 from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Store
 from landslide_lib.training import devices
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
 #: Seconds from the end of a run to the first step of the next.
 BOUND = 1.0
@@ -86,9 +86,9 @@ def measure(threads: int, *, images: int = 3799, size: int = 128, width: int = 4
     """
     devices.threads(threads)
     begun: list[float] = []
-    step = Segmentation.training_loss
+    step = SegmentationTask.training_loss
 
-    def noted(self: Segmentation, batch: Any, epoch: int, place: int) -> Any:
+    def noted(self: SegmentationTask, batch: Any, epoch: int, place: int) -> Any:
         if place == 0:
             begun.append(time.perf_counter())
         return step(self, batch, epoch, place)
@@ -98,7 +98,7 @@ def measure(threads: int, *, images: int = 3799, size: int = 128, width: int = 4
         tempfile.TemporaryDirectory() as home,
         mock.patch.dict(DATASETS, {NAME: Random(images, size)}),
         mock.patch.dict(os.environ, {"LANDSLIDE_CACHE": home, "LANDSLIDE_TRAIN": "yes"}),
-        mock.patch.object(Segmentation, "training_loss", noted),
+        mock.patch.object(SegmentationTask, "training_loss", noted),
     ):
         load_packed(get_dataset(NAME), size)  # packed once a dataset, not once a process
         store = Store(Path(home) / "records")

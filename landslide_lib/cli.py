@@ -6,17 +6,16 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.study import chapters, comparison, derived, recipe, records, render, reports
+from landslide_lib.study.cli_data import data
+from landslide_lib.study.cli_errors import DataRoot, SkipBad, plainly
 from landslide_lib.study.recipe import BUDGETS
 from landslide_lib.study.records import RecordError
 
@@ -26,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Re-run five reports on landslide detection, row by row.",
 )
-data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
 app.add_typer(data, name="data")
 
 #: As many CPU threads as some machine has, so that its runs can be repeated here. Of many
@@ -36,41 +34,6 @@ THREADS = max(256, os.cpu_count() or 1)
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")]
-DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True, file_okay=False)
-]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out, listed.")]
-
-
-def plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors a user can mend into one line and exit status 2.
-
-    With `LANDSLIDE_TRACEBACK=1` they are shown whole, for whoever works on the code.
-    """
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except BrokenPipeError:  # `| head` has read enough
-            sys.stderr.close()
-            raise typer.Exit(0) from None
-        except (ValueError, OSError, FloatingPointError) as error:
-            if os.environ.get("LANDSLIDE_TRACEBACK"):
-                raise
-            typer.secho(f"landslide: {error}", err=True, fg="red")
-            if isinstance(error, OSError) and error.errno is not None:
-                typer.echo(
-                    f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is "
-                    f"{paths.cache_root()}: both must be writable",
-                    err=True,
-                )
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.secho("landslide: stopped; the same command goes on from here", err=True)
-            raise typer.Exit(130) from None
-
-    return wrapped
 
 
 @app.command("list")
@@ -188,8 +151,8 @@ def export_(
 ) -> None:
     """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
 
-    They have the weights of the local run with this seed; without one they are not trained. After
-    a row that fails the others go on; the status is then 2.
+    They have the weights of the local run with this seed; without one they are not trained. After a row that fails the
+    others go on; the status is then 2.
     """
     chosen = reports.table(table)
     rows = chosen.chosen(row or (), dataset)
@@ -283,8 +246,8 @@ def table_(
 ) -> None:
     """Print a table, reported beside ours; by default our run with the most records.
 
-    Ours are runs on the data that is here now. Where there are none, the newest of another copy of
-    it are shown, or the published ones, and the caption says so.
+    Ours are runs on the data that is here now. Where there are none, the newest of another copy of it are shown, or the
+    published ones, and the caption says so.
     """
     from landslide_lib.study import runs
 
@@ -305,8 +268,8 @@ def publish(
 ) -> None:
     """Copy the local records of a table to data/results.
 
-    Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes
-    nothing is published; smoke records are passed over, and refused where the profile is named.
+    Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes nothing is published;
+    smoke records are passed over, and refused where the profile is named.
     """
     from landslide_lib.study import runs
 
@@ -336,41 +299,32 @@ def publish(
         typer.echo(f"{table}: nothing new; {len(found)} records are published already", err=True)
 
 
-class _Run(TyperCommand):
-    """`-p NAME VALUE …` takes any number of values, which click's options cannot."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take the pairs out; what is left is parsed as strictly as ever."""
-        try:
-            ctx.meta["parameters"], rest = chapters.take_pairs(args)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-        return super().parse_args(ctx, rest)
-
-
-@app.command(cls=_Run)
+@app.command()
 @plainly
 def run(
-    context: typer.Context,
     chapter: Annotated[str, typer.Argument(help="Such as 11_losses.")],
     dataset: DatasetName = None,
     profile: ProfileName = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", help="NAME=VALUE of a parameter of the chapter, such as seeds=0,1,2.")
+    ] = None,
 ) -> None:
     """Run a chapter through Papermill; the executed notebook goes to runs/chapters.
 
-    `-p NAME VALUE`, after the chapter's name, sets a parameter of it, `-p seeds 0 1 2` a list. A
-    name that the chapter does not have, or a value of another type, is refused before anything
-    runs.
+    A parameter that the chapter does not have, or a value of another type, is refused before anything runs.
     """
     from landslide_lib.data.registry import get_dataset
 
-    given = dict(context.meta["parameters"])
-    for name, value in (("dataset", dataset), ("profile", profile)):
-        if value is not None:
-            given[name] = [value]
+    given = {}
+    for pair in parameter or ():
+        name, equals, value = pair.partition("=")
+        if not equals or name in given:
+            raise ValueError(f"-p {pair}: has to be NAME=VALUE, each name once, such as -p seeds=0,1,2")
+        given[name] = value
+    given |= {name: value for name, value in (("dataset", dataset), ("profile", profile)) if value is not None}
     for name, check in (("dataset", get_dataset), ("profile", recipe.profile)):
-        if len(given.get(name, [])) == 1:
-            check(given[name][0])
+        if name in given:
+            check(given[name])
     from papermill import PapermillExecutionError
 
     try:
@@ -380,96 +334,6 @@ def run(
         typer.secho(f"landslide: {chapter}: {error.ename}: {error.evalue}", err=True, fg="red")
         typer.echo(f"the notebook up to the cell that failed: {kept}", err=True)
         raise typer.Exit(1) from None
-
-
-@data.command("verify")
-@plainly
-def verify(
-    name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")], data_root: DataRoot = None
-) -> None:
-    """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
-    from landslide_lib.data.formats import duplicates
-    from landslide_lib.data.registry import get_dataset, verify_files
-
-    verdict = verify_files(get_dataset(name), data_root)
-    parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
-    if verdict.boxes is not None:
-        much = f"{verdict.boxes} boxes"
-    elif verdict.landslide_share is not None:
-        much = f"{verdict.landslide_share:.2%} of pixels"
-    else:
-        much = "a label each and no masks"
-    typer.echo(
-        f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
-        f"truth {verdict.with_landslide} with a landslide, {much}"
-    )
-    for band, facts in verdict.bands.items():
-        shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
-        typer.echo(f"  {band:<6} {shown}")
-    for line in duplicates.lines(verdict.copies, verdict.leaks):
-        typer.secho(f"  {line}", fg="yellow")
-    for remark in verdict.remarks:
-        typer.secho(f"  {remark}", fg="yellow")
-    for problem in verdict.bad:
-        typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
-    if verdict.bad:
-        typer.echo(f"{len(verdict.bad)} unusable files; fetch them again, or use --skip-bad")
-        raise typer.Exit(1)
-
-
-@data.command("download")
-@plainly
-def download(name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None) -> None:
-    """Fetch a dataset below LANDSLIDE_DATA."""
-    from landslide_lib.data.registry import get_dataset
-
-    typer.echo(get_dataset(name).download(data_root or paths.data_root()))
-
-
-ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
-
-
-@data.command("make")
-@plainly
-def make(
-    name: Annotated[str, typer.Argument(help="Of a dataset.")],
-    image_size: ImageSize = 128,
-    profile: Annotated[str | None, typer.Option(help="Take the size from a profile.")] = None,
-    skip_bad: SkipBad = False,
-    data_root: DataRoot = None,
-) -> None:
-    """Pack a dataset into memory-mapped arrays, as its first use would."""
-    from landslide_lib.data.formats import duplicates
-    from landslide_lib.data.registry import get_dataset, load_packed
-
-    size = recipe.profile(profile)["image_size"] if profile else image_size
-    packed = load_packed(get_dataset(name), size, root=data_root, skip_bad=skip_bad)
-    typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
-    for gone in packed.excluded:
-        typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
-    parts = dict(zip(packed.ids, packed.parts, strict=True))
-    for line in duplicates.lines(packed.copies, duplicates.across(packed.copies, parts)):
-        typer.secho(f"  {line}", fg="yellow")
-
-
-@data.command("describe")
-@plainly
-def describe(
-    name: Annotated[str, typer.Argument(help="Of a dataset.")],
-    image_size: ImageSize = 128,
-    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
-    skip_bad: SkipBad = False,
-    data_root: DataRoot = None,
-) -> None:
-    """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files."""
-    import json
-
-    from landslide_lib.data import statistics
-
-    facts = statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad)
-    typer.echo(json.dumps(facts, indent=1))
-    if publish:
-        typer.echo(statistics.publish(facts), err=True)
 
 
 def main() -> None:

@@ -17,6 +17,25 @@ REVISIONS: dict[str, int] = {
 }
 
 
+#: The range of each number that a loss takes, as pydantic's constraints: a loss and its part of a recipe refuse alike.
+#: The upper ends keep every weight within float32. Between 0 and 1 a focal gamma has a gradient without a bound.
+LOSS_RANGES: dict[str, dict[str, float]] = {
+    "focal.alpha": {"ge": 0.0, "le": 1.0},
+    "focal.gamma": {"ge": 0.0, "le": 100.0},
+    "iou.smooth": {"ge": 1e-6, "le": 1e6},
+    "tversky.alpha": {"gt": 0.0, "le": 100.0},
+    "tversky.beta": {"gt": 0.0, "le": 100.0},
+    "tversky.smooth": {"ge": 1e-6, "le": 1e6},
+    "boundary.weight": {"ge": 0.0, "le": 1000.0},
+    "boundary.sigma": {"ge": 0.1, "le": 32.0},
+    "center.weight": {"ge": 0.0, "le": 1000.0},
+    "soft_ce.smoothing": {"ge": 0.0, "lt": 1.0},
+    "ohem.share": {"gt": 0.0, "le": 1.0},
+    "weighted_ce.weight": {"gt": 0.0, "le": 1000.0},
+    "distillation.temperature": {"ge": 0.01, "le": 100.0},
+    "distillation.alpha": {"ge": 0.0, "le": 1.0},
+}
+
 #: Stands for "the default has never changed"; None is a default that a field may have had.
 _SAME: Any = object()
 
@@ -26,9 +45,9 @@ def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
 
     Args:
         default: The value a recipe has that does not name the field.
-        origin: The default the field had when it was introduced, where that differs. The
-            hash of a recipe leaves out a field at its *origin*, so that a new field
-            changes no old hash and a changed default changes all that rely on it.
+        origin: The default the field had when it was introduced, where that differs. The hash of a recipe leaves out a
+            field at its *origin*, so that a new field changes no old hash and a changed default changes all that rely
+            on it.
         **constraints: pydantic's, such as `ge` and `le`, and `description`.
 
     Returns:

@@ -29,8 +29,8 @@ WEIGHTS = "weights"
 def _folder(variable: str, default: str) -> Path:
     """Return what a variable names, from the working directory; a default is from the checkout.
 
-    A kernel's working directory is its notebook's, a shell's is anywhere. Installed from a wheel, a
-    default is from the working directory, too.
+    A kernel's working directory is its notebook's, a shell's is anywhere. Installed from a wheel, a default is from the
+    working directory, too.
     """
     named = os.environ.get(variable)
     return Path(named).absolute() if named else (HOME if _CHECKOUT else Path.cwd()) / default

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from landslide_lib.models import weights
+from landslide_lib.models.checkpoints import load_weights, read_checkpoint, write_checkpoint
 from landslide_lib.study import records
 from landslide_lib.study.recipe import non_default_fields
-from landslide_lib.training.checkpoints import load_weights, read_checkpoint, write_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(12.0).reshape(3, 4), "a.bias": torch.ones(2)}
 #: In place of a value of a record.

@@ -287,7 +287,7 @@ def test_a_table_runs_what_is_missing_and_nothing_twice(monkeypatch):
     assert frame.loc[("focal", "f1"), ["reported", "seeds"]].tolist() == [0.6828, 1]
     assert frame.loc["focal"].ours.notna().all()
     assert frame.loc["iou"].ours.isna().all()
-    monkeypatch.setattr(runs, "_train", None)  # so that anything that trains fails
+    monkeypatch.setattr(runs, "_make", None)  # so that anything that trains fails
     table.run(rows=["ce", "focal"], device="cpu")
     effects = table.effects()
     assert effects.index.tolist() == ["focal"]
@@ -305,6 +305,22 @@ def test_a_table_without_a_dataset_runs_the_one_that_it_shows(monkeypatch):
     assert (seen["dataset"], seen["profile_name"]) == ("synthetic", "smoke")
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "expected"),
+    [
+        ("post-processing", ["threshold-0.95", "opening"], ["none", "opening"]),  # derived: what it comes from
+        ("k-fold-thresholds", ["fold-2-0.5-again", "random-1"], ["fold-2-0.5"]),  # random: data with scenes
+        ("k-fold-thresholds", ["random-1"], None),
+    ],
+)
+def test_a_table_runs_what_the_named_rows_come_from_on_this_data(name, rows, expected, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(runs, "ensure", lambda *_, **options: seen.update(options))
+    table = ll.table(f"raunet/{name}", dataset="bijie", profile="smoke")
+    table.run(rows=rows)
+    assert seen.get("rows") == expected
+
+
 @pytest.fixture
 def published(monkeypatch):
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")
@@ -314,7 +330,7 @@ def published(monkeypatch):
 def test_a_published_table_is_read_compared_and_drawn(published):
     published.run(rows=["focal"])
     frame, effects = published.frame(), published.effects()
-    assert list(frame.columns) == ["row", "label", "column", "reported", "ours", "low", "high", "seeds"]
+    assert list(frame.columns)[:8] == ["row", "label", "column", "reported", "ours", "low", "high", "seeds"]
     assert frame.row.nunique() == len(published.rows) == 8
     assert "ce" not in effects.index
     assert effects.seeds.tolist() == [3] * 7

@@ -39,8 +39,8 @@ def main() -> int:
         wrong = facts["visible"] < 0.5 or facts["hidden"]  # type: ignore[operator]
         bad += bool(wrong)
         print(
-            f"{facts['chapter']:24} {facts['words']:5} words {facts['code']:4} lines of code, {facts['visible']:4.0%} visible, "
-            f"{facts['claims']:2} claims{', HIDES CODE' if wrong else ''}"
+            f"{facts['chapter']:24} {facts['words']:5} words {facts['code']:4} lines of code, "
+            f"{facts['visible']:4.0%} visible, {facts['claims']:2} claims{', HIDES CODE' if wrong else ''}"
         )
     return 1 if bad else 0
 

@@ -1,19 +1,17 @@
 """Names of bands, and the channels that are engineered from them. No torch.
 
-The channels of images with red, green and blue are those of the RAU-Net report (slide III). Where
-it is silent, this is our reading:
+The channels of images with red, green and blue are those of the RAU-Net report (slide III). Where it is silent, we
+assume:
 
-- Its kernel of 10 pixels has no middle; the next odd one, 11, is taken, of packed pixels. The
-  Gaussian's sigma is OpenCV's for that kernel, 2.
-- Blurs, edges and gradients are those of the gray image. The median and the edges are found on
-  256 levels between its darkest and its brightest pixel, as OpenCV's are.
+- Its kernel of 10 pixels has no middle; the next odd one, 11, is taken, of packed pixels. The Gaussian's sigma is
+  OpenCV's for that kernel, 2.
+- Blurs, edges and gradients are those of the gray image. The median and the edges are found on 256 levels between its
+  darkest and its brightest pixel, as OpenCV's are.
 - The thresholds of the Canny detector are 100 and 200 of those levels, the Sobel kernel is 3 x 3.
 
-Those of tiles with radar are of the two reports on Zindi's challenge, which say neither the size of
-their median filter nor the rule of their cloud mask: see `despeckled` and `clouds`.
+Those of tiles with radar are of the two reports on Zindi's challenge, which state neither the size of their median
+filter nor the rule of their cloud mask: see `despeckled` and `clouds`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,19 +20,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: The 14 bands of a Landslide4Sense patch in the order of the file: Sentinel-2 as the
-#: competition numbers it, then slope and elevation of ALOS PALSAR.
+#: The 14 bands of a Landslide4Sense patch in the order of the file: Sentinel-2 as the competition numbers it, then
+#: slope and elevation of ALOS PALSAR.
 L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "slope", "DEM")
 RGB = ("R", "G", "B")
 #: Backscatter after the event, then its change, for either pass of Sentinel-1.
 SAR = ("VV_desc", "VH_desc", "dVV_desc", "dVH_desc", "VV_asc", "VH_asc", "dVV_asc", "dVH_asc")
-#: The 12 channels of a tile of Zindi's landslide challenge in the order of the file: Sentinel-2,
-#: then Sentinel-1.
+#: The 12 channels of a tile of Zindi's challenge in the order of the file: Sentinel-2, then Sentinel-1.
 ZINDI = (*RGB, "NIR", *SAR)
-#: The bands of light: neither slope and elevation nor what is engineered.
+#: The bands of light: neither slope and elevation nor engineered channels.
 SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
 
-#: The bands of each dataset, for a recipe, which never looks at the datasets themselves.
+#: The bands of each dataset, for a recipe, which never imports the datasets.
 OF_DATASET: dict[str, tuple[str, ...]] = {
     "synthetic": L4S,
     "bijie": RGB,
@@ -46,23 +43,19 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "zindi": ZINDI,
     "synthetic-zindi": ZINDI,
 }
-
 #: The datasets that have boxes around their landslides and no masks.
 BOXES = ("landslide4sense-boxes", "voc")
-
 #: The datasets that are a folder of one's own: whatever lies in it.
 OWN = ("voc", "folder")
-
-#: The datasets that have a label a tile in place of a mask: theirs are 1 or 0 everywhere.
+#: The datasets that have a label for a tile in place of a mask: their masks are 1 or 0 everywhere.
 LABELS = ("zindi",)
-
-#: What red, green and blue are called in a Sentinel-2 image.
+#: Red, green and blue in a Sentinel-2 image.
 SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}
 
 KERNEL = 11
 CANNY = (100, 200)
-#: A pixel whose reflectance is above it may be a cloud. Ours: three quarters of the pixels of the
-#: challenge lie below two thirds of it in each visible band, and clouds well above.
+#: A pixel whose reflectance is above it may be a cloud. Ours: three quarters of the pixels of the challenge lie below
+#: two thirds of it in each visible band, and clouds well above.
 BRIGHT = 0.3
 #: The largest whiteness of a cloud (Zhu and Woodcock 2012, equation 2).
 WHITENESS = 0.7
@@ -73,8 +66,7 @@ Planes = NDArray[np.float32]
 
 def local(band: Planes) -> Planes:
     """Rescale each image to 0..1 by its own minimum and maximum; a constant one is 0."""
-    low = band.min((1, 2), keepdims=True)
-    return _rescale(band, low, band.max((1, 2), keepdims=True))
+    return _rescale(band, band.min((1, 2), keepdims=True), band.max((1, 2), keepdims=True))
 
 
 def _rescale(band: Planes, low: Any, high: Any) -> Planes:
@@ -83,67 +75,30 @@ def _rescale(band: Planes, low: Any, high: Any) -> Planes:
     return scaled
 
 
-def index(one: Planes, other: Planes) -> Planes:
-    """Return the normalised difference (one - other) / (one + other).
-
-    It lies in -1..1 where neither band is negative, and is clipped to that elsewhere. It is 0
-    where the sum is 0.
-    """
-    total = one + other
-    ratio = np.divide(one - other, total, out=np.zeros_like(total), where=total != 0)
-    clipped: Planes = np.clip(ratio, -1, 1)
-    return clipped
+def index(first: Planes, second: Planes) -> Planes:
+    """Return the normalised difference (first - second) / (first + second), clipped to -1..1; 0 where the sum is 0."""
+    total = first + second
+    ratio = np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)
+    return np.asarray(np.clip(ratio, -1, 1))
 
 
 def gray(red: Planes, green: Planes, blue: Planes) -> Planes:
     """Return the mean of red, green and blue, in their unit."""
-    mean: Planes = (red + green + blue) / np.float32(3)
-    return mean
-
-
-def gaussian(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Blur the gray image with a Gaussian; it is mirrored at the border."""
-    return _each(gray(red, green, blue), lambda x: cv2.GaussianBlur(x, (KERNEL, KERNEL), 0))
+    return np.asarray((red + green + blue) / np.float32(3))
 
 
 def median(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Take the median around each pixel of the gray image; its border is repeated.
-
-    It is within half a level of the exact one: OpenCV has such a kernel for 8 bits only.
-    """
+    """Take the median around each pixel of the gray image, within half a level of 8 bits; its border is repeated."""
     shades = gray(red, green, blue)
     low, high = shades.min((1, 2), keepdims=True), shades.max((1, 2), keepdims=True)
     levels = _each(_levels(shades), lambda x: cv2.medianBlur(x, KERNEL))
-    middle: Planes = levels / np.float32(255) * (high - low) + low
-    return middle
-
-
-def canny(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Find the edges of the gray image: 1 on an edge, else 0."""
-    edges = _each(_levels(gray(red, green, blue)), lambda x: cv2.Canny(x, *CANNY))
-    return edges / np.float32(255)
-
-
-def sobel_x(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Return how much the gray image rises from left to right, in its unit a pixel."""
-    return _each(gray(red, green, blue), lambda x: cv2.Sobel(x, cv2.CV_32F, 1, 0, scale=1 / 8))
-
-
-def sobel_y(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Return how much the gray image rises from top to bottom, in its unit a pixel."""
-    return _each(gray(red, green, blue), lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, scale=1 / 8))
-
-
-def before(after: Planes, change: Planes) -> Planes:
-    """Return the backscatter before the event, in dB, from that after it and the change."""
-    return after - change
+    return np.asarray(levels / np.float32(255) * (high - low) + low)
 
 
 def despeckled(backscatter: Planes) -> Planes:
     """Take the median of 3 x 3 pixels against speckle; the border is repeated.
 
-    Three, not five: at 10 m a window of five covers a quarter of a hectare, in which a scar a few
-    pixels wide, as most are, is outvoted.
+    Three, not five: at 10 m a window of five covers a quarter of a hectare and outvotes a scar of a few pixels.
     """
     return _each(backscatter, lambda plane: cv2.medianBlur(plane, 3))
 
@@ -151,42 +106,20 @@ def despeckled(backscatter: Planes) -> Planes:
 def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
     """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0.
 
-    Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028): the
-    distances of the three bands from their mean make up less than `WHITENESS` of it. Bright is
-    above `BRIGHT`; in place of Fmask's own test for haze, which is of reflectance above the
-    atmosphere and without an offset. Thin cloud is missed, snow and bright roofs are not. All of a
-    tile may be cloud.
-
-    Args:
-        red: (N, S, S), reflectance: not the rescaled bands of Landslide4Sense.
-        green: The same.
-        blue: The same.
-        near: Near infrared, in which glinting or muddy water is dark and a cloud is not.
+    Bands are reflectances, not the rescaled ones of Landslide4Sense. Grey is the whiteness test of Fmask (Zhu and
+    Woodcock 2012, doi:10.1016/j.rse.2011.10.028): the distances of the three bands from their mean make up less than
+    `WHITENESS` of it. Bright is above `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above
+    the atmosphere without an offset. In the near infrared glinting or muddy water is dark. Thin cloud is missed, snow
+    and bright roofs are not.
     """
     mean = gray(red, green, blue)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
     # Compared and not divided, so that a black pixel has no division by zero.
-    found = (mean > BRIGHT) & (near > BRIGHT) & (spread < WHITENESS * mean)
-    return np.asarray(found, np.float32)
+    return np.asarray((mean > BRIGHT) & (near > BRIGHT) & (spread < WHITENESS * mean), np.float32)
 
 
-def cloud_score(
-    red: NDArray[np.floating[Any]], green: NDArray[np.floating[Any]], blue: NDArray[np.floating[Any]]
-) -> NDArray[np.float32]:
-    """Return the mean brightness of each tile, which the fusion report calls its cloud score.
-
-    Args:
-        red: (N, S, S), as packed.
-        green: The same.
-        blue: The same.
-
-    Returns:
-        (N,) in the unit of the bands; the higher, the cloudier, or else the barer.
-
-    >>> tiles = np.full((1, 2, 2), 0.5, np.float16)
-    >>> cloud_score(tiles, tiles, tiles / 2).round(3)
-    array([0.417], dtype=float32)
-    """
+def cloud_score(red: NDArray[Any], green: NDArray[Any], blue: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the mean brightness of each tile, (N,), from planes (N, S, S): the cloud score of the fusion report."""
     # In float32: a sum of float16 overflows.
     return gray(*(band.mean((1, 2), dtype=np.float32) for band in (red, green, blue)))
 
@@ -195,41 +128,32 @@ def _levels(shades: Planes) -> NDArray[np.uint8]:
     return np.rint(local(shades) * 255).astype(np.uint8)
 
 
-def _each(planes: NDArray[Any], how: Callable[[NDArray[Any]], NDArray[Any]]) -> Planes:
-    return np.stack([how(plane) for plane in planes]).astype(np.float32, copy=False)
+def _each(planes: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]) -> Planes:
+    return np.stack([function(plane) for plane in planes]).astype(np.float32, copy=False)
 
 
 class Channel(NamedTuple):
-    """An engineered channel.
-
-    Attributes:
-        of: The bands that it is computed from.
-        how: Their planes to its own; of the whole dataset also the minimum and the maximum.
-        whole: Whether `how` is handed these two numbers.
-    """
+    """The bands of an engineered channel and its function; with `whole` it takes the dataset's extremes after them."""
 
     of: tuple[str, ...]
-    how: Callable[..., Planes]
+    function: Callable[..., Planes]
     whole: bool = False
 
 
 ENGINEERED: dict[str, Channel] = {
-    "R_local": Channel(("R",), local),
-    "G_local": Channel(("G",), local),
-    "B_local": Channel(("B",), local),
-    "R_global": Channel(("R",), _rescale, whole=True),
-    "G_global": Channel(("G",), _rescale, whole=True),
-    "B_global": Channel(("B",), _rescale, whole=True),
+    **{f"{name}_local": Channel((name,), local) for name in RGB},
+    **{f"{name}_global": Channel((name,), _rescale, whole=True) for name in RGB},
     "NDVI": Channel(("B8", "B4"), index),
     "VI": Channel(("B8", "B11"), index),  # so the report; elsewhere NDMI, of moisture
     "NBR": Channel(("B8", "B12"), index),
     "gray": Channel(RGB, gray),
-    "gaussian": Channel(RGB, gaussian),
+    # In float32; the border of a blur is mirrored. Edges are 1, else 0. Gradients are in the unit of the image a pixel.
+    "gaussian": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.GaussianBlur(x, (KERNEL, KERNEL), 0))),
     "median": Channel(RGB, median),
-    "sobel_x": Channel(RGB, sobel_x),
-    "sobel_y": Channel(RGB, sobel_y),
-    "canny": Channel(RGB, canny),
-    **{f"before_{name}": Channel((name, f"d{name}"), before) for name in SAR if name[0] == "V"},
+    "sobel_x": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.Sobel(x, cv2.CV_32F, 1, 0, scale=1 / 8))),
+    "sobel_y": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, scale=1 / 8))),
+    "canny": Channel(RGB, lambda *rgb: _each(_levels(gray(*rgb)), lambda x: cv2.Canny(x, *CANNY)) / np.float32(255)),
+    **{f"before_{name}": Channel((name, f"d{name}"), np.subtract) for name in SAR if name[0] == "V"},
     **{f"median_{name}": Channel((name,), despeckled) for name in SAR},
     "clouds": Channel((*RGB, "NIR"), clouds),
 }
@@ -245,7 +169,7 @@ def radar(name: str) -> bool:
 
 
 def source(name: str, own: Sequence[str]) -> str:
-    """Return what a band is called in a dataset: the red of Sentinel-2 is B4.
+    """Return the name of a band in a dataset: the red of Sentinel-2 is B4.
 
     >>> source("R", L4S), source("R", RGB), source("B8", L4S)
     ('B4', 'R', 'B8')
@@ -254,34 +178,17 @@ def source(name: str, own: Sequence[str]) -> str:
 
 
 def possible(own: Sequence[str]) -> tuple[str, ...]:
-    """Return every name that a recipe may choose of a dataset with these bands.
+    """Return every name that a recipe may choose of a dataset whose files have these bands."""
 
-    Args:
-        own: The bands of its files.
-
-    >>> "NDVI" in possible(L4S), "NDVI" in possible(RGB)
-    (True, False)
-    """
-
-    def there(names: Iterable[str]) -> bool:
+    def available(names: Iterable[str]) -> bool:
         return all(source(name, own) in own for name in names)
 
-    colours = [name for name in RGB if name not in own and there([name])]
-    made = [name for name, channel in ENGINEERED.items() if there(channel.of)]
-    return (*own, *colours, *made)
+    colours = [name for name in RGB if name not in own and available([name])]
+    return (*own, *colours, *(name for name, channel in ENGINEERED.items() if available(channel.of)))
 
 
 def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
-    """Refuse bands that a dataset does not have and that cannot be made of those it has.
-
-    Args:
-        names: What is asked for.
-        own: The bands of its files.
-        dataset: Its name, for the message.
-
-    Raises:
-        ValueError: There are some; the message says what they are made of and what is possible.
-    """
+    """Refuse bands that a dataset with the bands `own` neither has nor can make. Raises ValueError."""
     allowed = possible(own)
     missing = [
         f"{name} (made of {' and '.join(ENGINEERED[name].of)})" if name in ENGINEERED else name
@@ -295,23 +202,17 @@ def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
 def engineer(
     names: Iterable[str], planes: Mapping[str, Planes], extremes: Mapping[str, tuple[float, float]]
 ) -> dict[str, Planes]:
-    """Compute engineered channels of some images.
+    """Compute engineered channels of some images, (N, S, S) float32 by name, from those of the bands they are made of.
 
-    Args:
-        names: Of `ENGINEERED`.
-        planes: (N, S, S) float32 of each band that they are computed from.
-        extremes: The minimum and the maximum over the dataset of those that ask for it.
-
-    Returns:
-        (N, S, S) float32 by name.
+    `extremes` are the minimum and the maximum over the dataset of each band of a channel with `whole`.
 
     >>> band = np.array([[[2.0, 4.0]]], np.float32)
     >>> engineer(["R_local", "R_global"], {"R": band}, {"R": (0.0, 8.0)})
     {'R_local': array([[[0., 1.]]], dtype=float32),
      'R_global': array([[[0.25, 0.5 ]]], dtype=float32)}
     """
-    made = {}
-    for name in names:
-        of, how, whole = ENGINEERED[name]
-        made[name] = how(*(planes[band] for band in of), *(extremes[of[0]] if whole else ()))
-    return made
+    channels = {name: ENGINEERED[name] for name in names}
+    return {
+        name: function(*(planes[band] for band in of), *(extremes[of[0]] if whole else ()))
+        for name, (of, function, whole) in channels.items()
+    }

@@ -1,6 +1,4 @@
-"""What a dataset is, and how it says that a file is wrong."""
-
-from __future__ import annotations
+"""What a dataset is, and how it reports that a file is wrong."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -11,19 +9,22 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+#: The remedy for most bad files.
+REDO = "Replace the file, or leave it out with --skip-bad"
+
 
 class DatasetNotFoundError(FileNotFoundError):
     """The files of a dataset are not there; the message says how to get them."""
 
 
 class DownloadError(DatasetNotFoundError):
-    """A dataset could not be fetched, so it is not there; the message says why and what to do."""
+    """A dataset could not be downloaded; the message says why and what to do."""
 
 
 class BadFileError(ValueError):
     """A file that cannot be used, what is wrong with it, and what to do: one line."""
 
-    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+    def __init__(self, path: Path, problem: str, remedy: str = REDO) -> None:
         self.path, self.problem = path, printable(" ".join(problem.split()))
         super().__init__(printable(f"{path}: {self.problem}. {remedy}"))
 
@@ -38,79 +39,46 @@ def printable(text: str) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a name in the one form in which names are compared and kept.
-
-    macOS writes an accent after its letter (NFD), others both as one (NFC); some ZIPs hold names
-    that are not UTF-8.
-    """
+    """Return a name in the form in which names are compared: printable, accents as Unicode's NFC (macOS has NFD)."""
     return printable(unicodedata.normalize("NFC", name))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a dataset, not yet read.
+    """One image of a dataset, not yet read."""
 
-    Attributes:
-        id: Unique in its dataset; kept as `plain_name`.
-        group: The scene it was cut from; images of one group are neighbours. Kept likewise.
-        image: Its file; None for a simulated image.
-        mask: The file of its mask; None where no mask file belongs to it.
-        part: `train`, `valid` or `test` where the publisher splits the dataset.
-        region: Where the scene lies, if that is known.
-        problem: What is wrong with its files, where their names alone tell; it is refused
-            when it is read, like a file that is wrong inside.
-        boxes: The file of its boxes, in a dataset that has boxes in place of masks.
-        files: Those that are named above.
-    """
-
-    id: str
-    group: str
-    image: Path | None = None
-    mask: Path | None = None
-    part: str = "train"
-    region: str = ""
-    problem: str = ""
-    boxes: Path | None = None
-    files: tuple[Path, ...] = field(init=False)
+    id: str  # unique in its dataset; stored as `plain_name`
+    group: str  # the scene it was cut from: images of one group are neighbours; stored as `plain_name`
+    image: Path | None = None  # its file; None for a simulated image
+    mask: Path | None = None  # the file of its mask; None where it has none
+    part: str = "train"  # `train`, `valid` or `test` where the publisher splits the dataset
+    region: str = ""  # where the scene lies, if that is known
+    problem: str = ""  # what is wrong with its files, where their names alone tell; it is refused when it is read
+    boxes: Path | None = None  # the file of its boxes, in a dataset that has boxes instead of masks
+    files: tuple[Path, ...] = field(init=False)  # those that are named above
 
     def __post_init__(self) -> None:
-        files = tuple(p for p in (self.image, self.mask, self.boxes) if p is not None)
+        files = tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "id", plain_name(self.id))
         object.__setattr__(self, "group", plain_name(self.group))
 
 
 class Dataset(Protocol):
-    """The protocol of a dataset of images and masks.
+    """The protocol of a dataset of images and masks."""
 
-    Attributes:
-        name: Its key in `DATASETS`, and the name of its folder under the data root.
-        bands: The names of its bands, in the order of the file.
-        scale: What one unit of the packed image is, for a figure's caption.
-        about: One sentence with the source.
-        remedy: What to type, or to do, when it is not there.
-    """
-
-    name: str
-    bands: tuple[str, ...]
-    scale: str
-    about: str
-    remedy: str
+    name: str  # its key in `DATASETS`, and the name of its folder under the data root
+    bands: tuple[str, ...]  # the names of its bands, in the order of the file
+    scale: str  # one unit of the packed image, for the caption of a figure
+    about: str  # one sentence with the source
+    remedy: str  # what to type, or to do, when it is not there
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the images below the data root, in the dataset's own order.
-
-        Raises:
-            DatasetNotFoundError: Nothing of the dataset is there.
-        """
+        """List the images below the data root, in the dataset's own order. Raises DatasetNotFoundError."""
         ...
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}.
-
-        Raises:
-            BadFileError: The file is truncated, or of the wrong key, shape, dtype or value.
-        """
+        """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}. Raises BadFileError."""
         ...
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
@@ -118,38 +86,21 @@ class Dataset(Protocol):
         ...
 
     def download(self, root: Path) -> Path:
-        """Fetch the dataset below the data root and return its folder.
-
-        What was fetched before is not fetched again.
-
-        Raises:
-            DownloadError: It could not be fetched whole; nothing of it is left in its folder.
-        """
+        """Download the dataset as a whole, unless it is there, and return its folder. Raises DownloadError."""
         ...
 
 
 @runtime_checkable
 class BoxDataset(Dataset, Protocol):
-    """The protocol of a dataset whose truth is boxes: one of `bands.BOXES`.
+    """The protocol of a dataset with boxes, one of `bands.BOXES`.
 
-    Its masks are empty. `read` reads the boxes of an image too, and refuses it for them: an image
-    that was packed has boxes that can be read. `fingerprint` covers them.
+    Its masks are empty. `read` reads the boxes of an image as well, so an image that was packed has readable boxes.
+    `fingerprint` covers the boxes.
     """
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
-        """Read the boxes of one image.
-
-        Returns:
-            (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of the picture's width and
-            height, so that they are those of the image at any size.
-
-        Raises:
-            BadFileError: The picture or its boxes cannot be used.
-        """
+        """Read the boxes of one image, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of width and height."""
         ...
-
-
-REDO = "Replace the file, or leave it out with --skip-bad"
 
 
 def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
@@ -165,29 +116,20 @@ def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read a sample that can be packed: `Dataset.read` and what holds for every dataset.
-
-    Raises:
-        BadFileError: It cannot be read, or a value is NaN or does not fit into float16.
-    """
+    """Read a sample to be packed. Raises BadFileError: also where a value is NaN or does not fit into float16."""
     if sample.problem:
-        raise BadFileError(sample.files[0], sample.problem, REDO)
+        raise BadFileError(sample.files[0], sample.problem)
     image, mask = dataset.read(sample)
     low, high = float(image.min()), float(image.max())
     limit = float(np.finfo(np.float16).max)
     if not (low >= -limit and high <= limit):
-        path = sample.image or Path(sample.id)
         problem = f"holds values from {low:g} to {high:g}; packed are numbers within ±{limit:g}"
-        raise BadFileError(path, problem, REDO)
+        raise BadFileError(sample.image or Path(sample.id), problem)
     return image, mask
 
 
-def same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
-    """Refuse an image and a mask that differ in height or width.
-
-    Raises:
-        BadFileError: They do.
-    """
+def check_same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
+    """Refuse an image and a mask that differ in height or width. Raises BadFileError: they do."""
     if image.shape[:2] != mask.shape[:2]:
         assert sample.mask is not None
-        raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}", REDO)
+        raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}")

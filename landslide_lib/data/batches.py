@@ -1,8 +1,7 @@
-"""Whole batches by index, on the device where they fit: no per-sample Python."""
-
-from __future__ import annotations
+"""The dataloader: whole batches by index, on the device where they fit, with masks, boxes or labels as the target."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,42 +9,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from landslide_lib.data.crops import BoxesOf, Crops, cut
 from landslide_lib.data.engineered import with_bands
 from landslide_lib.data.pack import Packed
-from landslide_lib.data.shared import clear, shared, there
+from landslide_lib.data.shared import clear, is_shared, shared
 from landslide_lib.data.split import Indices
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+#: Of the images of a batch, their rows in the dataset and their places in the part: the images, and what stands beside
+#: them in place of masks.
+Target = Callable[[Tensor, Indices, Indices, torch.Generator], tuple[Tensor, Any]]
 
 
 class Batches:
     """Batches of a part of a packed dataset, in an order that seed and epoch decide.
 
+    Yields images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
+    packed masks have, in {0, 1}, both of `dtype`.
+
     Args:
         packed: The dataset.
         indices: Which images.
-        batch: Images a batch; a training epoch drops the images that do not fill one.
-        means: (C, 1, 1), from `band_means`: what each band is divided by.
-        shift: (C, 1, 1), what is taken from each band before that; None for nothing.
+        batch: Images in a batch; a training epoch drops the images that do not fill one.
+        band_scale: (C, 1, 1), what each band is divided by.
         bands: By name, engineered ones too; () for the dataset's own.
-        device: Where batches are made; the images are normalised and kept there, for the next
-            run too, if at most half of its free memory is taken by them.
+        target: `BoxTarget`, `CropTarget`, or None for masks.
+        device: Where batches are made; the scaled images stay there, also for the next run, if they take at most half
+            of its free memory.
         seed: None keeps the order and every image (validation, test); a number shuffles.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
-        rank: Of this process among `world`, which share the batches of an epoch.
+        rank: Of this process among the `world` that share the batches of an epoch.
         world: How many processes train together.
-        dtype: Of images and masks. They are divided in float32 and rounded to it, so that half
-            as many bytes are moved in float16.
-        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them,
-            with replacement. None takes each once.
+        dtype: Of images and masks, which are divided in float32 and rounded to it: float16 moves half as many bytes.
+        shift: (C, 1, 1), what is subtracted from each band before the division; None for nothing.
+        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement.
 
-    Raises:
-        ValueError: There is no such band, there are fewer images to train on than processes,
-            or the dtype is no floating one.
-
-    Yields:
-        Images (B, C, S, S) in channels_last, masks (B, 1, S, S), or of the size that the packed
-        masks have, in {0, 1}, both of `dtype`.
+    Raises ValueError: there is no such band, there are fewer images to train on than processes, or the dtype is no
+    floating one.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class Batches:
         packed: Packed,
         indices: Indices,
         batch: int,
-        means: Tensor,
+        band_scale: Tensor,
         *,
         bands: Sequence[str] = (),
+        target: Target | None = None,
         device: torch.device | str = "cpu",
         seed: int | None = None,
         augment: Augment | None = None,
@@ -68,21 +69,21 @@ class Batches:
         if not dtype.is_floating_point:
             raise ValueError(f"dtype {dtype} holds no fractions; use float32, float16 or bfloat16")
         self.batch, self.seed, self.augment, self.chances = batch, seed, augment, chances
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.target, self.rank, self.world, self.epoch = target, rank, world, 0
         self.device = torch.device(device)
-        self.means = means.to(self.device)
-        self.shift = torch.zeros_like(self.means) if shift is None else shift.to(self.device)
+        self.band_scale = band_scale.to(self.device)
+        self.shift = torch.zeros_like(self.band_scale) if shift is None else shift.to(self.device)
         self.packed, self.indices = with_bands(packed, bands), indices
         self.bands = tuple(bands) or packed.bands
         if seed is not None and len(indices) < world:
             raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
         self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
-        scales = [scale.cpu().numpy().tobytes() for scale in (self.means, self.shift)]
+        scales = [scale.cpu().numpy().tobytes() for scale in (self.band_scale, self.shift)]
         size = packed.masks.shape[1:]  # one pixel where it is the label of an image
         key = (indices.tobytes(), *scales, str(self.device), dtype, size)
-        if there(packed, self.bands, key) or self._fits():
-            self.resident = shared(packed, self.bands, key, self._keep)
+        if is_shared(packed, self.bands, key) or self._fits():
+            self.resident = shared(packed, self.bands, key, self._load)
 
     def _fits(self) -> bool:
         pixels = len(self.indices) * self.packed.images[0, 0].size
@@ -94,9 +95,7 @@ class Batches:
     def __len__(self) -> int:
         """Batches of this process in an epoch."""
         images = len(self.indices)
-        if self.seed is None:
-            return -(-images // self.batch)
-        return max(1, images // (self.batch * self.world))
+        return -(-images // self.batch) if self.seed is None else max(1, images // (self.batch * self.world))
 
     def set_epoch(self, epoch: int) -> None:
         """Decide the order and the augmentation of the next pass."""
@@ -119,44 +118,102 @@ class Batches:
         images, masks = self._gather(places)
         return images.contiguous(memory_format=torch.channels_last), masks
 
-    def _batch(self, places: Indices, generator: torch.Generator) -> Any:
+    def _batch(self, places: Indices, generator: torch.Generator) -> tuple[Tensor, Any]:
         images, masks = self._gather(places)
+        target: Any = None
+        if self.target is not None:
+            images, target = self.target(images, self.indices[places], places, generator)
         if self.augment is not None:
             images, masks = self.augment(images, masks, generator)
-        return images.contiguous(memory_format=torch.channels_last), masks
+        return images.contiguous(memory_format=torch.channels_last), masks if self.target is None else target
 
     def _gather(self, places: Indices) -> tuple[Tensor, Tensor]:
         if self.resident is None:
             return self._read(self.indices[places])
         chosen = torch.from_numpy(places).to(self.device)
-        images, masks = (kept.index_select(0, chosen) for kept in self.resident)
+        images, masks = (values.index_select(0, chosen) for values in self.resident)
         return images.permute(0, 3, 1, 2), masks
 
-    def _keep(self) -> tuple[Tensor, Tensor]:
-        """Return all images (N, S, S, C) and masks (N, 1, S, S), ready to be handed out.
-
-        An image lies as a batch needs it: a batch is made in one pass, a row copied whole.
-        """
+    def _load(self) -> tuple[Tensor, Tensor]:
+        """Return all images (N, S, S, C), each as a batch needs it, and masks (N, 1, S, S)."""
         count, size = len(self.indices), self.packed.images.shape[2:]
-        label = self.packed.masks.shape[1:]
         images = torch.empty((count, *size, len(self.bands)), dtype=self.dtype, device=self.device)
-        masks = torch.empty((count, 1, *label), dtype=self.dtype, device=self.device)
-        for start in range(0, count, 64):  # few at a time: in float32 they take twice the memory
+        masks = torch.empty((count, 1, *self.packed.masks.shape[1:]), dtype=self.dtype, device=self.device)
+        for start in range(0, count, 64):  # 64 at a time: in float32 they take twice the memory
             part = slice(start, start + 64)
-            some, masks[part] = self._read(self.indices[part])
-            images[part] = some.permute(0, 2, 3, 1)
+            values, masks[part] = self._read(self.indices[part])
+            images[part] = values.permute(0, 2, 3, 1)
         return images, masks
 
     def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.packed.read(rows, self.bands)).to(self.device)
         masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
-        images = images.float().sub_(self.shift).div_(self.means)
+        images = images.float().sub_(self.shift).div_(self.band_scale)
         return images.to(self.dtype), masks[:, None].to(self.dtype)
 
 
 def _free(device: torch.device) -> float:
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return float(torch.cuda.mem_get_info(device)[0] + kept)  # torch keeps what was let go
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + cached)  # torch holds what was freed
     # The arrays are memory-mapped; a copy of up to 4 GB in memory costs little on any laptop.
     return 8e9
+
+
+@dataclass(frozen=True)
+class BoxTarget:
+    """Boxes: a dict for each image, `boxes` (n, 4) float32 in pixels and `labels` (n,) int64, all 1.
+
+    With `turned`, an image and its boxes are turned and mirrored at random, the eight ways equally likely.
+    """
+
+    boxes: BoxesOf
+    turned: bool = False
+
+    def __call__(
+        self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Return images and boxes of a batch."""
+        boxes = [torch.from_numpy(self.boxes.of(int(row))).to(images.device) for row in rows]
+        if self.turned:
+            quarters = torch.randint(4, (len(boxes),), generator=generator).tolist()
+            mirrored = torch.randint(2, (len(boxes),), generator=generator).tolist()
+            turned = list(map(turn, images.contiguous(), boxes, quarters, mirrored))
+            images, boxes = torch.stack([image for image, _ in turned]), [corners for _, corners in turned]
+        return images, [{"boxes": of, "labels": of.new_ones(len(of), dtype=torch.int64)} for of in boxes]
+
+
+def turn(image: Tensor, boxes: Tensor, quarters: int, mirrored: int) -> tuple[Tensor, Tensor]:
+    """Turn a square image (C, S, S) and its boxes (n, 4) against the clock, then mirror left and right if `mirrored`.
+
+    >>> image = torch.zeros(1, 4, 4)
+    >>> image[0, 0, 3] = 1  # the upper right corner comes to the upper left
+    >>> turned, box = turn(image, torch.tensor([[3.0, 0.0, 4.0, 1.0]]), 1, 0)
+    >>> turned[0, 0, 0].item(), box.tolist()
+    (1.0, [[0.0, 0.0, 1.0, 1.0]])
+    """
+    side = image.shape[-1]
+    for _ in range(quarters):
+        left, top, right, bottom = boxes.unbind(1)
+        boxes = torch.stack([top, side - right, bottom, side - left], 1)
+    image = torch.rot90(image, quarters, (1, 2))
+    if mirrored:
+        left, top, right, bottom = boxes.unbind(1)
+        boxes = torch.stack([side - right, top, side - left, bottom], 1)
+        image = image.flip(2)
+    return image, boxes
+
+
+@dataclass(frozen=True)
+class CropTarget:
+    """Labels of whole images or crops, (B,) int64, 1 with a landslide; the part's images are `crops.image`."""
+
+    crops: Crops
+
+    def __call__(
+        self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the crops of a batch, enlarged to the size of the images, and their labels."""
+        chosen = {field.name: getattr(self.crops, field.name)[places] for field in fields(Crops)}
+        crops = replace(self.crops, **chosen)
+        return cut(images, crops), torch.from_numpy(crops.label).long().to(images.device)

@@ -1,7 +1,5 @@
 """The boxes around the landslides of a packed dataset: read, or derived from its masks."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset
-from landslide_lib.data.pack import Packed
+from landslide_lib.data.pack import REMOVE, Packed
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import atomic_write, data_root
 
@@ -26,23 +24,13 @@ MIN_AREA = 4
 
 @dataclass(frozen=True)
 class Boxes:
-    """The boxes of all images of a packed dataset.
+    """The boxes of all images of a packed dataset: image i has `corners[starts[i]:starts[i + 1]]`."""
 
-    Attributes:
-        corners: (M, 4) float32: xmin, ymin, xmax, ymax in pixels of the packed images, edges in
-            0..S, image by image.
-        starts: (N + 1,) int64: image i has `corners[starts[i]:starts[i + 1]]`.
-    """
-
-    corners: Corners
-    starts: NDArray[np.int64]
+    corners: Corners  # (M, 4): xmin, ymin, xmax, ymax in pixels of the packed images, edges in 0..S, image by image
+    starts: NDArray[np.int64]  # (N + 1,)
 
     def of(self, i: int) -> Corners:
-        """Return a copy of the boxes of one image, (n, 4), n at least 0.
-
-        Raises:
-            IndexError: There is no such image.
-        """
+        """Return a copy of the boxes of one image, (n, 4), n at least 0. Raises IndexError: there is no such image."""
         if not 0 <= i < len(self):
             raise IndexError(f"image {i} of {len(self)}")
         return self.corners[self.starts[i] : self.starts[i + 1]].copy()
@@ -59,23 +47,12 @@ class Boxes:
 def load_boxes(
     dataset: Dataset, packed: Packed, image_size: int, root: Path | None = None, cache: Path | None = None
 ) -> Boxes:
-    """Return the boxes of a packed dataset, made on first use and kept beside its arrays.
+    """Return the boxes of a packed dataset, made on first use and stored beside its arrays, or in `cache`.
 
-    Those of a `BoxDataset` are read, and scaled like its pictures; those of another are derived
-    from the packed masks, see `around`.
-
-    Args:
-        dataset: What was packed.
-        packed: As `load` returns it.
-        image_size: Of the packed images, in pixels.
-        root: The data root that it was packed from; by default `LANDSLIDE_DATA`.
-        cache: The folder that they are kept in; by default the packed arrays', and for those in
-            memory none.
-
-    Raises:
-        ValueError: The packed images are not of this size, or of other files than those at the
-            root.
-        BadFileError: The file in which they are kept is damaged.
+    Those of a `BoxDataset` are read from the data root that was packed (by default `LANDSLIDE_DATA`) and scaled like
+    its pictures; those of another are derived from the packed masks, see `around`. Raises ValueError: the packed images
+    are not of this size, or of other files than those at the root. BadFileError: the file in which they are stored is
+    damaged.
     """
     size = packed.masks.shape[-1]
     if size != image_size:
@@ -89,26 +66,25 @@ def load_boxes(
         # The lock that packed the folder.
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not path.exists():
-                _write(path, _make(dataset, packed, root))
+                boxes = _make(dataset, packed, root)
+                # Into an open file: numpy would add .npz to a name.
+                with atomic_write(path) as scratch, scratch.open("wb") as file:
+                    np.savez(file, corners=boxes.corners, starts=boxes.starts)
     return _open(path, len(packed), size)
 
 
 def around(mask: NDArray[np.uint8], least: int = MIN_AREA) -> Corners:
-    """Return the boxes around the landslides of a mask.
+    """Return the boxes around the landslides of a mask, (n, 4) float32: the outer edges of their outermost pixels.
 
-    Args:
-        mask: (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide.
-        least: Pixels of a landslide that gets a box.
-
-    Returns:
-        (n, 4) float32: xmin, ymin, xmax, ymax, the outer edges of its outermost pixels.
+    The mask is (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide; one of fewer than
+    `least` pixels gets no box.
 
     >>> around(np.eye(4, 6, dtype=np.uint8))
     array([[0., 0., 4., 4.]], dtype=float32)
     """
     # The first line is that of the background.
-    found = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:]
-    left, top, width, height = found[found[:, cv2.CC_STAT_AREA] >= least, : cv2.CC_STAT_AREA].T
+    areas = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:]
+    left, top, width, height = areas[areas[:, cv2.CC_STAT_AREA] >= least, : cv2.CC_STAT_AREA].T
     return np.stack([left, top, left + width, top + height], axis=1).astype(np.float32)
 
 
@@ -116,27 +92,21 @@ def _make(dataset: Dataset, packed: Packed, root: Path | None) -> Boxes:
     if not isinstance(dataset, BoxDataset):
         return _joined(around(np.ascontiguousarray(mask)) for mask in packed.masks)
     root = root or data_root()
-    samples = {s.id: s for s in dataset.samples(root) if not s.problem}
-    here = [samples[name] for name in packed.ids if name in samples]
-    if len(here) < len(packed) or dataset.fingerprint(here) != packed.fingerprint:
+    named = {sample.id: sample for sample in dataset.samples(root) if not sample.problem}
+    samples = [named[name] for name in packed.ids if name in named]
+    if len(samples) < len(packed) or dataset.fingerprint(samples) != packed.fingerprint:
         raise ValueError(
-            f"{packed.name}: the files below {root} are not those that were packed; load the "
-            "dataset anew, from the same data root"
+            f"{packed.name}: the files below {root} are not those that were packed; load the dataset anew, from the "
+            "same data root"
         )
     size = packed.masks.shape[-1]
-    return _joined((dataset.boxes(sample) * size).astype(np.float32) for sample in here)
+    return _joined((dataset.boxes(sample) * size).astype(np.float32) for sample in samples)
 
 
-def _joined(each: Iterable[Corners]) -> Boxes:
-    of_image = list(each)
-    starts = np.cumsum([0, *map(len, of_image)], dtype=np.int64)
-    return Boxes(np.concatenate([np.zeros((0, 4), np.float32), *of_image]), starts)
-
-
-def _write(path: Path, boxes: Boxes) -> None:
-    # Into an open file: numpy would add .npz to a name.
-    with atomic_write(path) as scratch, scratch.open("wb") as file:
-        np.savez(file, corners=boxes.corners, starts=boxes.starts)
+def _joined(boxes: Iterable[Corners]) -> Boxes:
+    of_images = list(boxes)
+    starts = np.cumsum([0, *map(len, of_images)], dtype=np.int64)
+    return Boxes(np.concatenate([np.zeros((0, 4), np.float32), *of_images]), starts)
 
 
 def _open(path: Path, images: int, size: int) -> Boxes:
@@ -152,6 +122,5 @@ def _open(path: Path, images: int, size: int) -> Boxes:
         if not ((boxes.corners >= 0) & (boxes.corners <= size)).all():
             raise ValueError(f"corners beyond {size} pixels")
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        remedy = "Remove the file; it is made anew on the next use"
-        raise BadFileError(path, f"the boxes are damaged ({error})", remedy) from error
+        raise BadFileError(path, f"the boxes are damaged ({error})", REMOVE.format("file")) from error
     return boxes

@@ -1,7 +1,5 @@
 """Examples with and without a landslide: whole images, or crops of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,13 +15,13 @@ from landslide_lib.data.split import Indices
 
 #: A dataset of which at least this share of the images has no landslide gives whole images.
 EMPTY = 0.1
-#: Steps between the first and the last corner of the candidates, a row and a column of them.
+#: Steps between the first and the last corner of the candidates, in a row and in a column of them.
 STEPS = 4
-#: A crop is positive if it holds this share of a box's area. With less, what is seen may be the
-#: background in the box's corner.
+#: A crop is positive if it holds this share of a box's area. With less, what is seen may be the background in the box's
+#: corner.
 INSIDE = 0.5
-#: Or if boxes cover this share of it: a piece of a landslide that is larger than the crop. The
-#: median box covers about a thirtieth of a crop, so a tenth is more than an ordinary one shows.
+#: Or if boxes cover this share of it: a piece of a landslide that is larger than the crop. The median box covers about
+#: a thirtieth of a crop, so a tenth is more than an ordinary one shows.
 COVERED = 0.1
 
 
@@ -36,62 +34,45 @@ class BoxesOf(Protocol):
 
 @dataclass(frozen=True)
 class Crops:
-    """Square parts of images, each of which shows a landslide or shows none.
+    """M square parts of images, each of which shows a landslide or shows none; all int64."""
 
-    Attributes:
-        image: (M,) int64, the number of the image in the packed dataset.
-        corner: (M, 2) int64, left and top in pixels of the packed image.
-        side: (M,) int64, in pixels.
-        label: (M,) int64, 1 with a landslide and 0 without one.
-    """
-
-    image: NDArray[np.int64]
-    corner: NDArray[np.int64]
-    side: NDArray[np.int64]
-    label: NDArray[np.int64]
+    image: NDArray[np.int64]  # (M,), the number of the image in the packed dataset
+    corner: NDArray[np.int64]  # (M, 2), left and top in pixels of the packed image
+    side: NDArray[np.int64]  # (M,), in pixels
+    label: NDArray[np.int64]  # (M,), 1 with a landslide and 0 without one
 
 
 def examples(
     packed: Packed, indices: Indices, boxes: BoxesOf | None = None, per_image: int = 2, seed: int = 0
 ) -> Crops:
-    """Return examples for learning whether there is a landslide.
+    """Return examples for learning whether there is a landslide, in the order of `indices`, their kinds not balanced.
 
-    Where at least a tenth of the dataset's images has none, as in `bijie`, the images themselves
-    are the examples. Else they are crops of half the side, with their corners on a regular grid:
+    Where at least a tenth of the dataset's images has no landslide, as in `bijie`, or without `boxes` (of all images),
+    the images themselves are the examples. Else they are crops of half the side, with their corners on a regular grid,
+    of each image at most `per_image` of each kind, whose draw depends on the seed and that image alone:
 
     - positive: at least half of some box's area is inside, or boxes cover a tenth of the crop;
     - negative: not a pixel of a box or of the mask is inside;
     - all others are left out. An image may have no crop of one kind, or of either.
-
-    Args:
-        packed: The dataset.
-        indices: Which images.
-        boxes: Of all of its images; without them the mask alone says what an image shows, and
-            the images themselves are the examples.
-        per_image: Crops of each kind that are drawn of an image, if there are as many.
-        seed: Of the draw. What is drawn of an image depends on no other image.
-
-    Returns:
-        The examples in the order of `indices`. Their kinds are not balanced.
     """
     indices = np.asarray(indices, dtype=np.int64)
-    shows = packed.positive
+    positives = packed.positive
     if boxes is not None:
-        shows = shows | np.array([len(boxes.of(i)) > 0 for i in range(len(packed))], dtype=bool)
+        positives = positives | np.array([len(boxes.of(i)) > 0 for i in range(len(packed))], dtype=bool)
     size = packed.masks.shape[-1]
-    if boxes is None or np.mean(~shows) >= EMPTY:
+    if boxes is None or np.mean(~positives) >= EMPTY:
         nothing = np.zeros((len(indices), 2), np.int64)
-        return Crops(indices, nothing, np.full(len(indices), size), shows[indices].astype(np.int64))
+        return Crops(indices, nothing, np.full(len(indices), size), positives[indices].astype(np.int64))
 
     side = max(1, size // 2)
-    drawn: list[tuple[int, int, int, int]] = []
+    rows: list[tuple[int, int, int, int]] = []
     for i in indices.tolist():
         draw = np.random.default_rng((seed, i))
         corners, positive, negative = _candidates(boxes.of(i), packed.masks[i], side)
-        for label, possible in ((1, positive), (0, negative)):
-            for k in draw.permutation(np.flatnonzero(possible))[:per_image]:
-                drawn.append((i, *corners[k].tolist(), label))
-    table = np.array(drawn, dtype=np.int64).reshape(-1, 4)
+        for label, candidates in ((1, positive), (0, negative)):
+            for k in draw.permutation(np.flatnonzero(candidates))[:per_image]:
+                rows.append((i, *corners[k].tolist(), label))
+    table = np.array(rows, dtype=np.int64).reshape(-1, 4)
     return Crops(table[:, 0], table[:, 1:3], np.full(len(table), side), table[:, 3])
 
 
@@ -123,17 +104,9 @@ def _candidates(
 
 
 def cut(images: Tensor, crops: Crops) -> Tensor:
-    """Cut the crops out and enlarge them to the size of the images, bilinearly.
+    """Cut M crops out of their images, `packed.images[crops.image]`, and enlarge them bilinearly: (M, C, S, S) to same.
 
-    Args:
-        images: The image of each crop, in their order: `packed.images[crops.image]`.
-        crops: M of them.
-
-    Shape:
-        (M, C, S, S) to the same.
-
-    Raises:
-        ValueError: There are not as many images as crops.
+    Raises ValueError: there are not as many images as crops.
 
     >>> image = torch.arange(16.0).view(1, 1, 4, 4)
     >>> one = np.ones(1, np.int64)
@@ -144,6 +117,5 @@ def cut(images: Tensor, crops: Crops) -> Tensor:
         raise ValueError(f"{len(images)} images, {len(crops.image)} crops: give the image of each crop")
     size = list(images.shape[-2:])
     parts = zip(images, crops.corner.tolist(), crops.side.tolist(), strict=True)
-    return torch.stack(
-        [transforms.resized_crop(image, top, left, side, side, size) for image, (left, top), side in parts]
-    )
+    cut_out = [transforms.resized_crop(image, top, left, side, side, size) for image, (left, top), side in parts]
+    return torch.stack(cut_out)

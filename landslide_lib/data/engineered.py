@@ -1,7 +1,5 @@
 """Engineered channels of a packed dataset: made when a recipe first asks, then read by index."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,29 +14,19 @@ from tqdm import tqdm
 from landslide_lib.data.bands import ENGINEERED, check, engineer
 from landslide_lib.data.base import BadFileError
 from landslide_lib.data.formats.files import new_array
-from landslide_lib.data.pack import Packed
+from landslide_lib.data.pack import REMOVE, Packed
 from landslide_lib.fields import REVISIONS
 
-#: Images that a thread works on at once: their planes stay in its cache.
+#: Images that a thread processes at once: their planes stay in its cache.
 CHUNK = 16
 
 
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
-    """Return a packed dataset of which these bands can be read.
+    """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and kept beside them, a file a
-    channel. Who asks for none pays nothing.
-
-    Args:
-        packed: As `load` returns it.
-        names: Bands of the dataset, R, G and B, or of `bands.ENGINEERED`; () is its own bands.
-
-    Returns:
-        The same, with what was asked for in its `engineered`.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of, or it lies nowhere.
-        BadFileError: The file of a channel is damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file for each channel. The names
+    are bands of the dataset, R, G and B, or of `bands.ENGINEERED`. Raises ValueError: the dataset has no such band and
+    none to make it of, or it lies nowhere. BadFileError: the file of a channel is damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]
@@ -46,11 +34,10 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
         return packed
     if packed.folder is None:
         raise ValueError(
-            f"bands: {packed.name} is not packed in a folder, beside which {', '.join(wanted)} "
-            "could be kept; use datasets.load"
+            f"bands: {packed.name} is not packed in a folder, beside which {', '.join(wanted)} could be kept; use "
+            "datasets.load"
         )
-    revisions = {name: REVISIONS.get(f"bands/{name}", 1) for name in wanted}
-    paths = {name: packed.folder / f"{name}-{revisions[name]}.npy" for name in wanted}
+    paths = {name: packed.folder / f"{name}-{REVISIONS.get(f'bands/{name}', 1)}.npy" for name in wanted}
     if not all(path.exists() for path in paths.values()):
         # The lock that packed the folder.
         with FileLock(packed.folder.with_name(f"{packed.folder.name}.lock")):
@@ -65,25 +52,17 @@ def _shape(packed: Packed) -> tuple[int, ...]:
 
 
 def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
-    """Write each channel under another name and rename it: complete or not there.
-
-    The caller holds the lock, so a file of the other name was left by a killed process.
-    """
-    bands = {band for name in paths for band in ENGINEERED[name].of}
-    planes = {band: packed.plane(band) for band in bands}
-    extremes = {
-        band: (float(planes[band].min()), float(planes[band].max()))
-        for name in paths
-        for band in ENGINEERED[name].of
-        if ENGINEERED[name].whole
-    }
+    """Write each channel under another name and rename it: complete or not there. The caller holds the lock."""
+    planes = {band: packed.plane(band) for name in paths for band in ENGINEERED[name].of}
+    whole = {band for name in paths if ENGINEERED[name].whole for band in ENGINEERED[name].of}
+    extremes = {band: (float(planes[band].min()), float(planes[band].max())) for band in whole}
     scratch = {name: path.with_name(f".{path.name}.part") for name, path in paths.items()}
 
     def fill(start: int) -> None:
         part = slice(start, start + CHUNK)
-        some = {band: plane[part].astype(np.float32) for band, plane in planes.items()}
-        for name, made in engineer(paths, some, extremes).items():
-            files[name][part] = made
+        inputs = {band: plane[part].astype(np.float32) for band, plane in planes.items()}
+        for name, values in engineer(paths, inputs, extremes).items():
+            files[name][part] = values
 
     try:
         files = {name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()}
@@ -91,9 +70,7 @@ def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
         try:
             starts = range(0, len(packed), CHUNK)
             title = f"engineering {packed.name}"
-            bar = tqdm(pool.map(fill, starts), title, len(starts), disable=None, leave=False)
-            for _ in bar:
-                pass
+            list(tqdm(pool.map(fill, starts), title, len(starts), disable=None, leave=False))
         finally:
             pool.shutdown(cancel_futures=True)
         for name, path in paths.items():
@@ -111,6 +88,5 @@ def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
         if plane.shape != shape or plane.dtype != np.float16:
             raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {shape}")
     except (OSError, EOFError, ValueError) as error:
-        remedy = "Remove the file; it is made anew on the next use"
-        raise BadFileError(path, f"the channel is damaged ({error})", remedy) from error
+        raise BadFileError(path, f"the channel is damaged ({error})", REMOVE.format("file")) from error
     return plane

@@ -1,7 +1,5 @@
 """Which images lie side by side: raster order found in their edges, and the pairs a split cuts."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,81 +14,58 @@ from landslide_lib.data.split import Indices, Split, split
 
 #: Lengths of a row of tiles that are tried.
 ROWS = range(2, 129)
-#: Fewer pairs than this say nothing about an order.
+#: Fewer pairs than this show nothing about an order.
 FEW = 20
 
 
 def numbered(ids: Sequence[str]) -> list[tuple[str, int] | None]:
-    """Read series and number off each id; None where it ends in no number.
+    """Read series and number from each id; None where it ends in no number.
 
-    An id that ends in row and column is counted in raster order, with rows as long as the
-    longest of all.
+    An id that ends in row and column is counted in raster order, with rows as long as the longest of all.
 
     >>> numbered(["train/7", "train/8", "image_30", "odd"])
     [('train/', 7), ('train/', 8), ('image_', 30), None]
     >>> numbered(["hills/0/1", "hills/1/0"])
     [('hills/', 1), ('hills/', 2)]
     """
-    places = [re.fullmatch(r"(.*/)?(\d+)/(\d+)", name) for name in ids]
-    if places and all(places):
-        found = [(m[1] or "", int(m[2]), int(m[3])) for m in places if m]
-        length = 1 + max(column for *_, column in found)
-        return [(series, row * length + column) for series, row, column in found]
+    places = [match for name in ids if (match := re.fullmatch(r"(.*/)?(\d+)/(\d+)", name))]
+    if places and len(places) == len(ids):
+        length = 1 + max(int(match[3]) for match in places)
+        return [(match[1] or "", int(match[2]) * length + int(match[3])) for match in places]
     matches = [re.fullmatch(r"(.*?)(\d+)", name) for name in ids]
-    return [(m[1], int(m[2])) if m else None for m in matches]
+    return [(match[1], int(match[2])) if match else None for match in matches]
 
 
 def pairs(ids: Sequence[str], lag: int = 1) -> tuple[Indices, Indices]:
-    """Return the indices of all images n and n + lag that are both there.
+    """Return the indices of all pairs of images n and n + lag.
 
     >>> [side.tolist() for side in pairs(["a1", "a2", "a4", "b5"])]
     [[0], [1]]
     """
-    keys = numbered(ids)
-    at = {key: index for index, key in enumerate(keys) if key is not None}
-    found = [
-        (index, at[series, number + lag]) for (series, number), index in at.items() if (series, number + lag) in at
-    ]
-    first, second = np.array(found, np.int64).reshape(-1, 2).T
+    index_of = {key: index for index, key in enumerate(numbered(ids)) if key is not None}
+    following = [(i, index_of.get((series, number + lag))) for (series, number), i in index_of.items()]
+    first, second = np.array([pair for pair in following if pair[1] is not None], np.int64).reshape(-1, 2).T
     return first, second
 
 
 def likeness(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> Any:
-    """Correlate edges pair by pair.
-
-    Args:
-        first: (N, bands, S), an edge of each image, standardised.
-        second: The edge that may continue it.
-
-    Returns:
-        (M,) Pearson's r over the pixels of the edge, the mean over the bands in which neither
-        edge is constant; pairs without such a band are left out.
-    """
-    both = np.any(first, axis=2) & np.any(second, axis=2)
+    """Correlate edges (N, bands, S): (M,) mean of Pearson's r over bands that vary; pairs without any are left out."""
+    varying = np.any(first, axis=2) & np.any(second, axis=2)
     total = np.einsum("nbs,nbs->n", first, second)
-    count = both.sum(axis=1)
+    count = varying.sum(axis=1)
     return total[count > 0] / count[count > 0]
 
 
 def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[str, Any] | None:
-    """Find out whether the numbers of the images are a raster order.
+    """Find out whether the numbers of the images are a raster order, from the numbers in their ids.
 
-    If image n + 1 lies to the right of n, the right edge of the one continues on the left edge
-    of the other; if a row has k images, the bottom of n continues on the top of n + k. The
-    same edges of random pairs say what likeness is worth nothing.
-
-    Args:
-        packed: The dataset; what counts is the numbers in its ids.
-        rows: The lengths k that are tried.
-        seed: Of the random pairs.
-
-    Returns:
-        None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n
-        and n + 1), `right` (the median r of their edges), `row` (the k with the highest median
-        r), `below` (that r), `below_pairs`, `random` and `random_high` (median and 95 %
-        quantile of the right-left r of random pairs), `random_pairs`; `ordered`, whether
-        `right` is above `random_high`; and `cut` (see `cuts`; None without an order).
-        r is None where all edges are constant.
+    If image n + 1 lies to the right of n, the right edge of n continues on its left edge; if a row has k images, the
+    bottom of n continues on the top of n + k. Random pairs, drawn by the seed, show the likeness of edges by chance.
+    Returns None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
+    (the median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
+    `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
+    `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None where
+    all edges are constant.
     """
     first, second = pairs(packed.ids)
     if len(first) < FEW:
@@ -98,9 +73,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
     left, right = _edges(packed.images[..., 0]), _edges(packed.images[..., -1])
     top, bottom = _edges(packed.images[:, :, 0]), _edges(packed.images[:, :, -1])
     r = likeness(right[first], left[second])
-    draw = np.random.default_rng(seed)
-    some = draw.integers(0, len(packed), (2, max(len(first), 2000)))
-    chance = likeness(right[some[0]], left[some[1]])
+    drawn = np.random.default_rng(seed).integers(0, len(packed), (2, max(len(first), 2000)))
+    chance = likeness(right[drawn[0]], left[drawn[1]])
     below: list[tuple[float, int, int]] = []
     for row in rows:
         over, under = pairs(packed.ids, row)
@@ -124,24 +98,19 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 
 
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
-    """Count the neighbours that a split sets apart.
+    """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Args:
-        packed: The dataset, in raster order.
-        row: Images a row; None if that is not known.
-
-    Returns:
-        By split (`shipped`, where the publisher's parts share one numbering; `random` and
-        `blocked`, ours, where there are scenes enough) and by kind (`right`, and `below` where
-        `row` is known): how many pairs are cut, of how many whose images are both in the split.
+    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
+    there are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how
+    many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
     parts_of: dict[str, set[str]] = defaultdict(set)
     for key, part in zip(numbered(packed.ids), shipped.tolist(), strict=True):
         if key is not None:
             parts_of[key[0]].add(part)
-    sides = {"shipped": shipped} if any(len(some) > 1 for some in parts_of.values()) else {}
-    # Images without masks are not trained on yet, but what would become of them can be said.
+    sides = {"shipped": shipped} if any(len(parts) > 1 for parts in parts_of.values()) else {}
+    # Images without masks are not trained on yet, but their split can be computed.
     whole = packed if "train" in packed.parts else replace(packed, parts=("train",) * len(packed))
     for method in ("random", "blocked"):
         try:
@@ -151,17 +120,17 @@ def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
         sides[method] = np.full(len(packed), "", dtype="U8")
         for name, indices in parts.items():
             sides[method][indices] = name
-    kinds = {"right": 1} | ({"below": row} if row is not None else {})
+    lags = {"right": 1} | ({"below": row} if row is not None else {})
     return {
-        method: {kind: cut(*pairs(packed.ids, lag), side) for kind, lag in kinds.items()}
+        method: {kind: cut(*pairs(packed.ids, lag), side) for kind, lag in lags.items()}
         for method, side in sides.items()
     }
 
 
 def cut(first: Indices, second: Indices, sides: NDArray[np.str_]) -> list[int]:
-    """Return how many pairs have a side each, of how many that have sides at all ("" is none)."""
-    both = (sides[first] != "") & (sides[second] != "")
-    return [int((sides[first] != sides[second])[both].sum()), int(both.sum())]
+    """Return how many pairs are on two sides, of how many whose images both have a side ("" is none)."""
+    known = (sides[first] != "") & (sides[second] != "")
+    return [int((sides[first] != sides[second])[known].sum()), int(known.sum())]
 
 
 def _edges(edges: NDArray[np.float16]) -> NDArray[np.float32]:

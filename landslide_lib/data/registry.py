@@ -1,6 +1,4 @@
-"""Datasets: one file each, one small protocol, one explicit dict as the registry."""
-
-from __future__ import annotations
+"""Datasets: one file for each, one small protocol, one explicit dict as the registry."""
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
 from landslide_lib.data.datasets.bijie import Bijie
@@ -12,45 +10,20 @@ from landslide_lib.data.datasets.synthetic import Synthetic
 from landslide_lib.data.datasets.synthetic_zindi import SyntheticZindi
 from landslide_lib.data.datasets.uav import UAV
 from landslide_lib.data.datasets.zindi import Zindi
-from landslide_lib.data.pack import Packed, Verdict, load_packed, verify_files
+from landslide_lib.data.pack import Packed, load_packed
+from landslide_lib.data.verify import Verdict, verify_files
 from landslide_lib.paths import cache_root, data_root
 
-DATASETS: dict[str, Dataset] = {
-    "synthetic": Synthetic(),
-    "bijie": Bijie(),
-    "landslide4sense": Landslide4Sense(),
-    "landslide4sense-boxes": Landslide4SenseBoxes(),
-    "uav": UAV(),
-    "voc": VOC(),
-    "folder": Folder(),
-    "zindi": Zindi(),
-    "synthetic-zindi": SyntheticZindi(),
-}
+_CLASSES: tuple[type[Dataset], ...]
+_CLASSES = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, Folder, Zindi, SyntheticZindi)
+DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
-__all__ = [
-    "DATASETS",
-    "BadFileError",
-    "BoxDataset",
-    "Dataset",
-    "DatasetNotFoundError",
-    "DownloadError",
-    "Packed",
-    "Sample",
-    "Verdict",
-    "cache_root",
-    "data_root",
-    "get_dataset",
-    "load_packed",
-    "verify_files",
-]
+__all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]
+__all__ += ["Sample", "Verdict", "cache_root", "data_root", "get_dataset", "load_packed", "verify_files"]
 
 
 def get_dataset(name: str) -> Dataset:
-    """Return a dataset by name.
-
-    Raises:
-        ValueError: There is none of this name.
-    """
+    """Return a dataset by name. Raises ValueError: there is none of this name."""
     if name not in DATASETS:
         raise ValueError(f"dataset = {name!r}: unknown; allowed: {', '.join(DATASETS)}")
     return DATASETS[name]

@@ -1,6 +1,4 @@
-"""What the bands of images are divided by, and what is taken from them before."""
-
-from __future__ import annotations
+"""What the bands of images are divided by, and what is subtracted from them before."""
 
 from collections.abc import Sequence
 
@@ -14,63 +12,57 @@ from landslide_lib.data.pack import Packed
 from landslide_lib.data.shared import shared
 from landslide_lib.data.split import Indices
 
-#: A band that hardly differs is divided by 1.
+#: A band whose mean or deviation is smaller is divided by 1.
 LEAST = 1e-6
+#: Images read at once.
+CHUNK = 256
 
 
 def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> Tensor:
-    """Return the mean of each band over some images, (C, 1, 1) float32.
+    """Return the mean of each band over some images, (C, 1, 1) float32; of the dataset's own bands by default.
 
-    The report divides each band by its mean (slide I-D); the mean is that of the training
-    images only. A band whose mean is nearly 0 is divided by 1. An engineered channel is divided
-    by the mean of its absolute value: an index or a gradient has a mean near 0 by its nature.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
+    The report divides each band by its mean (slide I-D), that of the training images only. A mean of nearly 0 becomes
+    1. An engineered channel has the mean of its absolute value: an index or a gradient has a mean near 0 by its nature.
+    Raises ValueError: the dataset has no such band and none to make it of.
     """
     names = tuple(bands) or packed.bands
-    each = shared(packed, names, "means", lambda: _means(packed, names))
+    of_images = shared(packed, names, "means", lambda: _means(packed, names))
     total = np.zeros(len(names))
-    for chunk in np.array_split(indices, max(1, len(indices) // 256)):
-        total += each[chunk].sum(0)
+    for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
+        total += of_images[chunk].sum(0)
     mean = total / len(indices)
-    mean[np.abs(mean) < 1e-6] = 1.0
+    mean[np.abs(mean) < LEAST] = 1.0
     return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
 
 
 def _means(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return the mean of each band of each image, (N, C)."""
+    """Return the mean of each band of each image, (N, C), of engineered ones that of the absolute value."""
     packed = with_bands(packed, names)
-    made = [name in packed.engineered for name in names]
+    engineered = [name in packed.engineered for name in names]
     means = np.empty((len(packed), len(names)))
-    for start in range(0, len(packed), 256):
-        values = packed.read(np.arange(start, min(start + 256, len(packed))), names)
-        values = values.astype(np.float64)
-        values[:, made] = np.abs(values[:, made])
-        means[start : start + 256] = values.mean((2, 3))
+    for start in range(0, len(packed), CHUNK):
+        values = packed.read(np.arange(start, min(start + CHUNK, len(packed))), names).astype(np.float64)
+        values[:, engineered] = np.abs(values[:, engineered])
+        means[start : start + CHUNK] = values.mean((2, 3))
     return means
 
 
 def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32.
-
-    Raises:
-        ValueError: The dataset has no such band and none to make it of.
-    """
+    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32; see `band_means`."""
     names = tuple(bands) or packed.bands
-    each = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)
-    mean, spread = each[0], np.sqrt(np.maximum(each[1] - each[0] ** 2, 0))
-    spread[spread < LEAST] = 1.0
-    made = torch.from_numpy(np.stack([mean, spread])).float()[..., None, None]
-    return made[0], made[1]
+    mean, square = shared(packed, names, "moments", lambda: _moments(packed, names))[:, indices].mean(1)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    deviation[deviation < LEAST] = 1.0
+    first, second = torch.from_numpy(np.stack([mean, deviation])).float()[..., None, None]
+    return first, second
 
 
-def _moments(packed: Packed, names: tuple[str, ...]) -> np.ndarray:
+def _moments(packed: Packed, names: tuple[str, ...]) -> NDArray[np.float64]:
     """Return mean and mean square of each band of each image, (2, N, C)."""
     packed = with_bands(packed, names)
-    made = np.empty((2, len(packed), len(names)))
-    for start in range(0, len(packed), 256):
-        rows = np.arange(start, min(start + 256, len(packed)))
+    moments = np.empty((2, len(packed), len(names)))
+    for start in range(0, len(packed), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(packed)))
         values = packed.read(rows, names).astype(np.float64)
-        made[0, rows], made[1, rows] = values.mean((2, 3)), (values**2).mean((2, 3))
-    return made
+        moments[0, rows], moments[1, rows] = values.mean((2, 3)), (values**2).mean((2, 3))
+    return moments

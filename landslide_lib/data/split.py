@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -20,17 +19,14 @@ if TYPE_CHECKING:
 Indices = NDArray[np.int64]
 
 PARTS = ("train", "valid", "test")
-#: Groups more than there are, up to which the fewest that can be split are looked for.
-TRIED = 200
 
 
 class Split(Part):
     """Which images are trained on, validated on and tested on.
 
-    `blocked` keeps all images of one scene on one side (an image whose scene is not known
-    is a scene of its own); `region` does so with whole regions; `random` ignores scenes;
-    `contiguous` cuts the images in the order of their numbers; `published` takes the parts of the
-    publisher, whatever the folds.
+    `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own);
+    `region` does so with whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their
+    numbers; `published` takes the parts of the publisher and ignores the folds.
     """
 
     method: Literal["blocked", "region", "random", "contiguous", "published"] = field("blocked")
@@ -47,62 +43,43 @@ class Split(Part):
         rest = round(1 / self.validation)
         if self.valid_fold >= rest:
             raise ValueError(
-                f"valid_fold {self.valid_fold} of {rest}: a share of {self.validation:g} for "
-                "validation makes so many folds of the rest, and they count from 0"
+                f"valid_fold {self.valid_fold} of {rest}: a share of {self.validation:g} for validation makes so many "
+                "folds of the rest, and they count from 0"
             )
         return self
 
 
-def split(packed: Packed, how: Split, subset: int | None = None) -> dict[str, Indices]:
-    """Split a packed dataset.
+def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str, Indices]:
+    """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
-    Args:
-        packed: The dataset. Of one with masks only the publisher's `train` part is split, because
-            the others belong to another domain (Landslide4Sense) or have no masks; of one with
-            boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with truth are.
-        how: Method, fold and seed. `blocked` and `random` balance images with and without
-            a landslide over the folds, where there are masks that tell. `published` takes the
-            publisher's parts and knows no folds; of a folder of one's own that has not all three
-            it splits all images as `blocked` does, each a scene of its own.
-        subset: Images drawn before the split; None for all. Under `published` they are drawn from
-            each part, in proportion to its size and at least one.
+    Of a dataset with masks only the publisher's `train` part is split, because the others belong to another domain
+    (Landslide4Sense) or have no masks; of one with boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with
+    masks or boxes are. `blocked` and `random` balance images with and without a landslide over the folds, where there
+    are masks. `published` on a folder of one's own without all three parts is `blocked`.
 
-    Returns:
-        Sorted indices under `train`, `valid` and `test`, disjoint; under `blocked` no scene
-        and under `region` no region is in two of them, and their shares are rounded
-        accordingly. Images that are the same, byte for byte, are on one side; where they cannot
-        be, under `published` and `contiguous`, a line on stderr says so.
-
-    Raises:
-        ValueError: Fewer images, or scenes, than the split needs, or no published part where
-            one is asked for.
+    A subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
+    Under `blocked` no scene and under `region` no region is in two parts, and their shares are rounded accordingly.
+    Images that are the same, byte for byte, are on one side; where they cannot be, under `published` and `contiguous`,
+    a line on stderr says so. Raises ValueError: fewer images, or scenes, than the split needs, or no published part
+    where one is asked for.
     """
-    if how.method == "published" and not (packed.name in OWN and _missing(packed)):
-        found = _published(packed, how, subset)
+    if options.method == "published" and not (packed.name in OWN and _missing(packed)):
+        parts = _published(packed, options, subset)
     else:
-        names = {"blocked": packed.groups, "region": packed.regions}.get(how.method, packed.ids)
+        names = {"blocked": packed.groups, "region": packed.regions}.get(options.method, packed.ids)
         names = together(names, packed.ids, packed.copies)
-        found = _split(packed.name, packed.parts, names, packed.positive.tobytes(), how, subset)
-    warn(packed.name, packed.ids, packed.copies, found)
-    return {part: indices.copy() for part, indices in found.items()}
+        parts = _split(packed.name, packed.parts, names, packed.positive.tobytes(), options, subset)
+    warn(packed.name, packed.ids, packed.copies, parts)
+    return {part: indices.copy() for part, indices in parts.items()}
 
 
 def images_of(packed: Packed, part: str) -> Indices:
-    """Return the images of a publisher's part, with truth or without.
-
-    Args:
-        packed: The dataset. A part without truth is told by a word after a comma.
-        part: Such as `test`.
-
-    Raises:
-        ValueError: There is no such part; the message says which there are.
-    """
+    """Return the images of a publisher's part such as `test`, also without masks. Raises ValueError: there is none."""
     names = [name.split(",")[0] for name in packed.parts]
-    found = np.flatnonzero(np.array(names) == part)
-    if not len(found):
-        known = ", ".join(sorted(set(names)))
-        raise ValueError(f"part {part!r}: {packed.name} has none here, only: {known}")
-    return found
+    indices = np.flatnonzero(np.array(names) == part)
+    if not len(indices):
+        raise ValueError(f"part {part!r}: {packed.name} has none here, only: {', '.join(sorted(set(names)))}")
+    return indices
 
 
 def _missing(packed: Packed) -> list[str]:
@@ -110,56 +87,53 @@ def _missing(packed: Packed) -> list[str]:
     return [part for part in PARTS if part not in packed.parts]
 
 
-def _published(packed: Packed, how: Split, subset: int | None) -> dict[str, Indices]:
-    names = np.array(packed.parts)
-    found = {part: np.flatnonzero(names == part) for part in PARTS}
+def _published(packed: Packed, options: Split, subset: int | None) -> dict[str, Indices]:
     if missing := _missing(packed):
         raise ValueError(
-            f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part "
-            f"with truth, only: {', '.join(sorted(set(packed.parts)))}; choose another method"
+            f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part with truth, only: "
+            f"{', '.join(sorted(set(packed.parts)))}; choose another method"
         )
-    total = sum(map(len, found.values()))
-    if subset is None or subset >= total:
-        return found
+    parts = {part: np.flatnonzero(np.array(packed.parts) == part) for part in PARTS}
+    if subset is None or subset >= sum(map(len, parts.values())):
+        return parts
     if subset < len(PARTS):
         raise ValueError(
-            f"subset = {subset}: split.method = 'published' needs an image of each of "
-            f"{', '.join(PARTS)}; take at least {len(PARTS)}"
+            f"subset = {subset}: split.method = 'published' needs an image of each of {', '.join(PARTS)}; take at "
+            f"least {len(PARTS)}"
         )
-    # One of each part, and of the rest what is due: the bounds of the parts are rounded, not
-    # their sizes, so that there are `subset` images in all.
-    bounds = np.cumsum([0, *(len(indices) - 1 for indices in found.values())])
+    # One of each part, and of the rest in proportion: the bounds of the parts are rounded, not their sizes, so that
+    # there are `subset` images in all.
+    bounds = np.cumsum([0, *(len(indices) - 1 for indices in parts.values())])
     counts = 1 + np.diff(np.rint(bounds * ((subset - len(PARTS)) / bounds[-1])).astype(int))
-    draw = np.random.default_rng(how.seed)
+    draw = np.random.default_rng(options.seed)
     return {
         part: np.sort(draw.choice(indices, count, replace=False))
-        for (part, indices), count in zip(found.items(), counts, strict=True)
+        for (part, indices), count in zip(parts.items(), counts, strict=True)
     }
 
 
 @lru_cache(maxsize=64)  # balancing thousands of scenes takes seconds, and rows share their split
 def _split(
-    name: str, parts: tuple[str, ...], names: tuple[str, ...], positive: bytes, how: Split, subset: int | None
+    name: str, parts: tuple[str, ...], names: tuple[str, ...], positive: bytes, options: Split, subset: int | None
 ) -> dict[str, Indices]:
     pool = np.flatnonzero(np.isin(parts, PARTS if name in (*BOXES, *OWN) else PARTS[:1]))
     if not len(pool):
-        there = ", ".join(sorted(set(parts)))
         raise ValueError(
-            f"{name} has no image with a mask to train on, only: {there}. Get them with "
+            f"{name} has no image with a mask to train on, only: {', '.join(sorted(set(parts)))}. Get them with "
             f"`landslide data download {name}`, or name other data with --dataset"
         )
     if subset is not None and subset < len(pool):
-        chosen = np.random.default_rng(how.seed).choice(pool, subset, replace=False)
-        pool = np.sort(chosen)
+        pool = np.sort(np.random.default_rng(options.seed).choice(pool, subset, replace=False))
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
     labels = np.frombuffer(positive, np.bool_)[pool]
     try:
-        rest, train, valid, test = _cut(labels, groups, how)
+        rest, train, valid, test = _cut(labels, groups, options)
     except _TooFewError as error:
-        found = f"split.method = {how.method!r}: {name} has {_counted(labels, groups)} for it"
-        least = _least(labels, groups, how)
         drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
-        raise ValueError(f"{found}; {error}.{least} Take more images, {drawn}another method or fewer folds") from error
+        raise ValueError(
+            f"split.method = {options.method!r}: {name} has {_counted(labels, groups)} for it; {error}."
+            f" Take more images, {drawn}another method or fewer folds"
+        ) from error
     return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
 
 
@@ -167,28 +141,22 @@ class _TooFewError(ValueError):
     """There are too few groups for a split; the message says for what."""
 
 
-def _cut(labels: NDArray[np.bool_], groups: Indices, how: Split) -> tuple[Indices, Indices, Indices, Indices]:
-    """Return what is not tested, of it what is trained and validated on, and what is tested.
-
-    Raises:
-        _TooFewError: One of them would be empty, or cannot be balanced.
-    """
+def _cut(labels: NDArray[np.bool_], groups: Indices, options: Split) -> tuple[Indices, Indices, Indices, Indices]:
+    """Return what is not tested, of it what is trained and validated on, and what is tested; or raise _TooFewError."""
     count = len(np.unique(groups))
-    if count <= how.folds:
-        raise _TooFewError(f"{how.folds} folds need more than {how.folds}")
-    inner_folds = max(2, min(round(1 / how.validation), count - count // how.folds - 1))
-    part = "testing"
+    if count <= options.folds:
+        raise _TooFewError(f"{options.folds} folds need more than {options.folds}")
+    inner_folds = max(2, min(round(1 / options.validation), count - count // options.folds - 1))
+    part, folds, whole = "testing", options.folds, "them"
     try:
-        rest, test = _fold(labels, groups, how, how.folds, how.fold)
-        part = "validation"
-        train, valid = _fold(labels[rest], groups[rest], how, inner_folds, how.valid_fold)
+        rest, test = _fold(labels, groups, options, folds, options.fold)
+        part, folds, whole = "validation", inner_folds, "the rest"
+        train, valid = _fold(labels[rest], groups[rest], options, folds, options.valid_fold)
     except (ValueError, IndexError) as error:
         # Balancing asks for as many images of a kind as folds; or there are fewer groups.
-        folds = how.folds if part == "testing" else inner_folds
-        kind = "" if how.method == "contiguous" else " of one kind"
+        kind = "" if options.method == "contiguous" else " of one kind"
         raise _TooFewError(
-            f"one of {folds} folds of {'them' if part == 'testing' else 'the rest'} is for {part}, "
-            f"so that {folds} images{kind} are needed there"
+            f"one of {folds} folds of {whole} is for {part}, so that {folds} images{kind} are needed there"
         ) from error
     if not (len(train) and len(valid) and len(test)):
         raise _TooFewError("balancing leaves a part without images, as the groups are few")
@@ -196,7 +164,7 @@ def _cut(labels: NDArray[np.bool_], groups: Indices, how: Split) -> tuple[Indice
 
 
 def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
-    """Say how many groups and images there are, with and without a landslide.
+    """Return how many groups and images there are, with and without a landslide, in words.
 
     >>> _counted(np.array([True, False, False]), np.array([0, 1, 1]))
     '2 groups of 3 images in all (1 with a landslide, 2 without)'
@@ -208,32 +176,11 @@ def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
     return f"{count} group{'s' * (count != 1)} of {len(labels)} images in all{kinds}"
 
 
-def _least(labels: NDArray[np.bool_], groups: Indices, how: Split) -> str:
-    """Say how many groups like these are the fewest that can be split; "" beyond `TRIED` more.
-
-    Groups are added in the proportion of those that there are.
-    """
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    for count in range(len(members) + 1, len(members) + TRIED):
-        like = [members[i * len(members) // count] for i in range(count)]
-        more = labels[np.concatenate(like)]
-        scenes = np.repeat(np.arange(count), list(map(len, like)))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # scikit-learn's, of a try
-                _cut(more, scenes, how)
-        except _TooFewError:
-            continue
-        return f" The fewest like these that can be split are {_counted(more, scenes)}."
-    return ""
-
-
-def _fold(labels: NDArray[np.bool_], groups: Indices, how: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
+def _fold(labels: NDArray[np.bool_], groups: Indices, options: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import KFold, StratifiedGroupKFold  # it takes a second to import
 
-    if how.method == "contiguous":
-        rest, test = list(KFold(folds).split(labels))[fold]
-    else:
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=how.seed)
-        rest, test = list(splitter.split(labels, labels, groups))[fold]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=options.seed)
+    if options.method == "contiguous":
+        splitter = KFold(folds)
+    rest, test = list(splitter.split(labels, labels, None if options.method == "contiguous" else groups))[fold]
     return np.sort(rest), np.sort(test)

@@ -1,11 +1,7 @@
-"""What a dataset looks like in numbers, and where such numbers are published."""
+"""A dataset in numbers, and where such numbers are published."""
 
-from __future__ import annotations
-
-import csv
-import hashlib
-import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,13 +28,7 @@ EDGES = [round(10 ** (power / 4), 7) for power in range(-20, 1)]
 
 
 def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: bool = False) -> dict[str, Any]:
-    """Return the statistics of a dataset: `describe` of its packed images, `of_files` of the rest.
-
-    Raises:
-        ValueError: There is none of this name.
-        DatasetNotFoundError: It is not there.
-        BadFileError: A file cannot be used and `skip_bad` is not set.
-    """
+    """Return `describe` of a dataset's packed images and `of_files` of its usable files; see `load_packed`."""
     dataset = get_dataset(name)
     packed = load_packed(dataset, image_size, root=root, skip_bad=skip_bad)
     used = set(packed.ids)
@@ -49,43 +39,33 @@ def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: b
 def describe(packed: Packed) -> dict[str, Any]:
     """Return the statistics of a packed dataset.
 
-    Args:
-        packed: The dataset.
-
     Returns:
-        `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name:
-        {mean, std, min, max, around}}` over all pixels; `around` is the mean distance of a pixel
-        from the median of its image) and, over the images with truth, `labelled`
-        (their number), `positive` (the share with a landslide), `landslide` (the share of the
-        pixels), `smallest` and `largest` (landslide share of one image that has any); None
-        where no image has truth, and the last three where it is labels. Besides:
+        `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name: {mean, std, min, max,
+        around}}` over all pixels; `around` is the mean distance of a pixel from the median of its image) and, over the
+        images with masks or labels, `labelled` (their number), `positive` (the share with a landslide), `landslide`
+        (the share of the pixels), `smallest` and `largest` (landslide share of one image that has any); None without
+        such images, and the last three where there are labels. Besides:
 
-        - `regions`: `{name: {images, bands: {name: {mean, std}}, positive, landslide}}`, where
-          regions are known;
-        - `split` and `parts`: the same of each part, those of the publisher (`shipped`) or,
-          where there is but one, of our split by scenes (`blocked`); None and empty where the
-          images are too few for it;
-        - `areas`: `edges` of bins (shares of one image), `images` and `landslides` (how many
-          images, and how many connected landslides, have an area in each bin), `connected`
-          (the number of landslides, which touch at sides or corners); None without masks;
+        - `regions`: `{name: {images, bands: {name: {mean, std}}, positive, landslide}}`, where regions are known;
+        - `split` and `parts`: the same of each part, those of the publisher (`shipped`) or, where there is but one, of
+          our split by scenes (`blocked`); None and empty where the images are too few for it;
+        - `areas`: `edges` of bins (shares of one image), `images` and `landslides` (how many images, and how many
+          connected landslides, have an area in each bin), `connected` (the number of landslides, which touch at sides
+          or corners); None without masks;
         - `neighbours`: see `neighbours.measure`.
     """
     bands = {}
     for column, name in enumerate(packed.bands):
         # Band by band in float64: float16 sums overflow, and all bands at once may not fit.
         values = np.asarray(packed.images[:, column], np.float64)
-        bands[name] = {
-            "mean": float(values.mean()),
-            "std": float(values.std()),
-            "min": float(values.min()),
-            "max": float(values.max()),
-            "around": float(np.abs(values - np.median(values, (1, 2), keepdims=True)).mean()),
-        }
+        around = np.abs(values - np.median(values, (1, 2), keepdims=True)).mean()
+        numbers = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+        bands[name] = {key: float(value) for key, value in {**numbers, "around": around}.items()}
     truth = _truth(packed)
     shares = packed.masks[truth].mean(axis=(1, 2)) if truth.any() else np.zeros(0)
-    drawn = packed.name not in LABELS  # a label says whether, not where
-    some = shares[shares > 0] if drawn else np.zeros(0)
-    how, parts = _parts(packed)
+    masked = packed.name not in LABELS  # a label says whether, not where
+    positive = shares[shares > 0] if masked else np.zeros(0)
+    method, parts = _parts(packed)
     regions = np.array(packed.regions)
     return {
         "dataset": packed.name,
@@ -96,33 +76,25 @@ def describe(packed: Packed) -> dict[str, Any]:
         "bands": bands,
         "labelled": int(truth.sum()),
         "positive": float((shares > 0).mean()) if len(shares) else None,
-        "landslide": float(shares.mean()) if len(shares) and drawn else None,
-        "smallest": float(some.min()) if len(some) else None,
-        "largest": float(some.max()) if len(some) else None,
+        "landslide": float(shares.mean()) if len(shares) and masked else None,
+        "smallest": float(positive.min()) if len(positive) else None,
+        "largest": float(positive.max()) if len(positive) else None,
         "regions": {
-            name: _some(packed, np.flatnonzero(regions == name)) for name in dict.fromkeys(packed.regions) if name
+            name: _subset(packed, np.flatnonzero(regions == name)) for name in dict.fromkeys(packed.regions) if name
         },
-        "split": how,
-        "parts": {name: _some(packed, indices) for name, indices in parts.items()},
-        "areas": _areas(packed.masks[truth], shares) if truth.any() and drawn else None,
+        "split": method,
+        "parts": {name: _subset(packed, indices) for name, indices in parts.items()},
+        "areas": _areas(packed.masks[truth], shares) if truth.any() and masked else None,
         "neighbours": neighbours.measure(packed),
     }
 
 
 def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return what packing does not keep.
+    """Return what packing does not keep of usable samples.
 
-    Args:
-        dataset: Whose they are.
-        samples: Usable ones.
-
-    Returns:
-        `sizes`: smallest, median and largest `short` and `long` side of the pictures in
-        pixels, and of `aspect`, the long side over the short; None where there are none.
-        `boxes`: see `_boxes`; None where the dataset has none.
-
-    Raises:
-        BadFileError: One cannot be read.
+    Returns `sizes`: smallest, median and largest `short` and `long` side of the pictures in pixels, and of `aspect`,
+    the long side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none. Raises
+    BadFileError: one cannot be read.
     """
     arrays = (".h5", ".npy")
     paths = [s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays]
@@ -132,73 +104,8 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
         short, long = np.array(shapes).T
         named = {"short": short, "long": long, "aspect": long / short}
         sizes = {name: _quantiles(values, (0, 0.5, 1)) for name, values in named.items()}
-    return {"sizes": sizes, "boxes": _boxes(dataset, samples, shapes)}
-
-
-def examples(
-    name: str, count: int, *, root: Path | None = None
-) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8] | None]]:
-    """Pick images of a dataset to look at: with landslides small to large, where truth is known.
-
-    Args:
-        name: Of the dataset.
-        count: How many, at most.
-        root: The data root; by default `LANDSLIDE_DATA`.
-
-    Returns:
-        Image (bands, H, W) and mask (H, W) in {0, 1} by id. The mask is that of the boxes
-        where there are boxes, None where there is no truth.
-
-    Raises:
-        DatasetNotFoundError: The dataset is not there.
-        BadFileError: One of the images looked at cannot be used.
-    """
-    dataset = get_dataset(name)
-    samples = [s for s in dataset.samples(root or data_root()) if not s.problem]
-    # An image without a mask file has no landslide, except where none has a file.
-    samples = [s for s in samples if s.mask is not None] or samples
-    places = np.linspace(0, len(samples) - 1, min(len(samples), 5 * count)).astype(int)
-    found = []
-    for sample in (samples[place] for place in places):
-        image, mask = dataset.read(sample)
-        if isinstance(dataset, BoxDataset):
-            height, width = mask.shape
-            corners = np.rint(dataset.boxes(sample) * [width, height, width, height])
-            for left, top, right, bottom in corners.astype(int):
-                mask[top:bottom, left:right] = 1
-        found.append((float(mask.mean()), sample.id, image.transpose(2, 0, 1), mask))
-    found = [one for one in sorted(found, key=lambda one: one[:2]) if one[0] > 0] or found
-    chosen = np.unique(np.linspace(0, len(found) - 1, count).astype(int))
-    return {found[i][1]: (found[i][2], found[i][3] if found[i][0] else None) for i in chosen}
-
-
-def of_labels(name: str, path: Path) -> dict[str, Any]:
-    """Return the statistics of a list of labels, of a dataset whose imagery is not here.
-
-    Args:
-        name: Of the dataset.
-        path: CSV with a column `label` of 0 and 1, a line a tile.
-
-    Returns:
-        `dataset`, `made`, `fingerprint`, `images`, `positives` and `positive`, their share.
-
-    Raises:
-        ValueError: No such column, or another value in it.
-    """
-    data = path.read_bytes()
-    lines = list(csv.DictReader(io.StringIO(data.decode())))
-    labels = [line.get("label") for line in lines]
-    if not labels or set(labels) - {"0", "1"}:
-        raise ValueError(f"{path}: needs a column `label` of 0 and 1")
-    positives = labels.count("1")
-    return {
-        "dataset": name,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "fingerprint": hashlib.sha256(data).hexdigest()[:16],
-        "images": len(labels),
-        "positives": positives,
-        "positive": positives / len(labels),
-    }
+    boxes = _boxes(dataset, samples, shapes) if isinstance(dataset, BoxDataset) else None
+    return {"sizes": sizes, "boxes": boxes}
 
 
 def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
@@ -210,8 +117,8 @@ def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """Return the published statistics by dataset, of each those that were made last."""
-    found = [json.loads(path.read_text("utf-8")) for path in list_files(folder, {".json"})]
-    return {facts["dataset"]: facts for facts in sorted(found, key=lambda facts: facts["made"])}
+    of_files = [json.loads(path.read_text("utf-8")) for path in list_files(folder, {".json"})]
+    return {facts["dataset"]: facts for facts in sorted(of_files, key=lambda facts: facts["made"])}
 
 
 def all_positive_f1(landslide: float) -> float:
@@ -224,8 +131,7 @@ def all_positive_f1(landslide: float) -> float:
 
 
 def _truth(packed: Packed) -> NDArray[np.bool_]:
-    masks = packed.name not in BOXES
-    return np.array([masks and not part.endswith("no masks") for part in packed.parts])
+    return np.array([packed.name not in BOXES and not part.endswith("no masks") for part in packed.parts])
 
 
 def _parts(packed: Packed) -> tuple[str | None, dict[str, NDArray[np.int64]]]:
@@ -233,89 +139,77 @@ def _parts(packed: Packed) -> tuple[str | None, dict[str, NDArray[np.int64]]]:
     names = np.array(packed.parts)
     if len(set(packed.parts)) > 1:
         return "shipped", {n: np.flatnonzero(names == n) for n in dict.fromkeys(packed.parts)}
-    how = Split()
     try:
-        return how.method, split(replace(packed, parts=("train",) * len(packed)), how)
+        return Split().method, split(replace(packed, parts=("train",) * len(packed)), Split())
     except ValueError:  # too few images for it
         return None, {}
 
 
-def _some(packed: Packed, indices: NDArray[np.int64]) -> dict[str, Any]:
-    """Describe some of the images, in few digits."""
+def _subset(packed: Packed, indices: NDArray[np.int64]) -> dict[str, Any]:
+    """Describe the images of these indices, rounded."""
     bands = {}
     for column, name in enumerate(packed.bands):
         values = np.asarray(packed.images[indices, column], np.float64)
-        bands[name] = {"mean": _short(values.mean()), "std": _short(values.std())}
+        bands[name] = {"mean": _rounded(values.mean()), "std": _rounded(values.std())}
     masks = packed.masks[indices[_truth(packed)[indices]]]
     return {
         "images": len(indices),
         "bands": bands,
-        "positive": _short(masks.any(axis=(1, 2)).mean()) if len(masks) else None,
-        "landslide": _short(masks.mean()) if len(masks) and packed.name not in LABELS else None,
+        "positive": _rounded(masks.any(axis=(1, 2)).mean()) if len(masks) else None,
+        "landslide": _rounded(masks.mean()) if len(masks) and packed.name not in LABELS else None,
     }
 
 
 def _areas(masks: NDArray[np.uint8], shares: NDArray[np.float64]) -> dict[str, Any]:
-    sizes = []
+    areas = [np.zeros(0)]
     for mask in masks:
-        if mask.any():
-            # The first area is that of the background.
-            areas = cv2.connectedComponentsWithStats(mask, connectivity=8)[2]
-            sizes.append(areas[1:, cv2.CC_STAT_AREA] / mask.size)
-    each = np.concatenate(sizes) if sizes else np.zeros(0)
+        # The first component is the background.
+        components = cv2.connectedComponentsWithStats(mask, connectivity=8)[2][1:] if mask.any() else np.zeros((0, 5))
+        areas.append(components[:, cv2.CC_STAT_AREA] / mask.size)
+    of_landslides = np.concatenate(areas)
     return {
         "edges": EDGES,
         "images": _histogram(shares[shares > 0]),
-        "landslides": _histogram(each),
-        "connected": len(each),
+        "landslides": _histogram(of_landslides),
+        "connected": len(of_landslides),
     }
 
 
-def _boxes(dataset: Dataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]) -> dict[str, Any] | None:
-    """Describe the boxes of a dataset, if it has any.
+def _boxes(dataset: BoxDataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Describe the boxes of usable samples; `shapes` are the two sides of the picture of each.
 
-    Args:
-        dataset: Whose they are.
-        samples: Its usable ones.
-        shapes: The two sides of the picture of each.
-
-    Returns:
-        `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty`
-        (tiles without one), `side` (smallest, 25 %, median, 75 % and largest square root of
-        the area, in pixels of a picture of `size`, the median length of a side), `edges` and
-        `counts` (of the area as a share of the tile); None without boxes.
+    Returns `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty` (tiles without
+    one), `side` (smallest, 25 %, median, 75 % and largest square root of the area, in pixels of a picture of `size`,
+    the median length of a side), `edges` and `counts` (of the area as a share of the tile).
     """
-    if not isinstance(dataset, BoxDataset):
-        return None
     of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])
     boxes = np.concatenate(of_tile)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     pixels = np.repeat([height * width for height, width in shapes], numbers)
-    parts: dict[str, int] = {}
+    parts: Counter[str] = Counter()
     for sample, number in zip(samples, numbers.tolist(), strict=True):
-        parts[sample.part] = parts.get(sample.part, 0) + number
-    side = _quantiles(np.sqrt(area * pixels), (0, 0.25, 0.5, 0.75, 1)) if len(area) else None
+        parts[sample.part] += number
     return {
-        "parts": parts,
-        "per_tile": [int(numbers.min()), float(np.median(numbers)), _short(numbers.mean()), int(numbers.max())],
+        "parts": dict(parts),
+        "per_tile": [int(numbers.min()), float(np.median(numbers)), _rounded(numbers.mean()), int(numbers.max())],
         "empty": int((numbers == 0).sum()),
         "size": int(np.median(shapes)),
-        "side": side,
+        "side": _quantiles(np.sqrt(area * pixels), (0, 0.25, 0.5, 0.75, 1)) if len(area) else None,
         "edges": EDGES,
         "counts": _histogram(area),
     }
 
 
 def _histogram(values: NDArray[np.floating[Any]]) -> list[int]:
-    # An image that is landslide all over belongs to the last bin, whatever rounding does.
+    # An image that is landslide all over belongs to the last bin, in spite of rounding.
     return [int(n) for n in np.histogram(np.clip(values, EDGES[0], 1), EDGES)[0]]
 
 
-def _quantiles(values: NDArray[Any], at: Sequence[float]) -> list[float]:
-    return [_short(value) for value in np.quantile(values, at)]
+def _quantiles(values: NDArray[Any], shares: Sequence[float]) -> list[float]:
+    return [_rounded(value) for value in np.quantile(values, shares)]
 
 
-def _short(value: Any) -> float:
+def _rounded(value: Any) -> float:
     """Round to five significant digits."""
     return float(f"{float(value):.5g}")

@@ -1,32 +1,33 @@
-"""The losses of the study, one a file; `LOSSES` is the whole registry.
+"""The losses of the study, in files by kind; `LOSSES` is the whole registry.
 
-Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of the same shape,
-and gives a scalar in float32 (float64 for float64 logits). None waits for the device.
+Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of the same shape, and gives a scalar in
+float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for an argument out of its
+range (`landslide_lib.fields.LOSS_RANGES`) and for shapes that differ or are no (B, 1, H, W).
 
-Example:
-    >>> [name for name in LOSSES if name.endswith("ce")]
-    ['ce', 'weighted_ce', 'soft_ce']
-    >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
-    0.8
-
+>>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
+0.8
 """
 
 from collections.abc import Callable
 
 from torch import nn
 
-from landslide_lib.losses.boundary import BoundaryLoss
-from landslide_lib.losses.center import CenterLoss
 from landslide_lib.losses.combine import WeightedSum, combine
-from landslide_lib.losses.cross_entropy import CrossEntropyLoss
-from landslide_lib.losses.focal import FocalLoss
-from landslide_lib.losses.iou import IoULoss
-from landslide_lib.losses.log_cosh import LogCoshLoss
-from landslide_lib.losses.lovasz import LovaszLoss
-from landslide_lib.losses.ohem import HardExamplesLoss
-from landslide_lib.losses.soft_cross_entropy import SoftCrossEntropyLoss
-from landslide_lib.losses.tversky import TverskyLoss
-from landslide_lib.losses.weighted_cross_entropy import WeightedCrossEntropyLoss
+from landslide_lib.losses.pixelwise import (
+    CrossEntropyLoss,
+    FocalLoss,
+    HardExamplesLoss,
+    LogCoshLoss,
+    SoftCrossEntropyLoss,
+)
+from landslide_lib.losses.region import IoULoss, LovaszLoss, TverskyLoss
+from landslide_lib.losses.weighted import (
+    BoundaryLoss,
+    CenterLoss,
+    WeightedCrossEntropyLoss,
+    boundary_weights,
+    center_weights,
+)
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ce": CrossEntropyLoss,
@@ -56,5 +57,7 @@ __all__ = [
     "TverskyLoss",
     "WeightedCrossEntropyLoss",
     "WeightedSum",
+    "boundary_weights",
+    "center_weights",
     "combine",
 ]

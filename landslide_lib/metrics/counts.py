@@ -12,6 +12,16 @@ from torch import Tensor
 BINS = 1000
 
 
+def confusion(called: Tensor, truth: Tensor) -> Tensor:
+    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool.
+
+    >>> confusion(torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])).tolist()
+    [[1, 1, 1, 0]]
+    """
+    tp, positives, total = (called & truth).sum(1), truth.sum(1), called.sum(1)
+    return torch.stack([tp, total - tp, positives - tp, truth.shape[1] - positives - total + tp], 1)
+
+
 class Counter:
     """Per-image counts at some thresholds and a histogram of probability for all others.
 
@@ -27,20 +37,14 @@ class Counter:
     def __init__(self, *thresholds: float) -> None:
         self.thresholds = thresholds or (0.5,)
         self._images: list[Tensor] = []
-        self._histogram: Tensor | None = None
+        self._histogram: Tensor | int = 0
         self._not_finite: Tensor | int = 0  # summed on the device, looked at once
 
     def update(self, probability: Tensor, target: Tensor) -> None:
-        """Count one batch.
-
-        Args:
-            probability: (B, 1, H, W) in 0..1.
-            target: (B, 1, H, W) in {0, 1}.
-        """
+        """Count one batch of probabilities in 0..1 and masks in {0, 1}, each (B, 1, H, W)."""
         p, y = probability.float().flatten(1), target.flatten(1).bool()
-        self._images.append(torch.stack([_count(p > t, y) for t in self.thresholds]))
-        joint = torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
-        self._histogram = joint if self._histogram is None else self._histogram + joint
+        self._images.append(torch.stack([confusion(p > t, y) for t in self.thresholds]))
+        self._histogram = self._histogram + torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
         self._not_finite = self._not_finite + (~p.isfinite()).sum()
 
     def images(self, threshold: int = 0) -> Tensor:
@@ -58,17 +62,15 @@ class Counter:
 
     def histogram(self) -> Tensor:
         """Return how many landslide and background pixels fall in a bin, (2, BINS) int64."""
-        assert self._histogram is not None
-        background, landslide = self._histogram.cpu().view(2, BINS)
+        background, landslide = torch.as_tensor(self._histogram).cpu().view(2, BINS)
         return torch.stack([landslide, background])
 
 
 def _bins(p: Tensor) -> Tensor:
     """Return the bin of each probability: k where p is in (k/BINS, (k+1)/BINS], 0 for 0.
 
-    The product is rounded, so a neighbour of an edge may land on its other side; comparing with
-    the edges, in float32 as `p > threshold` does, puts it right. `torch.bucketize` gives the
-    same and takes ten times as long.
+    The product is rounded, so a neighbour of an edge may land on its other side; comparing with the edges, in float32
+    as `p > threshold` does, puts it right. `torch.bucketize` gives the same and takes ten times as long.
     """
     edges = (torch.arange(BINS + 1, dtype=torch.float64) / BINS).float().to(p.device)
     edges[0], edges[-1] = -torch.inf, torch.inf
@@ -76,9 +78,3 @@ def _bins(p: Tensor) -> Tensor:
     bins -= (p <= edges[bins]).long()
     bins += (p > edges[bins + 1]).long()
     return bins
-
-
-def _count(called: Tensor, y: Tensor) -> Tensor:
-    both, positives, called_sum = (called & y).sum(1), y.sum(1), called.sum(1)
-    rest = y.shape[1] - positives - called_sum + both
-    return torch.stack([both, called_sum - both, positives - both, rest], 1)

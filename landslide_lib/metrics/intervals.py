@@ -18,8 +18,8 @@ from landslide_lib.metrics.scores import Floats, class_scores
 SCORE = (0.0, 1.0)
 DIFFERENCE = (-1.0, 1.0)
 
-#: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two
-#: a variance is hardly known; `02_metrics` shows how often such an interval would miss the truth.
+#: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two a variance is hardly
+#: known; `02_metrics` shows how often such an interval would miss the truth.
 FEW_SCENES = "too few scenes"
 FEWEST = 2
 
@@ -40,9 +40,6 @@ def interval(
     Raises:
         ValueError: A value lies outside the range.
 
-    >>> low, high = interval([0.5, 0.6, 0.7])
-    >>> round(low, 3), round(high, 3)
-    (0.352, 0.848)
     >>> low, high = interval([0.62, 0.64, 0.13])  # Student's alone: -0.256 to 1.182
     >>> round(low, 3), round(high, 3)
     (0.046, 0.939)
@@ -61,18 +58,15 @@ def interval(
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
     """Return the ends of an interval that holds no impossible value.
 
-    Where value - reach to value + reach leaves the range, the interval is taken on the scale of
-    the logarithm of the odds, (value - lowest) / (highest - value), to which the error is carried
-    by the derivative (the delta method). To cut it off would leave it too short: a mean near the
-    end of its range is of skewed values.
+    Where value - reach to value + reach leaves the range, the interval is taken on the scale of the logarithm of the
+    odds, (value - lowest) / (highest - value), to which the error is carried by the derivative (the delta method). To
+    cut it off would leave it too short: a mean near the end of its range is of skewed values.
 
     Args:
         value: Within the range.
         reach: Half the width of the interval, on the plain scale.
         within: The lowest and the highest value there can be.
 
-    >>> limits(0.5, 0.1)
-    (0.4, 0.6)
     >>> low, high = limits(0.9, 0.2)
     >>> round(low, 3), round(high, 3)
     (0.494, 0.988)
@@ -89,16 +83,13 @@ def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> t
 
 
 def equal_blocks(weight: ArrayLike) -> float:
-    """Return how many equal blocks would weigh as much, (sum w)^2 / sum w^2 (Kish 1965).
-
-    Args:
-        weight: Of each block, 0 or more; without any weight there is no block.
+    """Return how many equal blocks would weigh as much, (sum w)^2 / sum w^2 (Kish 1965); 0 without any weight.
 
     >>> equal_blocks([1, 1, 1]), equal_blocks([98, 1, 1]) < 1.05
     (3.0, True)
     """
-    of = np.asarray(weight, np.float64)
-    return float(of.sum() ** 2 / (of**2).sum()) if of.any() else 0.0
+    weights = np.asarray(weight, np.float64)
+    return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
 
 
 def paired_bootstrap(
@@ -112,16 +103,14 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare the pooled F1 of two rows over the same test images.
 
-    Two things are left open, and their variances add. Which images there were to test on:
-    whole blocks (scenes) are drawn with replacement, the same ones for both rows, because the
-    tiles of a scene are neighbours and no independent evidence; the variance of the difference
-    over those draws is stretched by B / (B - 1) for B blocks. A block without any landslide,
-    found or called, says nothing of F1 and is left out; and B is not their number but that of
-    `equal_blocks`, as one large scene decides more than ten small ones. Where it is two or less,
-    there is no interval. Which networks came of the training: the variance of the F1 of each row's
-    seeds over their number. To draw the seeds too would be far too narrow, as three seeds hold but
-    two thirds of their variance. The interval is Student's, with the degrees of freedom of Welch
-    (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
+    Two things are left open, and their variances add. Which images there were to test on: whole blocks (scenes) are
+    drawn with replacement, the same ones for both rows, because the tiles of a scene are neighbours and no independent
+    evidence; the variance of the difference over those draws is stretched by B / (B - 1) for B blocks. A block without
+    any landslide, found or called, says nothing of F1 and is left out; B is that of `equal_blocks`, as one large scene
+    decides more than ten small ones. Where it is two or less, there is no interval. Which networks came of the
+    training: the variance of the F1 of each row's seeds over their number. To draw the seeds too would be far too
+    narrow, as three seeds hold but two thirds of their variance. The interval is Student's, with the degrees of freedom
+    of Welch (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
 
     Args:
         ours: Per-image counts (N, 4), one a seed.
@@ -132,44 +121,41 @@ def paired_bootstrap(
         seed: Of the draws.
 
     Returns:
-        `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`,
-        `high`, and the standard errors `images` and `seeds`. With one seed a row nothing is
-        known of the training: `seeds` is 0 and the interval is that of the test images alone.
-        Where there is no interval `low`, `high` and `images` are None, and `reason` says why:
-        "too few scenes".
+        `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`, `high`, and the standard
+        errors `images` and `seeds`. With one seed a row `seeds` is 0 and the interval is that of the test images alone.
+        Where there is no interval `low`, `high` and `images` are None, and `reason` says why: "too few scenes".
 
     Raises:
         ValueError: The two rows were not tested on the same number of images.
     """
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
     sums, whole, by_seed = [], [], []
-    for rows in (ours, base):
-        tables = np.stack([np.asarray(counts, np.int64) for counts in rows])
-        if tables.shape[1] != len(place):
+    for row in (ours, base):
+        counts = np.stack([np.asarray(each, np.int64) for each in row])
+        if counts.shape[1] != len(place):
             raise ValueError(
-                f"paired bootstrap: a row has {tables.shape[1]} test images, {len(place)} are "
+                f"paired bootstrap: a row has {counts.shape[1]} test images, {len(place)} are "
                 "told apart by scene; both rows need the same test images"
             )
         sums.append(np.zeros((len(names), 4), np.int64))
-        np.add.at(sums[-1], place, tables.sum(0))
-        whole.append(float(_f1(tables.sum((0, 1)))))
-        by_seed.append(_f1(tables.sum(1)))
-    weight = sum(side[:, :3].sum(1) / len(rows) for side, rows in zip(sums, (ours, base), strict=True))
-    telling = np.flatnonzero(weight)
-    drawn = drawn_blocks(len(telling), draws, seed)
-    over_images = [_f1(drawn @ side[telling]) for side in sums]
-    return both_open(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level)
+        np.add.at(sums[-1], place, counts.sum(0))
+        whole.append(float(_f1(counts.sum((0, 1)))))
+        by_seed.append(_f1(counts.sum(1)))
+    weight = sum(side[:, :3].sum(1) / len(row) for side, row in zip(sums, (ours, base), strict=True))
+    with_landslide = np.flatnonzero(weight)
+    drawn = drawn_blocks(len(with_landslide), draws, seed)
+    over_images = [_f1(drawn @ side[with_landslide]) for side in sums]
+    return difference_interval(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level)
 
 
 def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
     """Return how often each block is in each bootstrap sample, (draws, blocks)."""
     if not blocks:
         return np.zeros((draws, 0), np.int64)
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws)
+    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), draws)
 
 
-def both_open(
+def difference_interval(
     difference: float,
     over_images: Floats,
     weight: NDArray[Any],
@@ -191,30 +177,20 @@ def both_open(
     seeds = sum(variance for variance, _ in parts) ** 0.5
     equal = equal_blocks(weight)
     if equal <= FEWEST:
-        return {
-            "difference": difference,
-            "low": None,
-            "high": None,
-            "images": None,
-            "seeds": seeds,
-            "reason": FEW_SCENES,
-        }
+        none = dict.fromkeys(("low", "high", "images"))
+        return {"difference": difference, **none, "seeds": seeds, "reason": FEW_SCENES}
     images = float(over_images.var(ddof=1)) * equal / (equal - 1)
     low, high = limits(difference, _reach([*parts, (images, equal - 1)], level), within)
     return {"difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds}
 
 
-def sign(found: Mapping[str, Any]) -> int:
-    """Return 1 or -1 where a difference is above or below 0 by more than is left open, else 0.
-
-    It is 0 too where there is no interval.
+def sign(versus: Mapping[str, Any]) -> int:
+    """Return 1 or -1 where a difference is above or below 0 by more than is left open, else 0, as without an interval.
 
     >>> sign({"low": 0.1, "high": 0.3}), sign({"low": -0.1, "high": 0.3}), sign({"low": None})
     (1, 0, 0)
     """
-    if found["low"] is None:
-        return 0
-    return int(found["low"] > 0) - int(found["high"] < 0)
+    return 0 if versus["low"] is None else int(versus["low"] > 0) - int(versus["high"] < 0)
 
 
 def _error(values: Sequence[float]) -> float:
@@ -232,8 +208,7 @@ def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
 
 
 def _f1(counts: NDArray[np.int64]) -> Floats:
-    tp, fp, fn = counts[..., 0], counts[..., 1], counts[..., 2]
-    return np.nan_to_num(class_scores(tp, fp, fn)["f1"])
+    return np.nan_to_num(class_scores(counts[..., 0], counts[..., 1], counts[..., 2])["f1"])
 
 
 def kendall(
@@ -248,26 +223,24 @@ def kendall(
         seed: Of the draws.
 
     Returns:
-        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's
-        mean is drawn from Student's t around it (a bootstrap of three seeds would be far
-        too narrow). They are None for fewer than five rows or where a row has one seed only;
-        for fewer than three rows, or where all tie, there is no order to compare, and None is
-        returned.
+        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's mean is drawn from
+        Student's t around it (a bootstrap of three seeds would be far too narrow). They are None for fewer than five
+        rows or where a row has one seed only; for fewer than three rows, or where all tie, None is returned.
     """
     means = np.array([np.mean(row) for row in ours])
-    found = float(tau(np.asarray(reported), means))
-    if len(reported) < 3 or not np.isfinite(found):
+    of_means = float(tau(np.asarray(reported), means))
+    if len(reported) < 3 or not np.isfinite(of_means):
         return None
     if len(reported) < 5 or any(len(row) < 2 for row in ours):
-        return {"tau": found, "low": None, "high": None}
+        return {"tau": of_means, "low": None, "high": None}
     errors = np.array([_error(row) for row in ours])
     freedom = np.array([len(row) - 1 for row in ours])
     drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
     low, high = np.nanquantile(tau(np.asarray(reported), drawn), [0.025, 0.975])
-    return {"tau": found, "low": float(low), "high": float(high)}
+    return {"tau": of_means, "low": float(low), "high": float(high)}
 
 
-def tau(one: ArrayLike, other: ArrayLike) -> Floats:
+def tau(numbers: ArrayLike, others: ArrayLike) -> Floats:
     """Return Kendall's tau-b of (N,) numbers with each line of (..., N) others; NaN if all tie.
 
     SciPy takes one pair of lists a call, which is too slow for thousands of draws.
@@ -275,9 +248,8 @@ def tau(one: ArrayLike, other: ArrayLike) -> Floats:
     >>> float(tau([1, 2, 3], [10, 30, 20]).round(3))
     0.333
     """
-    one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    first, second = np.triu_indices(len(one), 1)
-    x, y = np.sign(one[first] - one[second]), np.sign(other[..., first] - other[..., second])
+    a, b = np.asarray(numbers, np.float64), np.asarray(others, np.float64)
+    first, second = np.triu_indices(len(a), 1)
+    x, y = np.sign(a[first] - a[second]), np.sign(b[..., first] - b[..., second])
     with np.errstate(invalid="ignore"):
-        found = (x * y).sum(-1) / np.sqrt((x != 0).sum() * (y != 0).sum(-1))
-    return np.asarray(found, np.float64)
+        return np.asarray((x * y).sum(-1) / np.sqrt((x != 0).sum() * (y != 0).sum(-1)), np.float64)

@@ -1,13 +1,13 @@
 """Scores from counts. No torch.
 
-Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from
-them, under one of three conventions that the five reports mix:
+Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from them, under one of three
+conventions that the five reports mix:
 
-- `pooled`: counts summed over all pixels of the test images, score of the landslide class.
-  The competition's convention, and that of `label-refinement.md`.
+- `pooled`: counts summed over all pixels of the test images, score of the landslide class. The competition's
+  convention, and that of `label-refinement.md`.
 - `two_class`: the mean of the pooled scores of landslide and of background.
-- `per_image`: the mean over images of the landslide scores. An image in which there is
-  nothing to find and nothing found has none and is left out.
+- `per_image`: the mean over images of the landslide scores, without images in which nothing is to find and nothing
+  found.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def scores(counts: ArrayLike) -> dict[str, dict[str, float | None]]:
         counts: (N, 4) integers: tp, fp, fn, tn of each image.
 
     Returns:
-        `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the
-        precision of a model that predicts no landslide.
+        `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the precision of a model that
+        predicts no landslide.
 
     Raises:
         ValueError: Not of shape (N, 4), or negative.
@@ -61,13 +61,14 @@ def scores(counts: ArrayLike) -> dict[str, dict[str, float | None]]:
     images = class_scores(table[:, 0], table[:, 1], table[:, 2])
     defined = {k: v[np.isfinite(v)] for k, v in images.items()}
     return {
-        "pooled": {k: _number(landslide[k]) for k in SCORES},
-        "two_class": {k: _number((landslide[k] + background[k]) / 2) for k in SCORES},
-        "per_image": {k: _number(defined[k].mean() if len(defined[k]) else np.nan) for k in SCORES},
+        "pooled": {k: defined_or_none(landslide[k]) for k in SCORES},
+        "two_class": {k: defined_or_none((landslide[k] + background[k]) / 2) for k in SCORES},
+        "per_image": {k: defined_or_none(defined[k].mean() if len(defined[k]) else np.nan) for k in SCORES},
     }
 
 
-def _number(value: ArrayLike) -> float | None:
+def defined_or_none(value: ArrayLike) -> float | None:
+    """Return a number, or None where it is NaN or infinite."""
     number = float(np.asarray(value))
     return number if np.isfinite(number) else None
 
@@ -86,36 +87,30 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
     """Return the pooled scores at every threshold, from two histograms of probability.
 
     Args:
-        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K];
-            those at exactly 0 are in the first bin too, so at threshold 0 all are called.
+        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K]; those at exactly 0 are in the
+            first bin too, so at threshold 0 all are called.
         background: (K,) the same of the background pixels.
 
     Returns:
-        `threshold` (K,), k/K: a pixel is called landslide when p > threshold; and `f1`,
-        `iou`, `precision`, `recall`, (K,) each, F1 and IoU 0 where nothing is found.
+        `threshold` (K,), k/K: a pixel is called landslide when p > threshold; and `f1`, `iou`, `precision`, `recall`,
+        (K,) each, F1 and IoU 0 where nothing is found.
     """
     positive, negative = np.asarray(landslide, np.int64), np.asarray(background, np.int64)
     tp = positive[::-1].cumsum()[::-1]
     fp = negative[::-1].cumsum()[::-1]
-    found = class_scores(tp, fp, positive.sum() - tp)
-    return {"threshold": np.arange(len(tp)) / len(tp), **found}
+    return {"threshold": np.arange(len(tp)) / len(tp), **class_scores(tp, fp, positive.sum() - tp)}
 
 
 def at_threshold(
     landslide: ArrayLike, background: ArrayLike, *, threshold: float
 ) -> dict[str, dict[str, float | None]]:
-    """Return what two histograms of probability tell of one threshold.
-
-    Args:
-        landslide: As for `sweep`.
-        background: As for `sweep`.
-        threshold: A multiple of 1/K.
+    """Return what two histograms of probability, as `sweep` takes them, tell of one threshold.
 
     Returns:
         As `scores`; those per image are None, because the histograms are of all images.
 
     Raises:
-        ValueError: The threshold lies inside a bin.
+        ValueError: The threshold is no multiple of 1/K: it lies inside a bin.
 
     >>> at_threshold([0, 0, 1, 4], [9, 0, 1, 0], threshold=0.5)["pooled"]["iou"]
     0.8333333333333334
@@ -125,12 +120,12 @@ def at_threshold(
     if abs(first - threshold * len(positive)) > 1e-9:
         raise ValueError(f"threshold {threshold}: the histogram has {len(positive)} bins")
     tp, fp = positive[first:].sum(), negative[first:].sum()
-    found = scores([[tp, fp, positive[:first].sum(), negative[:first].sum()]])
-    return {**found, "per_image": dict.fromkeys(SCORES)}
+    pooled = scores([[tp, fp, positive[:first].sum(), negative[:first].sum()]])
+    return {**pooled, "per_image": dict.fromkeys(SCORES)}
 
 
 def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
-    """Return the threshold with the highest pooled F1; 0.5 where none finds anything.
+    """Return the threshold with the highest pooled F1; 0.5 where none finds anything. Histograms as `sweep` takes them.
 
     >>> best_threshold([0, 0, 0, 5], [9, 9, 1, 0])
     0.75
@@ -142,14 +137,10 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
 
 
 def ranking(landslide: ArrayLike, background: ArrayLike) -> float:
-    """Return the area under the ROC curve, from two histograms of probability.
+    """Return the area under the ROC curve, from two histograms of probability as `sweep` takes them, not empty.
 
-    It is how often a landslide pixel has a higher probability than one of the background, so one
-    half where nothing tells them apart. Two pixels of the same bin count as a half.
-
-    Args:
-        landslide: As for `sweep`, with a pixel at least.
-        background: As for `sweep`, with a pixel at least.
+    It is how often a landslide pixel has a higher probability than one of the background, so one half where nothing
+    tells them apart. Two pixels of the same bin count as a half.
 
     >>> ranking([0, 0, 1, 4], [9, 0, 1, 0])
     0.99

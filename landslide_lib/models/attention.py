@@ -1,4 +1,4 @@
-"""Attention: modules that weigh a feature map by what they see in it."""
+"""Attention: modules that weigh a feature map (B, channels, H, W) by what they see in it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from torchvision.ops import SqueezeExcitation  # type: ignore[import-untyped, un
 def squeeze_excitation(channels: int) -> nn.Module:
     """Weigh channels by their means, with the paper's reduction of 16 (never below 4 channels).
 
-    Shape:
-        (B, channels, H, W) to the same.
-
-    Reference:
-        Hu, Shen, Sun 2018, arXiv:1709.01507.
+    Reference: Hu, Shen, Sun 2018, arXiv:1709.01507.
     """
     module: nn.Module = SqueezeExcitation(channels, max(4, channels // 16))
     return module
@@ -26,15 +22,11 @@ class CBAM(nn.Module):
 
     Args:
         channels: Of the feature map.
-        reduction: Of the channels inside. The paper has 16; 8 is a reading that fits the
-            reported number of parameters. Never below 4 channels.
+        reduction: Of the channels inside, never below 4. The paper has 16; we assume 8, which fits the reported number
+            of parameters.
         kernel: Side of the convolution that weighs pixels, odd.
 
-    Shape:
-        (B, channels, H, W) to the same.
-
-    Reference:
-        Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
+    Reference: Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, kernel: int = 7) -> None:
@@ -49,8 +41,8 @@ class CBAM(nn.Module):
         """Return the weighed feature map."""
         mean, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         x = x * (self.channels(mean) + self.channels(largest)).sigmoid()
-        seen = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
-        weighed: Tensor = x * self.pixels(seen).sigmoid()
+        pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        weighed: Tensor = x * self.pixels(pooled).sigmoid()
         return weighed
 
 
@@ -61,29 +53,21 @@ class PooledAttention(nn.Module):
          \___________________________________________________________________________/     /
           \_______________________________________________________________________________/
 
-    Reading: the slides draw an attention block of an earlier paper and say nothing of it; the
-    paper of the slides calls it multi-head. Pooling is ours, so that it costs next to nothing at
-    full resolution. A cell of the pooled map is a token without a code of its position, and what
-    the tokens tell each other says how much of x is added to x. On a map of one cell there is
-    nobody else to attend to, and the gate depends on that cell alone.
+    The slides draw an attention block of an earlier paper and say nothing of it; the paper of the slides calls it
+    multi-head. We assume pooling, so that it costs next to nothing at full resolution. A cell of the pooled map is a
+    token without a code of its position, and the attention says how much of x is added to x.
 
     Args:
         channels: Of the feature map.
-        inner: Channels of the queries, all heads together, and as many of keys and of values;
-            a multiple of `heads`.
+        inner: Channels of the queries, all heads together, and as many of keys and of values; a multiple of `heads`.
         heads: Of the attention.
-        grid: Cells a side, where the map has as many; below twice as many where its side is
-            no multiple.
-
-    Shape:
-        (B, channels, H, W) to the same.
+        grid: Cells a side, where the map has as many; below twice as many where its side is no multiple.
 
     Raises:
         ValueError: `inner` is no multiple of `heads`.
 
-    Reference:
-        Vaswani and others 2017, arXiv:1706.03762, for the attention; Le and others 2023,
-        arXiv:2312.16717; `raunet-ablation.md`, slide IV-B.
+    Reference: Vaswani and others 2017, arXiv:1706.03762, for the attention; Le and others 2023, arXiv:2312.16717;
+        `raunet-ablation.md`, slide IV-B.
     """
 
     def __init__(self, channels: int, *, inner: int, heads: int = 4, grid: int = 8) -> None:
@@ -99,18 +83,17 @@ class PooledAttention(nn.Module):
         # Adaptive pooling has no deterministic gradient on CUDA.
         kernel = [max(1, side // self.grid) for side in x.shape[2:]]
         cells = F.avg_pool2d(x, kernel, ceil_mode=True)
-        apart = self.queries_keys_values(cells).flatten(2).unflatten(1, (3, self.heads, -1))
-        queries, keys, values = apart.transpose(-1, -2).unbind(1)
-        told = F.scaled_dot_product_attention(queries, keys, values)
-        told = told.transpose(-1, -2).reshape(len(x), -1, *cells.shape[2:])
-        gate = self.out(told).sigmoid()
+        heads = self.queries_keys_values(cells).flatten(2).unflatten(1, (3, self.heads, -1))
+        queries, keys, values = heads.transpose(-1, -2).unbind(1)
+        attended = F.scaled_dot_product_attention(queries, keys, values)
+        attended = attended.transpose(-1, -2).reshape(len(x), -1, *cells.shape[2:])
+        gate = self.out(attended).sigmoid()
         return x + x * F.interpolate(gate, size=x.shape[2:], mode="bilinear", align_corners=False)
 
 
 def pooled_attention(channels: int, width: int) -> PooledAttention:
     """Attention with four heads and, inside, half of the channels of a network's first stage.
 
-    Half, rounded down to a multiple of four, is a reading that fits the reported number of
-    parameters.
+    Half, rounded down to a multiple of four, is what we assume: it fits the reported number of parameters.
     """
     return PooledAttention(channels, inner=4 * max(1, width // 8), heads=4)

@@ -18,8 +18,8 @@ class Restored(NamedTuple):
 
     Attributes:
         loss: (), float32, over the masked pixels.
-        restored: (B, C, S, S) float32, in the images' own values, without gradient: the images
-            where they were seen, what was made of the rest elsewhere.
+        restored: (B, C, S, S) float32, in the images' own values, without gradient: the images where they were visible,
+            what was made of the rest elsewhere.
         mask: (B, 1, S, S) bool, what was masked.
     """
 
@@ -29,9 +29,7 @@ class Restored(NamedTuple):
 
 
 def masked_patches(share: float, patches: int) -> int:
-    """Return how many patches are masked: the nearest number to the share, halves upwards.
-
-    At least one is masked and at least one is seen.
+    """Return how many patches are masked: the nearest number to the share, halves upwards; one at least is visible.
 
     Raises:
         ValueError: The share is not between 0 and 1, or there are fewer than two patches.
@@ -48,26 +46,24 @@ def masked_patches(share: float, patches: int) -> int:
     return min(max(math.floor(share * patches + 0.5), 1), patches - 1)
 
 
-def autoencoder(encoder: nn.Module, name: str, image_size: int, bands: int, masked: float) -> Autoencoder:
+def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int, masked: float) -> Autoencoder:
     """Build the autoencoder of an encoder, which stays its `encoder`.
 
     Args:
-        encoder: A ViT or Swin of timm, for images of this size and number of bands. The
-            positions of a ViT are set to sines and cosines; weights to start from are loaded
-            afterwards.
+        encoder: A ViT or Swin of timm, for such images. The positions of a ViT are set to sines and cosines; weights to
+            start from are loaded afterwards.
         name: Of the encoder, for messages.
         image_size: S, in pixels.
-        bands: C.
+        in_channels: C.
         masked: Share of the patches that is masked, between 0 and 1; see `masked_patches`.
 
     Raises:
-        ValueError: The encoder takes no patches, the image is no whole number of them, or
-            the share is out of its range.
+        ValueError: The encoder takes no patches, the image is no whole number of them, or the share is out of range.
     """
     if isinstance(encoder, VisionTransformer):
-        return MAE(encoder, image_size, bands, masked)
+        return MAE(encoder, image_size, in_channels, masked)
     if isinstance(encoder, SwinTransformer):
-        return SimMIM(encoder, image_size, bands, masked)
+        return SimMIM(encoder, image_size, in_channels, masked)
     raise ValueError(
         f"{name}: masked autoencoding is written for ViT and Swin, and this is a "
         f"{type(encoder).__name__}; allowed: vit_*, swin_*"
@@ -78,30 +74,29 @@ class Autoencoder(nn.Module):
     """What the autoencoders share: which patches are masked.
 
     Args:
+        encoder: Which learns.
         unit: Side of what is masked or not, in pixels.
         image_size: S, a multiple of it.
         masked: Share of the patches.
 
-    Shape:
-        (B, C, S, S) to `Restored`.
+    Shape: (B, C, S, S) to `Restored`.
     """
 
-    encoder: nn.Module
-
-    def __init__(self, unit: int, image_size: int, masked: float) -> None:
+    def __init__(self, encoder: nn.Module, unit: int, image_size: int, masked: float) -> None:
         super().__init__()
         if image_size % unit:
             raise ValueError(f"image_size {image_size} is no multiple of {unit}, the side of what is masked")
+        self.encoder = encoder
         self.unit, self.grid = unit, image_size // unit
         self.masked = masked_patches(masked, self.grid**2)
-        self.seen = self.grid**2 - self.masked
+        self.visible = self.grid**2 - self.masked
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
         """Mask patches and restore them; the generator alone decides which."""
         raise NotImplementedError
 
     def shuffled(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the patches of each image in random order, (B, N); the first ones are seen."""
+        """Return the patches of each image in random order, (B, N); the first ones are visible."""
         # Drawn where the generator is: the same patches on any device.
         noise = torch.rand(len(images), self.grid**2, generator=generator, device=generator.device)
         order: Tensor = noise.argsort(dim=1, stable=True).to(images.device)
@@ -109,7 +104,7 @@ class Autoencoder(nn.Module):
 
     def pixels(self, order: Tensor) -> Tensor:
         """Return the pixels that are masked, (B, 1, S, S) bool."""
-        hidden = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, self.seen :], True)
+        hidden = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, self.visible :], True)
         hidden = hidden.view(-1, 1, self.grid, self.grid)
         return hidden.repeat_interleave(self.unit, 2).repeat_interleave(self.unit, 3)
 
@@ -117,29 +112,22 @@ class Autoencoder(nn.Module):
 class MAE(Autoencoder):
     """The masked autoencoder of a ViT.
 
-    Only the patches that are seen go through the encoder. A narrow decoder gets them back with a
-    learnt token in place of each masked one. The loss is the mean square error on the masked
-    patches, of which each is normalised by its own mean and standard deviation; `restored`
-    borrows these two from the truth, so its brightness is no achievement.
+    Only the visible patches go through the encoder. A narrow decoder gets them back with a learnt token in place of
+    each masked one. The loss is the mean square error on the masked patches, of which each is normalised by its own
+    mean and standard deviation; `restored` borrows these two from the truth, so its brightness is no achievement.
 
-    Readings: the decoder has two thirds of the encoder's width, in [128, 512] as a multiple of
-    64, and a block for every 128 of it, from two to four; the paper has 512 and eight for a
-    ViT-Large. The encoder's positions begin at sines and cosines, as the decoder's, but are
-    learnt from there, as the detector learns them.
+    We assume a decoder of two thirds of the encoder's width, in [128, 512] as a multiple of 64, and a block for every
+    128 of it, from two to four; the paper has 512 and eight for a ViT-Large. The encoder's positions begin at sines and
+    cosines, as the decoder's, but are learnt from there, as the detector learns them.
 
-    Shape:
-        (B, C, S, S) to `Restored`.
-
-    Reference:
-        He and others 2022, arXiv:2111.06377.
+    Reference: He and others 2022, arXiv:2111.06377.
     """
 
     encoder: VisionTransformer
 
-    def __init__(self, encoder: VisionTransformer, image_size: int, bands: int, masked: float) -> None:
+    def __init__(self, encoder: VisionTransformer, image_size: int, in_channels: int, masked: float) -> None:
         patch = encoder.patch_embed.patch_size[0]
-        super().__init__(patch, image_size, masked)
-        self.encoder = encoder
+        super().__init__(encoder, patch, image_size, masked)
         with torch.no_grad():
             assert encoder.pos_embed is not None
             encoder.pos_embed[:, -(self.grid**2) :] = _positions(self.grid, encoder.embed_dim)
@@ -151,7 +139,7 @@ class MAE(Autoencoder):
         self.decoder = nn.Sequential(
             *(Block(width, width // 32, qkv_bias=True) for _ in range(min(max(width // 128, 2), 4))),
             nn.LayerNorm(width),
-            nn.Linear(width, bands * patch**2),
+            nn.Linear(width, in_channels * patch**2),
         )
         for part in (self.narrow, *self.decoder.modules()):
             if isinstance(part, nn.Linear):
@@ -161,29 +149,27 @@ class MAE(Autoencoder):
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
         """Mask patches and restore them."""
         order = self.shuffled(images, generator)
-        made = self._decoded(self._encoded(images, order[:, : self.seen]), order).float()
+        decoded = self._decode(self._encode(images, order[:, : self.visible]), order).float()
 
-        true = F.pixel_unshuffle(images.float(), self.unit).flatten(2).transpose(1, 2)
-        mean, spread = true.mean(2, keepdim=True), (true.var(2, keepdim=True) + 1e-6).sqrt()
-        hidden = order[:, self.seen :, None]
-        error = torch.take_along_dim(made - (true - mean) / spread, hidden, 1)
+        truth = F.pixel_unshuffle(images.float(), self.unit).flatten(2).transpose(1, 2)
+        mean, spread = truth.mean(2, keepdim=True), (truth.var(2, keepdim=True) + 1e-6).sqrt()
+        error = torch.take_along_dim(decoded - (truth - mean) / spread, order[:, self.visible :, None], 1)
 
-        shown = (made.detach() * spread + mean).transpose(1, 2)
-        shown = F.pixel_shuffle(shown.reshape(len(shown), -1, self.grid, self.grid), self.unit)
+        pixels = (decoded.detach() * spread + mean).transpose(1, 2)
+        pixels = F.pixel_shuffle(pixels.reshape(len(pixels), -1, self.grid, self.grid), self.unit)
         mask = self.pixels(order)
-        restored = torch.where(mask, shown, images.float())
-        return Restored(error.square().mean(), restored, mask)
+        return Restored(error.square().mean(), torch.where(mask, pixels, images.float()), mask)
 
-    def _encoded(self, images: Tensor, seen: Tensor) -> Tensor:
-        """Return the tokens of the patches that are seen, after those of no patch."""
+    def _encode(self, images: Tensor, visible: Tensor) -> Tensor:
+        """Return the tokens of the visible patches, after those of no patch."""
         encoder = self.encoder
         tokens = encoder._pos_embed(encoder.patch_embed(images))
         first, patches = tokens.tensor_split([encoder.num_prefix_tokens], 1)
-        tokens = torch.cat([first, torch.take_along_dim(patches, seen[..., None], 1)], 1)
+        tokens = torch.cat([first, torch.take_along_dim(patches, visible[..., None], 1)], 1)
         encoded: Tensor = encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
         return encoded
 
-    def _decoded(self, tokens: Tensor, order: Tensor) -> Tensor:
+    def _decode(self, tokens: Tensor, order: Tensor) -> Tensor:
         """Return the normalised pixels of all patches, (B, N, C patch²)."""
         first, patches = self.narrow(tokens).tensor_split([self.encoder.num_prefix_tokens], 1)
         hidden = self.token.to(patches.dtype).expand(len(order), self.masked, -1)
@@ -196,40 +182,33 @@ class MAE(Autoencoder):
 class SimMIM(Autoencoder):
     """The masked autoencoder of a Swin Transformer.
 
-    All patches go through the encoder, a learnt token in place of the masked ones; one linear
-    layer gives each of the last map's pixels 32 x 32 pixels of the image. The loss is the mean
-    absolute error on the masked pixels, of the images as they are given. Squares of 32 pixels
-    are masked, of 16 where the image has 64 or fewer: four squares would be too few.
+    All patches go through the encoder, a learnt token in place of the masked ones; one linear layer gives each of the
+    last map's pixels 32 x 32 pixels of the image. The loss is the mean absolute error on the masked pixels, of the
+    images as they are given. Squares of 32 pixels are masked, of 16 where the image has 64 or fewer.
 
-    Shape:
-        (B, C, S, S) to `Restored`.
-
-    Reference:
-        Xie and others 2022, arXiv:2111.09886.
+    Reference: Xie and others 2022, arXiv:2111.09886.
     """
 
     encoder: SwinTransformer
 
-    def __init__(self, encoder: SwinTransformer, image_size: int, bands: int, masked: float) -> None:
-        super().__init__(16 if image_size <= 64 else 32, image_size, masked)
-        self.encoder = encoder
+    def __init__(self, encoder: SwinTransformer, image_size: int, in_channels: int, masked: float) -> None:
+        super().__init__(encoder, 16 if image_size <= 64 else 32, image_size, masked)
         self.token = nn.Parameter(0.02 * torch.randn(encoder.feature_info[0]["num_chs"]))
         stride = encoder.feature_info[-1]["reduction"]
-        self.head = nn.Sequential(nn.Conv2d(encoder.num_features, bands * stride**2, 1), nn.PixelShuffle(stride))
+        self.head = nn.Sequential(nn.Conv2d(encoder.num_features, in_channels * stride**2, 1), nn.PixelShuffle(stride))
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
         """Mask patches and restore them."""
         encoder, mask = self.encoder, self.pixels(self.shuffled(images, generator))
         tokens = encoder.patch_embed(images)  # (B, S / 4, S / 4, width)
         patch = images.shape[-1] // tokens.shape[1]
-        hidden = mask[:, 0, ::patch, ::patch, None]
-        tokens = torch.where(hidden, self.token.to(tokens.dtype), tokens)
+        tokens = torch.where(mask[:, 0, ::patch, ::patch, None], self.token.to(tokens.dtype), tokens)
         features = encoder.norm(encoder.layers(tokens)).permute(0, 3, 1, 2)
-        made = self.head(features).float()
+        decoded = self.head(features).float()
 
-        error = (made - images).abs().mean(1, keepdim=True) * mask
+        error = (decoded - images).abs().mean(1, keepdim=True) * mask
         loss = error.sum() / (len(images) * self.masked * self.unit**2)
-        return Restored(loss, torch.where(mask, made.detach(), images.float()), mask)
+        return Restored(loss, torch.where(mask, decoded.detach(), images.float()), mask)
 
 
 def _positions(grid: int, width: int) -> Tensor:

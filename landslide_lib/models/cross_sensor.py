@@ -15,25 +15,21 @@ Domain = Literal["source", "target"]
 class CrossSensorNorm(nn.Module):
     """A batch norm of each domain; both share what they learn, weight and bias.
 
-    A domain of which no batch was seen in training has the statistics that it began with, and in
-    evaluation a network says nothing sensible of it. Its batches need no labels for that: those
-    of the target may go through without a gradient. The authors' code copies the source's
-    statistics to the target instead, once, before the first pseudo-labels.
+    A domain of which no batch was seen in training has the statistics that it began with, and in evaluation a network
+    says nothing sensible of it. Its batches need no labels for that: those of the target may go through without a
+    gradient. The authors' code copies the source's statistics to the target instead, once, before the first
+    pseudo-labels.
 
     Args:
-        norm: What it takes the place of: the source's from now on, of which the target's is a
-            copy, with the statistics it has. An activation inside, as timm has, stays there.
+        norm: What it takes the place of: the source's from now on, of which the target's is a copy, with the statistics
+            it has. An activation inside, as timm has, stays there.
 
     Attributes:
-        norms: By domain. Weight and bias are the same parameters in both, so an optimizer has
-            them once; a state dict names them twice.
+        norms: By domain. Weight and bias are the same parameters in both, so an optimizer has them once; a state dict
+            names them twice.
         domain: Which of them is used, see `of_domain`; not in the state dict.
 
-    Shape:
-        As the norm's.
-
-    Reference:
-        Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
+    Reference: Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -51,11 +47,7 @@ class CrossSensorNorm(nn.Module):
 def cross_sensor(network: nn.Module) -> nn.Module:
     """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself.
 
-    Those of U-shaped decoders are some, too, so a Swin in one has some. A network without any, or
-    converted before, is left as it is; `len(cross_sensor_norms(network))` says how many there are.
-
-    Args:
-        network: Any; it is changed. Its optimizer may be built before or after.
+    A network without any, or converted before, is left as it is. Its optimizer may be built before or after.
 
     Returns:
         The network; where it is itself a batch norm, what takes its place.
@@ -80,17 +72,10 @@ def cross_sensor_norms(network: nn.Module) -> list[CrossSensorNorm]:
 
 @contextmanager
 def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
-    """Let a network take what it is given, inside, for images of a domain; elsewhere the source's.
+    """Let a network take what it is given, inside, for images of a domain; elsewhere for the source's.
 
-    In training the statistics of that domain alone are updated; a batch is of one domain. A
-    network without cross-sensor norms does the same for both.
-
-    >>> import torch
-    >>> network = cross_sensor(nn.BatchNorm2d(3))
-    >>> with of_domain(network, "target"):
-    ...     _ = network(torch.ones(4, 3, 8, 8))
-    >>> [norm.running_mean.mean().item() > 0 for norm in network.norms.values()]
-    [False, True]
+    In training the statistics of that domain alone are updated; a batch is of one domain. A network without
+    cross-sensor norms does the same for both.
     """
     norms = cross_sensor_norms(network)
     before = [norm.domain for norm in norms]
@@ -99,5 +84,5 @@ def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
     try:
         yield
     finally:
-        for norm, was in zip(norms, before, strict=True):
-            norm.domain = was
+        for norm, previous in zip(norms, before, strict=True):
+            norm.domain = previous

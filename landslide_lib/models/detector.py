@@ -15,8 +15,8 @@ from landslide_lib.models.pyramid import LEVELS, Pyramid
 
 #: Background and landslide.
 CLASSES = 2
-#: Anchors of a level have two sizes: the first is this share of the image's side on the finest
-#: level and twice as much on each coarser one, the second is sqrt(2) times the first.
+#: Anchors of a level have two sizes: the first is this share of the image's side on the finest level and twice as much
+#: on each coarser one, the second is sqrt(2) times the first.
 FINEST = 1 / 16
 RATIOS = (0.5, 1.0, 2.0)
 #: Regions are pooled to squares of so many cells.
@@ -30,21 +30,18 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
 
     Where it differs from torchvision's, which is made for photographs of 800 pixels:
 
-    - Anchors fit landslides, see `anchors`, and so does the level that a region is pooled from:
-      regions smaller than a quarter of the image are pooled at stride 4, where torchvision would
-      pool nearly all of them.
+    - Anchors fit landslides, see `anchors`, and so does the level that a region is pooled from: regions smaller than a
+      quarter of the image are pooled at stride 4, where torchvision would pool nearly all of them.
     - Images are taken as they are: the batches are normalised already, and of one size.
-    - 300 regions an image are proposed and 64 of them trained on, not 2,000 and 512: an image has
-      four landslides, and on a CPU the suppression of so many overlaps takes longer than the
-      network.
-    - 300 proposals an image are looked at in a test, as in the paper, not 1000.
-    - Detections from a score of 0.01 are kept, not from 0.05, 100 an image: average precision is
-      an area under a whole curve, and an early detector has few scores above.
-    - What gives coordinates is float32 in half precision, too: bfloat16 has eight bits, which
-      round a corner beyond 128 to whole pixels.
+    - 300 regions an image are proposed and 64 trained on, not 2,000 and 512: an image has four landslides, and on a CPU
+      the suppression of so many overlaps takes longer than the network. 300 are looked at in a test, as in the paper.
+    - Detections from a score of 0.01 are kept, not from 0.05, 100 an image: average precision is an area under a whole
+      curve, and an early detector has few scores above.
+    - What gives coordinates is float32 in half precision, too: bfloat16 has eight bits, which round a corner beyond 128
+      to whole pixels.
 
-    Batch norms are trained. A random encoder needs that, and rows that differ in what they
-    start from must not differ in this, too; so batches have to have several images.
+    Batch norms are trained. A random encoder needs that, and rows that differ in what they start from must not differ
+    in this, too; so batches have to have several images.
 
     Args:
         name: Of the encoder, see `models.encoders.ENCODERS`.
@@ -54,24 +51,21 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
         tiny: With a small encoder, for tests.
 
     Returns:
-        A network that, in training, takes a list of images (C, S, S) and of targets (`boxes`
-        (n, 4) in pixels, n at least 0, and `labels` (n,), all 1) and returns a dict of four
-        losses; else takes the images and returns dicts of `boxes`, `labels`, `scores`, the
-        highest score first. Its `backbone` is a `Pyramid`.
+        A network that, in training, takes a list of images (C, S, S) and of targets (`boxes` (n, 4) in pixels, n at
+        least 0, and `labels` (n,), all 1) and returns a dict of four losses; else takes the images and returns dicts of
+        `boxes`, `labels`, `scores`, the highest score first. Its `backbone` is a `Pyramid`.
 
-    References:
-        Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
+    References: Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
     """
-    size, channels, hidden = image_size, width, 4 * width
-    seen = encoder(name, in_channels, size, tiny=tiny)
-    made = FasterRCNN(
-        Pyramid(seen, channels),
-        rpn_anchor_generator=anchors(size),
-        box_roi_pool=MultiScaleRoIAlign(LEVELS, output_size=POOLED, sampling_ratio=2, canonical_scale=size // 2),
-        box_head=TwoMLPHead(channels * POOLED**2, hidden),
+    hidden = 4 * width
+    network = FasterRCNN(
+        Pyramid(encoder(name, in_channels, image_size, tiny=tiny), width),
+        rpn_anchor_generator=anchors(image_size),
+        box_roi_pool=MultiScaleRoIAlign(LEVELS, output_size=POOLED, sampling_ratio=2, canonical_scale=image_size // 2),
+        box_head=TwoMLPHead(width * POOLED**2, hidden),
         box_predictor=FastRCNNPredictor(hidden, CLASSES),
-        min_size=size,
-        max_size=size,
+        min_size=image_size,
+        max_size=image_size,
         size_divisible=1,
         image_mean=[0.0] * in_channels,
         image_std=[1.0] * in_channels,
@@ -83,25 +77,24 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
         box_detections_per_img=100,
         box_score_thresh=0.01,
     )
-    for gives_coordinates in (made.rpn.head, made.roi_heads.box_predictor):
+    for gives_coordinates in (network.rpn.head, network.roi_heads.box_predictor):
         gives_coordinates.register_forward_hook(_float32)
-    return made
+    return network
 
 
 def anchors(image_size: int) -> AnchorGenerator:
     """Return anchors that fit the boxes of Landslide4Sense.
 
-    Half of its boxes have a side below 20 of 224 pixels, one in twenty below 11. Of those of the
-    training part, 98 % have an anchor with an IoU of 0.5 or more at 224 pixels, 89 % at 128 and
-    38 % at 64, where half of the boxes are smaller than one and a half cells of the finest map;
-    torchvision's own, from 32 to 512 pixels, have 42 % at 224. A landslide without such an
-    anchor is trained with its best one.
+    Half of its boxes have a side below 20 of 224 pixels, one in twenty below 11. Of those of the training part, 98 %
+    have an anchor with an IoU of 0.5 or more at 224 pixels, 89 % at 128 and 38 % at 64, where half of the boxes are
+    smaller than one and a half cells of the finest map; torchvision's own, from 32 to 512 pixels, have 42 % at 224. A
+    landslide without such an anchor is trained with its best one.
     """
     first = [image_size * FINEST * 2**level for level in range(len(LEVELS) + 1)]
     sizes: Any = tuple((size, size * 2**0.5) for size in first)  # annotated as whole numbers
     return AnchorGenerator(sizes, (RATIOS,) * len(sizes))
 
 
-def _float32(_: nn.Module, __: Any, made: tuple[Any, ...]) -> tuple[Any, ...]:
+def _float32(head: nn.Module, inputs: Any, outputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return what a head gives, tensors or lists of one tensor a level, as float32."""
-    return tuple(part.float() if isinstance(part, Tensor) else [level.float() for level in part] for part in made)
+    return tuple(part.float() if isinstance(part, Tensor) else [level.float() for level in part] for part in outputs)

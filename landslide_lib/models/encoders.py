@@ -1,72 +1,112 @@
-"""Encoders: the networks of timm that a detector sees through, without their classifier."""
+"""Encoders: the one table of them, and those of timm that a detector or a fusion sees through."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 from torch import nn
 
-#: What each name of a recipe is in timm, and which of its ImageNet weights: those that have seen
-#: ImageNet-1K alone, as the report says. Of a small and of a large ViT timm has only such that have
-#: seen ImageNet-21K before.
-ENCODERS: dict[str, str] = {
-    "resnet18": "resnet18.a1_in1k",
-    "efficientnet_b0": "efficientnet_b0.ra_in1k",
-    "vit_tiny": "vit_tiny_patch16_224.augreg_in21k_ft_in1k",
-    "vit_base": "vit_base_patch16_224.augreg_in1k",
-    "vit_large": "vit_large_patch16_224.augreg_in21k_ft_in1k",
-    "swin_tiny": "swin_tiny_patch4_window7_224.ms_in1k",
-    "swin_base": "swin_base_patch4_window7_224.ms_in1k",
+
+class Encoder(NamedTuple):
+    """What a name stands for.
+
+    Attributes:
+        timm: Its name in timm, with that of its ImageNet weights; "" where timm has none.
+        smp: The name of segmentation_models_pytorch's own one, which DeepLab takes.
+        settings: What builds it, where its name does not say it.
+        tiny: What of that makes one of its kind small enough for tests.
+        image_size: Side of the images that a fusion gives it.
+    """
+
+    timm: str = ""
+    smp: str = ""
+    settings: dict[str, Any] = {}  # noqa: RUF012, never changed
+    tiny: dict[str, Any] = {}  # noqa: RUF012
+    image_size: int = 224
+
+    def arguments(self, tiny: bool = False) -> dict[str, Any]:
+        """Return what timm's `create_model` takes of it."""
+        return {"model_name": self.timm, **self.settings, **(self.tiny if tiny else {})}
+
+
+_RESNET = {"layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32)}
+_EFFICIENTNET = {"model_name": "test_efficientnet"}  # of blocks of both kinds of EfficientNetV2
+_VIT = {"depth": 2, "embed_dim": 32, "num_heads": 2}
+_SWIN = {"depths": (1, 1, 1, 1), "embed_dim": 16, "num_heads": (1, 2, 4, 8)}
+_HRNET = {
+    "stem_width": 8,
+    **{
+        f"stage{branches}": {
+            "num_modules": 1,
+            "num_branches": branches,
+            "num_blocks": (1,) * branches,
+            "num_channels": (4, 8, 16, 32)[:branches],
+            "block_type": "BASIC" if branches > 1 else "BOTTLENECK",
+            "fuse_method": "SUM",
+        }
+        for branches in (1, 2, 3, 4)
+    },
 }
 
-#: Of each family what makes it small enough for tests. timm's EfficientNet-B0 has one size.
-TINY: dict[str, dict[str, Any]] = {
-    "resnet18": {"layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32)},
-    "efficientnet": {"model_name": "test_efficientnet"},
-    "vit": {"depth": 2, "embed_dim": 32, "num_heads": 2},
-    "swin": {"depths": (1, 1, 1, 1), "embed_dim": 16, "num_heads": (1, 2, 4, 8)},
+#: Of ImageNet's weights those that have seen ImageNet-1K alone, as the detection report says, where timm has such: of a
+#: small and of a large ViT it has not. The image sizes of EfficientNetV2-L and B5 are those of the fusion report.
+ENCODERS: dict[str, Encoder] = {
+    "resnet18": Encoder("resnet18.a1_in1k", smp="resnet18", tiny=_RESNET),
+    "resnet50": Encoder("resnet50.a1_in1k"),
+    "mobilenet_v2": Encoder(smp="mobilenet_v2"),
+    "mobilenet_v3_small": Encoder("mobilenetv3_small_100.lamb_in1k"),
+    "efficientnet_b0": Encoder("efficientnet_b0.ra_in1k", tiny=_EFFICIENTNET),
+    "efficientnet_b5": Encoder("tf_efficientnet_b5.ns_jft_in1k", tiny=_EFFICIENTNET, image_size=384),
+    "efficientnetv2_b0": Encoder("tf_efficientnetv2_b0.in1k", tiny=_EFFICIENTNET),
+    "efficientnetv2_s": Encoder("tf_efficientnetv2_s.in21k_ft_in1k"),
+    "efficientnetv2_l": Encoder("tf_efficientnetv2_l.in21k_ft_in1k", tiny=_EFFICIENTNET),
+    "vit_tiny": Encoder("vit_tiny_patch16_224.augreg_in21k_ft_in1k", tiny=_VIT),
+    "vit_base": Encoder("vit_base_patch16_224.augreg_in1k", tiny=_VIT),
+    "vit_large": Encoder("vit_large_patch16_224.augreg_in21k_ft_in1k", tiny=_VIT),
+    "swin_tiny": Encoder("swin_tiny_patch4_window7_224.ms_in1k", tiny=_SWIN),
+    "swin_base": Encoder("swin_base_patch4_window7_224.ms_in1k", tiny=_SWIN),
+    "swin_narrow": Encoder(
+        "swin_tiny_patch4_window7_224.ms_in1k",
+        settings={"embed_dim": 64, "depths": (2, 2, 2, 2), "num_heads": (2, 4, 8, 16)},
+    ),
+    "mit_b0": Encoder(
+        settings={"embed_dims": (32, 64, 160, 256), "depths": (2, 2, 2, 2), "num_heads": (1, 2, 5, 8)},
+        tiny={"embed_dims": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "num_heads": (1, 2, 3, 4)},
+    ),
+    "mit_b2": Encoder(settings={"embed_dims": (64, 128, 320, 512), "depths": (3, 4, 6, 3), "num_heads": (1, 2, 5, 8)}),
+    "hrnet_w18_small": Encoder("hrnet_w18_small", tiny=_HRNET),
+    "hrnet_w32": Encoder("hrnet_w32"),
 }
 
 
-def encoder(name: str, bands: int, image_size: int, tiny: bool = False) -> nn.Module:
-    """Build an encoder with random weights.
+def encoder(name: str, in_channels: int, image_size: int, tiny: bool = False) -> nn.Module:
+    """Build an encoder of timm with random weights, without its classifier.
 
-    A Swin's windows are its own 7 x 7 where they divide the image, and 8 x 8 elsewhere, because
-    maps of 64 or 128 pixels are else filled up with nothing to whole windows. A map that is
-    smaller than a window is one window. It has no stochastic depth, which draws from the global
+    A Swin's windows are its own 7 x 7 where they divide the image, and 8 x 8 elsewhere, because maps of 64 or 128
+    pixels are else filled up with nothing to whole windows. It has no stochastic depth, which draws from the global
     generator, whose state a resumed run does not have.
 
     Args:
-        name: Of `ENCODERS`.
-        bands: C, input channels.
+        name: Of `ENCODERS`, one of timm's.
+        in_channels: C.
         image_size: S, a multiple of 16 pixels; of 32 for a Swin.
         tiny: An encoder of its kind with few layers and channels, for tests.
 
     Returns:
         A network of timm with `num_features` and `forward_intermediates`.
 
-    Shape:
-        (B, C, S, S) to (B, num_features).
+    Shape: (B, C, S, S) to (B, num_features).
+    References: He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298;
+        Dosovitskiy and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
 
-    References:
-        He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946; Dosovitskiy and
-        others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
-
-    >>> encoder("vit_tiny", bands=4, image_size=64).num_features
+    >>> encoder("vit_tiny", in_channels=4, image_size=64).num_features
     192
     """
-    family = name.split("_")[0]
     sized: dict[str, dict[str, Any]] = {
         "vit": {"img_size": image_size},
         "swin": {"img_size": image_size, "window_size": 7 if image_size % 224 == 0 else 8, "drop_path_rate": 0.0},
     }
-    settings = {
-        "model_name": ENCODERS[name],
-        "in_chans": bands,
-        "num_classes": 0,
-        **sized.get(family, {}),
-        **(TINY[family] if tiny else {}),
-    }
-    made: nn.Module = timm.create_model(pretrained=False, **settings)
-    return made
+    settings = {**sized.get(name.split("_")[0], {}), **ENCODERS[name].arguments(tiny)}
+    network: nn.Module = timm.create_model(pretrained=False, in_chans=in_channels, num_classes=0, **settings)
+    return network

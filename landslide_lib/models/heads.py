@@ -1,6 +1,6 @@
 """Heads of `raunet/heads`: what a network gives besides one mask.
 
-Each takes the last features of any network of this study, so that every family can have it.
+Each takes the last features (B, features, H, W) of any network of this study and gives logits by name.
 """
 
 from __future__ import annotations
@@ -23,18 +23,14 @@ def mask_of(outputs: Outputs) -> Tensor:
 class DualHead(nn.Module):
     """A mask and the logit of whether the image holds any landslide.
 
-    The slides draw no network; taking the image's logit from the mean and the maximum of the last
-    features is our reading.
+    The slides draw no network; we assume that the image's logit is of the mean and the maximum of the last features.
 
     Args:
-        body: A network whose output are features, (B, features, H, W).
+        body: A network whose output are features.
         features: Their number.
 
-    Shape:
-        (B, bands, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
-
-    Reference:
-        `raunet-ablation.md`, slide IV-A.
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
+    Reference: `raunet-ablation.md`, slide IV-A.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -53,23 +49,15 @@ class DualHead(nn.Module):
 class MultiResolutionHead(nn.Module):
     """Masks at half, once and twice the resolution of the image: 64, 128 and 256 of 128.
 
-    How each is made of the last features is not on the slides; pooling for the half and a
-    transposed convolution for the double are our reading.
+    The slides do not say how; we assume pooling for the half and a transposed convolution for the double.
 
     Args:
-        body: A network whose output are features, (B, features, H, W).
+        body: A network whose output are features.
         features: Their number.
 
-    Shape:
-        (B, bands, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double":
-        (B, 1, 2H, 2W)}`, logits.
-
-    Reference:
-        `raunet-ablation.md`, slide IV-A.
-
-    >>> head = MultiResolutionHead(nn.Conv2d(3, 4, 1), features=4)
-    >>> {name: tuple(logits.shape) for name, logits in head(torch.zeros(2, 3, 16, 16)).items()}
-    {'mask': (2, 1, 16, 16), 'half': (2, 1, 8, 8), 'double': (2, 1, 32, 32)}
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`,
+        logits.
+    Reference: `raunet-ablation.md`, slide IV-A.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:

@@ -15,27 +15,23 @@ REGIONS = 2
 class OCR(nn.Module):
     r"""The head of HRNet-OCR: pixels with the context of the regions that they resemble.
 
-        maps --- pixels --------------------------- queries ----- attention --- + --- logits
-            \--- soft regions --- mean of each --- keys, values --/    pixels --/
+        maps --- pixels --------------------------- queries ----- attention --- + --- logits \--- soft regions --- mean
+            of each --- keys, values --/    pixels --/
 
-    A soft region is a weight for every pixel, of which the sum over the image is 1; its
-    representation is the mean of the pixels by these weights. Each pixel attends to the regions
-    and is given what they are, beside what it is itself.
+    A soft region is a weight for every pixel, of which the sum over the image is 1; its representation is the mean of
+    the pixels by these weights. Each pixel attends to the regions and is given what they are, beside what it is itself.
 
-    Readings: with one class there would be one region and nothing to tell apart, so there are two.
-    The paper teaches the regions by an auxiliary loss of weight 0.4; here they have none, because
-    every network of the report gives one mask, and learn from the mask that they help to make.
-    Its dropout is left out: a resumed run has not the state of the generator that it draws from.
+    With one class there would be one region and nothing to tell apart, so we assume two. The paper teaches the regions
+    by an auxiliary loss of weight 0.4; here they have none, because every network of the report gives one mask, and
+    learn from the mask that they help to make. Its dropout is left out: a resumed run has not the state of the
+    generator that it draws from.
 
     Args:
         channels: Of all maps together.
         width: Channels of the pixels' representation; the attention has half of them.
 
-    Shape:
-        Maps of falling sides, the finest (B, C, H, W), to (B, 1, H, W), logits.
-
-    Reference:
-        Yuan, Chen, Wang 2020, arXiv:1909.11065.
+    Shape: Maps of falling sides, the finest (B, C, H, W), to (B, 1, H, W), logits.
+    Reference: Yuan, Chen, Wang 2020, arXiv:1909.11065.
 
     >>> head = OCR(channels=12, width=8)
     >>> tuple(head([torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 4, 4)]).shape)

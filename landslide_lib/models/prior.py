@@ -11,9 +11,9 @@ from torch import nn
 def init_logit_bias(network: nn.Module, share: float) -> None:
     """Set the bias of the layer of logits to the log odds of a share.
 
-    With a bias of zero, all that a network learns at first is that nearly no pixel is landslide,
-    in every one of its last channels. Those end in a ReLU, so that on landslides they are silent,
-    and the highest logit is the bias: no probability above one half, until long training undoes it.
+    With a bias of zero, all that a network learns at first is that nearly no pixel is landslide, in every one of its
+    last channels. Those end in a ReLU, so that on landslides they are silent, and the highest logit is the bias: no
+    probability above one half, until long training undoes it.
 
     Args:
         network: With one convolution of one channel, which makes the logits; changed in place.
@@ -22,8 +22,7 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
     Raises:
         ValueError: The share is out of range, or the network has not one such layer.
 
-    Reference:
-        Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
+    Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
 
     >>> layer = nn.Conv2d(4, 1, 1)
     >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
@@ -32,7 +31,7 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
     """
     if not 0 < share < 1:
         raise ValueError(f"share {share} is refused: of landslide and of the rest there is some")
-    layers = [one for one in network.modules() if isinstance(one, nn.Conv2d) and one.out_channels == 1]
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.out_channels == 1]
     if len(layers) != 1 or layers[0].bias is None:
         raise ValueError(
             f"{type(network).__name__} has {len(layers)} convolutions of one channel, not the one "

@@ -21,13 +21,12 @@ class Pyramid(nn.Module):
     """An encoder and the pyramid on it.
 
     Args:
-        encoder: Of timm; it stays the `encoder` of the pyramid. Layers that only its classifier
-            would use are taken off.
+        encoder: Of timm; it stays the `encoder` of the pyramid. Layers that only its classifier would use are taken
+            off.
         channels: Of each map, kept as `out_channels`.
 
-    Shape:
-        (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to
-        (B, channels, S / 32, S / 32), and `pool` at stride 64.
+    Shape: (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32),
+        and `pool` at stride 64.
     """
 
     def __init__(self, encoder: nn.Module, channels: int) -> None:
@@ -46,13 +45,12 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps."""
-        taken = self.levels.taken
         maps = self.encoder.forward_intermediates(  # type: ignore[operator]
-            images, indices=taken, norm=True, intermediates_only=True
+            images, indices=self.levels.taken, norm=True, intermediates_only=True
         )
         # Anchors have the type of the maps, and half precision would round them to whole pixels.
-        made = [level.float() for level in self.levels(maps)]
-        with_top, names = self.top(made, made, list(LEVELS))
+        levels = [level.float() for level in self.levels(maps)]
+        with_top, names = self.top(levels, levels, list(LEVELS))
         return OrderedDict(zip(names, with_top, strict=True))
 
 
@@ -62,14 +60,11 @@ class TopDown(nn.Module):
     Args:
         widths: Channels of the encoder's maps.
         channels: Of each map of the pyramid.
-        norms: Whether the maps are normalised first. Those inside a Swin are sums over all
-            blocks before them, and only the last one has a norm of its own.
+        norms: Whether the maps are normalised first. Those inside a Swin are sums over all blocks before them, and only
+            the last one has a norm of its own.
 
-    Shape:
-        A list of four maps to a list of four maps.
-
-    Reference:
-        Lin and others 2016, arXiv:1612.03144.
+    Shape: A list of four maps to a list of four maps.
+    Reference: Lin and others 2016, arXiv:1612.03144.
     """
 
     taken = len(LEVELS)
@@ -94,11 +89,8 @@ class Simple(nn.Module):
         width: Channels of the ViT.
         channels: Of each map.
 
-    Shape:
-        A list of one map at stride 16 to a list of four maps.
-
-    Reference:
-        Li and others 2022, arXiv:2203.16527.
+    Shape: A list of one map at stride 16 to a list of four maps.
+    Reference: Li and others 2022, arXiv:2203.16527.
     """
 
     taken = 1

@@ -13,33 +13,26 @@ from landslide_lib.data.bands import radar
 #: Channels of the four levels of a branch, and of the pyramid: under a million parameters in all.
 WIDTHS, WIDTH = (16, 32, 64, 96), 64
 TINY, TINY_WIDTH = (4, 4, 8, 8), 8
-DROPPED = 0.3
+DROPOUT = 0.3
 
 
-def branch(bands: int, widths: Sequence[int]) -> nn.ModuleList:
+def branch(in_channels: int, widths: Sequence[int]) -> nn.ModuleList:
     """Build the levels of a branch: two convolutions each, the first halves the resolution."""
-    levels, before = nn.ModuleList(), bands
-    for width in widths:
-        levels.append(
-            nn.Sequential(
-                nn.Conv2d(before, width, 3, 2, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-            )
-        )
-        before = width
+    levels = nn.ModuleList()
+    for before, width in zip((in_channels, *widths), widths, strict=False):
+        layers: list[nn.Module] = []
+        for channels, stride in ((before, 2), (width, 1)):
+            layers += [nn.Conv2d(channels, width, 3, stride, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        levels.append(nn.Sequential(*layers))
     return levels
 
 
 class PyramidTiles(nn.Module):
     """Branches of four levels for optical images and for each pass of a radar.
 
-    With a pyramid (Lin et al. 2017), each level of all branches together is joined with the coarser
-    ones above it, the mean of every level is taken, and a linear layer decides on all of them.
-    Without it, a conventional network: the mean of the coarsest level.
+    With a pyramid, each level of all branches together is joined with the coarser ones above it, the mean of every
+    level is taken, and a linear layer decides on all of them. Without it, a conventional network: the mean of the
+    coarsest level.
 
     Args:
         bands: By name, in the order of the images; those of a radar end in its pass.
@@ -47,15 +40,13 @@ class PyramidTiles(nn.Module):
         shared: Whether both passes have one branch.
         tiny: For tests.
 
-    Shape:
-        (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1).
+    Shape: (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1).
 
     Raises:
         ValueError: One branch is to serve passes that differ in their number of bands.
 
-    Reference:
-        `negative-filter-fpn`, section Technical Details, which states neither widths nor dropout;
-        Lin and others 2017, arXiv:1612.03144.
+    Reference: `negative-filter-fpn`, section Technical Details, which states neither widths nor dropout; Lin and others
+        2017, arXiv:1612.03144.
 
     >>> bands = ("R", "G", "B", "NIR", "VV_desc", "VH_desc", "VV_asc", "VH_asc")
     >>> PyramidTiles(bands)(torch.zeros(2, 8, 64, 64)).shape
@@ -65,36 +56,34 @@ class PyramidTiles(nn.Module):
     def __init__(self, bands: Sequence[str], *, pyramid: bool = True, shared: bool = False, tiny: bool = False) -> None:
         super().__init__()
         widths, width = (TINY, TINY_WIDTH) if tiny else (WIDTHS, WIDTH)
-        of: dict[str, list[int]] = {"optical": [], "desc": [], "asc": []}
+        by_branch: dict[str, list[int]] = {"optical": [], "desc": [], "asc": []}
         for place, band in enumerate(bands):
-            of[next(name for name in of if band.endswith(name)) if radar(band) else "optical"].append(place)
-        self.places = {name: places for name, places in of.items() if places}
+            name = next(name for name in by_branch if band.endswith(name)) if radar(band) else "optical"
+            by_branch[name].append(place)
+        self.places = {name: places for name, places in by_branch.items() if places}
         passes = [name for name in self.places if name != "optical"]
-        if shared and len({len(of[name]) for name in passes}) > 1:
-            counts = " and ".join(f"{len(of[name])} of {name}" for name in passes)
+        if shared and len({len(self.places[name]) for name in passes}) > 1:
+            counts = " and ".join(f"{len(self.places[name])} of {name}" for name in passes)
             raise ValueError(f"passes: one branch takes as many bands of both, not {counts}")
         self.branches = nn.ModuleDict()
         for name, places in self.places.items():
             first = passes[0] if shared and name in passes else name
             self.branches[name] = self.branches[first] if first in self.branches else branch(len(places), widths)
-        together = [len(self.places) * one for one in widths]
+        together = [len(self.places) * channels for channels in widths]
         self.pyramid = FeaturePyramidNetwork(together, width) if pyramid else None
         features = len(widths) * width if pyramid else together[-1]
-        self.classifier = nn.Sequential(nn.Dropout(DROPPED), nn.Linear(features, 1))
+        self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(features, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
-        levels: list[list[Tensor]] = []
+        branches: list[list[Tensor]] = []
         for name, places in self.places.items():
-            x, found = images[:, places], []
+            x, levels = images[:, places], []
             for level in self.branches[name]:  # type: ignore[attr-defined]
                 x = level(x)
-                found.append(x)
-            levels.append(found)
-        together = {str(i): torch.cat(one, 1) for i, one in enumerate(zip(*levels, strict=True))}
-        if self.pyramid is None:
-            seen = list(together.values())[-1:]
-        else:
-            seen = list(self.pyramid(together).values())
-        logits: Tensor = self.classifier(torch.cat([one.mean((2, 3)) for one in seen], 1))
+                levels.append(x)
+            branches.append(levels)
+        together = {str(i): torch.cat(maps, 1) for i, maps in enumerate(zip(*branches, strict=True))}
+        maps = list(together.values())[-1:] if self.pyramid is None else list(self.pyramid(together).values())
+        logits: Tensor = self.classifier(torch.cat([level.mean((2, 3)) for level in maps], 1))
         return logits[..., None, None]

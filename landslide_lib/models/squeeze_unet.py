@@ -18,11 +18,8 @@ class Fire(nn.Module):
         before: Input channels.
         after: Output channels; an eighth of them is between, at least 2.
 
-    Shape:
-        (B, before, H, W) to (B, after, H, W).
-
-    Reference:
-        Iandola and others 2016, arXiv:1602.07360.
+    Shape: (B, before, H, W) to (B, after, H, W).
+    Reference: Iandola and others 2016, arXiv:1602.07360.
     """
 
     def __init__(self, before: int, after: int) -> None:
@@ -49,21 +46,17 @@ def transposed_fire(before: int, after: int) -> nn.Sequential:
 class SqueezeUNet(nn.Module):
     """U-Net with two fire modules a stage down, and a transposed and a plain one up.
 
-    Readings: pooling, batch normalisation, a 3x3 convolution before all else, one fire module
-    after each concatenation and 2x2 kernels in the transposed ones. With these the number of
-    parameters is that which the report prints.
+    We assume pooling, batch normalisation, a 3x3 convolution before all else, one fire module after each concatenation
+    and 2x2 kernels in the transposed ones. With these the number of parameters is that which the report prints.
 
     Args:
         in_channels: Of the images.
         width: Channels of the first stage; each of the four stages below doubles them.
         num_classes: Output channels; 1 is the logit of landslide.
 
-    Shape:
-        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
-
-    Reference:
-        Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient
-        Image Segmentation Network"; `raunet-ablation.md`, slide IV-C.
+    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Reference: Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
+        Network"; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:

@@ -27,11 +27,8 @@ class UNet(nn.Module):
         num_classes: Output channels; 1 is the logit of landslide.
         block: Makes the module of a stage from its channels before and after.
 
-    Shape:
-        (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
-
-    Reference:
-        Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
+    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Reference: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
 
     >>> UNet(in_channels=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 1, 32, 32])

@@ -20,7 +20,7 @@ from timm.models import adapt_input_conv, load_state_dict_from_hf, swin_transfor
 from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 
-from landslide_lib.models import torch_files
+from landslide_lib.models.checkpoints import not_finite, read_checkpoint
 from landslide_lib.paths import WEIGHTS, data_root
 
 State = Mapping[str, Tensor]
@@ -34,8 +34,8 @@ FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tenso
     vit.VisionTransformer: vit.checkpoint_filter_fn,
     swin_transformer.SwinTransformer: swin_transformer.checkpoint_filter_fn,
 }
-#: The least share of an encoder's parameters that its own published weights have to hold, and those
-#: of others: what they lack stays random, and is listed.
+#: The least share of an encoder's parameters that its own published weights have to hold, and those of others: what
+#: they lack stays random, and is listed.
 WHOLE, NEARLY = 1.0, 0.95
 
 
@@ -68,31 +68,26 @@ class Loaded:
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
     def summary(self) -> dict[str, Any]:
-        """Return what a record says of it: plain values, and the number of those taken."""
-        return {
-            "source": self.source,
-            "share": round(self.share, 4),
-            "taken": len(self.taken),
-            "missing": list(self.missing),
-            "unexpected": list(self.unexpected),
-            "mismatched": {name: [list(shape) for shape in both] for name, both in self.mismatched.items()},
-        }
+        """Return what a record keeps of it: plain values, and the number of those taken."""
+        mismatched = {name: [list(shape) for shape in shapes] for name, shapes in self.mismatched.items()}
+        counts = {"share": round(self.share, 4), "taken": len(self.taken)}
+        names = {"missing": list(self.missing), "unexpected": list(self.unexpected)}
+        return {"source": self.source, **counts, **names, "mismatched": mismatched}
 
 
 def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> Loaded:
     """Load weights into an encoder.
 
-    A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as
-    `module.` or `encoder.`. ViT and Swin of another image size or patch size are resized as timm
-    does it; so are weights of three bands for another number: repeated in turn, and scaled by
-    three over that number, whatever the bands are. A CLIP's names are translated; the norm
-    before its first block is `unexpected`, for timm's plain ViT has none.
+    A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as `module.` or `encoder.`. ViT
+    and Swin of another image size or patch size are resized as timm does it; so are weights of three bands for another
+    number: repeated in turn, and scaled by three over that number, whatever the bands are. A CLIP's names are
+    translated; the norm before its first block is `unexpected`, for timm's plain ViT has none.
 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
-        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root,
-            else NAME of timm's repositories on the hub. A path: a file in that folder, of torch
-            or safetensors. A state dict: of a run of ours, which has to hold all of the encoder.
+        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else NAME of timm's
+            repositories on the hub. A path: a file in that folder, of torch or safetensors. A state dict: of a run of
+            ours, which has to hold all of the encoder.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
     Returns:
@@ -100,9 +95,8 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
 
     Raises:
         WeightsNotFoundError: They are not there, and the hub has not given them.
-        UnfitWeightsError: The file is damaged, holds NaN, or code, which is never run; or the
-            encoder finds less than 95 % of its parameters in it, or of weights that are its own,
-            ImageNet's or a run's, less than all.
+        UnfitWeightsError: The file is damaged, holds NaN, or code, which is never run; or the encoder finds less than
+            95 % of its parameters in it, or of weights that are its own, ImageNet's or a run's, less than all.
     """
     folder = (root or data_root()) / WEIGHTS
     if source == "imagenet":
@@ -147,7 +141,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             return _finite(load_file(path), path)
         # Most training scripts keep their arguments so, and it does nothing by itself.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch_files.load(path)
+            content = read_checkpoint(path)
     except (pickle.UnpicklingError, OSError, SafetensorError) as error:
         if isinstance(error, pickle.UnpicklingError) and error.__cause__ is None:
             raise UnfitWeightsError(
@@ -158,15 +152,13 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path} is damaged or no checkpoint ({type(error.__cause__ or error).__name__}); get it again"
         ) from None
     for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    if not isinstance(found, Mapping):
-        raise UnfitWeightsError(f"{path} holds a {type(found).__name__}, not weights by name")
-    return _finite({str(n): v for n, v in found.items() if isinstance(v, Tensor)}, path)
+        if isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    return _finite({str(n): v for n, v in content.items() if isinstance(v, Tensor)}, path)
 
 
 def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    if strange := [name for name, value in state.items() if not value.isfinite().all()]:
+    if strange := not_finite(state):
         raise UnfitWeightsError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
     return state
 
@@ -196,15 +188,13 @@ def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float, fol
         },
     )
     if loaded.share < least:
+        shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()]
         raise UnfitWeightsError(
             f"{source}: of the encoder's parameters, {loaded.share:.0%} are in it with the right "
             f"name and shape, and at least {least:.0%} have to be; these are another network's. "
             + _listed("missing", loaded.missing)
             + _listed("unexpected", loaded.unexpected)
-            + _listed(
-                "of another shape",
-                [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()],
-            )
+            + _listed("of another shape", shapes)
         )
     encoder.load_state_dict(fitting, strict=False)
     left = [*loaded.missing, *loaded.mismatched]

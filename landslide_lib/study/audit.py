@@ -43,15 +43,11 @@ That a pair admits a reading does not show that it was meant: each reading is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from landslide_lib.metrics.scores import class_scores
 from landslide_lib.study.cells import reported_text
 from landslide_lib.study.reports import Column, Row, Table
 
@@ -235,119 +231,6 @@ def boxes(mean: Interval, first: Interval) -> tuple[bool, Interval | None]:
     low = mean[0] / first[1] if first[1] else 0.1
     high = mean[1] / first[0] if first[0] else 1.0
     return True, (max(0.1, low), min(1.0, high))
-
-
-def confusion(tn: int, fp: int, fn: int, tp: int) -> dict[str, dict[str, float]]:
-    """Return the scores of a printed confusion matrix, also as it might have been meant.
-
-    Args:
-        tn: Count of the cell that is printed as true negative; so `fp`, `fn`, `tp`.
-        fp: As above.
-        fn: As above.
-        tp: As above.
-
-    Returns:
-        For `as printed`, `axes transposed` (truth and prediction exchanged) and `labels
-        exchanged` (positive and negative): `precision`, `recall`, `f1`, `positives` (true
-        ones) and `images` (all). F1 is the same on both sides of a transposition.
-
-    Raises:
-        ValueError: A negative count, or no positive at all.
-
-    >>> [f"{m['recall']:.2f}" for m in confusion(5, 1, 0, 4).values()]
-    ['1.00', '0.80', '0.83']
-    """
-    if min(tn, fp, fn, tp) < 0 or tp == 0 or tn == 0:
-        raise ValueError(f"confusion matrix {tn, fp, fn, tp}: needs tn, tp > 0, fp, fn >= 0")
-    ways = {"as printed": (tp, fp, fn), "axes transposed": (tp, fn, fp), "labels exchanged": (tn, fn, fp)}
-    return {
-        name: {
-            **{k: float(v) for k, v in class_scores(*way).items() if k != "iou"},
-            "positives": way[0] + way[2],
-            "images": tn + fp + fn + tp,
-        }
-        for name, way in ways.items()
-    }
-
-
-def f1_from(precision: Interval, recall: Interval) -> Interval:
-    """Return the F1 that a printed precision and recall allow; it rises with both.
-
-    >>> f1_from((0.5, 0.5), (1.0, 1.0))[0] == 2 / 3
-    True
-    """
-    low, high = (2 * p * r / (p + r) if p + r else 0.0 for p, r in zip(precision, recall, strict=True))
-    return low, high
-
-
-def folds(printed: Sequence[float], *, digits: int = 4, scale: int = 1) -> dict[str, Interval]:
-    """Return mean and standard deviation that the printed scores of folds allow.
-
-    Args:
-        printed: One score a fold.
-        digits: Printed after the point.
-        scale: 100 where the report prints per cent.
-
-    Returns:
-        `mean`, `population` (divided by n) and `sample` (by n - 1), each an interval, in
-        0..1: rounding moves a population deviation by at most half a unit, because it is a
-        distance divided by the root of n.
-
-    Raises:
-        ValueError: Fewer than two folds, or a score outside 0..scale.
-    """
-    if len(printed) < 2:
-        raise ValueError(f"{len(printed)} folds: a standard deviation needs two")
-    low, high = np.array([bounds(one, digits=digits, scale=scale) for one in printed]).T
-    values, half = (low + high) / 2, float((high - low).max()) / 2
-    more = sqrt(len(values) / (len(values) - 1))
-    std = float(values.std())
-    return {
-        "mean": (float(low.mean()), float(high.mean())),
-        "population": (max(0.0, std - half), std + half),
-        "sample": (max(0.0, std - half) * more, (std + half) * more),
-    }
-
-
-def background_f1(landslide_f1: ArrayLike, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the F1 of the background that comes with a landslide F1.
-
-    Errors are shared, so a rare landslide class leaves the background little room: this is
-    why a mean over both classes says so little of landslides.
-
-    Args:
-        landslide_f1: In 0..1, any shape, more than 0.
-        share: Of landslide pixels, in 0..1 without the ends.
-
-    Returns:
-        Lowest (all errors are false alarms) and highest (all are misses), of the same shape.
-
-    Raises:
-        ValueError: A value outside its range.
-
-    >>> low, high = background_f1(0.5, 0.02)
-    >>> round(float(low), 3), round(float(high), 3)
-    (0.979, 0.993)
-    """
-    a = np.asarray(landslide_f1, np.float64)
-    if not ((a > 0) & (a <= 1)).all():
-        raise ValueError("landslide_f1: outside (0, 1]")
-    if not 0 < share < 1:
-        raise ValueError(f"share {share}: outside (0, 1)")
-    # From a = 2 tp / (2 tp + e): all misses, tp = share - e; all false alarms, tp = share, as
-    # long as there is background left to be wrong about.
-    fewest = 2 * share * (1 - a) / (2 - a)
-    most = np.minimum(2 * share * (1 - a) / a, 2 * (1 - a) / (2 - a))
-    low, high = (_background(a, e) for e in (most, fewest))
-    return low, high
-
-
-def _background(a: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return b of a landslide F1 a and a share of errors e; 1 where there are no errors."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tn = 1 - e - np.where(a < 1, a * e / (2 * (1 - a)), 0)
-    tn = np.maximum(tn, 0)
-    return np.asarray(np.where(e > 0, 2 * tn / np.where(e > 0, 2 * tn + e, 1), 1.0))
 
 
 def _iou(f1: float) -> float:

@@ -6,7 +6,8 @@ import ast
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,116 +47,81 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
 
 
 def parameters(path: Path) -> dict[str, Any]:
-    """Return the names and defaults of a notebook's parameters cell.
+    """Return the names and defaults of a notebook's parameters cell, by Papermill.
 
     Raises:
-        ValueError: It has no parameters cell, or a value in it is no literal.
+        ValueError: It has no parameters cell.
     """
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", ())]
-    if len(tagged) != 1:
-        raise ValueError(f"{path}: {len(tagged)} cells are tagged parameters; it needs one")
-    found = {}
-    for node in ast.parse("".join(tagged[0]["source"])).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found
+    from papermill import inspect_notebook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = inspect_notebook(str(path))
+    if not found:
+        raise ValueError(f"{path}: no cell is tagged parameters, or nothing is set in it")
+    return {name: ast.literal_eval(about["default"]) for name, about in found.items()}
 
 
-def take_pairs(words: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Take `-p name value …` out of a command line: a name has all values up to the next option.
-
-    Returns:
-        The values by name, and the words that are left.
-
-    Raises:
-        ValueError: A name without a value, or named twice.
-
-    >>> take_pairs(["11_losses", "-p", "seeds", "0", "1", "--profile", "quick"])
-    ({'seeds': ['0', '1']}, ['11_losses', '--profile', 'quick'])
-    """
-    found: dict[str, list[str]] = {}
-    rest: list[str] = []
-    taking: list[str] | None = None
-    for word in words:
-        if word == "-p":
-            taking = []
-        elif word.startswith("--"):
-            taking = None
-            rest.append(word)
-        elif taking is None:
-            rest.append(word)
-        elif not taking:
-            if word in found:
-                raise ValueError(f"-p {word}: given twice")
-            taking.append(word)
-            found[word] = []
-        else:
-            found[taking[0]].append(word)
-    empty = [name for name, values in found.items() if not values]
-    if empty or taking == []:
-        raise ValueError(f"{' '.join(['-p', *empty])} needs a name and a value, such as -p dataset bijie")
-    return found, rest
-
-
-def convert(given: Mapping[str, Sequence[str]], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the words of a command line into values of the types that a chapter declares.
 
     Papermill alone only warns of an unknown name, and makes 7 of `007` and a float of `1e3`.
 
     Args:
-        given: Words by name.
-        defaults: From `parameters`; a default's type is the type demanded. A list takes the
-            type of its members, or of whole numbers for an empty one called `seeds`.
+        given: Words by name; the members of a list are separated by commas.
+        defaults: From `parameters`; a default's type is the type demanded. The members of a list are of the type of the
+            first one, of an empty list text.
 
     Raises:
-        ValueError: An unknown name, or a word that is not of the type; the message names
-            the parameters that exist.
+        ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
 
-    >>> convert({"seeds": ["0", "1"]}, {"seeds": [0]})
-    {'seeds': [0, 1]}
+    >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
+    {'seeds': [0, 1], 'rows': ['ce']}
     """
-    known = ", ".join(f"{name} ({_type(value)})" for name, value in defaults.items())
+    known = ", ".join(f"{name} (default {value!r})" for name, value in defaults.items())
     values: dict[str, Any] = {}
-    for name, words in given.items():
+    for name, word in given.items():
         if name not in defaults:
             raise ValueError(f"parameter {name!r}: unknown; this chapter has: {known}")
         default = defaults[name]
         try:
             if isinstance(default, list):
-                member = default[0] if default else ""
-                values[name] = [_one(word, member) for word in words]
-            elif len(words) > 1:
-                raise ValueError
+                values[name] = [_value(each, default[0] if default else "") for each in word.split(",")]
             else:
-                values[name] = _one(words[0], default)
+                values[name] = _value(word, default)
         except ValueError:
             raise ValueError(
-                f"parameter {name} = {' '.join(words)!r}: not of type {_type(default)}; this chapter has: {known}"
+                f"parameter {name} = {word!r}: not of the default's type; this chapter has: {known}"
             ) from None
     return values
 
 
-def _one(word: str, like: Any) -> Any:
-    """Convert one word to the type of a default; `None` as a default takes text."""
-    if isinstance(like, bool):
-        if word.lower() not in {"true", "false"}:
-            raise ValueError
-        return word.lower() == "true"
-    if isinstance(like, int | float):
-        number = type(like)(word)
-        if isinstance(like, int) and str(number) != word:
-            raise ValueError  # 007 and 1_000 are more likely a slip than a number
-        return number
-    return word
+def _value(word: str, default: Any) -> Any:
+    """Return a word as a value of the type of a default."""
+    if isinstance(default, str) or default is None:
+        return word
+    value = json.loads(word)
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        raise ValueError
+    return value
 
 
-def _type(value: Any) -> str:
-    if isinstance(value, list):
-        return f"list of {_type(value[0]) if value else 'text'}"
-    return {"str": "text", "NoneType": "text", "int": "whole number", "float": "number", "bool": "true or false"}[
-        type(value).__name__
-    ]
+def claims(path: Path) -> list[str]:
+    """Return the sentences that a chapter claims, in their order.
+
+    >>> claims(chapter("11_losses"))[0]
+    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
+    """
+    sentences = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "claim(" in source:
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+            named = [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == "claim"]
+            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
+    return sentences
 
 
 def executed(name: str) -> Path:
@@ -168,23 +134,21 @@ def failed(name: str) -> Path:
     return executed(name).with_suffix(".failed.ipynb")
 
 
-def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = NOTEBOOKS) -> Path:
+def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     """Execute a chapter with Papermill.
 
     Args:
         name: Of the chapter.
-        given: Words of the command line, by parameter.
+        given: Words of the command line, by parameter; see `convert`.
         folder: Of the notebooks.
 
     Returns:
-        The executed notebook in `runs/chapters`; it takes the place of an older one only
-        when every cell has run.
+        The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have;
-            or no kernel can be started. Nothing has been run then.
-        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as
-            `NAME.failed.ipynb`.
+        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have; or no kernel can be
+            started. Nothing has been run then.
+        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
     values = _checked(convert(given, parameters(path)))
@@ -196,7 +160,8 @@ def run(name: str, given: Mapping[str, Sequence[str]], folder: Path = NOTEBOOKS)
     target.parent.mkdir(parents=True, exist_ok=True)
     roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(), "LANDSLIDE_CACHE": cache_root()}
     os.environ.update({variable: str(folder) for variable, folder in roots.items()})
-    os.environ["PYTHONUTF8"] = "1"  # to the kernel, whatever the locale
+    # To the kernel: text is UTF-8 whatever the locale, and no bar of progress stays in the page.
+    os.environ.update({"PYTHONUTF8": "1", "TQDM_DISABLE": "1"})
     papermill.execute_notebook(
         path,
         unfinished,

@@ -9,8 +9,8 @@ import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
-from landslide_lib.study.recipe import BUDGETS
-from landslide_lib.study.records import Record, Store, budget, is_published
+from landslide_lib.study.recipe import BUDGETS, PROFILES, Recipe, profile_of
+from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, resolve
 
 Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
@@ -19,13 +19,12 @@ Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], interval
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
     """Return what has been run of a table: dataset, profile, number of records.
 
-    Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes
-    first.
+    Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes first.
     """
     found = []
     for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
-            runs = _found(table, store, dataset, name)
+            runs = collect_records(table, store, dataset, name)
             rows = [records for records in runs.values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
@@ -62,14 +61,14 @@ def records_of(
         seeds: Only these; None takes all there are.
 
     Returns:
-        By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of
-        the data cannot be compared: see `Store.copies` for the one that counts.
+        By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of the data cannot be
+        compared: see `Store.copies` for the one that counts.
     """
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
 
 
-def _found(
+def collect_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from."""
@@ -108,24 +107,22 @@ def compare(
         seeds: Only these; None takes all there are.
 
     Returns:
-        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`,
-        `uncertain`, `added` (a row of ours) and `ours`, which is None where nothing was run, else
+        A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`, `uncertain`, `added` (a
+        row of ours) and `ours`, which is None where nothing was run, else
 
-        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see
-          `Store.made_on`; whether all records are `published`), `bands` (their number), `budget`,
-          `seeds`, `images`, `parameters`, `seconds_per_epoch`, `device`, `records` (file names),
-          `floor` (F1 of calling all landslide; None for boxes), `apart` (whether it was tested on
-          other images than the reference row);
-        - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on
-          validation images (None for a derived row): `{convention: {score: {mean, low, high,
-          values}}}`, `low` and `high` the 95 % interval over seeds, None for one seed;
+        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see `Store.made_on`; whether all
+          records are `published`), `bands` (their number), `budget`, `seeds`, `images`, `parameters`,
+          `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of calling all landslide; None for boxes),
+          `apart` (whether it was tested on other images than the reference row);
+        - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
+          for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
+          over seeds, None for one seed;
         - `thresholds`: those of `tuned`; of a derived row its own;
-        - `versus`: the paired bootstrap against the table's reference row over the `common` seeds
-          of both, see `intervals.paired_bootstrap`; None for that row, for a derived one, and
-          without a common seed.
+        - `versus`: the paired bootstrap against the table's reference row over the `common` seeds of both, see
+          `intervals.paired_bootstrap`; None for that row, for a derived one, and without a common seed.
     """
     dataset, profile_name = most_records(table, store, dataset, profile_name)
-    found = _found(table, store, dataset, profile_name, seeds)
+    found = collect_records(table, store, dataset, profile_name, seeds)
     on = table.on(dataset)
     reference = table.reference_on(dataset)
     base = found.get((table.name, reference.id), []) if reference else []
@@ -214,8 +211,7 @@ def over_common_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         rows: From `compare`.
 
     Returns:
-        The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where
-        no seed is common.
+        The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where no seed is common.
     """
     run = [row for row in rows if row["ours"] and row["kind"] == "run"]
     common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
@@ -241,8 +237,8 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
     """Compare the records of a row with those of another over the same seeds and test images.
 
     Returns:
-        See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have
-        none in common, were tested on other images, or are runs of one recipe.
+        See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have none in common, were
+        tested on other images, or are runs of one recipe.
     """
     if not records or not base:
         return None
@@ -287,8 +283,8 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
         column: Of the table; ours is taken under the column's convention.
 
     Returns:
-        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have;
-        None for fewer than three rows, no common seed, or where a score is undefined.
+        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have; None for fewer than
+        three rows, no common seed, or where a score is undefined.
     """
     what = table.columns[column]
     # A cell such as `<0.0010` is printed, and no number to rank by.
@@ -299,10 +295,8 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
     return intervals.kendall([row["reported"][column] for row in run], values)
 
 
-def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that were run, the best landslide F1 at 0.5 first."""
-
-    def f1(row: dict[str, Any]) -> float:
-        return float(row["ours"]["metrics"]["pooled"]["f1"]["mean"] or 0.0)
-
-    return sorted((row for row in rows if row["ours"]), key=f1, reverse=True)
+def budget(recipe: Recipe) -> dict[str, Any]:
+    """Return the budget of a recipe, as it is printed beside a number."""
+    fields = ("epochs", *PROFILES[recipe.task]["full"])
+    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
+    return {"profile": profile_of(recipe), **used}

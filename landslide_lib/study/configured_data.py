@@ -24,9 +24,9 @@ def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str
         root: The data root; by default `LANDSLIDE_DATA`.
 
     Returns:
-        Of a recipe: the fingerprint of all its files and, where the dataset was packed without
-        its unusable files, the fingerprint of the rest; () if the data is not at the root. Files
-        are listed once and hashed once; the hash is kept in the cache until a file changes.
+        Of a recipe: the fingerprint of all its files and, where the dataset was packed without its unusable files, the
+        fingerprint of the rest; () if the data is not at the root. Files are listed once and hashed once; the hash is
+        kept in the cache until a file changes.
     """
 
     @cache

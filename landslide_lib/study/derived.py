@@ -51,8 +51,8 @@ def metrics(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
 
     Args:
         table: Of a report.
-        row: `run`, at threshold 0.5; `derived` at its own threshold (`at`), or as the mean over
-            the rows in `source`, of which `f1_std` is the population's standard deviation.
+        row: `run`, at threshold 0.5; `derived` at its own threshold (`at`), or as the mean over the rows in `source`,
+            of which `f1_std` is the population's standard deviation.
         found: The records there are.
 
     Returns:
@@ -73,8 +73,8 @@ def threshold(record: Record, at: float | str) -> float:
 
     Args:
         record: Of a run.
-        at: A threshold, `validation` for the one that was best there, or `scored` for the one
-            that is best on the very images that are scored, as the report took it.
+        at: A threshold, `validation` for the one that was best there, or `scored` for the one that is best on the very
+            images that are scored, as the report took it.
     """
     if at == "validation":
         return record.test_tuned.threshold

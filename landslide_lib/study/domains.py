@@ -19,8 +19,8 @@ from landslide_lib.study.recipe import Adaptation, Recipe
 def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) -> Packed:
     """Return the dataset of a recipe, with that of its target if it has one.
 
-    Weights of others, in files that the recipe or one that it grows from names, are as much of
-    what a run is made of as images: their bytes are part of the fingerprint.
+    Weights of others, in files that the recipe or one that it grows from names, are as much of what a run is made of as
+    images: their bytes are part of the fingerprint.
 
     Args:
         recipe: Of any task.
@@ -50,8 +50,7 @@ def fingerprint_of(recipe: Recipe, source: str, target: str = "", *, root: Path 
     Args:
         recipe: Of any task.
         source: Fingerprint of its dataset.
-        target: Fingerprint of the dataset that is adapted to, if there is one; that of the source
-            itself adds nothing.
+        target: Fingerprint of the dataset that is adapted to, if there is one; that of the source itself adds nothing.
         root: The data root, for files of weights; by default `LANDSLIDE_DATA`.
     """
     names = {name for ancestor in (recipe, *recipe.ancestors) for name in ancestor.files}
@@ -75,12 +74,11 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
         recipe: With its target.
 
     Returns:
-        Sorted indices: of the source under `train` and `valid`, of the target under `test`.
-        With a `subset` as many images of the target are drawn at most.
+        Sorted indices: of the source under `train` and `valid`, of the target under `test`. With a `subset` as many
+        images of the target are drawn at most.
 
     Raises:
-        ValueError: The target has no such part or region, or no masks to be scored with; or of
-            `split`.
+        ValueError: The target has no such part or region, or no masks to be scored with; or of `split`.
     """
     target, how = packed.target, recipe.target
     assert target is not None

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import atomic_write, runs_root
 from landslide_lib.study import machine
 from landslide_lib.study.recipe import Segmentation, non_default_fields
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import segmentation
-from landslide_lib.training.checkpoints import load_weights
 
 #: The largest difference of a probability that passes for rounding, if the network's own rounding
 #: is small: what PyTorch's float32 and its float64 differ by. Else it is so many times that.

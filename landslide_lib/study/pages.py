@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from landslide_lib.paths import HOME
-from landslide_lib.study import chapters, comparison
+from landslide_lib.study import chapters, comparison, derived
 from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
@@ -47,10 +50,26 @@ def facts(report: Report) -> str:
     )
 
 
+@cache
+def _of_report(report: str) -> tuple[str, str]:
+    """Return dataset and profile with the most records of a report: its page shows one run, not a mixture."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in reports()[report].tables.values():
+        for dataset, profile, count in comparison.known_runs(one, Store()):
+            found[dataset, profile] += count
+    return found.most_common(1)[0][0]
+
+
 def table(name: str) -> str:
-    """Return a table beside the run of it with the most rows, its notes, and its chapter."""
-    chosen = named(name)
-    rows = comparison.compare(chosen, Store())
+    """Return a table beside our run of its report, its notes, and its chapter.
+
+    Where the table was not run on the data of that run, the run of it with the most rows is shown.
+    """
+    chosen, store = named(name), Store()
+    dataset, profile = _of_report(name.split("/")[0])
+    known = [run[:2] for run in comparison.known_runs(chosen, store)]
+    where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if (dataset, profile) in known else {}
+    rows = comparison.compare(chosen, store, **where)
     shown = [html(chosen, rows)]
     if chosen.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in chosen.notes)
@@ -82,6 +101,49 @@ def elsewhere(*chosen: Table, store: Store, dataset: str | None = None, profile:
         if (data, name) != (dataset, profile)
     ]
     return "".join(shown) or '<p class="study-note">None yet.</p>'
+
+
+def findings() -> str:
+    """Return what the chapters claim, as Markdown; a claim that does not hold fails the build of its chapter."""
+    parts = []
+    for path in chapters.chapters():
+        if sentences := chapters.claims(path):
+            items = "\n".join(f"- {sentence}" for sentence in sentences)
+            parts.append(f"## {_title(path)}\n\n[The chapter](../notebooks/{path.stem}.html).\n\n{items}")
+    return "\n\n".join(parts)
+
+
+def _title(path: Path) -> str:
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    lines = ("".join(cell["source"]).splitlines() for cell in cells)
+    return next((str(line[2:]) for cell in lines for line in cell if line.startswith("# ")), path.stem)
+
+
+def progress() -> str:
+    """Return how many rows of each report have a number of ours, as HTML."""
+    store, lines = Store(), []
+    for report in reports().values():
+        printed = [(one, row) for one in report.tables.values() for row in one.rows if not row.ours]
+        best: dict[tuple[str, str], int] = {}
+        for one in report.tables.values():
+            for dataset, profile, _ in comparison.known_runs(one, store):
+                found = comparison.collect_records(one, store, dataset, profile)
+                for row in one.rows:
+                    seeds = len(derived.metrics(one, row, found))
+                    best[one.name, row.id] = max(best.get((one.name, row.id), 0), seeds)
+        counts = [best.get((one.name, row.id), 0) for one, row in printed if row.kind != "quoted"]
+        lines.append(
+            {
+                "report": f'<a href="{report.report}.html">{report.title}</a>',
+                "tables": len({one.name for one, _ in printed}),
+                "rows": len(counts),
+                "with a number of ours": sum(count > 0 for count in counts),
+                "with three seeds or more": sum(count >= 3 for count in counts),
+                "quoted rows": len(printed) - len(counts),
+            }
+        )
+    text = "Rows of the reports, and how many of them have a number of ours, on any data and at any budget."
+    return plain(pd.DataFrame(lines), name="progress", links=True, caption=text)
 
 
 def tables() -> str:

@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.paths import PUBLISHED, runs_root, write_once
 from landslide_lib.study.machine import NO_COMMIT
-from landslide_lib.study.recipe import PROFILES, AnyRecipe, Recipe, profile_of
+from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
 class Epoch(BaseModel):
     """One line of a history: means over the epoch, and a score on the validation images.
 
-    It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean
-    average precision at IoU 0.5 of a detector; an epoch that was not scored has None.
+    It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean average precision at IoU
+    0.5 of a detector; an epoch that was not scored has None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -38,8 +38,8 @@ class Outcome(BaseModel):
     """What a model did on one part (`valid` or `test`).
 
     Attributes:
-        threshold: A pixel, or an image, is called landslide where its probability is above it; a
-            box is kept where its score is at least it.
+        threshold: A pixel, or an image, is called landslide where its probability is above it; a box is kept where its
+            score is at least it.
         metrics: `{convention: {score: value}}`, see `landslide_lib.metrics.scores`, of boxes
             `landslide_lib.metrics.detection`; of a masked autoencoder `{"pixels": {"loss": value}}`.
     """
@@ -63,37 +63,36 @@ class Record(BaseModel):
         test: Scores on the test images at threshold 0.5.
         test_tuned: The same at the threshold that was best on the validation images.
         valid: Scores on the validation images at 0.5.
-        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in
-            records from before it was kept.
+        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in records from before
+            it was kept.
         test_ids: Of the test images.
         test_groups: The scene of each.
-        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a
-            classification the image itself; empty for other tasks.
-        histogram: Landslide and background pixels of the test images by probability, 100 bins
-            each: bin k holds p in (k/100, (k+1)/100]. Of a classification images; else empty.
+        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a classification the image
+            itself; empty for other tasks.
+        histogram: Landslide and background pixels of the test images by probability, 100 bins each: bin k holds p in
+            (k/100, (k+1)/100]. Of a classification images; else empty.
         detections: What a detector found on the test images.
         parameters: Trainable parameters of the network.
         seconds_per_epoch: Median over epochs, validation included.
         samples_per_second: Training images over `seconds_per_epoch`.
-        peak_memory_mb: Of the process so far (it may have run other rows before), or of this
-            run's GPU.
-        energy_wh: Of processor, memory and GPU while it trained, the filter of a classification
-            included; None where it was not metered.
+        peak_memory_mb: Of the process so far (it may have run other rows before), or of this run's GPU.
+        energy_wh: Of processor, memory and GPU while it trained, the filter of a classification included; None where it
+            was not metered.
         energy_method: How, see `energy.Energy`.
         device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they
-            differ, another run of the recipe need not have the same digits.
-        grown_from: The records whose networks this one took up; none where it began of its own.
-            A post-processed network or an ensemble was not trained: such a record has no history,
-            its `seconds_per_epoch` is 0, and `samples_per_second` is that of prediction.
+        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they differ, another run
+            of the recipe need not have the same digits.
+        grown_from: The records whose networks this one took up; none where it began of its own. A post-processed
+            network or an ensemble was not trained: such a record has no history, its `seconds_per_epoch` is 0, and
+            `samples_per_second` is that of prediction.
         start: What was taken of the weights that an encoder started from.
-        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against
-            the masks that were hidden from it, see `tasks.pseudo_labels.quality`.
-        tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of
-            the networks of an ensemble, `brightness`, and the mean weight that a gate gives to
-            features of `optical` and of `radar` images, as far as there is such a thing.
+        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against the masks that were
+            hidden from it, see `tasks.pseudo_labels.quality`.
+        tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of the networks of an
+            ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
+            images, as far as there is such a thing.
         filtered: What a negative filter left out.
     """
 
@@ -190,9 +189,8 @@ class Store:
     Args:
         home: The folder that new records go to; made when needed.
         more: Folders that are searched too, such as `data/results`.
-        data: Gives the fingerprints that the data of a recipe has now, () where it is not here;
-            see `datasets.configured`. None where the data does not matter, as in the book, which
-            shows what is published.
+        data: Gives the fingerprints that the data of a recipe has now, () where it is not here; see
+            `datasets.configured`. None where the data does not matter, as in the book, which shows what is published.
     """
 
     def __init__(
@@ -251,9 +249,8 @@ class Store:
     def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
         """Return which copy of the data the records of recipes are taken from.
 
-        Records of two copies are no records of one table. The copy is the data that is here now.
-        Where no record was made on it, or it is not here, it is the copy of the newest record;
-        `made_on` tells which of the two it is.
+        Records of two copies are no records of one table. The copy is the data that is here now. Where no record was
+        made on it, or it is not here, it is the copy of the newest record; `made_on` tells which of the two it is.
 
         Args:
             recipes: The rows of a table.
@@ -277,8 +274,8 @@ class Store:
         """Say which data a record was made on.
 
         Returns:
-            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is
-            not here; `any`: nobody asks (`data` of the store is None).
+            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is not here; `any`:
+            nobody asks (`data` of the store is None).
         """
         if self.data is None:
             return "any"
@@ -399,10 +396,3 @@ def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
     if not target.exists():
         write_once(target, source.read_text(encoding="utf-8"))
     return target
-
-
-def budget(recipe: Recipe) -> dict[str, Any]:
-    """Return the budget of a recipe, as it is printed beside a number."""
-    fields = ("epochs", *PROFILES[recipe.task]["full"])
-    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
-    return {"profile": profile_of(recipe), **used}

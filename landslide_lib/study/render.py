@@ -16,8 +16,20 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from landslide_lib.paths import CONFIG, PUBLISHED
-from landslide_lib.study.cells import DASH, FOLLOWING, Rows, caption, cells, header, label
-from landslide_lib.study.recipe import PROFILES
+from landslide_lib.study.cells import (
+    COMPARED,
+    DASH,
+    FOLLOWING,
+    Rows,
+    caption,
+    cells,
+    dataset_of,
+    difference,
+    header,
+    label,
+    reported_text,
+    text_of,
+)
 from landslide_lib.study.reports import Table
 
 if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to import
@@ -46,30 +58,91 @@ def repository() -> str:
 
 
 def html(table: Table, rows: Rows) -> str:
-    """Return an HTML table for the book.
+    """Return an HTML table for the book: the report's cells with ours below each, what differs, and details folded.
 
-    Where the book is built, a cell of ours links to the runs it comes from; the seeds of a
-    row link to their records. A click on a heading sorts.
+    Rows that the report does not have stand in a table of their own, folded too. Where the book is built, a cell of
+    ours links to the runs it comes from, a seed to its record. A click on a heading sorts.
     """
-    names = header(table, rows)
-    spans = [(kind, sum(k == kind for k, _ in names)) for kind in ("reported", "ours")]
-    top = "".join(f'<th colspan="{n}" class="no-sort {k}">{k}</th>' for k, n in spans if n)
-    second = "".join(f'<th class="{kind}">{escape(name)}</th>' for kind, name in names)
-    body = []
-    for row in rows:
-        texts = cells(table, row, rows)
-        shown = [_cell(text, kind, row["ours"]) for text, (kind, _) in zip(texts[:-1], names, strict=False)]
-        shown.append(_td(texts[-1], _seeds(row["ours"]) or DASH, "ours"))
-        kind = f"{row['kind']} added" if row["added"] else row["kind"]
-        body.append(f'<tr class="{kind}"><th>{escape(label(row))}</th>{"".join(shown)}</tr>')
     name = "-".join([table.name.replace("/", "-"), *_which(rows)])
-    said = f"{escape(table.title)} ({escape(table.where)}). {escape(caption(rows))}"
+    printed = [row for row in rows if not row["added"]] or list(rows)
+    added = [row for row in rows if row["added"]] if any(not row["added"] for row in rows) else []
+    run = [row for row in rows if row["ours"]]
+    dataset = f"<strong>{escape(dataset_of(rows) or 'not run yet')}</strong>"
+    legend = LEGEND if run and any(row["reported"] for row in rows) else ""
+    parts = [
+        f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), ours on {dataset}</p>',
+        _table(name, _printed(table, printed, rows), f"{caption(rows)} {legend}", as_csv(table, rows)),
+    ]
+    if any(row["ours"] for row in added):
+        count = f"{len(added)} row{'s' * (len(added) != 1)} of ours that the report does not have"
+        body = _table(f"{name}-added", _printed(table, added, rows), caption(added), as_csv(table, added))
+        alone = not any(row["ours"] for row in printed)
+        parts.append(f"<details{' open' if alone else ''}><summary>{count}</summary>{body}</details>")
+    if run:
+        text = f"All scores of ours. {caption(rows)}"
+        body = _table(f"{name}-scores", _scores(table, run, rows), text, as_csv(table, run))
+        parts.append(f"<details><summary>All scores of ours, parameters, records</summary>{body}</details>")
+    return f'<div class="study-table">{"".join(parts)}</div>'
+
+
+#: What the two lines of a cell are.
+LEGEND = "In a cell the first line is reported, the second ours."
+
+
+def _printed(table: Table, rows: Rows, all_rows: Rows) -> list[list[str]]:
+    """Return heading and lines of the table as printed, with ours in a cell's second line."""
+    columns = [table.columns[name] for name in table.metrics]
+    reference = table.reference_on(dataset_of(all_rows))
+    compares = reference and any(row["ours"] and row["ours"]["versus"] for row in rows)
+    heading = ["row", *(column.label for column in columns), *table.extra.values()]
+    heading += [f"{COMPARED[table.task]} against {reference.label}"] if compares and reference else []
+    lines = [_heading(heading)]
+    for row in rows:
+        ours, unsure = row["ours"], row["uncertain"]
+        cells = [
+            _two(
+                reported_text(row["reported"].get(name), name in unsure, column.digits),
+                text_of(ours and ours["metrics"][column.convention][column.score], column.scale),
+                ours,
+            )
+            for name, column in zip(table.metrics, columns, strict=True)
+        ]
+        cells += [_cell(reported_text(row["reported"].get(name), name in unsure), "") for name in table.extra]
+        if compares:
+            cells.append(_cell(difference(ours and ours["versus"]), "ours", ours))
+        lines.append([f'<tr class="{row["kind"]}">', f"<th>{escape(label(row))}</th>", *cells, "</tr>"])
+    return lines
+
+
+def _scores(table: Table, rows: Rows, all_rows: Rows) -> list[list[str]]:
+    """Return heading and lines of all scores of ours."""
+    names = [name for whose, name in header(table, all_rows) if whose == "ours"]
+    lines = [_heading(["row", *names])]
+    for row in rows:
+        texts = cells(table, row, all_rows)[-len(names) :]
+        shown = [_cell(text, "ours", row["ours"]) for text in texts[:-1]]
+        shown.append(_td(texts[-1], _seeds(row["ours"]) or DASH, "ours"))
+        lines.append([f'<tr class="{row["kind"]}">', f"<th>{escape(label(row))}</th>", *shown, "</tr>"])
+    return lines
+
+
+def _heading(names: list[str]) -> list[str]:
+    return ["<tr>", *(f"<th>{escape(name)}</th>" for name in names), "</tr>"]
+
+
+def _table(name: str, lines: list[list[str]], text: str, csv_text: str) -> str:
+    heading, *body = ("".join(line) for line in lines)
     return (
-        f'<div class="study-table"><table class="sortable n-last" id="{name}">'
-        f"<caption><span>{said} {csv_link(name, as_csv(table, rows))}</span></caption>"
-        f'<thead><tr><th class="no-sort"></th>{top}</tr><tr><th>row</th>{second}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
+        f'<table class="sortable n-last" id="{name}"><caption><span>{escape(text.strip())} {csv_link(name, csv_text)}'
+        f"</span></caption><thead>{heading}</thead><tbody>{''.join(body)}</tbody></table>"
     )
+
+
+def _two(reported: str, ours: str, of: dict[str, Any] | None) -> str:
+    """Return a cell with the reported number in its first line and ours in its second."""
+    lines = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
+    lines += [f'<span class="ours">{_linked(ours, of)}</span>'] if ours != DASH else []
+    return _td(reported if reported != DASH else ours, " <br>".join(lines), "")
 
 
 def _which(rows: Rows) -> list[str]:
@@ -78,12 +151,17 @@ def _which(rows: Rows) -> list[str]:
     return [ours["dataset"], ours["budget"]["profile"] or "own"] if ours else []
 
 
-def _cell(text: str, kind: str, ours: dict[str, Any] | None) -> str:
+def _linked(text: str, ours: dict[str, Any] | None) -> str:
+    """Return the text of a cell, in the book with a link to the runs that it comes from."""
     # An interval, or why there is none, stands below: a table has to fit beside the contents.
     shown = escape(text).replace(" [", "<br>[").replace(" (too few", "<br>(too few")
-    if kind == "ours" and ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
-        shown = f'<a href="{runs_page(ours["run"])}">{shown}</a>'
-    return _td(text, shown, kind)
+    if ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
+        return f'<a href="{runs_page(ours["run"])}">{shown}</a>'
+    return shown
+
+
+def _cell(text: str, kind: str, ours: dict[str, Any] | None = None) -> str:
+    return _td(text, _linked(text, ours if kind == "ours" else None), kind)
 
 
 def runs_page(run: str) -> str:
@@ -178,41 +256,42 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
 
 
 def as_csv(table: Table, rows: Rows) -> str:
-    """Return CSV: a line a row, a column a number."""
+    """Return CSV: a line a row and a score, see `tidy`."""
     out = io.StringIO()
-    columns = [(name, table.columns[name]) for name in table.metrics]
-    wanted: list[tuple[str, str, str, str]] = [
-        (name, "metrics", column.convention, column.score) for name, column in columns
-    ]
-    wanted += [(column.name, column.where, column.convention, column.score) for column in FOLLOWING[table.task]]
-    fields = ["table", "id", "label", "kind", *(f"reported_{n}" for n in (*table.metrics, *table.extra))]
-    task = table.base.get("task", table.task)
-    budget = PROFILES.get(task, PROFILES["segmentation"])["full"]
-    fields += [f"ours_{name}{end}" for name, *_ in wanted for end in ("", "_low", "_high")]
-    fields += ["dataset", *{"epochs": 0, **budget}, "profile", "seeds", "parameters", "floor"]
-    writer = csv.DictWriter(out, fields, lineterminator="\n")
+    lines = tidy(table, rows)
+    writer = csv.DictWriter(out, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        line = {"table": table.name, **{key: row[key] for key in ("id", "label", "kind")}}
-        line |= {f"reported_{name}": value for name, value in row["reported"].items()}
-        ours = row["ours"]
-        if ours:
-            for name, where, kind, score in wanted:
-                value = ours[where][kind][score]
-                line |= {
-                    f"ours_{name}": value["mean"],
-                    f"ours_{name}_low": value["low"],
-                    f"ours_{name}_high": value["high"],
-                }
-            line |= {
-                "dataset": ours["dataset"],
-                "parameters": ours["parameters"],
-                "floor": ours["floor"],
-                "seeds": " ".join(map(str, ours["seeds"])),
-                **ours["budget"],
-            }
-        writer.writerow(line)
+    writer.writerows(lines)
     return out.getvalue()
+
+
+def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
+    """Return a table as tidy data: a dict a row and a score, see `StudyTable.frame`."""
+    own = [(name, "metrics", table.columns[name].convention, table.columns[name].score) for name in table.metrics]
+    ours_alone = [column for column in FOLLOWING[table.task] if column.name not in table.metrics]
+    own += [(column.name, column.where, column.convention, column.score) for column in ours_alone]  # type: ignore[misc]
+    lines = []
+    for row in rows:
+        ours = row["ours"]
+        for name, where, convention, score in own:
+            value = ours[where][convention][score] if ours else {}
+            lines.append(
+                {
+                    "row": row["id"],
+                    "label": row["label"],
+                    "column": name,
+                    "reported": row["reported"].get(name),
+                    "ours": value.get("mean"),
+                    "low": value.get("low"),
+                    "high": value.get("high"),
+                    "seeds": len(ours["seeds"]) if ours else 0,
+                    "all_positive_f1": ours["floor"] if ours else None,
+                    "parameters": ours["parameters"] if ours else None,
+                    "dataset": ours["dataset"] if ours else None,
+                    "profile": ours["budget"]["profile"] if ours else None,
+                }
+            )
+    return lines
 
 
 def as_json(table: Table, rows: Rows) -> str:

@@ -26,16 +26,15 @@ class Row(_Strict):
     Attributes:
         id: Unique in its table.
         label: As printed.
-        kind: `run` has a `change`, a partial recipe, once its parts exist; `derived` is
-            computed from the records of the rows in `source` (`from` in the file: a row of
-            the table, or `table/row` of the report); `quoted` is someone else's result.
+        kind: `run` has a `change`, a partial recipe, once its parts exist; `derived` is computed from the records of
+            the rows in `source` (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is
+            someone else's result.
         reported: Cells as printed, by column.
         uncertain: Columns whose cell is a reading of a garbled print.
         ours: The report has no such row.
         only: The datasets that the row makes sense on; () is any.
-        at: The threshold of a derived row: a number, `validation` for the one chosen on the
-            validation images, `scored` for the one chosen on the images that are scored. A
-            derived row without one is the mean over its sources.
+        at: The threshold of a derived row: a number, `validation` for the one chosen on the validation images, `scored`
+            for the one chosen on the images that are scored. A derived row without one is the mean over its sources.
     """
 
     id: str
@@ -84,10 +83,10 @@ class Column(_Strict):
 
     Attributes:
         label: As printed.
-        convention: Under which of ours it is set: `pooled`, `two_class` and `per_image` count
-            pixels, `boxes` detections (COCO), `tiles` whole images.
-        score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the
-            population's standard deviation of F1 over the rows that a row is derived from.
+        convention: Under which of ours it is set: `pooled`, `two_class` and `per_image` count pixels, `boxes`
+            detections (COCO), `tiles` whole images.
+        score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the population's standard
+            deviation of F1 over the rows that a row is derived from.
         unit: `%` where the report prints hundred times the score.
         digits: Printed after the point.
     """
@@ -113,8 +112,8 @@ class Table(_Strict):
         columns: What each of them is; the report's, unless the table has its own.
         extra: Columns that are printed and not compared: name and label.
         task: What the report's networks do, which decides what ours are scored by.
-        reference: The row that others are compared with by the paired bootstrap; of several the
-            first that the dataset has.
+        reference: The row that others are compared with by the paired bootstrap; of several the first that the dataset
+            has.
         base: The recipe that all rows start from.
         notes: What a reader has to know, such as a reading.
     """
@@ -309,11 +308,10 @@ def _nothing(row: Row) -> str:
 def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
     """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
 
-    A row that changes a field of the budget, such as the width, keeps its change. On a dataset
-    that does not have the bands of the table's base its own bands are taken; bands that the row
-    itself names are refused there. One without published parts is split by scenes. A network that
-    is to work on a part of the report's data works on what `TARGETS` names. A table of tiles takes
-    `synthetic` as `synthetic-zindi`.
+    A row that changes a field of the budget, such as the width, keeps its change. On a dataset that does not have the
+    bands of the table's base its own bands are taken; bands that the row itself names are refused there. One without
+    published parts is split by scenes. A network that is to work on a part of the report's data works on what `TARGETS`
+    names. A table of tiles takes `synthetic` as `synthetic-zindi`.
 
     Args:
         table: Of a report.

@@ -41,9 +41,9 @@ def run(
 ) -> Record:
     """Return the record of a recipe and a seed, training only if there is none.
 
-    A run that was killed goes on from its last checkpoint. A second process that asks for
-    the same run waits for the first one's record. Post-processing grows from the kept weights of
-    the same recipe without it, which is trained first where there are none.
+    A run that was killed goes on from its last checkpoint. A second process that asks for the same run waits for the
+    first one's record. Post-processing grows from the kept weights of the same recipe without it, which is trained
+    first where there are none.
 
     Args:
         wanted: The recipe.
@@ -80,16 +80,16 @@ def run(
         found = store.find(wanted, seed, packed.fingerprint)
         if found and not rerun:
             return found[0]
-        how = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
-        grown = [_base(other, seed, store, how) for other in wanted.depends_on]
+        options = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
+        bases = [_base(other, seed, store, options) for other in wanted.depends_on]
         if not wanted.trains:
-            record = _grow(wanted, packed, seed, store, grown, device)
+            record = _make(wanted, packed, seed, store, bases, device)
             store.add(record)
             return record
         name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
         work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
         try:
-            record = _train(wanted, packed, seed, work, store, grown, device, data_root)
+            record = _make(wanted, packed, seed, store, bases, device, work=work, data_root=data_root)
         except ValueError:
             if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
                 shutil.rmtree(work, ignore_errors=True)
@@ -142,8 +142,8 @@ def open_store(data_root: str | Path | None = None) -> Store:
         data_root: In place of `LANDSLIDE_DATA`; "" is none.
 
     Returns:
-        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is
-        published, on whatever machine it is built.
+        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is published, on whatever
+        machine it is built.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return Store()
@@ -155,13 +155,12 @@ def open_store(data_root: str | Path | None = None) -> Store:
 def ensure(table: Table, **options: Any) -> None:
     """Run what is missing of a table, with a progress bar; a chapter's one call.
 
-    A reader without the data still has the published records: where there are any of this table,
-    a line says so and nothing is run.
+    A reader without the data still has the published records: where there are any of this table, a line says so and
+    nothing is run.
 
     Args:
         table: Of a report.
-        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not
-            there stays an em dash.
+        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not there stays an em dash.
 
     Raises:
         DatasetNotFoundError: The data is not here, and there is no record of the table either.
@@ -189,90 +188,86 @@ def _code(wanted: Recipe) -> str:
     return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
 
 
-def _base(wanted: Recipe, seed: int, store: Store, how: dict[str, Any]) -> Record:
+def _base(wanted: Recipe, seed: int, store: Store, options: dict[str, Any]) -> Record:
     """Return the record of a run that another one grows from, with its weights here."""
-    base = run(wanted, seed, store=store, **how)
+    base = run(wanted, seed, store=store, **options)
     # What was not trained has no weights of its own: those of its members are asked for.
     if wanted.trains and not store.weights(base).is_file():
         print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
-        base = run(wanted, seed, store=store, rerun=True, **how)
+        base = run(wanted, seed, store=store, rerun=True, **options)
     return base
 
 
-def _train(
+def _make(
     wanted: Recipe,
     packed: Any,
     seed: int,
-    work: Path,
     store: Store,
-    grown: Sequence[Record],
+    bases: Sequence[Record],
     device_name: str,
-    data_root: Path | None,
+    *,
+    work: Path | None = None,
+    data_root: Path | None = None,
 ) -> Record:
-    """Train, evaluate and describe one run, and keep its weights."""
+    """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it.
+
+    Args:
+        wanted: The recipe.
+        packed: Its data.
+        seed: Of the run.
+        store: Where the weights are, and are kept.
+        bases: The records that the run depends on.
+        device_name: `auto`, `cpu`, `cuda`.
+        work: The folder of checkpoints of a training; None where nothing is trained.
+        data_root: In place of `LANDSLIDE_DATA`.
+    """
     import torch
 
     from landslide_lib.study import tasks
     from landslide_lib.training import devices
 
     on = devices.device(device_name)
-    work.mkdir(parents=True, exist_ok=True)
-    starts = _starts(work, devices.threads())
-    if on.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(on)
-    given = [(record, store.weights(record)) for record in grown]
+    given = [(record, store.weights(record)) for record in bases]
     setting = tasks.run.Setting(packed, seed, on, work, given, data_root)
-    with energy.metered() as used:
-        made = tasks.module_of(wanted.task).run(wanted, setting)
-    history = [Epoch(**line) for line in made.history]
-    seconds = median(line.seconds for line in history)
-    fields = _described(made)
+    module = tasks.module_of(wanted.task)
+    used = energy.Energy()
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+        starts = _starts(work, devices.threads())
+        if on.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(on)
+        with energy.metered() as used:
+            made = module.run(wanted, setting)
+        seconds = median(line["seconds"] for line in made.history)
+        fields = _described(made)
+        images, taken = fields["images"]["train"], seconds
+    else:
+        starts = [_Start(_now(), *machine.commit(), devices.threads())]
+        clock, seconds = time.perf_counter(), 0.0
+        made = module.restore(wanted, setting)
+        fields = _described(made)
+        images, taken = fields["images"]["valid"] + fields["images"]["test"], time.perf_counter() - clock
     record = Record(
         **fields,
-        history=history,
+        history=[Epoch(**line) for line in made.history],
         seconds_per_epoch=round(seconds, 4),
-        samples_per_second=round(fields["images"]["train"] / seconds, 1),
+        samples_per_second=round(images / taken, 1),
         energy_wh=used.wh,
         energy_method=used.method,
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.
         dirty=any(s.dirty for s in starts)
         or len({s.commit for s in starts}) > 1
-        or any(record.dirty for record in grown),
+        or any(record.dirty for record in bases),
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if made.resumed else 0,
-        grown_from=tuple(record.name for record in grown),
+        grown_from=tuple(record.name for record in bases),
         threads_of_starts=tuple(s.threads for s in starts) if made.resumed else (),
     )
-    made.save(store.weights(record))  # before the record is there: it says that all is
+    if work is not None:
+        made.save(store.weights(record))  # before the record is there: it says that all is
     return record
-
-
-def _grow(wanted: Recipe, packed: Any, seed: int, store: Store, grown: Sequence[Record], device_name: str) -> Record:
-    """Evaluate trained networks with the post-processing, or as the ensemble, of a recipe."""
-    from landslide_lib.study import tasks
-    from landslide_lib.training import devices
-
-    commit, dirty = machine.commit()
-    started, clock = _now(), time.perf_counter()
-    given = [(record, store.weights(record)) for record in grown]
-    setting = tasks.run.Setting(packed, seed, devices.device(device_name), None, given)
-    fields = _described(tasks.module_of(wanted.task).restore(wanted, setting))
-    images = fields["images"]["valid"] + fields["images"]["test"]
-    return Record(
-        **fields,
-        history=[],
-        seconds_per_epoch=0.0,
-        samples_per_second=round(images / (time.perf_counter() - clock), 1),
-        energy_wh=None,
-        commit=commit,
-        dirty=dirty or any(record.dirty for record in grown),
-        started=started,
-        finished=_now(),
-        resumed=0,
-        grown_from=tuple(record.name for record in grown),
-    )
 
 
 def _described(made: Any) -> dict[str, Any]:
@@ -318,8 +313,7 @@ class _Start(NamedTuple):
 def _starts(work: Path, threads: int) -> list[_Start]:
     """Note another start of a run, and of which code; return all of them, the first one first.
 
-    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are
-    set aside.
+    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are set aside.
     """
     note, before = work / "starts", []
     if note.exists():

@@ -1,9 +1,8 @@
 """Submissions to two competitions: writing them, refusing a wrong one of masks. No torch.
 
-Landslide4Sense's is one flat ZIP of `mask_1.h5`, `mask_2.h5` and so on, one a patch, in which the
-key `mask` holds 128x128 uint8, 1 for landslide and 0 for the rest. The validation set has 245
-patches, the test set 800. So says the guide of https://github.com/iarai/Landslide4Sense-2022; the
-key is its baseline's.
+Landslide4Sense's is one flat ZIP of `mask_1.h5`, `mask_2.h5` and so on, one a patch, in which the key `mask` holds
+128x128 uint8, 1 for landslide and 0 for the rest. The validation set has 245 patches, the test set 800. So says the
+guide of https://github.com/iarai/Landslide4Sense-2022; the key is its baseline's.
 
 That to Zindi's landslide challenge is a CSV with the columns `ID` and `label`, a line a test tile.
 """
@@ -102,8 +101,8 @@ def validate(path: Path, count: int | None = None) -> None:
 
     Args:
         path: The ZIP.
-        count: How many patches there are: each of 1 to `count` must have its mask, and no other.
-            None takes any numbers.
+        count: How many patches there are: each of 1 to `count` must have its mask, and no other. None takes any
+            numbers.
 
     Raises:
         SubmissionError: It would be refused; the message lists what is wrong, one fault a file.

@@ -18,8 +18,7 @@ def submit(
 ) -> Path:
     """Write what a trained network, or an ensemble, predicts as a submission.
 
-    The threshold is the record's own, which was chosen on validation images: of adaptation those of
-    the source.
+    The threshold is the record's own, which was chosen on validation images: of adaptation those of the source.
 
     Args:
         record: Of adaptation to Landslide4Sense, or of classification of Zindi's tiles.
@@ -33,8 +32,8 @@ def submit(
         The path.
 
     Raises:
-        ValueError: The record is of something else, its weights are of another run, or there is
-            no such part, or not all of it.
+        ValueError: The record is of something else, its weights are of another run, or there is no such part, or not
+            all of it.
         FileNotFoundError: The weights are not here.
         DatasetNotFoundError: The imagery is not here.
     """

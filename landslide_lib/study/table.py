@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_lib.study import cells, comparison, render, reports, runs
+from landslide_lib.study import cells, comparison, derived, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Table
 
@@ -33,8 +33,8 @@ def table(
     Args:
         name: Such as `raunet/losses`; `landslide list` has them all.
         dataset: To run it on; None is the one with the most records.
-        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset, and `full`
-            where nothing has been run.
+        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset, and `full` where nothing has
+            been run.
         seeds: Only these; None is all that there are, or 0 to run.
         data_root: In place of `LANDSLIDE_DATA`.
 
@@ -79,8 +79,9 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others. Those of other tables of
-                the report are passed over, so that a chapter can name rows of several tables.
+            rows: Ids; () for all that can be run without weights of others. Of a derived row those are run that it
+                comes from. Rows of other tables of the report, and those that this data does not have, are passed
+                over, so that a chapter can name rows of several tables.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
 
@@ -92,7 +93,9 @@ class StudyTable:
             tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
             if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
                 raise ValueError(f"rows {', '.join(sorted(unknown))}: unknown to the report of {self.report.name}")
-            rows = [row.id for row in self.report.rows if row.id in rows]
+            named = [derived.leaves(self.report, row) for row in self.report.rows if row.id in rows]
+            wanted = {row.id for leaves in named for other, row in leaves if other.name == self.report.name}
+            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if row.id in wanted]
             if not rows:
                 return self
         else:
@@ -106,52 +109,30 @@ class StudyTable:
         """Return the table, tidy: a line a row and a score.
 
         Returns:
-            Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
-            `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 %
-            interval over seeds), `seeds` (how many).
+            Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as `landslide_f1_tuned`),
+            `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds), `seeds` (how many),
+            `all_positive_f1` (F1 of calling everything landslide), `parameters`, `dataset`, `profile`.
         """
         import pandas as pd
 
-        lines = []
-        for row in self.rows:
-            ours = row["ours"]
-            own: list[tuple[str, str, str, str]] = [
-                (name, "metrics", c.convention, c.score) for name, c in self._columns()
-            ]
-            own += [(f.name, f.where, f.convention, f.score) for f in cells.FOLLOWING[self.report.task]]
-            for name, where, convention, score in own:
-                value = ours[where][convention][score] if ours else {}
-                lines.append(
-                    {
-                        "row": row["id"],
-                        "label": row["label"],
-                        "column": name,
-                        "reported": row["reported"].get(name),
-                        "ours": value.get("mean"),
-                        "low": value.get("low"),
-                        "high": value.get("high"),
-                        "seeds": len(ours["seeds"]) if ours else 0,
-                    }
-                )
-        return pd.DataFrame(lines)
+        return pd.DataFrame(render.tidy(self.report, self.rows))
 
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
 
-        The only place where rows are compared. A comparison is paired over the seeds and test
-        images that both rows have, blocked by scene, with the spread over seeds added; see
-        `metrics.intervals.paired_bootstrap`.
+        The only place where rows are compared. A comparison is paired over the seeds and test images that both rows
+        have, blocked by scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
 
         Args:
             pairs: By a name of your own the ids of a row and of the row it is compared with.
 
         Returns:
-            Index `row`, its id or your name; columns `label`, `against` (label of the other row),
-            `reported` (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed
-            score where that is not printed), `difference` (ours, of the F1 of landslide at threshold
-            0.5, of boxes mAP at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows
-            have) and `verdict`: `better`, `worse`, `no significant difference` or, with fewer than
-            two seeds, `too few seeds`. Rows that were not run, or on other images, are left out.
+            Index `row`, its id or your name; columns `label`, `against` (label of the other row), `reported`
+            (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed score where that is not
+            printed), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5), `low`,
+            `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`: `better`, `worse`, `no significant
+            difference` or, with fewer than two seeds, `too few seeds`. Rows that were not run, or on other images, are
+            left out.
 
         Raises:
             ValueError: A pair names a row that the table does not have.

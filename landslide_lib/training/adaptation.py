@@ -15,7 +15,7 @@ from landslide_lib.data.batches import Augment, Batches
 from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
 from landslide_lib.training.pseudo_labels import IGNORE_INDEX, mean_probability, quality
-from landslide_lib.training.segmentation import Loss, Segmentation
+from landslide_lib.training.segmentation import Loss, SegmentationTask
 
 Labels = NDArray[np.uint8]
 #: Which domain the images of a part are of.
@@ -53,21 +53,17 @@ class PairedBatches:
             yield from self.target
 
 
-class Adaptation(Segmentation):
-    """A network and the batches of its two domains; see `Segmentation`.
+class AdaptationTask(SegmentationTask):
+    """A network and the batches of its two domains; see `SegmentationTask` for the other arguments.
 
     Args:
         network: Images of either domain to logits.
         loss: Of logits and masks.
         source: With masks, trained and validated on.
         target: Whose `test` images are worked on. Their masks score and are never learnt.
-        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images;
-            None where the target is not trained on.
+        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images; None where the target
+            is not trained on.
         cross_sensor: Whether norms keep statistics of each domain.
-        batch: Images a batch.
-        seed: Of the order of the images and of the augmentation.
-        augment: Of a training batch; None for none.
-        device: Where batches are made.
 
     Attributes:
         members: The networks whose mean is scored: this one, or those of an ensemble.
@@ -98,17 +94,15 @@ class Adaptation(Segmentation):
         source = super().loader(part, rank=rank, world=world)
         if part != "train" or (self.labels is None and not self.cross_sensor):
             return source
-        return PairedBatches(source, self._hidden(rank, world))
-
-    def _hidden(self, rank: int, world: int) -> Batches:
-        """Return training batches of the target without its own masks."""
         packed = self.target.packed
-        masks = np.full_like(packed.masks, IGNORE_INDEX)
+        masks = np.full_like(packed.masks, IGNORE_INDEX)  # without the target's own
         if self.labels is not None:
             masks[self.target.parts["test"]] = self.labels
-        return replace(self.target, packed=replace(packed, masks=masks, folder=None)).loader(
+        hidden = replace(self.target, packed=replace(packed, masks=masks, folder=None))
+        target = hidden.loader(
             "test", batch=self.batch, seed=self.seed, augment=self.augment, device=self.device, rank=rank, world=world
         )
+        return PairedBatches(source, target)
 
     def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
         """Return logits of images of one domain, (B, 1, S, S)."""
@@ -119,17 +113,12 @@ class Adaptation(Segmentation):
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss of a batch of the source, and of one of the target if it is labelled."""
         if isinstance(batch[0], Tensor):
-            return self._loss(*batch)
-        return self._loss_of_both(*batch)
-
-    def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        return torch.as_tensor(self.loss(self(images), masks))
-
-    def _loss_of_both(self, source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]) -> Tensor:
+            return super().training_loss(batch, epoch, step)
+        source, target = batch
         if self.labels is None:  # cross-sensor norms see the target, and nothing is learnt of it
             with torch.no_grad():
                 self(target[0], "target")
-            return self._loss(*source)
+            return super().training_loss(source, epoch, step)
         if self.cross_sensor:
             logits = torch.cat([self(source[0]), self(target[0], "target")])
         else:
@@ -152,11 +141,10 @@ class Adaptation(Segmentation):
         The threshold is chosen on validation images of the source: the target has no labels.
         """
         where, packed = self.target.parts["test"], self.target.packed
-        hidden = None if self.labels is None else quality(self.labels, packed.masks[where])
         return {
             **super().evaluate(),
             "test_ids": [packed.ids[i] for i in where],
             "test_groups": [packed.groups[i] for i in where],
             "parameters": sum(p.numel() for network in self.members for p in network.parameters()),
-            "pseudo_labels": hidden,
+            "pseudo_labels": None if self.labels is None else quality(self.labels, packed.masks[where]),
         }

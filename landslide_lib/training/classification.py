@@ -20,8 +20,9 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.data.split import Indices
 from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.training import negative_filter
-from landslide_lib.training.segmentation import Loss, Segmentation, outcome, score
+from landslide_lib.training.negative_filter import Filter
+from landslide_lib.training.segmentation import Loss, SegmentationTask, score
+from landslide_lib.training.task import outcome
 
 Shares = NDArray[np.float32]
 
@@ -46,32 +47,30 @@ class Filtered:
 
     Attributes:
         parts: With those training tiles only that the filter keeps.
-        unfiltered: Which tiles of each part are left; the others are called no landslide.
+        keep: Which tiles of each part the filter keeps; the others are called no landslide.
 
     Raises:
         ValueError: The training tiles are all of one kind.
     """
 
-    def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: negative_filter.Filter | None) -> None:
+    def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
-        self.unfiltered = {part: np.ones(len(tiles), bool) for part, tiles in parts.items()}
         if len({*packed.masks[parts["train"]].ravel()}) < 2:
             raise ValueError(
                 f"{packed.name}: the {len(parts['train'])} tiles to train on are all of one "
                 "kind; take more of them (subset), or another fold"
             )
-        if fitted is not None:
-            for part in ("valid", "test"):
-                self.unfiltered[part] = fitted.keeps(table(packed, parts[part]))
-            # Those it has learnt from are judged out of fold.
-            self.unfiltered["train"] = fitted.kept
-            self.parts["train"] = parts["train"][fitted.kept]
+        self.keep = {part: self._keeps(tiles) for part, tiles in parts.items() if part != "train"}
+        # Those it has learnt from are judged out of fold.
+        self.keep["train"] = np.ones(len(parts["train"]), bool) if fitted is None else fitted.keep
+        self.parts["train"] = parts["train"][self.keep["train"]]
+
+    def _keeps(self, tiles: Indices) -> NDArray[np.bool_]:
+        return np.ones(len(tiles), bool) if self.fitted is None else self.fitted.keeps(table(self.packed, tiles))
 
     def set_test_tiles(self, tiles: Indices) -> None:
         """Take some tiles for the test part."""
-        self.parts["test"], self.unfiltered["test"] = tiles, np.ones(len(tiles), bool)
-        if self.fitted is not None:
-            self.unfiltered["test"] = self.fitted.keeps(table(self.packed, tiles))
+        self.parts["test"], self.keep["test"] = tiles, self._keeps(tiles)
 
     def summary(self) -> dict[str, Any] | None:
         """Return what the filter left out, part by part; None without a filter."""
@@ -79,7 +78,7 @@ class Filtered:
             return None
         parts = {}
         for part in ("valid", "test"):
-            left_out = ~self.unfiltered[part]
+            left_out = ~self.keep[part]
             landslide = self.packed.masks[self.parts[part], 0, 0] == 1
             parts[part] = {
                 "tiles": len(left_out),
@@ -90,21 +89,17 @@ class Filtered:
         return {**asdict(self.fitted.cost), "threshold": self.fitted.threshold, "parts": parts}
 
 
-class Classification(Segmentation):
+class ClassificationTask(SegmentationTask):
     """A network of tiles, its loss and its data; a tile is an image whose mask is one pixel.
 
     Args:
         network: Tiles (B, C, S, S) to logits (B, 1, 1, 1).
         loss: Of logits and labels.
         data: Of the parts of `filtered`.
-        filtered: The tiles of each part.
-        batch: Tiles a batch.
-        seed: Of the order of the tiles, the augmentation and dropout.
-        augment: Of a training batch; None for none.
+        filtered: The tiles of each part; for what is not listed here see `Task`.
         balanced: Whether as many tiles with a landslide as without are drawn in an epoch.
         patience: Epochs without a lower validation loss after which training ends; None for all.
-        views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
-        device: Where batches are made.
+        tta_views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
     """
 
     def __init__(
@@ -119,12 +114,12 @@ class Classification(Segmentation):
         augment: Augment | None,
         balanced: bool,
         patience: int | None,
-        views: int = 1,
+        tta_views: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(network, loss, data, batch=batch, seed=seed, augment=augment, device=device)
         self.filtered, self.balanced = filtered, balanced
-        self.patience, self.views = patience, views
+        self.patience, self.tta_views = patience, tta_views
 
     def chances(self) -> NDArray[np.float64] | None:
         """Return by which tiles are drawn, so that both kinds come as often; None for each once."""
@@ -134,64 +129,51 @@ class Classification(Segmentation):
         return np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
     def start_epoch(self, epoch: int) -> None:
-        """Seed what dropout draws by the epoch: a resumed run repeats it."""
-        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        """Seed what dropout draws."""
+        torch.manual_seed(self.epoch_seed(epoch))
 
-    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
-        """Return the loss of a batch."""
-        tiles, labels = batch
-        return torch.as_tensor(self.loss(self(tiles), labels))
-
-    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+    def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss of a batch and count it; what is filtered is called no landslide."""
         tiles, labels = batch
         logits: Any = self(tiles)
         first = step * self.batch
-        stays = torch.from_numpy(self.filtered.unfiltered["valid"][first : first + len(tiles)])
-        probability = logits.float().sigmoid() * stays.to(logits.device)[:, None, None, None]
-        self.counter.update(probability, labels)
+        keep = torch.from_numpy(self.filtered.keep["valid"][first : first + len(tiles)])
+        self.counter.update(logits.float().sigmoid() * keep.to(logits.device)[:, None, None, None], labels)
         return torch.as_tensor(self.loss(logits, labels))
 
     def should_stop(self, history: list[dict[str, Any]]) -> bool:
         """Return whether the validation loss has not fallen for as long as is allowed."""
         losses = [line["valid_loss"] for line in history]
-        if self.patience is None:
-            return False
-        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        return self.patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
 
     @torch.no_grad()
     def predict(self, part: str) -> Shares:
         """Return the probability of a landslide on each tile of a part, (N,).
 
-        A tile that the filter leaves out has 0. With `views` it is the mean over the flips of a
-        tile, at 8 over those of a tile that was turned by a quarter, too.
+        A tile that the filter leaves out has 0. With `tta_views` it is the mean over the flips of a tile, at 8 over
+        those of a tile that was turned by a quarter, too.
         """
         self.eval()
         batches = []
         for tiles, _ in self.loader(part):
             views = [tiles, tiles.flip(2), tiles.flip(3), tiles.flip(2, 3)]
             views += [view.transpose(2, 3) for view in views]
-            each: list[Any] = [self(view) for view in views[: self.views]]
+            each: list[Any] = [self(view) for view in views[: self.tta_views]]
             mean = torch.stack([logits.float().sigmoid() for logits in each]).mean(0)
             batches.append(mean.flatten().cpu())
         probability: Shares = torch.cat(batches).numpy()
-        return np.where(self.filtered.unfiltered[part], probability, 0).astype(np.float32)
+        return np.where(self.filtered.keep[part], probability, 0).astype(np.float32)
 
     @torch.no_grad()
     def gates(self, part: str) -> dict[str, Shares]:
-        """Return the mean weight that the gate gives the features of each branch, by tile.
-
-        Empty where there is no gate.
-        """
+        """Return the mean weight that the gate gives the features of each branch, by tile; empty without a gate."""
         network = self.network.eval()
         if not isinstance(network, Fusion) or network.gate is None:
             return {}
-        batches = []
-        for tiles, _ in self.loader(part):
-            batches.append(network.weigh(network.features(tiles), tiles).float().cpu())
+        batches = [network.weigh(network.features(tiles), tiles).float().cpu() for tiles, _ in self.loader(part)]
         weights, first = torch.cat(batches), network.widths["optical"]
-        both = {"optical": weights[:, :first], "radar": weights[:, first:]}
-        return {name: some.mean(1).numpy() for name, some in both.items() if some.shape[1]}
+        branches = {"optical": weights[:, :first], "radar": weights[:, first:]}
+        return {name: of_branch.mean(1).numpy() for name, of_branch in branches.items() if of_branch.shape[1]}
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the network on tiles."""
@@ -206,7 +188,7 @@ class Members:
         weights: Of the networks in the mean.
     """
 
-    def __init__(self, tasks: Sequence[Classification], weights: Sequence[float]) -> None:
+    def __init__(self, tasks: Sequence[ClassificationTask], weights: Sequence[float]) -> None:
         self.tasks, self.weights = tasks, weights
 
     def tiles(self, part: str) -> Indices:
@@ -216,7 +198,7 @@ class Members:
     def predict(self, part: str) -> tuple[Shares, Shares]:
         """Return the probability of each tile of a part, and how far the networks lie apart.
 
-        To the validation tiles of each fold speak only networks that have not trained on them.
+        For the validation tiles of each fold only the networks count that have not trained on them.
         """
         tiles = self.tiles(part)
         each = np.full((len(self.tasks), len(tiles)), np.nan)
@@ -242,10 +224,9 @@ class Members:
         for name in ("test", "test_tuned", "valid", "valid_tuned"):
             at = result[name]
             result[name] = outcome({"tiles": at["metrics"]["pooled"]}, at["threshold"])
-        networks = [task.network for task in self.tasks]
         return result | {
             "images": {part: len(self.tiles(part)) for part in ("train", "valid", "test")},
-            "parameters": sum(p.numel() for network in networks for p in network.parameters()),
+            "parameters": sum(p.numel() for task in self.tasks for p in task.network.parameters()),
             "tiles": self._test_tiles(),
             "filtered": self.tasks[0].filtered.summary(),
         }

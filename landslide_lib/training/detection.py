@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.data.box_batches import BoxBatches
+from landslide_lib.data.batches import BoxTarget
 from landslide_lib.data.boxes import Boxes
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import detection
 from landslide_lib.metrics.detection import Detections
-from landslide_lib.training.segmentation import outcome
-from landslide_lib.training.task import Task
+from landslide_lib.training.task import Task, evaluation, outcome
 
 #: Test images whose boxes are kept for a figure.
 EXAMPLES = 6
@@ -21,18 +20,14 @@ EXAMPLES = 6
 Predicted = tuple[Any, Any]
 
 
-class Detection(Task):
+class DetectionTask(Task):
     """A detector and its data.
 
     Args:
-        network: As torchvision's detectors: a list of images to losses by name in training, else
-            to boxes and scores.
+        network: As torchvision's detectors: a list of images to losses by name in training, else to boxes and scores.
         data: Its images.
-        boxes: Around the landslides of all packed images.
-        batch: Images a batch.
-        seed: Of the order of the images and of the proposals that are drawn.
+        boxes: Around the landslides of all packed images; for what is not listed here see `Task`.
         rotate: Whether training images are turned by quarters.
-        device: Where batches are made.
     """
 
     def __init__(
@@ -46,32 +41,17 @@ class Detection(Task):
         rotate: bool,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(network)
-        self.data, self.boxes = data, boxes
-        self.batch, self.seed, self.rotate, self.device = batch, seed, rotate, device
+        super().__init__(network, data, batch=batch, seed=seed, device=device)
+        self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> BoxBatches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        training, data = part == "train", self.data
-        return BoxBatches(
-            data.packed,
-            data.parts[part],
-            self.batch,
-            data.scale,
-            bands=data.bands,
-            shift=data.shift,
-            boxes=self.boxes,
-            device=self.device,
-            seed=self.seed if training else None,
-            turned=training and self.rotate,
-            rank=rank,
-            world=world,
-        )
+    def batch_target(self, part: str) -> BoxTarget:
+        """Return boxes; those of `train` are turned with their images."""
+        return BoxTarget(self.boxes, part == "train" and self.rotate)
 
     def start_epoch(self, epoch: int) -> None:
-        """Seed what Faster R-CNN draws its regions by: a resumed run draws the same."""
-        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        """Seed what Faster R-CNN draws its regions by."""
+        torch.manual_seed(self.epoch_seed(epoch))
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the sum of the losses of the proposals and of the boxes."""
@@ -103,19 +83,16 @@ class Detection(Task):
         return detection.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the detector on validation and test images."""
+        """Return the scores of the detector on validation and test images, and what it found on these."""
         valid = self.detect("valid")
         tuned = detection.best_threshold(valid)
         test = self.detect("test", EXAMPLES, (tuned,))
-        return {
-            "test": outcome(detection.scores(test, 0.5), 0.5),
-            "test_tuned": outcome(detection.scores(test, tuned), tuned),
-            "valid": outcome(detection.scores(valid, 0.5), 0.5),
-            "valid_tuned": outcome(detection.scores(valid, tuned), tuned),
-            "test_counts": [],
-            "histogram": [],
-            "detections": test,
-        }
+        return evaluation(
+            test=outcome(detection.scores(test, 0.5)),
+            test_tuned=outcome(detection.scores(test, tuned), tuned),
+            valid=outcome(detection.scores(valid, 0.5)),
+            valid_tuned=outcome(detection.scores(valid, tuned), tuned),
+        ) | {"detections": test}
 
 
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:

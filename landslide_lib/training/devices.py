@@ -14,19 +14,19 @@ def device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        made = torch.device(name)
+        chosen = torch.device(name)
     except RuntimeError:
-        made = torch.device("meta")
-    if made.type not in ("cpu", "cuda"):
+        chosen = torch.device("meta")
+    if chosen.type not in ("cpu", "cuda"):
         raise ValueError(f"device {name!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
-    if made.type == "cuda" and (made.index or 0) >= torch.cuda.device_count():
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use auto or cpu")
-    return made
+    return chosen
 
 
-def describe(made: torch.device, cpu: str) -> str:
+def describe(chosen: torch.device, cpu: str) -> str:
     """Return a device's name as records print it."""
-    return torch.cuda.get_device_name(made) if made.type == "cuda" else cpu
+    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else cpu
 
 
 def threads(count: int | None = None) -> int:

@@ -22,8 +22,8 @@ class Energy:
 
     Attributes:
         wh: Watt hours of processor, memory and GPU; None where CodeCarbon cannot tell.
-        method: `measured`, by the counters of the hardware, or `estimated`, from the load of this
-            process and what the processor's maker says it takes; "" where nothing is known.
+        method: `measured`, by the counters of the hardware, or `estimated`, from the load of this process and what the
+            processor's maker says it takes; "" where nothing is known.
     """
 
     wh: float | None = None
@@ -34,16 +34,10 @@ class Energy:
 def metered() -> Iterator[Energy]:
     """Meter what runs inside; the result is filled in at its end.
 
-    It is an estimate of this process alone where the processor shows no counter, and of all that
-    ran on the machine where it does.
+    It is an estimate of this process alone where the processor shows no counter, and of all that ran on the machine
+    where it does.
 
-    Reference:
-        CodeCarbon, doi:10.5281/zenodo.11171501.
-
-    >>> with metered() as used:
-    ...     _ = sum(range(1000))
-    >>> used.method in ("measured", "estimated")
-    True
+    Reference: CodeCarbon, doi:10.5281/zenodo.11171501.
     """
     used = Energy()
     before = _kwh()
@@ -56,33 +50,26 @@ def metered() -> Iterator[Energy]:
 
 def _kwh() -> float | None:
     """Return what this process has used since it first asked."""
-    tracker, kept = _tracker()
+    tracker, totals = _tracker()
     tracker.flush()
-    found: float | None = kept.kwh
-    return found
+    return totals[-1] if totals else None
 
 
 @cache
-def _tracker() -> tuple[Any, Any]:
-    """Start CodeCarbon once a process: it takes seconds to look at the hardware.
-
-    Its own notes about every start are no news; no network is asked where we are, as the carbon
-    of an energy is not looked at.
-    """
+def _tracker() -> tuple[Any, list[float]]:
+    """Start CodeCarbon once a process, without its notes and its network: it takes seconds to look at the hardware."""
     from codecarbon import OfflineEmissionsTracker
     from codecarbon.output_methods.base_output import BaseOutput
 
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
+    totals: list[float] = []
 
-    class Kept(BaseOutput):  # type: ignore[misc, unused-ignore]
-        kwh: float | None = None
-
+    class Total(BaseOutput):  # type: ignore[misc, unused-ignore]
         def out(self, total: Any, delta: Any) -> None:
-            self.kwh = float(total.energy_consumed)
+            totals[:] = [float(total.energy_consumed)]
 
         live_out = out
 
-    kept = Kept()
     tracker = OfflineEmissionsTracker(
         country_iso_code="USA",
         output_methods=[],
@@ -90,7 +77,7 @@ def _tracker() -> tuple[Any, Any]:
         allow_multiple_runs=True,
         tracking_mode="process",
         measure_power_secs=EVERY,
-        output_handlers=[kept],
+        output_handlers=[Total()],
     )
     tracker.start()
-    return tracker, kept
+    return tracker, totals

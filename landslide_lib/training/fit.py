@@ -16,11 +16,11 @@ from landslide_lib.data import augment as augmentations
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.metrics import scores as scoring
+from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.models.heads import mask_of
 from landslide_lib.training import devices, loop
-from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
 if TYPE_CHECKING:  # both take seconds to import
     import pandas as pd
@@ -47,9 +47,8 @@ def fit(
     """Train a segmentation network.
 
     Args:
-        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits
-            (B, 1, S, S). It is trained in place. Seed torch before you build it if its initial
-            weights are to be the same next time.
+        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits (B, 1, S, S). It is trained in
+            place. Seed torch before you build it if its initial weights are to be the same next time.
         data: Of `landslide_lib.load`, with C bands.
         loss: Of logits and masks in {0, 1}, both (B, 1, S, S): a scalar; by default cross entropy.
         epochs: Passes over the training images, at least 1.
@@ -69,18 +68,21 @@ def fit(
         ValueError: Network, loss, labels, folder or an argument do not fit; one line says which.
         FloatingPointError: The network diverged.
     """
-    _check(isinstance(network, nn.Module), f"network {network!r}", "an nn.Module")
-    _check(optimizer in OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(OPTIMIZERS))
-    _check(epochs >= 1, f"epochs {epochs}", "1 or more")
-    _check(batch >= 1, f"batch {batch}", "1 or more")
-    _check(seed >= 0, f"seed {seed}", "0 or more")
-    _check(lr > 0, f"lr {lr}", "above 0")
-    _check(precision in PRECISIONS, f"precision {precision!r}", ", ".join(PRECISIONS))
     known = augmentations.AUGMENTATIONS
-    for name in augment:
-        _check(name in known, f"augment {name!r}", ", ".join(known))
+    for fits, given, allowed in (
+        (isinstance(network, nn.Module), f"network {network!r}", "an nn.Module"),
+        (optimizer in OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(OPTIMIZERS)),
+        (epochs >= 1, f"epochs {epochs}", "1 or more"),
+        (batch >= 1, f"batch {batch}", "1 or more"),
+        (seed >= 0, f"seed {seed}", "0 or more"),
+        (lr > 0, f"lr {lr}", "above 0"),
+        (precision in PRECISIONS, f"precision {precision!r}", ", ".join(PRECISIONS)),
+        *((name in known, f"augment {name!r}", ", ".join(known)) for name in augment),
+    ):
+        if not fits:
+            raise ValueError(f"{given}: not allowed; possible: {allowed}")
     where = devices.device(device)
-    task = Segmentation(
+    task = SegmentationTask(
         network,
         loss or CrossEntropyLoss(),
         data,
@@ -99,12 +101,7 @@ def fit(
     return Run(task, history)
 
 
-def _check(fits: bool, given: str, allowed: str) -> None:
-    if not fits:
-        raise ValueError(f"{given}: not allowed; possible: {allowed}")
-
-
-def _describe(task: Segmentation, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
+def _describe(task: SegmentationTask, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
     """Return what decides a training, by name, so that two calls can be told apart."""
     packed, loss = task.data.packed, task.loss
     numbers = {k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)}
@@ -119,11 +116,7 @@ def _describe(task: Segmentation, plan: loop.Plan, augment: tuple[str, ...]) -> 
 
 
 def _check_folder(folder: Path, call: dict[str, str]) -> None:
-    """Refuse a folder with the checkpoint of another training.
-
-    Raises:
-        ValueError: See `fit`.
-    """
+    """Refuse a folder with the checkpoint of another training."""
     last = folder / loop.LAST
     try:
         before = read_checkpoint(last).get("call", {}) if last.is_file() else call
@@ -138,12 +131,8 @@ def _check_folder(folder: Path, call: dict[str, str]) -> None:
 
 
 @torch.no_grad()
-def _try(task: Segmentation) -> None:
-    """Give two images to the network and the loss, so that what does not fit is said at once.
-
-    Raises:
-        ValueError: See `fit`.
-    """
+def _try(task: SegmentationTask) -> None:
+    """Give two images to the network and the loss, so that what does not fit is refused at once."""
     data, network = task.data, task.network
     largest = max(int(data.packed.masks[where].max(initial=0)) for where in data.parts.values())
     if largest > 1:
@@ -177,10 +166,7 @@ def _try(task: Segmentation) -> None:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"loss: it returns {shape}, not a scalar tensor; take its mean")
     if not value.requires_grad:
-        raise ValueError(
-            "loss: it has no gradient, so nothing can be learnt from it; compute it from the "
-            "logits by differentiable operations, without thresholds"
-        )
+        raise ValueError("loss: it has no gradient, so nothing can be learnt from it; compute it without thresholds")
 
 
 def _first_line(error: Exception) -> str:
@@ -196,7 +182,7 @@ class Run:
         lines: Of the history, a dict an epoch.
     """
 
-    task: Segmentation
+    task: SegmentationTask
     lines: list[dict[str, Any]]
 
     @property
@@ -215,12 +201,11 @@ class Run:
         """Return the scores of the landslide class, counted over all pixels of a part.
 
         Args:
-            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the
-                one that is best on the validation images.
+            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the one that is best on the
+                validation images.
 
         Returns:
-            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined)
-            and `threshold`.
+            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined) and `threshold`.
         """
         import pandas as pd
 

@@ -1,7 +1,7 @@
 """The training loop: a Lightning Trainer, a history, checkpoints that resume.
 
-Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP
-over nodes come with it, and a table runs in one process, so it is imported once.
+Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP over nodes come with it,
+and a table runs in one process, so it is imported once.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from landslide_lib.training.checkpoints import read_checkpoint
+from landslide_lib.models.checkpoints import not_finite, read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
 from landslide_lib.training.task import Task
 
@@ -29,6 +32,7 @@ from landslide_lib.training.task import Task
 CHECKPOINTS = 10
 #: The file in a run's folder that the run goes on from.
 LAST = "last.ckpt"
+REMEDY = "lower the learning rate (optimizer.lr), or use precision 32-true"
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,13 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.task, self.plan, self.name, self.about = task, plan, name, about
         self.history: list[dict[str, Any]] = []
+        self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
+        self.started = 0.0
+        self.bar: Any = None
 
     def train_dataloader(self) -> Any:
         """Lightning asks for it once."""
-        trainer = self.trainer
-        return self.task.loader("train", rank=trainer.global_rank, world=trainer.world_size)
+        return self.task.loader("train", rank=self.trainer.global_rank, world=self.trainer.world_size)
 
     def val_dataloader(self) -> Any:
         """Lightning asks for it once."""
@@ -81,8 +87,8 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule."""
         plan = self.plan
-        learnt = [value for value in self.parameters() if value.requires_grad]
-        optimizer = OPTIMIZERS[plan.optimizer](learnt, lr=plan.lr, weight_decay=plan.weight_decay)
+        trained = [value for value in self.parameters() if value.requires_grad]
+        optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
         steps = len(self.trainer.train_dataloader or self.train_dataloader()) * plan.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
@@ -94,45 +100,38 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         loader: Any = self.trainer.train_dataloader
         loader.set_epoch(self.current_epoch)
         self.task.start_epoch(self.current_epoch)
-        self._started = time.perf_counter()
-        self._train: list[Tensor] = []
+        self.started = time.perf_counter()
+        self.losses["training"] = []
 
     def training_step(self, batch: Any, step: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self.task.training_loss(batch, self.current_epoch, step)
-        self._train.append(loss.detach())
+        self.losses["training"].append(loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
         """Begin a line of the history."""
-        self._valid: list[Tensor] = []
+        self.losses["validation"] = []
         self.task.start_validation()
 
     def validation_step(self, batch: Any, step: int) -> None:
         """Keep the loss of a batch."""
         loss = self.task.validation_loss(batch, step)
         if loss is not None:
-            self._valid.append(loss)
+            self.losses["validation"].append(loss)
 
     def on_validation_epoch_end(self) -> None:
         """Write a line of the history: the only place where an epoch waits for the device."""
-        train_loss = float(torch.stack(self._train).mean())
-        valid_loss = float(torch.stack(self._valid).mean()) if self._valid else None
-        for part, loss in (("training", train_loss), ("validation", valid_loss)):
+        means = {part: float(torch.stack(each).mean()) if each else None for part, each in self.losses.items()}
+        for part, loss in means.items():
             # Before the checkpoint of this epoch is written: the last one is still sound.
             if loss is not None and not math.isfinite(loss):
                 raise FloatingPointError(
-                    f"{self.name}: the {part} loss is {loss} in epoch {self.current_epoch}; lower "
-                    "the learning rate (optimizer.lr), or use precision 32-true"
+                    f"{self.name}: the {part} loss is {loss} in epoch {self.current_epoch}; {REMEDY}"
                 )
-        self.history.append(
-            {
-                "train_loss": train_loss,
-                "valid_loss": valid_loss,
-                **self.task.scores(),
-                "seconds": time.perf_counter() - self._started,
-            }
-        )
+        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores()}
+        self.history.append({**line, "seconds": time.perf_counter() - self.started})
+        self.bar.update(len(self.history) - self.bar.n)
         if self.task.should_stop(self.history):
             self.trainer.should_stop = True
 
@@ -177,13 +176,11 @@ def train(
         ValueError: A batch is of one image, and batch normalisation cannot train on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
-    loop = Loop(task, plan, name, about or {})
-    last = folder / LAST
-    resumed = _readable(last)
-    if resumed:
-        epoch = read_checkpoint(last)["epoch"] + 1
-        print(f"going on after epoch {epoch} of {plan.epochs}", file=sys.stderr)
-    with quiet():
+    loop, last = Loop(task, plan, name, about or {}), folder / LAST
+    checkpoint = _readable(last)
+    if checkpoint:
+        print(f"going on after epoch {checkpoint['epoch'] + 1} of {plan.epochs}", file=sys.stderr)
+    with _quiet():
         keeper = ModelCheckpoint(
             folder,
             filename=Path(LAST).stem,
@@ -198,15 +195,16 @@ def train(
             precision=plan.precision,
             deterministic="warn",
             logger=False,
-            callbacks=[keeper, *_bar()],
-            enable_progress_bar=bool(_bar()),
+            callbacks=[keeper],
+            enable_progress_bar=False,  # it shows a bar a validation, and leaves them in a notebook
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder,
             use_distributed_sampler=False,
         )
         try:
-            trainer.fit(loop, ckpt_path=last if resumed else None, weights_only=True)
+            with _bar(plan.epochs) as loop.bar:
+                trainer.fit(loop, ckpt_path=last if checkpoint else None, weights_only=True)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise
@@ -214,61 +212,50 @@ def train(
                 f"{name}: a batch of one image leaves batch normalisation one value a channel, and "
                 "no variance. Train on at least two images with a batch of at least two"
             ) from error
-    bad = [key for key, value in task.network.state_dict().items() if not value.isfinite().all()]
-    if bad:
+    if bad := not_finite(task.network.state_dict()):
         raise FloatingPointError(
-            f"{name}: after the last epoch {bad[0]} is not finite, so the network has diverged; "
-            "lower the learning rate (optimizer.lr), or use precision 32-true"
+            f"{name}: after the last epoch {bad[0]} is not finite, so the network has diverged; {REMEDY}"
         )
     task.to(device)
-    return loop.history, resumed
+    return loop.history, bool(checkpoint)
 
 
-def _readable(last: Path) -> bool:
-    """Return whether there is a checkpoint to go on from; set a broken one aside."""
+def _readable(last: Path) -> dict[str, Any] | None:
+    """Return the checkpoint to go on from, if there is one; set a broken one aside."""
     if not last.is_file():
-        return False
+        return None
     try:
-        read_checkpoint(last)
+        return read_checkpoint(last)
     except Exception as error:  # a damaged archive ends in whatever its readers raise
         aside = last.with_suffix(".broken")
         last.replace(aside)
         print(
             f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts afresh", file=sys.stderr
         )
-        return False
-    return True
+        return None
 
 
-def _bar() -> list[Callback]:
-    """Return a progress bar on a terminal or in a notebook, nothing in a log."""
+def _bar(epochs: int) -> Any:
+    """Return a bar of epochs, which shows on a terminal or in a notebook, not in a log or under `TQDM_DISABLE`."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     # A terminal's IPython has another shell; that a kernel's packages are imported says nothing.
     in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
-    return [TQDMProgressBar(leave=False)] if sys.stderr.isatty() or in_notebook else []
+    hidden: dict[str, Any] = {} if sys.stderr.isatty() or in_notebook else {"disable": True}
+    return tqdm(total=epochs, unit="epoch", leave=False, **hidden)
 
 
-class quiet(warnings.catch_warnings):  # noqa: N801, a context manager named as one reads it
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Silence what Lightning says of things that are so on purpose."""
-
-    def __enter__(self) -> Any:
-        """Filter."""
-        entered = super().__enter__()
-        for words in (
-            ".*num_workers.*",
-            ".*does not have many workers.*",
-            ".*deterministic.*",
-            ".*Checkpoint directory.*",
-            ".*tensorboard.*",
-            ".*isinstance.*LeafSpec.*",
-            ".*`len` of.*",
-            ".*srun.*",
-            ".*lr_scheduler.step.*",
-        ):
-            warnings.filterwarnings("ignore", message=words)
+    words = (
+        "num_workers|does not have many workers|deterministic|Checkpoint directory|tensorboard|isinstance.*LeafSpec"
+        "|`len` of|srun|lr_scheduler.step"
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=f".*({words})")
         for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        return entered
+        yield
 
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

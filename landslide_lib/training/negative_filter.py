@@ -1,9 +1,8 @@
 """Boosted trees that sort out tiles which surely show no landslide. No torch.
 
-The threshold is the lowest probability that a positive training tile got from trees that had not
-seen it: the highest one that loses none out of fold. That none is lost on other tiles does not
-follow. If n positives set the threshold, a new one of the same kind falls below all of them with
-chance 1 / (n + 1), as likely as any other is the lowest; `losses` counts how many really do.
+The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the highest
+one that loses none out of fold. That none is lost on other tiles does not follow. If n positives set the threshold, a
+new one of the same kind falls below all of them with chance 1 / (n + 1); `losses` counts how many really do.
 
 Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
 """
@@ -63,8 +62,7 @@ class Filter:
         boosters: The trees of each fold. A new tile gets the mean of their probabilities.
         columns: Names of the features, in order.
         threshold: Tiles at or above it are kept; 0 where none could be sorted out.
-        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in
-            0..1.
+        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in 0..1.
         cost: On the training tiles.
         seed: Of folds and trees.
     """
@@ -77,7 +75,7 @@ class Filter:
     seed: int
 
     @property
-    def kept(self) -> NDArray[np.bool_]:
+    def keep(self) -> NDArray[np.bool_]:
         """(N,) which training tiles it keeps: those it learnt from are judged out of fold."""
         return np.asarray(self.out_of_fold >= self.threshold)
 
@@ -90,32 +88,13 @@ class Filter:
         missing = [name for name in self.columns if name not in features]
         if missing:
             raise ValueError(f"features: the filter also takes {', '.join(missing)}")
-        some = features[list(self.columns)]
-        boosting.check_finite(some)
-        each = [boosting.probabilities(one, some) for one in self.boosters]
-        return np.asarray(np.mean(each, axis=0))
+        known = features[list(self.columns)]
+        boosting.check_finite(known)
+        return np.asarray(np.mean([boosting.probabilities(booster, known) for booster in self.boosters], axis=0))
 
     def keeps(self, features: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which new tiles it keeps, (M,); the others surely show no landslide, it says.
-
-        Raises:
-            ValueError: See `probabilities`.
-        """
+        """Return which new tiles it keeps, (M,); on the others it sees surely no landslide. See `probabilities`."""
         return np.asarray(self.probabilities(features) >= self.threshold)
-
-    def said(self) -> str:
-        """Say in a sentence what it costs and saves on its training tiles."""
-        if not self.cost.removed:
-            return (
-                f"The filter keeps all {self.cost.tiles} tiles: some positive has the lowest "
-                "probability of all, so no threshold sorts out a tile and loses no positive."
-            )
-        return (
-            f"The filter sorts out {self.cost.removed:.1%} of {self.cost.tiles} tiles, all of "
-            f"them negative out of fold; the share of positives goes from "
-            f"{self.cost.positive_before:.1%} to {self.cost.positive_after:.1%}. Fitting took "
-            f"{self.cost.seconds:.1f} s on one core."
-        )
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
@@ -126,7 +105,7 @@ class Filter:
             "out_of_fold": self.out_of_fold.tolist(),
             "cost": asdict(self.cost),
             "seed": self.seed,
-            "boosters": [json.loads(bytes(one.save_raw("json"))) for one in self.boosters],
+            "boosters": [json.loads(bytes(booster.save_raw("json"))) for booster in self.boosters],
         }
         with atomic_write(path) as scratch:
             scratch.write_text(json.dumps(content) + "\n", "utf-8")
@@ -144,12 +123,11 @@ def load(path: Path) -> Filter:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
-        grown = []
-        for one in content["boosters"]:
-            grown.append(xgb.Booster({"nthread": 1}))
-            grown[-1].load_model(bytearray(json.dumps(one).encode()))
+        boosters = [xgb.Booster({"nthread": 1}) for _ in content["boosters"]]
+        for booster, saved in zip(boosters, content["boosters"], strict=True):
+            booster.load_model(bytearray(json.dumps(saved).encode()))
         return Filter(
-            tuple(grown),
+            tuple(boosters),
             tuple(content["columns"]),
             float(content["threshold"]),
             np.array(content["out_of_fold"], np.float64),
@@ -176,22 +154,22 @@ def fit(features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 
     """
     start = perf_counter()
     truth = boosting.check(features, labels)
-    cut = boosting.folds(truth, folds, seed, groups)
-    found = boosting.out_of_fold(features, truth, cut, seed)
-    scores = np.asarray(found.probabilities, np.float64)
+    splits = boosting.folds(truth, folds, seed, groups)
+    judged = boosting.out_of_fold(features, truth, splits, seed)
+    scores = np.asarray(judged.probabilities, np.float64)
     lowest = float(scores[truth == 1].min())
-    kept = scores >= lowest
+    keep = scores >= lowest
     return Filter(
-        found.boosters,
+        judged.boosters,
         tuple(map(str, features.columns)),
-        0.0 if kept.all() else lowest,
+        0.0 if keep.all() else lowest,
         scores,
         Cost(
             tiles=len(truth),
-            removed=float(1 - kept.mean()),
+            removed=float(1 - keep.mean()),
             positive_before=float(truth.mean()),
-            positive_after=float(truth[kept].mean()),
-            lost=float(1 - kept[truth == 1].mean()),
+            positive_after=float(truth[keep].mean()),
+            lost=float(1 - keep[truth == 1].mean()),
             seconds=perf_counter() - start,
         ),
         seed,
@@ -201,43 +179,31 @@ def fit(features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 
 def losses(
     features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None
 ) -> pd.DataFrame:
-    """Count how often a filter loses a positive on tiles that it was not tuned on.
+    """Count how often a filter loses a positive on tiles that it was not tuned on; see `fit` for the arguments.
 
-    Nested folds: on all folds but one a filter is fitted, threshold and all, and the one that is
-    left is sorted by it.
-
-    Args:
-        features: As of `fit`.
-        labels: As of `fit`.
-        folds: As of `fit`; there are as many inner folds as outer ones.
-        seed: As of `fit`.
-        groups: As of `fit`.
+    Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
+    that is left is sorted by it.
 
     Returns:
-        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost`
-        (positives among them), `threshold`, `tuned_on` (positives that set it) and `expected`:
-        positives lost if the new ones were like those, `positives / (tuned_on + 1)`. That holds
-        where one trained model judges both; here new tiles get the mean of several.
-
-    Raises:
-        ValueError: See `fit`.
+        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
+        `threshold`, `tuned_on` (positives that set it) and `expected`: positives lost if the new ones were like those,
+        `positives / (tuned_on + 1)`. That holds where one trained model judges all; here it is the mean of several.
     """
     truth = boosting.check(features, labels)
-    given = None if groups is None else np.asarray(groups)
+    scenes = None if groups is None else np.asarray(groups)
     lines = []
     for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
-        inner = None if given is None else given[rest]
-        one = fit(features.iloc[rest], truth[rest], folds, seed, inner)
-        gone = ~one.keeps(features.iloc[left])
+        fitted = fit(features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest])
+        removed = ~fitted.keeps(features.iloc[left])
         new, old = int(truth[left].sum()), int(truth[rest].sum())
         lines.append(
             {
                 "fold": number,
                 "tiles": len(left),
                 "positives": new,
-                "removed": int(gone.sum()),
-                "lost": int(truth[left][gone].sum()),
-                "threshold": one.threshold,
+                "removed": int(removed.sum()),
+                "lost": int(truth[left][removed].sum()),
+                "threshold": fitted.threshold,
                 "tuned_on": old,
                 "expected": new / (old + 1),
             }

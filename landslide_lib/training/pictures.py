@@ -19,8 +19,8 @@ DARKEST, BRIGHTEST = 2, 98
 def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return some packed images as pictures, (N, S, S, 3) in 0..1.
 
-    The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in
-    grey; stretched between two percentiles of each picture.
+    The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in grey; stretched
+    between two percentiles of each picture.
     """
     packed = data.packed
     choices = (("R", "G", "B"), ("B4", "B3", "B2"))

@@ -1,15 +1,13 @@
 """What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
 
-All steps give probabilities, so that any threshold can be taken after them. Opening and closing
-take them, too; voting takes the logits of three masks, turning the network. Opening and closing
-with a flat kernel commute with thresholding (Serra 1982): a mask cut from the opened probabilities
-is the opened mask.
+All steps give probabilities, so that any threshold can be taken after them. Opening and closing take them, too; voting
+takes the logits of three masks, turning the network. Opening and closing with a flat kernel commute with thresholding
+(Serra 1982): a mask cut from the opened probabilities is the opened mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -30,9 +28,8 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     Args:
         network: In evaluation mode; gives logits, or several by name (`models.heads`).
         images: (B, C, S, S).
-        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a
-            `kernel`. Turning and voting decide what the network is asked, wherever they stand; opening
-            and closing follow in their order.
+        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a `kernel`. Turning
+            and voting decide what the network is asked, wherever they stand; opening and closing follow in their order.
 
     Returns:
         (B, 1, S, S) in 0..1, float32.
@@ -46,11 +43,11 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     turned = [
         torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
     ]
-    found = torch.stack(turned).mean(0)
+    mean = torch.stack(turned).mean(0)
     for step in steps:
         if step.name in MORPHOLOGY:
-            found = morphology(found, step.name, step.kernel)
-    return found
+            mean = morphology(mean, step.name, step.kernel)
+    return mean
 
 
 def own_mask(outputs: Outputs) -> Tensor:
@@ -61,8 +58,8 @@ def own_mask(outputs: Outputs) -> Tensor:
 def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
-    The slides say "average of 3 resolution masks"; that the half is interpolated and the double
-    averaged to the image's size is our reading.
+    The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged to the image's
+    size is what we assume.
 
     Raises:
         ValueError: There is one mask only.
@@ -90,6 +87,6 @@ def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
     (0.0, 1.0)
     """
     square = np.ones((kernel, kernel), np.uint8)
-    how: Callable[..., np.ndarray] = partial(cv2.morphologyEx, op=MORPHOLOGY[name], kernel=square)
-    made = np.stack([how(image) for image in probabilities[:, 0].cpu().numpy()])
-    return torch.from_numpy(made)[:, None].to(probabilities.device)
+    images = probabilities[:, 0].cpu().numpy()
+    changed = np.stack([cv2.morphologyEx(image, op=MORPHOLOGY[name], kernel=square) for image in images])
+    return torch.from_numpy(changed)[:, None].to(probabilities.device)

@@ -9,21 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.data.batches import Augment
-from landslide_lib.data.crop_batches import CropBatches
+from landslide_lib.data.batches import Augment, CropTarget
 from landslide_lib.data.crops import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.metrics import scores
-from landslide_lib.training.segmentation import outcome
-from landslide_lib.training.task import ImageTask, Task
+from landslide_lib.metrics.counts import confusion
+from landslide_lib.training.task import Task, evaluation, outcome
 
 
 class Classifier(nn.Module):
     """An encoder with a linear layer that tells images with a landslide from those without.
 
-    Shape:
-        (B, bands, S, S) to (B, 2), logits of none and some.
+    Shape: (B, C, S, S) to (B, 2), logits of none and some.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
@@ -37,19 +35,19 @@ class Classifier(nn.Module):
         return logits
 
 
-class MaskedAutoencoding(ImageTask):
-    """Restoring masked patches; the score is the loss on held-out images.
+class MaskedAutoencodingTask(Task):
+    """Restoring masked patches with a network of `models.autoencoder`; the score is the loss on held-out images.
 
-    Its network is one of `models.autoencoder`. The seed decides the masked patches, too.
+    The seed decides the masked patches, too. See `Task` for the arguments.
     """
 
-    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss on the masked patches, other ones in each epoch."""
-        seed = (self.seed * 1_000_003 + epoch) * 100_003 + step
+        seed = self.epoch_seed(epoch) * 100_003 + step
         loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(seed)).loss
         return loss
 
-    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+    def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss; the same patches are masked in every epoch."""
         loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(step)).loss
         return loss
@@ -58,26 +56,16 @@ class MaskedAutoencoding(ImageTask):
     def evaluate(self) -> dict[str, Any]:
         """Return the loss on validation and test images."""
         self.eval()
-        parts = {}
+        means = {}
         for part in ("valid", "test"):
-            losses, sizes = [], []
-            for step, batch in enumerate(self.loader(part)):
-                losses.append(float(self.validation_loss(batch, step)))
-                sizes.append(len(batch[0]))
-            mean = float(np.average(losses, weights=sizes))
-            parts[part] = outcome({"pixels": {"loss": mean}}, 0.5)
-        return {
-            "test": parts["test"],
-            "test_tuned": parts["test"],
-            "valid": parts["valid"],
-            "valid_tuned": parts["valid"],
-            "test_counts": [],
-            "histogram": [],
-        }
+            pairs = [(float(self.validation_loss(b, step)), len(b[0])) for step, b in enumerate(self.loader(part))]
+            losses, sizes = zip(*pairs, strict=True)
+            means[part] = outcome({"pixels": {"loss": float(np.average(losses, weights=sizes))}})
+        return evaluation(test=means["test"], valid=means["valid"])
 
 
 class Teacher(NamedTuple):
-    """What a student is taught by: a network, and how its answers are weighed.
+    """What a student learns from: a network, and how its answers are weighed.
 
     Attributes:
         network: Frozen.
@@ -90,18 +78,14 @@ class Teacher(NamedTuple):
     alpha: float
 
 
-class Presence(Task):
+class PresenceTask(Task):
     """Telling crops with a landslide from those without; alone or after a teacher.
 
     Args:
         network: A `Classifier`.
         data: Its images.
-        crops: Of each part.
-        batch: Crops a batch.
-        seed: Of the order of the crops.
-        augment: Of a training batch; None for none.
+        crops: Of each part; for what is not listed here see `Task`.
         teacher: Whose answers are learnt, too; None for none.
-        device: Where batches are made.
 
     Raises:
         ValueError: The crops of a part are all of one kind.
@@ -119,37 +103,21 @@ class Presence(Task):
         teacher: Teacher | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(network)
-        for part, some in crops.items():
-            if len(set(some.label.tolist())) < 2:
+        super().__init__(network, data, batch=batch, seed=seed, augment=augment, device=device)
+        for part, of_part in crops.items():
+            if len(set(of_part.label.tolist())) < 2:
                 raise ValueError(
                     f"start: {data.packed.name} has no {part} images of both kinds, with and "
                     "without a landslide; take more images (subset), or learn it on other data"
                 )
-        self.data, self.crops, self.batch, self.seed = data, crops, batch, seed
-        self.augment, self.device = augment, device
-        self.teacher = teacher
+        self.crops, self.teacher = crops, teacher
         if teacher is not None:
             self.teacher_network = teacher.network.requires_grad_(False)
         self.counts = torch.zeros(4, dtype=torch.long)
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> CropBatches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
-        training, data, crops = part == "train", self.data, self.crops[part]
-        return CropBatches(
-            data.packed,
-            crops.image,
-            self.batch,
-            data.scale,
-            crops=crops,
-            bands=data.bands,
-            shift=data.shift,
-            device=self.device,
-            seed=self.seed if training else None,
-            augment=self.augment if training else None,
-            rank=rank,
-            world=world,
-        )
+    def batch_target(self, part: str) -> CropTarget:
+        """Return crops with and without a landslide, with their labels."""
+        return CropTarget(self.crops[part])
 
     def loss(self, images: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the loss of a batch: cross entropy, or with a teacher that of distillation."""
@@ -160,7 +128,7 @@ class Presence(Task):
             soft = self.teacher_network(images)
         return distillation(logits, soft, labels, self.teacher.temperature, self.teacher.alpha)
 
-    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss of a batch."""
         images, labels = batch
         return self.loss(images, labels, self.network(images))
@@ -169,18 +137,17 @@ class Presence(Task):
         """Start counting."""
         self.counts = torch.zeros(4, dtype=torch.long)
 
-    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+    def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss of a batch and count it."""
         images, labels = batch
         logits = self.network(images)
-        self.counts += confusion(probability(logits), labels).sum(0)
+        self.counts += count(probability(logits), labels).sum(0)
         return self.loss(images, labels, logits)
 
     def scores(self) -> dict[str, float | None]:
         """Return the F1 of images with a landslide, at 0.5."""
         tp, fp, fn, _ = self.counts.tolist()
-        f1 = float(scores.class_scores(tp, fp, fn)["f1"])
-        return {"valid_f1": f1 if np.isfinite(f1) else None}
+        return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
 
     @torch.no_grad()
     def predict(self, part: str) -> tuple[Tensor, Tensor]:
@@ -191,21 +158,17 @@ class Presence(Task):
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the crops of validation and test."""
-        valid, test = self.predict("valid"), self.predict("test")
-        counts = {"valid": confusion(*valid), "test": confusion(*test)}
-        at = {part: outcome({"tiles": scores.scores(each)["pooled"]}, 0.5) for part, each in counts.items()}
-        bins = (test[0] * 100).ceil().clamp(1, 100).long() - 1
+        counts = {"valid": count(*self.predict("valid"))}
+        predicted, labels = self.predict("test")
+        counts["test"] = count(predicted, labels)
+        at = {part: outcome({"tiles": scores.scores(each)["pooled"]}) for part, each in counts.items()}
+        bins = (predicted * 100).ceil().clamp(1, 100).long() - 1
+        histogram = [torch.bincount(bins[labels == label], minlength=100).tolist() for label in (1, 0)]
         packed, image = self.data.packed, self.crops["test"].image
-        return {
-            "test": at["test"],
-            "test_tuned": at["test"],
-            "valid": at["valid"],
-            "valid_tuned": at["valid"],
+        return evaluation(**at, test_counts=counts["test"].tolist(), histogram=histogram) | {
             "images": {part: len(crops.label) for part, crops in self.crops.items()},
             "test_ids": [packed.ids[i] for i in image],
             "test_groups": [packed.groups[i] for i in image],
-            "test_counts": counts["test"].tolist(),
-            "histogram": [torch.bincount(bins[test[1] == label], minlength=100).tolist() for label in (1, 0)],
         }
 
 
@@ -214,11 +177,6 @@ def probability(logits: Tensor) -> Tensor:
     return logits.float().softmax(1)[:, 1].cpu()
 
 
-def confusion(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Return tp, fp, fn, tn of each example at 0.5, (B, 4) int64.
-
-    >>> confusion(torch.tensor([0.9, 0.9, 0.1]), torch.tensor([1, 0, 1])).tolist()
-    [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
-    """
-    called, true = predicted > 0.5, labels.cpu() == 1
-    return torch.stack([called & true, called & ~true, ~called & true, ~called & ~true], 1).long()
+def count(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return tp, fp, fn, tn of each example at 0.5, (B, 4) int64."""
+    return confusion((predicted > 0.5)[:, None], (labels.cpu() == 1)[:, None])

@@ -34,40 +34,36 @@ def mean_probability(networks: Sequence[nn.Module], images: Tensor, domain: Doma
 def labels_of(
     networks: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]], confidence: float
 ) -> NDArray[np.uint8]:
-    """Return what the mean of some networks is sure of.
+    """Return what the mean of some networks is sure of, (N, S, S) of 0, 1 and `IGNORE_INDEX`.
 
-    Landslide from the confidence on, background down to its counterpart, open between: the report
-    names the threshold and not what becomes of the rest, which is our reading.
+    Landslide from the confidence on, background down to its counterpart, open between: the report names the threshold,
+    and we assume what becomes of the rest.
 
     Args:
         networks: Of the round before.
         batches: Of the target, in order. Their masks are not looked at.
         confidence: Between 0 and 1; from 0.5 down no pixel is left open.
-
-    Returns:
-        (N, S, S) of 0, 1 and `IGNORE_INDEX`.
     """
-    made = []
+    parts = []
     for images, _ in batches:
-        sure = mean_probability(networks, images)[:, 0]
-        labels = torch.full(sure.shape, IGNORE_INDEX, dtype=torch.uint8, device=sure.device)
-        labels[sure <= 1 - confidence] = 0
-        labels[sure >= confidence] = 1
-        made.append(labels.cpu().numpy())
-    return np.concatenate(made)
+        mean = mean_probability(networks, images)[:, 0]
+        labels = torch.full(mean.shape, IGNORE_INDEX, dtype=torch.uint8, device=mean.device)
+        labels[mean <= 1 - confidence] = 0
+        labels[mean >= confidence] = 1
+        parts.append(labels.cpu().numpy())
+    return np.concatenate(parts)
 
 
 def quality(labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> dict[str, float | None]:
-    """Return how right pseudo-labels are, as shares.
+    """Return how right pseudo-labels are, as shares; None where there is nothing to divide by.
 
     Args:
         labels: (N, S, S) of 0, 1 and `IGNORE_INDEX`.
         truth: (N, S, S) of 0 and 1.
 
     Returns:
-        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the
-        landslide labels among all pixels; `missed`, the landslide that is labelled background, of
-        all landslide; None where there is nothing to divide by.
+        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the landslide labels among
+        all pixels; `missed`, the landslide that is labelled background, of all landslide.
 
     >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
     >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.heads import Outputs, mask_of
 from landslide_lib.training import postprocessing
-from landslide_lib.training.task import ImageTask
+from landslide_lib.training.task import Task, evaluation, outcome
 
 #: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -25,8 +24,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
     """Return the loss of what a network gives.
 
-    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy
-    of the image is added (the report's "focal + iou + cross entropy").
+    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy of the image is added
+    (the report's "focal + iou + cross entropy").
 
     Args:
         loss: Of a mask.
@@ -35,8 +34,8 @@ def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
     """
     if isinstance(outputs, Tensor):
         return torch.as_tensor(loss(outputs, masks))
-    scaled = [loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"]
-    total = torch.stack(scaled).mean()
+    of_masks = [loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"]
+    total = torch.stack(of_masks).mean()
     if "image" in outputs:
         present = masks.amax((2, 3))
         total = total + F.binary_cross_entropy_with_logits(outputs["image"].float(), present)
@@ -50,18 +49,14 @@ def _resized(masks: Tensor, size: int) -> Tensor:
     return (F.interpolate(masks, size=size, mode="area") >= 0.5).to(masks.dtype)
 
 
-class Segmentation(ImageTask):
+class SegmentationTask(Task):
     """A segmentation network, its loss and its data.
 
     Args:
         network: Images (B, C, S, S) to logits (B, 1, S, S), or several by name.
         loss: Of logits and masks.
-        data: With C bands.
-        batch: Images a batch.
-        seed: Of the order of the images and of the augmentation.
-        augment: Of a training batch; None for none.
+        data: With C bands; for it and the others see `Task`.
         post_processing: Steps after the network, see `postprocessing`; only `count` applies them.
-        device: Where batches are made.
     """
 
     def __init__(
@@ -86,7 +81,7 @@ class Segmentation(ImageTask):
         outputs: Outputs = self.network(images)
         return outputs
 
-    def training_loss(self, batch: tuple[Tensor, Tensor], epoch: int, step: int) -> Tensor:
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss of a batch."""
         images, masks = batch
         return total_loss(self.loss, self(images), masks)
@@ -95,7 +90,7 @@ class Segmentation(ImageTask):
         """Start counting."""
         self.counter = Counter()
 
-    def validation_loss(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
+    def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss of a batch and count it."""
         images, masks = batch
         outputs = self(images)
@@ -105,8 +100,7 @@ class Segmentation(ImageTask):
     def scores(self) -> dict[str, float | None]:
         """Return the pooled F1 at 0.5."""
         tp, fp, fn, _ = self.counter.images().sum(0).tolist()
-        f1 = float(scores.class_scores(tp, fp, fn)["f1"])
-        return {"valid_f1": f1 if math.isfinite(f1) else None}
+        return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -126,37 +120,26 @@ class Segmentation(ImageTask):
         return counter
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the network on validation and test images, see `score`."""
+        """Return the scores of the network on validation and test images."""
         return score(self.count)
 
 
 def score(count: Callable[..., Counter]) -> dict[str, Any]:
-    """Return the scores on validation and test images.
+    """Return the scores on validation and test images, an `evaluation` with 100 bins of probability.
 
     Args:
         count: Of a part and thresholds, the counts of the predictions on it.
-
-    Returns:
-        `test` and `valid` at threshold 0.5, `test_tuned` and `valid_tuned` at the one that is best
-        on the validation images, each a `threshold` and `metrics` (see `scores.scores`);
-        `test_counts`, tp, fp, fn, tn of each test image at 0.5; and `histogram`, landslide and
-        background pixels of the test images by probability, 100 bins each.
     """
     valid = count("valid")
     histogram = valid.histogram().numpy()
     tuned = scores.best_threshold(*histogram)
     test = count("test", 0.5, tuned)
-    return {
-        "test": outcome(scores.scores(test.images(0)), 0.5),
-        "test_tuned": outcome(scores.scores(test.images(1)), tuned),
-        "valid": outcome(scores.scores(valid.images()), 0.5),
-        "valid_tuned": outcome(scores.at_threshold(*histogram, threshold=tuned), tuned),
-        "test_counts": test.images(0).tolist(),
+    return evaluation(
+        test=outcome(scores.scores(test.images(0))),
+        test_tuned=outcome(scores.scores(test.images(1)), tuned),
+        valid=outcome(scores.scores(valid.images())),
+        valid_tuned=outcome(scores.at_threshold(*histogram, threshold=tuned), tuned),
+        test_counts=test.images(0).tolist(),
         # 100 bins are enough for a curve, and keep a published record small.
-        "histogram": test.histogram().view(2, 100, -1).sum(2).tolist(),
-    }
-
-
-def outcome(metrics: dict[str, dict[str, float | None]], threshold: float) -> dict[str, Any]:
-    """Return scores with the threshold that they are at."""
-    return {"threshold": threshold, "metrics": metrics}
+        histogram=test.histogram().view(2, 100, -1).sum(2).tolist(),
+    )

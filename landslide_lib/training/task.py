@@ -10,65 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.data.batches import Augment, Batches
+from landslide_lib.data.batches import Augment, Target
 from landslide_lib.data.prepare import Data
 
 
 class Task(nn.Module, ABC):
     """A network with its batches and its loss; what the loop trains.
 
-    Modules that are set as attributes (the network, a loss, a teacher) move to the device and
-    change between training and evaluation with it. Parameters that require a gradient are trained.
-
-    Args:
-        network: What is trained and kept.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    @abstractmethod
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Any:
-        """Return the batches of `train`, `valid` or `test`; only `train` is shuffled and augmented.
-
-        Args:
-            part: Of the data.
-            rank: Of this process among those that train together.
-            world: How many they are.
-        """
-
-    @abstractmethod
-    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of a batch, a scalar with a gradient."""
-
-    @abstractmethod
-    def validation_loss(self, batch: Any, step: int) -> Tensor | None:
-        """Return the loss of a validation batch, if there is one, and keep what `scores` needs."""
-
-    def start_validation(self) -> None:
-        """Forget what the last validation has kept."""
-
-    def scores(self) -> dict[str, float | None]:
-        """Return the scores of the validation that ends, by their names in the history."""
-        return {}
-
-    def start_epoch(self, epoch: int) -> None:
-        """Prepare an epoch of training, such as what is drawn at random in it."""
-
-    def should_stop(self, history: list[dict[str, Any]]) -> bool:
-        """Return whether to end the training early, after an epoch."""
-        return False
-
-
-class ImageTask(Task):
-    """A task whose batches are those of its data: images and masks.
+    Modules that are set as attributes (the network, a loss, a teacher) move to the device and change between training
+    and evaluation with it. Parameters that require a gradient are trained.
 
     Args:
         network: What is trained and kept.
         data: Its images.
         batch: Images a batch.
-        seed: Of the order of the images and of the augmentation.
+        seed: Of the order of the images, of the augmentation, and of what is drawn in an epoch.
         augment: Of a training batch; None for none.
         device: Where batches are made.
     """
@@ -83,24 +39,99 @@ class ImageTask(Task):
         augment: Augment | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(network)
-        self.data, self.batch, self.seed = data, batch, seed
-        self.augment, self.device = augment, device
+        super().__init__()
+        self.network, self.data = network, data
+        self.batch, self.seed, self.augment, self.device = batch, seed, augment, device
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Batches:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
+    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Any:
+        """Return the batches of `train`, `valid` or `test`; only `train` is shuffled and augmented.
+
+        Args:
+            part: Of the data.
+            rank: Of this process among those that train together.
+            world: How many they are.
+        """
         training = part == "train"
         return self.data.loader(
             part,
             batch=self.batch,
+            target=self.batch_target(part),
+            device=self.device,
             seed=self.seed if training else None,
             augment=self.augment if training else None,
-            device=self.device,
+            chances=self.chances() if training else None,
             rank=rank,
             world=world,
-            chances=self.chances() if training else None,
         )
+
+    def batch_target(self, part: str) -> Target | None:
+        """Return what stands beside the images of a part; None are their masks."""
+        return None
 
     def chances(self) -> NDArray[np.float64] | None:
         """Return by which an epoch draws its training images; None takes each once."""
         return None
+
+    def epoch_seed(self, epoch: int) -> int:
+        """Return the seed of what is drawn at random in an epoch: a resumed run repeats it."""
+        return self.seed * 1_000_003 + epoch
+
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare an epoch of training, such as what is drawn at random in it."""
+
+    @abstractmethod
+    def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
+        """Return the loss of a batch, a scalar with a gradient."""
+
+    def start_validation(self) -> None:
+        """Forget what the last validation has kept."""
+
+    @abstractmethod
+    def validation_loss(self, batch: Any, step: int) -> Tensor | None:
+        """Return the loss of a validation batch, if there is one, and keep what `scores` needs."""
+
+    def scores(self) -> dict[str, float | None]:
+        """Return the scores of the validation that ends, by their names in the history."""
+        return {}
+
+    def should_stop(self, history: list[dict[str, Any]]) -> bool:
+        """Return whether to end the training early, after an epoch."""
+        return False
+
+    @abstractmethod
+    def evaluate(self) -> dict[str, Any]:
+        """Return what a record says of the trained network, see `evaluation`."""
+
+
+def outcome(metrics: dict[str, dict[str, float | None]], threshold: float = 0.5) -> dict[str, Any]:
+    """Return scores with the threshold that they are at."""
+    return {"threshold": threshold, "metrics": metrics}
+
+
+def evaluation(
+    *,
+    test: dict[str, Any],
+    valid: dict[str, Any],
+    test_tuned: dict[str, Any] | None = None,
+    valid_tuned: dict[str, Any] | None = None,
+    test_counts: list[list[int]] | None = None,
+    histogram: list[list[int]] | None = None,
+) -> dict[str, Any]:
+    """Return what a record says of every trained network.
+
+    Args:
+        test: Scores of the test images at threshold 0.5, an `outcome`.
+        valid: Of the validation images.
+        test_tuned: At the threshold that is best on the validation images; None where there is none to choose.
+        valid_tuned: Of the validation images.
+        test_counts: tp, fp, fn, tn of each test image at 0.5; None for none.
+        histogram: Landslide and background pixels of the test images by probability; None for none.
+    """
+    return {
+        "test": test,
+        "test_tuned": test_tuned or test,
+        "valid": valid,
+        "valid_tuned": valid_tuned or valid,
+        "test_counts": test_counts or [],
+        "histogram": histogram or [],
+    }

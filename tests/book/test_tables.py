@@ -16,7 +16,7 @@ CSV = 'a[download$=".csv"]'
 #: Click a heading twice; what its column shows before, after the first and after the second.
 CLICKS = """
 async (table, place) => {
-  const shown = () => [...table.tBodies[0].rows].map(row => row.cells[place].innerText.trim());
+  const shown = () => [...table.tBodies[0].rows].map(row => row.cells[place].textContent.trim());
   const found = [shown()];
   for (let click = 0; click < 2; click++) {
     const done = new Promise(after => table.addEventListener("sort-end", after, {once: true}));
@@ -42,9 +42,7 @@ def test_a_click_on_a_heading_sorts_by_number_and_leaves_dashes_last(visit, name
         return
     page = visit(name).page
     for table in page.locator(TABLES).all():
-        # A heading over several columns sorts nothing, and must not stand in the way.
-        table.locator("thead th[colspan]").evaluate_all("all => all.forEach(one => one.click())")
-        headings = table.locator("thead tr").last.locator("th").all_inner_texts()
+        headings = table.locator("thead tr").last.locator("th").all_text_contents()
         assert len(headings) == table.locator("tbody tr").first.locator("th, td").count()
         for place, heading in enumerate(headings[1:], start=1):
             before, falling, rising = table.evaluate(CLICKS, place)
@@ -72,10 +70,11 @@ def test_the_csv_of_a_table_has_its_rows(visit, name):
         where = link.get_attribute("download")
         assert all(len(line) == len(head) for line in lines), where
         named = head.index("label") if "label" in head else 0
-        labels = table.locator("tbody tr > :first-child").all_inner_texts()
-        # A row says more than its CSV: that it is derived, or quoted.
-        for label, line in zip(labels, lines, strict=True):
-            assert label.strip().startswith(line[named].strip()), where
+        labels = table.locator("tbody tr > :first-child").all_text_contents()
+        # A row says more than its CSV: that it is derived, or quoted. The CSV may have more rows: those folded.
+        rows = list(dict.fromkeys(line[named].strip() for line in lines)) if named else [line[0] for line in lines]
+        for label in labels:
+            assert any(label.strip().startswith(row) for row in rows), where
 
 
 @pytest.mark.parametrize("name", PAGES)

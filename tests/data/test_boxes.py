@@ -160,12 +160,6 @@ def test_the_sizes_of_boxes_are_those_of_the_files(root):
     assert boxes["empty"] == 0
 
 
-def test_the_outline_of_an_example_is_that_of_its_boxes(root):
-    for name, (image, mask) in statistics.examples(BOXES.name, 3, root=root).items():
-        assert image.shape == (3, 224, 224)
-        assert mask.sum() == (20 * int(name)) ** 2
-
-
 def test_boxes_are_in_pixels_of_the_packed_images(root, cache):
     """`<size>` says 128 and the boxes are in 224 pixels: at 128 px they are scaled by 128 / 224."""
     packed = load_packed(BOXES, 128, root=root, cache=cache)

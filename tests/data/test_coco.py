@@ -102,7 +102,7 @@ def test_verify_names_what_is_not_on_disk_and_what_is_not_listed(tmp_path, put, 
 @pytest.mark.parametrize(
     ("how", "problem"),
     [
-        ({"boxes": [(5, 5, 0, 9)]}, "has the box 5, 5, 5, 14, which has no area"),
+        ({"boxes": [(5, 5, 0, 9)]}, "holds the box 5, 5, 5, 14, which has no area"),
         ({"boxes": [(5, 5, None, 9)]}, "has a box without numbers: [5, 5, None, 9]"),
         ({"iscrowd": 1}, "has a crowd (iscrowd 1), a region of many objects"),
         ({"boxes": [(61, 5, 9, 9)]}, "holds the box 61, 5, 70, 14, outside its 60x40 pixels"),

@@ -114,16 +114,6 @@ def test_measure_adds_what_packing_does_not_keep(bijie):
     assert facts["neighbours"] is None  # no number is followed by the next one
 
 
-def test_examples_have_landslides_from_small_to_large(bijie):
-    found = statistics.examples("bijie", 4)
-    shares = [mask.mean() for _, mask in found.values()]
-    assert len(found) == 4
-    assert 0 < shares[0] < shares[-1]
-    assert shares == sorted(shares)
-    assert {image.shape for image, _ in found.values()} == {(3, 32, 32)}
-    assert len(statistics.examples("bijie", 400)) <= 24
-
-
 def test_the_floor_is_the_f1_of_calling_all_pixels_landslide():
     mask = np.zeros(1000, int)
     mask[:57] = 1
@@ -138,14 +128,3 @@ def test_published_statistics_hold_what_the_chapter_reads():
             continue  # a list of labels alone
         assert name in DATASETS
         assert {"regions", "split", "parts", "areas", "neighbours", "sizes", "boxes"} <= set(facts)
-
-
-def test_a_list_of_labels_is_counted_and_another_file_refused(tmp_path):
-    path = tmp_path / "Train.csv"
-    path.write_text("ID,label\na,1\nb,0\nc,0\nd,0\n")
-    found = statistics.of_labels("zindi", path)
-    assert (found["images"], found["positives"], found["positive"]) == (4, 1, 0.25)
-    assert statistics.publish(found, tmp_path).name.startswith("zindi-labels-")
-    path.write_text("ID,label\na,2\n")
-    with pytest.raises(ValueError, match="a column `label` of 0 and 1"):
-        statistics.of_labels("zindi", path)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_lib.data.boxes import load_boxes
-from landslide_lib.data.formats.voc import read_objects
+from landslide_lib.data.formats.boxes import read_objects
 from landslide_lib.data.registry import (
     BadFileError,
     DatasetNotFoundError,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib.data.formats.yolo import read_labels
+from landslide_lib.data.formats.boxes import read_labels
 from landslide_lib.data.registry import BadFileError, get_dataset, verify_files
 
 VOC = get_dataset("voc")

@@ -329,15 +329,6 @@ def test_what_is_verified_and_described_is_labels_and_no_pixels(root, cache, mon
     assert facts["sizes"] is None
 
 
-def test_the_published_share_of_positives_is_that_of_the_real_list(real):
-    path = real / "zindi" / "Train.csv"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    counted = statistics.of_labels("zindi", path)
-    published = statistics.published()["zindi"]
-    assert counted["positive"] == pytest.approx(published["positive"])
-
-
 def test_a_cloud_score_is_the_mean_brightness_of_packed_tiles(root, cache):
     packed: Packed = load_packed(ZINDI, 64, root=root, cache=cache)
     score = bands.cloud_score(*(packed.plane(name) for name in bands.RGB))

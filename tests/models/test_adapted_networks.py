@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landslide_lib.models import MODELS
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.ocr import OCR
 from landslide_lib.models.prior import init_logit_bias
-from landslide_lib.models.refinement import KINDS, NETWORKS, Reflected, window
+from landslide_lib.models.refinement import SIZES as FAMILIES
+from landslide_lib.models.refinement import Reflected, window
 
 BANDS = 5
 SIZES = ("tiny", "small", "base")
@@ -20,7 +22,7 @@ SIZES = ("tiny", "small", "base")
 
 def build(name: str, size: str = "tiny", image_size: int = 64, bands: int = BANDS) -> nn.Module:
     torch.manual_seed(0)
-    return NETWORKS[name](bands=bands, size=size, image_size=image_size)
+    return MODELS[name](in_channels=bands, size=size, image_size=image_size)
 
 
 def images(side: int, count: int = 2, bands: int = BANDS) -> Tensor:
@@ -35,14 +37,13 @@ def awake(network: nn.Module) -> nn.Module:
     return network
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=FAMILIES)
 def name(request) -> str:
     return request.param
 
 
 def test_every_network_has_every_size():
-    assert set(KINDS) == set(NETWORKS)
-    assert all(tuple(sizes) == SIZES for sizes in KINDS.values())
+    assert all(tuple(sizes) == SIZES for sizes in FAMILIES.values())
 
 
 @pytest.mark.parametrize("side", [32, 48, 80])

@@ -7,8 +7,9 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from landslide_lib.models import MODELS
 from landslide_lib.models.cross_sensor import cross_sensor, cross_sensor_norms, of_domain
-from landslide_lib.models.refinement import NETWORKS
+from landslide_lib.models.refinement import SIZES
 from landslide_lib.models.upsampled_input import UpsampledInput
 
 BANDS = 3
@@ -22,7 +23,7 @@ def images(seed: int = 0) -> Tensor:
 def build(name: str = "resnet", seed: int = 0) -> nn.Module:
     """Build a network that has seen a batch, so that its statistics are not those of the start."""
     torch.manual_seed(seed)
-    network = NETWORKS[name](bands=BANDS, size="tiny", image_size=32)
+    network = MODELS[name](in_channels=BANDS, size="tiny", image_size=32)
     with torch.no_grad():
         network.train()(images(seed=7))
     return network
@@ -50,7 +51,7 @@ def name(request) -> str:
     return request.param
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("training", [False, True])
 def test_with_the_same_statistics_it_is_exactly_the_network(name, domain, training):
@@ -215,7 +216,7 @@ def test_the_domain_is_the_source_but_inside():
 
 
 def test_an_enlarged_network_is_converted_all_the_same():
-    plain = UpsampledInput(NETWORKS["resnet"](bands=BANDS, size="tiny", image_size=80), 2.5).eval()
+    plain = UpsampledInput(MODELS["resnet"](in_channels=BANDS, size="tiny", image_size=80), 2.5).eval()
     converted = cross_sensor(deepcopy(plain))
     with of_domain(converted, "target"):
         assert torch.equal(converted(images()), plain(images()))

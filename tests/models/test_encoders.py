@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.models.encoders import ENCODERS, encoder
+from landslide_lib.models.encoders import encoder
 from landslide_lib.models.pyramid import LEVELS, Pyramid
 from landslide_lib.study.recipe.encoders import Encoder
 
@@ -38,8 +38,7 @@ def wanted(size: int, channels: int, count: int = 2) -> dict[str, tuple[int, ...
 
 
 def test_every_encoder_of_a_recipe_can_be_built():
-    assert set(ENCODERS) == set(get_args(Encoder))
-    for name in ENCODERS:
+    for name in get_args(Encoder):
         with torch.device("meta"):
             made = encoder(name, BANDS, 128)
         first = made.get_submodule(made.pretrained_cfg["first_conv"])
@@ -62,7 +61,7 @@ def test_a_whole_encoder_has_the_same_shapes(name):
         assert shapes(pyramid(images(64))) == wanted(64, 256)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", get_args(Encoder))
 def test_a_tiny_encoder_is_small(name):
     assert parameters(tiny(name)) < 0.5e6
 

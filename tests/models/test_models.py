@@ -1,13 +1,17 @@
 """What every network family keeps to, and the reported numbers of parameters."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from landslide_lib.models import MODELS
+from landslide_lib.study.recipe import Segmentation
 from landslide_lib.study.reports import reports, table
 
 BANDS = 5
+NAMES = get_args(Segmentation.model_fields["model"].annotation)
 TINY = {"small_residual_unet": 12, "small_rau_net": 12, "small_v_net": 36, "unet_cbam": 8}
 """Test widths other than four: so that networks which start with a part of it start with four
 channels, too, and that not all of the few units inside an attention module are dead at once."""
@@ -50,7 +54,7 @@ def images(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(params=sorted(MODELS))
+@pytest.fixture(params=sorted(NAMES))
 def family(request) -> str:
     return request.param
 
@@ -79,7 +83,7 @@ def test_every_band_is_used(family):
     assert (x.grad.abs().sum((0, 2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - set(FIXED)))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FIXED)))
 def test_width_scales_a_network_quadratically(name):
     """At widths of which a third and a ninth are whole numbers or are rounded alike."""
     small, big = (parameters(name, width=width) for width in (48, 96))
@@ -157,7 +161,7 @@ def test_the_baseline_has_the_reported_number_of_parameters():
 
 
 def test_the_networks_are_those_of_the_rows_that_print_a_size_and_those_of_rows_that_do_not():
-    assert set(SIZES.values()) == set(MODELS) - UNSIZED
+    assert set(SIZES.values()) == set(NAMES) - UNSIZED
 
 
 def test_both_rau_nets_have_the_same_number_of_parameters_and_differ():

@@ -1,16 +1,11 @@
-"""What small networks hold and cost: counted by hand, and drawn as counted."""
+"""What small networks hold and cost: counted by hand."""
 
-import matplotlib as mpl
-import pytest
 import torch
 from torch import nn
 
 from landslide_lib.study import complexity
-from landslide_lib.study.plots import small as plots_small
 from landslide_lib.study.recipe import recipe
 from landslide_lib.study.tasks.segmentation import model_of
-
-mpl.use("Agg")
 
 
 def test_multiply_adds_are_those_of_each_convolution_at_its_resolution():
@@ -42,19 +37,3 @@ def test_counting_a_pretrained_network_fetches_no_weights(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "small_mobilenet_v3"}
     assert complexity.count(recipe({**layers, "pretrained": True})) == complexity.count(recipe(layers))
-
-
-def test_sizes_are_drawn_as_counted():
-    counts = {"a": {"full": {"parameters": 2e6, "multiply_adds": 3e8}}}
-    data = plots_small.sizes(counts, limit=2.6e6).data.set_index("what")["millions"]
-    assert data.to_dict() == pytest.approx({"parameters": 2, "multiply_adds": 300})
-
-
-def test_a_row_without_a_run_has_no_point_and_one_seed_no_interval():
-    f1 = {"mean": 0.5, "low": None, "high": None}
-    ours = {"metrics": {"pooled": {"f1": f1}}, "parameters": 160_000}
-    rows = [{"label": "a", "ours": ours}, {"label": "b", "ours": None}]
-    data = plots_small.score_over_size(rows).data
-    assert data["row"].tolist() == ["a"]
-    assert data["low"].isna().all()
-    assert plots_small.score_over_size([]).data.empty

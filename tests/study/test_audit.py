@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from landslide_lib.metrics import scores
 from landslide_lib.study import audit, reports
-from landslide_lib.study.plots import metrics as plots_metrics
 
 PIXELS = [
     found
@@ -138,11 +137,6 @@ def test_percent_and_fractions_say_the_same():
         (lambda: audit.readings("many", 0.5), "not a number"),
         (lambda: audit.readings(0.5, 0.4, share=(0.4, 0.2)), "share"),
         (lambda: audit.readings(0.5, 0.4, share=(2.31, 2.31)), "share"),
-        (lambda: audit.confusion(-1, 0, 0, 1), "confusion matrix"),
-        (lambda: audit.folds([0.5]), "needs two"),
-        (lambda: audit.folds([50.0, 60.0]), "scale=100"),
-        (lambda: audit.background_f1(0.5, 2.31), "share"),
-        (lambda: audit.background_f1([0.0, 0.5], 0.1), "landslide_f1"),
     ],
 )
 def test_bad_input_is_named(call, words):
@@ -170,36 +164,6 @@ def test_a_score_printed_as_less_than_is_a_bound():
     assert audit.bounds("<0.0010") == (0.0, 0.001)
     assert audit.boxes(audit.bounds("<0.0010"), audit.bounds("<0.0100"))[0]
     assert not audit.boxes(audit.bounds("<0.0010"), audit.bounds("0.0300"))[0]
-
-
-@given(COUNTS)
-def test_a_confusion_matrix_is_read_in_three_ways(counts):
-    tp, fp, fn, tn = counts
-    ways = audit.confusion(tn, fp, fn, tp)
-    given, turned, other = (ways[k] for k in ("as printed", "axes transposed", "labels exchanged"))
-    assert given["f1"] == turned["f1"] == scores.scores([counts])["pooled"]["f1"]
-    assert (given["precision"], given["recall"]) == (turned["recall"], turned["precision"])
-    assert given["positives"] == tp + fn
-    assert given["positives"] + other["positives"] == given["images"]
-    both = (given["f1"] + other["f1"]) / 2
-    assert both == pytest.approx(scores.scores([counts])["two_class"]["f1"])
-    low, high = audit.f1_from((given["precision"],) * 2, (given["recall"],) * 2)
-    assert low == high == pytest.approx(given["f1"])
-
-
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
-def test_the_spread_of_rounded_folds_holds_that_of_the_true_ones(values):
-    found = audit.folds([round(value, 2) for value in values], digits=2)
-    assert inside(np.mean(values), found["mean"])
-    assert inside(np.std(values), found["population"])
-    assert inside(np.std(values, ddof=1), found["sample"])
-
-
-@given(COUNTS)
-def test_the_background_that_comes_with_a_landslide_f1_holds_the_true_one(counts):
-    tp, fp, fn, tn = counts
-    low, high = audit.background_f1(2 * tp / (2 * tp + fp + fn), (tp + fn) / sum(counts))
-    assert inside(2 * tn / (2 * tn + fp + fn), (float(low), float(high)))
 
 
 def test_a_table_without_pairs_has_nothing_to_audit():
@@ -249,23 +213,3 @@ def test_the_detection_tables_keep_the_bounds_of_average_precision():
             rows = audit.audit_table(table)
             assert rows
             assert all(row["sound"] for row in rows)
-
-
-# Figures.
-
-
-def test_the_figures_carry_the_numbers_that_they_draw():
-    rows = audit.audit_table(reports.table("raunet/post-processing"), share=fold_share())
-    drawn = plots_metrics.plane(rows).data
-    assert list(drawn["f1"]) == [row["f1"] for row in rows]
-    assert list(drawn["label"][drawn["admitted"] == ""]) == [row["label"] for row in rows if not row["admitted"]]
-    needed = {row["id"]: row["readings"]["two_class"].share for row in rows if row["admitted"]}
-    drawn = plots_metrics.shares(needed, 0.02).data
-    assert dict(zip(drawn["row"], zip(drawn["low"], drawn["high"], strict=True), strict=True)) == needed
-
-
-def test_the_band_of_the_average_over_both_starts_near_one_half_for_a_rare_landslide():
-    drawn = plots_metrics.inflation({"rare": 0.01, "half": 0.5}).data
-    assert (drawn["two_class_low"] <= drawn["two_class_high"]).all()
-    rare = drawn[(drawn["of"] == "rare") & (drawn["landslide_f1"] > 0.3)]
-    assert (rare["two_class_low"] > (1 + rare["landslide_f1"]) / 2 - 0.05).all()

@@ -193,15 +193,15 @@ def test_describe_is_json_of_what_is_there(bijie):
     [
         ["run", "11_losses", "--profil", "quick"],
         ["run", "11_losses", "stray"],
-        ["run", "-p", "seeds", "0", "11_losses"],
-        ["run", "11_losses", "-p", "sedes", "0"],
-        ["run", "11_losses", "-p", "seeds", "x"],
+        ["run", "-p", "seeds", "11_losses"],
+        ["run", "11_losses", "-p", "sedes=0"],
+        ["run", "11_losses", "-p", "seeds=x"],
         ["run", "11_losses", "-p", "seeds"],
-        ["run", "11_losses", "-p", "seeds", "0", "-1"],
-        ["run", "11_losses", "-p", "seeds", "4294967296"],
-        ["run", "11_losses", "-p", "data_root", "nowhere"],
+        ["run", "11_losses", "-p", "seeds=0,-1"],
+        ["run", "11_losses", "-p", "seeds=4294967296"],
+        ["run", "11_losses", "-p", "data_root=nowhere"],
         ["run", "11_losses", "--dataset", "bijjie"],
-        ["run", "11_losses", "-p", "profile", "huge"],
+        ["run", "11_losses", "-p", "profile=huge"],
     ],
 )
 def test_a_chapter_is_not_run_with_words_that_it_does_not_know(words, monkeypatch):

@@ -31,12 +31,17 @@ def rows(tmp_path, record):
     return comparison.compare(TABLE, store)
 
 
-def test_a_table_that_was_not_run_has_one_empty_column_of_ours(tmp_path):
+def test_a_table_that_was_not_run_shows_what_the_report_prints(tmp_path):
     none = comparison.compare(TABLE, Store(tmp_path, more=()))
     page = render.html(TABLE, none)
-    assert page.count('<th class="ours">') == 1
-    assert page.count("—") == len(TABLE.rows)
+    assert "0.6001" in page
+    assert 'class="ours"' not in page
     assert "not run yet" in page
+
+
+def test_a_cell_has_the_reported_number_and_below_it_ours(rows):
+    line = next(line for line in render.html(TABLE, rows).split("<tr") if "Cross Entropy</th>" in line)
+    assert re.search(r'<span class="reported">0\.6783</span> <br><span class="ours">0\.\d{3}', line)
 
 
 def test_a_cell_of_ours_leads_to_its_runs_where_the_book_is_built(rows, monkeypatch):
@@ -47,9 +52,11 @@ def test_a_cell_of_ours_leads_to_its_runs_where_the_book_is_built(rows, monkeypa
     assert f'<a href="../book/runs.html#{run}">' in render.html(TABLE, rows)
 
 
-def test_a_table_carries_its_csv_with_a_line_a_row(rows):
-    lines = saved(render.html(TABLE, rows))
-    assert [line[1] for line in lines[1:]] == [row.id for row in TABLE.rows]
+def test_a_table_carries_its_csv_with_a_line_a_row_and_a_score(rows):
+    heading, *lines = saved(render.html(TABLE, rows))
+    assert list(dict.fromkeys(line[0] for line in lines)) == [row.id for row in TABLE.rows]
+    first = dict(zip(heading, lines[0], strict=True))
+    assert float(first["ours"]) == rows[0]["ours"]["metrics"]["two_class"]["iou"]["mean"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -11,10 +12,10 @@ from safetensors.torch import save_file
 
 from landslide_lib.data.bands import ZINDI
 from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
-from landslide_lib.models.encoders import ENCODERS, encoder
-from landslide_lib.models.fusion import ENCODERS as OPTICAL
-from landslide_lib.models.fusion import optical_branch
+from landslide_lib.models.encoders import encoder
 from landslide_lib.study import reports, runs, submission
+from landslide_lib.study.recipe.classification import Optical
+from landslide_lib.study.recipe.encoders import Encoder
 from landslide_lib.study.records import Store
 from landslide_lib.study.submit import submit
 
@@ -33,8 +34,8 @@ for report in reports.reports().values():
 def weights(folder: Path) -> None:
     """Write what a hub would give of the tiny encoders, and a file of others."""
     folder.mkdir()
-    both = [(name, encoder(name, 14, 64, tiny=True)) for name in ENCODERS]
-    both += [(name, optical_branch(name, 3, tiny=True)) for name in OPTICAL]
+    both = [(name, encoder(name, 14, 64, tiny=True)) for name in get_args(Encoder)]
+    both += [(name, encoder(name, 3, 64, tiny=True)) for name in get_args(Optical)]
     for name, seen in both:
         source = seen.pretrained_cfg["hf_hub_id"].split("/")[-1]
         save_file(seen.state_dict(), folder / f"{source}.safetensors")

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from landslide_lib.models.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.study import reports, runs
 from landslide_lib.study.recipe import Recipe, non_default_fields, profile, recipe
 from landslide_lib.study.records import Store
-from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
+from landslide_lib.training import loop
 
 SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
 
@@ -15,10 +16,10 @@ SMOKE = recipe({"dataset": "bijie"}, profile("smoke"))
 def untrained(monkeypatch):
     """Fail if anything is trained."""
 
-    def train(*_):
+    def train(*_, **__):
         raise AssertionError("trained")
 
-    monkeypatch.setattr(runs, "_train", train)
+    monkeypatch.setattr(runs, "_make", train)
 
 
 def test_a_record_of_other_data_does_not_answer_for_the_data_at_hand(bijie, tmp_path, record, untrained):
@@ -100,7 +101,7 @@ def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeyp
     store = Store(tmp_path / "runs" / "records", more=())
     base = runs.run(MULTI, 0, device="cpu", store=store)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_train", None)  # nothing is trained
+        patch.setattr(loop, "train", None)  # nothing is trained
         made = [runs.run(grown(step), 0, device="cpu", store=store) for step in STEPS]
         again = runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert again == made[0]

@@ -12,7 +12,7 @@ from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import adaptation
 from landslide_lib.study.tasks.run import Setting, train
-from landslide_lib.training.adaptation import Adaptation, PairedBatches
+from landslide_lib.training.adaptation import AdaptationTask, PairedBatches
 from landslide_lib.training.pseudo_labels import IGNORE_INDEX
 
 ON = torch.device("cpu")
@@ -38,7 +38,7 @@ def store(tmp_path):
     return Store(tmp_path / "runs" / "records", more=())
 
 
-def task_of(packed, labels=None, **change) -> Adaptation:
+def task_of(packed, labels=None, **change) -> AdaptationTask:
     return adaptation.build(wanted(**change), Setting(packed, 0, ON), labels)
 
 
@@ -128,7 +128,7 @@ def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
     made.network.eval()
     with torch.no_grad():
         alone = made.loss(made.network(images), masks)
-        assert torch.allclose(made._loss_of_both((images, masks), (target, ignored)), alone, atol=1e-5)
+        assert torch.allclose(made.training_loss(((images, masks), (target, ignored)), 0, 0), alone, atol=1e-5)
 
 
 # --- whole runs ------------------------------------------------------------------------------
@@ -183,8 +183,8 @@ def test_a_round_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monke
             raise KeyboardInterrupt
         return start(self, epoch)
 
-    start = Adaptation.start_epoch
-    monkeypatch.setattr(Adaptation, "start_epoch", stop)
+    start = AdaptationTask.start_epoch
+    monkeypatch.setattr(AdaptationTask, "start_epoch", stop)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         runs.run(wanted(**how), 0, device="cpu", store=store)
     taken_up = runs.run(wanted(**how), 0, device="cpu", store=store)

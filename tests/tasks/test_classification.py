@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from landslide_lib.models.checkpoints import read_checkpoint, write_checkpoint
 from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import RecipeError, profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import classification
 from landslide_lib.study.tasks.run import Setting
-from landslide_lib.training.checkpoints import read_checkpoint, write_checkpoint
-from landslide_lib.training.classification import Classification, labelled
+from landslide_lib.training.classification import ClassificationTask, labelled
 
 CPU = torch.device("cpu")
 SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"), "model": "pyramid"}
@@ -31,7 +31,7 @@ def store(tmp_path):
     return Store(tmp_path / "records", more=())
 
 
-def task_of(packed, **change) -> Classification:
+def task_of(packed, **change) -> ClassificationTask:
     return classification.build(wanted(**change), Setting(packed, 0, CPU))
 
 
@@ -147,7 +147,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
         threshold = 0.5
 
         def __init__(self, count):
-            self.kept = np.arange(count) % 2 == 0
+            self.keep = np.arange(count) % 2 == 0
 
         def keeps(self, table):
             return np.arange(len(table)) % 2 == 0
@@ -176,17 +176,17 @@ def test_a_filter_says_what_it_left_out(data, store):
 def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeypatch):
     how = wanted(model="gated", encoder="resnet18", epochs=3, augmentation=["flips", "noise", "mixup", "cutmix"])
     whole = classification.run(how, Setting(data, 0, CPU, tmp_path / "whole"))
-    stopped, begin = Setting(data, 0, CPU, tmp_path / "stopped"), Classification.start_epoch
+    stopped, begin = Setting(data, 0, CPU, tmp_path / "stopped"), ClassificationTask.start_epoch
 
     def killed(self, epoch):
         if epoch == 2:
             raise KeyboardInterrupt
         begin(self, epoch)
 
-    monkeypatch.setattr(Classification, "start_epoch", killed)
+    monkeypatch.setattr(ClassificationTask, "start_epoch", killed)
     with pytest.raises(BaseException):  # noqa: B017, Lightning turns it into an exit
         classification.run(how, stopped)
-    monkeypatch.setattr(Classification, "start_epoch", begin)
+    monkeypatch.setattr(ClassificationTask, "start_epoch", begin)
     resumed = classification.run(how, stopped)
     assert resumed.resumed
     for key, value in whole.task.network.state_dict().items():
@@ -195,7 +195,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
 
 def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
     losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
-    start, loss = Classification.start_validation, Classification.validation_loss
+    start, loss = ClassificationTask.start_validation, ClassificationTask.validation_loss
 
     def begin(self):
         start(self)
@@ -205,8 +205,8 @@ def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path,
         loss(self, batch, step)
         return self.chosen
 
-    monkeypatch.setattr(Classification, "start_validation", begin)
-    monkeypatch.setattr(Classification, "validation_loss", chosen_loss)
+    monkeypatch.setattr(ClassificationTask, "start_validation", begin)
+    monkeypatch.setattr(ClassificationTask, "validation_loss", chosen_loss)
     made = classification.run(wanted(epochs=7, patience=3), Setting(data, 0, CPU, tmp_path))
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib.data.box_batches import BoxBatches, turn
-from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.study import domains, reconstructed, runs
+from landslide_lib.data.batches import Batches, BoxTarget, turn
+from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import detection, pretraining
 from landslide_lib.study.tasks.run import Run, Setting
-from landslide_lib.training.detection import Detection
-from landslide_lib.training.pretraining import Presence
+from landslide_lib.training.detection import DetectionTask
+from landslide_lib.training.pretraining import PresenceTask
 
 SMOKE = recipe({"task": "detection", "dataset": "bijie"}, profile("smoke", "detection"))
 SIDE = 8
@@ -86,8 +85,8 @@ class Around:
 
 def test_training_batches_are_turned_alike_and_others_not(packed):
     given = (packed, np.arange(12), 4, torch.ones(3, 1, 1))
-    plain = BoxBatches(*given, boxes=Around())
-    turned = BoxBatches(*given, boxes=Around(), turned=True, seed=0)
+    plain = Batches(*given, target=BoxTarget(Around()))
+    turned = Batches(*given, target=BoxTarget(Around(), turned=True), seed=0)
     images, targets = next(iter(plain))
     assert images.shape == (4, 3, 16, 16)
     assert [one["labels"].tolist() for one in targets] == [[1]] * 4
@@ -141,42 +140,16 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     assert len(store.all()) == before + 1  # the start was not learnt again
 
 
-@pytest.mark.parametrize("encoder", ["vit_tiny", "swin_tiny"])
-def test_an_autoencoders_pictures_are_of_test_images_and_of_what_it_did_not_see(bijie, tmp_path, monkeypatch, encoder):
-    store = Store(tmp_path / "runs" / "records", more=())
-    record = runs.run(start("mae", encoder).depends_on[0], 0, device="cpu", store=store)
-    assert set(reconstructed.pictures({"one": record}, store)) == {"one"}
-
-    packed = load_packed(get_dataset("bijie"), record.recipe.image_size)
-    weights = store.weights(record)
-    on = torch.device("cpu")
-    images, made = pretraining.restored(record.recipe, packed, 0, weights, on)
-    count = len(images)
-    own = [packed.ids.index(name) for name in record.test_ids[:count]]
-    files = torch.from_numpy(packed.read(np.array(own)).astype(np.float32))
-    assert torch.allclose(images, files, atol=1e-3)
-    hidden = made.mask.expand_as(images)
-    assert torch.allclose(made.restored[~hidden], files[~hidden], atol=1e-3)
-    assert not torch.allclose(made.restored[hidden], files[hidden], atol=1e-3)
-
-    weights.rename(tmp_path / "elsewhere.pt")
-    assert reconstructed.pictures({"one": record}, store) == {}
-    (tmp_path / "elsewhere.pt").rename(weights)
-    monkeypatch.setenv("LANDSLIDE_DATA", str(tmp_path / "nothing"))
-    assert reconstructed.pictures({"one": record}, store) == {}
-
-
-def test_pictures_are_of_masked_autoencoders_alone(bijie, tmp_path):
+def test_a_pretraining_counts_examples_and_not_images(bijie, tmp_path):
     store = Store(tmp_path / "runs" / "records", more=())
     record = runs.run(start("presence", "resnet18").depends_on[0], 0, device="cpu", store=store)
-    assert reconstructed.pictures({"one": record}, store) == {}
-    # Examples, not images: an epoch of presence may take several crops of an image.
+    # An epoch of presence may take several crops of an image.
     assert record.samples_per_second == pytest.approx(record.images["train"] / record.seconds_per_epoch, rel=0.05)
 
 
 def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
     seen = {}
-    begin, save = Presence.start_epoch, Run.save
+    begin, save = PresenceTask.start_epoch, Run.save
 
     def note_before(self, epoch):
         if self.teacher is not None and epoch == 0:
@@ -188,7 +161,7 @@ def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
             seen["after"] = self.task.teacher_network.state_dict()
         save(self, path)
 
-    monkeypatch.setattr(Presence, "start_epoch", note_before)
+    monkeypatch.setattr(PresenceTask, "start_epoch", note_before)
     monkeypatch.setattr(Run, "save", note_after)
     wanted = start("distillation", "resnet18", teacher="resnet18", teacher_start="random")
     runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "runs" / "records", more=()))
@@ -199,7 +172,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
     wanted = recipe(SMOKE.model_dump(), {"epochs": 2})
     whole = runs.run(wanted, 0, device="cpu", store=Store(tmp_path / "a" / "records", more=()))
     store = Store(tmp_path / "b" / "records", more=())
-    begin = Detection.start_epoch
+    begin = DetectionTask.start_epoch
 
     def stop(self, epoch):
         if epoch == 1:
@@ -207,7 +180,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
         begin(self, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Detection, "start_epoch", stop)
+        patch.setattr(DetectionTask, "start_epoch", stop)
         with pytest.raises(RuntimeError, match="stopped"):
             runs.run(wanted, 0, device="cpu", store=store)
     resumed = runs.run(wanted, 0, device="cpu", store=store)

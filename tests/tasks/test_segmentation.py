@@ -19,7 +19,7 @@ from landslide_lib.data.registry import Packed
 from landslide_lib.losses import LOSSES
 from landslide_lib.metrics import scores
 from landslide_lib.models import MODELS
-from landslide_lib.models.refinement import NETWORKS
+from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import non_default_fields, profile, recipe
@@ -28,10 +28,9 @@ from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.study.tasks.segmentation import build, loss_of, run
 from landslide_lib.training import devices
-from landslide_lib.training.checkpoints import read_checkpoint
 from landslide_lib.training.loop import Loop, _readable
 from landslide_lib.training.optimizers import OPTIMIZERS
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
 CPU = torch.device("cpu")
 TINY = {
@@ -53,7 +52,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def task_of(packed: Packed, **change) -> Segmentation:
+def task_of(packed: Packed, **change) -> SegmentationTask:
     return build(recipe(TINY, change), Setting(packed, 0, CPU))
 
 
@@ -130,10 +129,10 @@ def test_the_library_builds_whatever_a_recipe_can_name():
     named = {name for term in terms for name in choices(term.model_fields["name"].annotation)}
     fields = recipes.Segmentation.model_fields
     assert named == set(LOSSES)
-    assert choices(fields["model"].annotation) == set(MODELS)
     assert choices(Optimizer.model_fields["name"].annotation) == set(OPTIMIZERS)
     adaptation = recipes.Adaptation.model_fields
-    assert choices(adaptation["model"].annotation) == set(NETWORKS)
+    tiles = recipes.Classification.model_fields
+    assert set.union(*(choices(of["model"].annotation) for of in (fields, adaptation, tiles))) == set(MODELS)
     either = [choices(get_args(of["augmentation"].annotation)[0]) for of in (fields, adaptation)]
     assert set.union(*either) == set(augment.AUGMENTATIONS)
 
@@ -221,7 +220,7 @@ def test_another_seed_is_another_run_on_the_same_split(whole, packed, tmp_path):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(whole, packed, tmp_path, monkeypatch, epoch):
-    start = Segmentation.start_epoch
+    start = SegmentationTask.start_epoch
 
     def interrupted(self, number):
         if number == epoch:
@@ -229,7 +228,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(whole, packe
         start(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Segmentation, "start_epoch", interrupted)
+        patch.setattr(SegmentationTask, "start_epoch", interrupted)
         with pytest.raises(ConnectionError):
             trained(packed, tmp_path)
     resumed = trained(packed, tmp_path)
@@ -245,7 +244,7 @@ def test_a_run_that_ended_before_its_record_was_written_is_not_trained_again(who
     def refuse(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(Segmentation, "training_loss", refuse)
+    monkeypatch.setattr(SegmentationTask, "training_loss", refuse)
     again = trained(packed, tmp_path)
     assert again.resumed
     assert same(whole, again)
@@ -299,14 +298,14 @@ import torch
 torch.set_num_threads(1)
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import recipe
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
-def kill(self, epoch, start=Segmentation.start_epoch):
+def kill(self, epoch, start=SegmentationTask.start_epoch):
     if epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     start(self, epoch)
 
-Segmentation.start_epoch = kill
+SegmentationTask.start_epoch = kill
 runs.run(recipe(json.loads(sys.argv[1])), 0, device="cpu")
 """
 
@@ -348,7 +347,7 @@ def test_what_has_been_run_is_not_run_again_unless_one_asks(bijie, monkeypatch):
     store = Store(more=())
     first = runs.run(wanted, 0, device="cpu", store=store)
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_train", None)
+        patch.setattr(runs, "_make", None)
         assert runs.run(wanted, 0, device="cpu", store=store) == first
     again = runs.run(wanted, 0, device="cpu", store=store, rerun=True)
     assert again.name != first.name
@@ -410,14 +409,14 @@ def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(bijie, t
 def start_and_stop(monkeypatch, store, threads=1):
     """Stop a run before its third epoch; return the folder of its checkpoint."""
 
-    def stop(self, epoch, start=Segmentation.start_epoch):
+    def stop(self, epoch, start=SegmentationTask.start_epoch):
         if epoch == 2:
             raise KeyboardInterrupt
         start(self, epoch)
 
     devices.threads(threads)
     with monkeypatch.context() as patch:
-        patch.setattr(Segmentation, "start_epoch", stop)
+        patch.setattr(SegmentationTask, "start_epoch", stop)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             runs.run(SMOKE, 0, device="cpu", store=store)
     devices.threads(1)

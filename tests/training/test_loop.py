@@ -13,12 +13,12 @@ class ZMQInteractiveShell:
 
 
 @pytest.mark.parametrize(
-    ("shell", "terminal", "bars"),
-    [(None, False, 0), (None, True, 1), (ZMQInteractiveShell(), False, 1), (object(), False, 0)],
+    ("shell", "terminal", "shows"),
+    [(None, False, False), (None, True, True), (ZMQInteractiveShell(), False, True), (object(), False, False)],
 )
-def test_a_bar_shows_on_a_terminal_and_in_a_notebook_and_never_in_a_log(monkeypatch, shell, terminal, bars):
+def test_a_bar_shows_on_a_terminal_and_in_a_notebook_and_never_in_a_log(monkeypatch, shell, terminal, shows):
     import ipykernel  # noqa: F401, imported as another test of this process may have done
 
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    assert len(loop._bar()) == bars
+    assert loop._bar(3).disable is not shows

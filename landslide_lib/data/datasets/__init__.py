@@ -1,1 +1,1 @@
-"""One file a dataset: where its files lie, what they are, and how one image is read."""
+"""One file for each dataset: where its files lie, what they are, and how one image is read."""

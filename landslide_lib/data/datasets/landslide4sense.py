@@ -1,7 +1,5 @@
 """Landslide4Sense: 128x128 patches of Sentinel-2 with slope and DEM (Ghorbanzadeh et al. 2022)."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections import defaultdict
@@ -14,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import L4S
-from landslide_lib.data.base import REDO, BadFileError, DownloadError, Sample, mark_twins, same_size
-from landslide_lib.data.formats.files import deliver, hash_files, list_files
-from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs
+from landslide_lib.data.base import BadFileError, DownloadError, Sample, check_same_size, mark_twins
+from landslide_lib.data.formats.files import FileDataset, deliver, list_files
+from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs, several_masks
 from landslide_lib.data.formats.masks import as_mask
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
@@ -26,21 +24,18 @@ FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
 SIZE = 128
 #: The publisher's folders, each with our name of the part.
 PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
-#: Consecutive patches that count as one scene until the scenes are known. Patch n and n + 1
-#: are neighbours, n and n + 41 too (rows of 41), so a block of some rows keeps most of them
-#: together; the book measures what is left.
+#: Consecutive patches that count as one scene, as the scenes are not known. Patch n and n + 1 are neighbours, n and n +
+#: 41 too (rows of 41), so a block of some rows keeps most of them together; the book measures what is left.
 BLOCK = 164
 
 
-class Landslide4Sense:
+class Landslide4Sense(FileDataset):
     """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
 
-    Reads both layouts met in the wild: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and
-    `images/train/image_N.h5, annotations/train/mask_N.h5`, and folders named like them
-    (`locate.pairs`). HDF5 keys `img` and `mask`. A part
-    whose folder of masks is missing has no truth: its images are read with an empty mask and
-    never trained or tested on. The other way round, a mask whose image is missing is listed
-    with the image that ought to be there.
+    Reads both layouts in use: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and `images/train/image_N.h5,
+    annotations/train/mask_N.h5`, and folders named like them (`locate.pairs`). HDF5 keys `img` and `mask`. A part whose
+    folder of masks is missing has no truth: its images are read with an empty mask and never trained or tested on. A
+    mask whose image is missing is listed with the image that ought to be there.
 
     Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
     """
@@ -52,44 +47,28 @@ class Landslide4Sense:
     remedy = "landslide data download landslide4sense"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the patches of all parts in the order of their numbers.
-
-        Consecutive numbers are neighbours in a scene; a block of them is a group.
-        """
-        home = locate(
-            root,
-            self.name,
-            lambda place: any(_patches(place)),
-            "image_N.h5 in TrainData/img/ or images/train/",
-            f"get it with `{self.remedy}`",
-        )
-        return mark_twins(_patches(home))
+        """List the patches of all parts by number; a block of consecutive numbers, which are neighbours, is a group."""
+        expected, remedy = "image_N.h5 in TrainData/img/ or images/train/", f"get it with `{self.remedy}`"
+        return mark_twins(_patches(locate(root, self.name, lambda home: any(_patches(home)), expected, remedy)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read 14 bands and the mask."""
         assert sample.image is not None
-        shape = (SIZE, SIZE, len(self.bands))
-        image = read_array(sample.image, "img", shape)
+        image = read_array(sample.image, "img", (SIZE, SIZE, len(self.bands))).astype(np.float32)
         if sample.mask is None:
-            return image.astype(np.float32), np.zeros((SIZE, SIZE), np.uint8)
+            return image, np.zeros((SIZE, SIZE), np.uint8)
         mask = as_mask(read_array(sample.mask, "mask", (SIZE, SIZE)), sample.mask)
-        same_size(image, mask, sample)
-        return image.astype(np.float32), mask
-
-    def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all files."""
-        return hash_files(samples)
+        check_same_size(image, mask, sample)
+        return image, mask
 
     def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
-        """Fetch the mirror on the Hugging Face hub (about 7 GB); goes on where it stopped.
-
-        Raises:
-            DownloadError: The hub cannot be reached, or files are missing.
-        """
+        """Download the mirror on the Hugging Face hub (about 7 GB), or go on with it. Raises DownloadError."""
         from huggingface_hub import HfApi, snapshot_download
 
-        def fetch(work: Path) -> tuple[Path, dict[str, str]]:
-            folder = work / "files"
+        again = "Try again: what has arrived is not fetched twice"
+
+        def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:
+            folder = scratch / "files"
             try:
                 about = HfApi(endpoint=endpoint).dataset_info(repository)
                 wanted = [file.rfilename for file in about.siblings or () if FILE.fullmatch(file.rfilename)]
@@ -113,47 +92,33 @@ class Landslide4Sense:
             shutil.rmtree(folder / ".cache", ignore_errors=True)
             return folder, {"repository": repository, "revision": str(about.sha)}
 
-        again = "Try again: what has arrived is not fetched twice"
         return deliver(root / self.name, fetch)
 
 
 def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Read one array of an HDF5 file.
-
-    Args:
-        path: The file.
-        key: Of the array in it.
-        shape: That it must have.
-
-    Returns:
-        The array, of numbers, all finite.
-
-    Raises:
-        BadFileError: Missing, truncated, corrupt, wrong key, wrong shape, no numbers, NaN or
-            infinite.
-    """
+    """Read an array, all its numbers finite, from an HDF5 file. Raises BadFileError: also for another key or shape."""
     if not path.is_file():
-        raise BadFileError(path, "is missing", REDO)
+        raise BadFileError(path, "is missing")
     try:
         with h5py.File(path, "r") as file:
             if key not in file:
                 keys = ", ".join(map(str, file)) or "none"  # bytes where a name is damaged
-                raise BadFileError(path, f"has no key {key!r}; it has: {keys}", REDO)
+                raise BadFileError(path, f"has no key {key!r}; it has: {keys}")
             node = file[key]
             if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub":
                 kind = node.dtype if isinstance(node, h5py.Dataset) else "a group"
-                raise BadFileError(path, f"{key} holds {kind}, no numbers", REDO)
+                raise BadFileError(path, f"{key} holds {kind}, no numbers")
             if node.shape != shape:
-                raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}", REDO)
+                raise BadFileError(path, f"{key} has shape {node.shape}, not {shape}")
             if not _stored(node):
-                raise BadFileError(path, f"{key} is truncated: parts of it are not stored", REDO)
+                raise BadFileError(path, f"{key} is truncated: parts of it are not stored")
             array = node[()]
     except BadFileError:
         raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise BadFileError(path, f"is truncated or no HDF5 file ({error})", REDO) from None
+        raise BadFileError(path, f"is truncated or no HDF5 file ({error})") from None
     if not np.isfinite(array).all():
-        raise BadFileError(path, f"{key} holds NaN or infinite values", REDO)
+        raise BadFileError(path, f"{key} holds NaN or infinite values")
     return np.asarray(array, np.float64)
 
 
@@ -168,37 +133,29 @@ def _stored(node: h5py.Dataset) -> bool:
 
 
 def _patches(home: Path) -> list[Sample]:
-    found = []
+    samples = []
     for original, part in PARTS.items():
         if folder := child(home, original):
-            images = child(folder, *IMAGES) or folder / "img"
-            found += _part(images, child(folder, *MASKS), part)
+            samples += _part(child(folder, *IMAGES) or folder / "img", child(folder, *MASKS), part)
     for pair in pairs(home, MASKS):
-        found += _part(pair.images, pair.truth if pair.truth != pair.images else None, pair.part)
-    return found
+        samples += _part(pair.images, pair.truth if pair.truth != pair.images else None, pair.part)
+    return samples
 
 
-def _part(images: Path, masks: Path | None, part: str) -> list[Sample]:
+def _part(images: Path, truth: Path | None, part: str) -> list[Sample]:
     if not images.is_dir():
         return []
-    patches, drawn = _numbered(images, "image"), _numbered(masks, "mask") if masks else {}
+    patches, masks = _numbered(images, "image"), _numbered(truth, "mask") if truth else {}
     samples = []
-    for number in sorted(patches.keys() | drawn.keys()):
+    for number in sorted(patches.keys() | masks.keys()):
         # What is missing is named by the file that ought to be there, when it is read.
-        digits = (patches.get(number) or drawn[number])[0].stem.split("_")[1]
-        paths = patches.get(number, [images / f"image_{digits}.h5"])
-        there = drawn.get(number, [masks / f"mask_{digits}.h5"] if masks else [])
-        several = f"has {len(there)} masks: {', '.join(mask.name for mask in there)}"
+        digits = (patches.get(number) or masks[number])[0].stem.split("_")[1]
+        paths = masks.get(number, [truth / f"mask_{digits}.h5"] if truth else [])
+        mask, named = (paths[0], part) if truth else (None, f"{part}, no masks")
+        group = f"{part}/{(number - 1) // BLOCK}"
         samples += [
-            Sample(
-                id=f"{part}/{number}",
-                group=f"{part}/{(number - 1) // BLOCK}",
-                image=path,
-                mask=there[0] if masks else None,
-                part=part if masks else f"{part}, no masks",
-                problem=several if len(there) > 1 else "",
-            )
-            for path in paths
+            Sample(f"{part}/{number}", group, image, mask, named, problem=several_masks(paths))
+            for image in patches.get(number, [images / f"image_{digits}.h5"])
         ]
     return samples
 

@@ -1,7 +1,5 @@
 """The embedded dataset: simulated scenes cut into neighbouring tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -18,48 +16,49 @@ from landslide_lib.fields import REVISIONS
 TILE, SCENE, SCENES = 128, 512, 8
 
 
-class Synthetic:
-    """Simulated Landslide4Sense-like patches: needs no network and no files.
+class Simulated:
+    """What simulated datasets share: `scenes` of each region, from each the same `tiles`; no files."""
 
-    `SCENES` scenes of each of the simulator's regions, a scene cut into 16 tiles. The id of a
-    tile is `region/scene/row/column`.
-    """
+    name: str
+    scenes: int
+    tiles: tuple[str, ...]
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles region by region, scene by scene."""
+        return [
+            Sample(f"{region}/{scene}/{tile}", f"{region}/{scene}", region=region)
+            for region in REGIONS
+            for scene in range(self.scenes)
+            for tile in self.tiles
+        ]
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash the ids and the revision of the simulator; not the bytes, as rounding differs between machines."""
+        text = "\n".join([f"revision {REVISIONS.get(f'dataset/{self.name}', 1)}", *(sample.id for sample in samples)])
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def download(self, root: Path) -> Path:
+        """Nothing is downloaded: it is simulated when it is first used."""
+        return root
+
+
+class Synthetic(Simulated):
+    """Simulated Landslide4Sense-like patches, `region/scene/row/column`: `SCENES` of each region, 16 tiles of each."""
 
     name = "synthetic"
     bands: tuple[str, ...] = L4S
     scale = "rescaled, about 1 per band"
     about = "simulated scenes, 12 Sentinel-2-like bands, slope, DEM (this study)"
     remedy = "landslide data make synthetic"
-
-    def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles region by region, scene by scene, in raster order."""
-        side = range(SCENE // TILE)
-        return [
-            Sample(f"{region}/{scene}/{row}/{column}", f"{region}/{scene}", region=region)
-            for region in REGIONS
-            for scene in range(SCENES)
-            for row in side
-            for column in side
-        ]
+    scenes = SCENES
+    tiles = tuple(f"{row}/{column}" for row in range(SCENE // TILE) for column in range(SCENE // TILE))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Simulate the scene of a tile and cut the tile out."""
         region, scene, row, column = sample.id.split("/")
         image, mask = _scene(region, int(scene))
-        cut = tuple(slice(int(i) * TILE, (int(i) + 1) * TILE) for i in (row, column))
-        return image[cut], mask[cut]
-
-    def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash what the simulator is asked for and its revision.
-
-        Not the bytes: another machine's sine may differ in the last digit.
-        """
-        text = "\n".join([f"revision {REVISIONS.get('dataset/synthetic', 1)}", *(sample.id for sample in samples)])
-        return sha256(text.encode()).hexdigest()[:16]
-
-    def download(self, root: Path) -> Path:
-        """Nothing is fetched: it is simulated when it is first used."""
-        return root
+        place = tuple(slice(int(i) * TILE, (int(i) + 1) * TILE) for i in (row, column))
+        return image[place], mask[place]
 
 
 @lru_cache(maxsize=4)

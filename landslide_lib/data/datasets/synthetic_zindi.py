@@ -1,12 +1,7 @@
 """The embedded tiles with radar: simulated scenes as Sentinel-2 and Sentinel-1 see them."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import sha256
 from itertools import count
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,21 +10,12 @@ from numpy.typing import NDArray
 
 from landslide_lib.data.bands import L4S, SENTINEL_2, ZINDI
 from landslide_lib.data.base import Sample
+from landslide_lib.data.datasets.synthetic import Simulated
+from landslide_lib.data.simulator.cover import SPECTRA
+from landslide_lib.data.simulator.noise import Field, Rng, fractal, top
 from landslide_lib.data.simulator.radar import backscatter
-from landslide_lib.data.simulator.scenes import (
-    REGIONS,
-    SPECTRA,
-    Field,
-    Rng,
-    Scene,
-    air,
-    fractal,
-    lay_out,
-    sensor,
-    top,
-    under_clouds,
-)
-from landslide_lib.fields import REVISIONS
+from landslide_lib.data.simulator.reflectance import air, sensor, under_clouds
+from landslide_lib.data.simulator.scenes import Scene, lay_out
 
 #: Sides in pixels of 10 m, and scenes of each region.
 TILE, SCENE, SCENES = 64, 384, 17
@@ -40,22 +26,21 @@ LEAST = 64
 
 #: Where red, green, blue and near infrared stand among the simulator's bands.
 CHANNELS = [L4S.index(SENTINEL_2[name]) for name in ZINDI[:3]] + [L4S.index("B8")]
-#: Sentinel-2 adds it to the reflectance of its products since 2022 (baseline 04.00), and the
-#: darkest quartile of the challenge's pixels suggests that theirs have it.
+#: Sentinel-2 adds it to the reflectance of its products since 2022 (baseline 04.00), and the darkest quartile of the
+#: challenge's pixels suggests that theirs have it.
 OFFSET = 0.1
-#: The share of the air's light that the correction of the atmosphere takes off.
+#: The share of the air's light that the correction of the atmosphere removes.
 CORRECTED = 0.7
 
 _lock = Lock()
 
 
-class SyntheticZindi:
+class SyntheticZindi(Simulated):
     """Simulated tiles with the channels of Zindi's challenge: needs no network and no files.
 
-    `SCENES` scenes of each of the simulator's regions, from each of which `TILES` tiles are drawn,
-    `POSITIVE` of them with a landslide. Radar as in `radar`; clouds hide some tiles from
-    Sentinel-2, partly or wholly, and none from the radar. The id of a tile is `region/scene/tileN`,
-    N in raster order, which tells nothing of its label. Masks are of pixels.
+    `SCENES` scenes of each region, from each of which `TILES` tiles are drawn, `POSITIVE` of them with a landslide.
+    Radar as in `radar`; clouds hide some tiles from Sentinel-2, partly or wholly, and none from the radar. The id of a
+    tile is `region/scene/tileN`, N in raster order, which tells nothing of its label. Masks are of pixels.
     """
 
     name = "synthetic-zindi"
@@ -63,15 +48,8 @@ class SyntheticZindi:
     scale = "reflectance + 0.1 (R, G, B, NIR); dB (SAR)"
     about = "simulated tiles, optical and SAR before and after (this study)"
     remedy = "landslide data make synthetic-zindi"
-
-    def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles region by region, scene by scene."""
-        return [
-            Sample(f"{region}/{scene}/tile{tile:02}", f"{region}/{scene}", region=region)
-            for region in REGIONS
-            for scene in range(SCENES)
-            for tile in range(TILES)
-        ]
+    scenes = SCENES
+    tiles = tuple(f"tile{tile:02}" for tile in range(TILES))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Simulate the scene of a tile and cut the tile out."""
@@ -81,32 +59,20 @@ class SyntheticZindi:
         number = int(tile.removeprefix("tile"))
         return images[number], masks[number]
 
-    def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash what the simulator is asked for and its revision, as `synthetic` does."""
-        text = "\n".join([f"revision {REVISIONS.get(f'dataset/{self.name}', 1)}", *(sample.id for sample in samples)])
-        return sha256(text.encode()).hexdigest()[:16]
-
-    def download(self, root: Path) -> Path:
-        """Nothing is fetched: it is simulated when it is first used."""
-        return root
-
 
 @lru_cache(maxsize=4)
 def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return the tiles of a scene, (TILES, TILE, TILE, 12), and their masks."""
-    for attempt in count():  # a place with too few landslides, or too many, is passed over
+    for attempt in count():  # a place with too few landslides, or too many, is left out
         scene, draw = lay_out(region, number + attempt * SCENES, SCENE)
         masks = _cut(scene.mask[..., None])[..., 0]
         pixels = masks.sum((1, 2), dtype=int)
-        with_some, empty = np.flatnonzero(pixels >= LEAST), np.flatnonzero(pixels == 0)
-        if len(with_some) >= POSITIVE and len(empty) >= TILES - POSITIVE:
+        positive, empty = np.flatnonzero(pixels >= LEAST), np.flatnonzero(pixels == 0)
+        if len(positive) >= POSITIVE and len(empty) >= TILES - POSITIVE:
             break
     chooser, sky, radar = draw.spawn(3)
-    chosen = np.sort(
-        np.concatenate(
-            [chooser.choice(with_some, POSITIVE, replace=False), chooser.choice(empty, TILES - POSITIVE, replace=False)]
-        )
-    )
+    positive = chooser.choice(positive, POSITIVE, replace=False)
+    chosen = np.sort(np.concatenate([positive, chooser.choice(empty, TILES - POSITIVE, replace=False)]))
     optical = _optical(sky, sensor(draw, scene)[..., CHANNELS], scene)
     seen = backscatter(radar, scene)
     image = np.concatenate([optical, np.stack([seen[name] for name in ZINDI[4:]], axis=-1)], axis=-1)
@@ -116,8 +82,8 @@ def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.ui
 def _optical(draw: Rng, toa: Field, scene: Scene) -> Field:
     """Lay clouds over what is seen from space and correct it for the air: reflectance + `OFFSET`.
 
-    Landslides come with rain: each scene has clouds, most have few, and some are overcast; the
-    cloudier a region, the more. They are a tile or so wide.
+    Landslides come with rain: each scene has clouds, most have few, and some are overcast; the cloudier a region, the
+    more. They are a tile or so wide.
     """
     size = toa.shape[0]
     share = 3 * scene.place.cloud * draw.random() ** 3

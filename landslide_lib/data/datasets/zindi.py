@@ -1,7 +1,5 @@
 """Zindi's landslide challenge: 64x64 tiles of Sentinel-2 and Sentinel-1 with a label each."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -16,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import ZINDI
-from landslide_lib.data.base import REDO, BadFileError, DownloadError, Sample, mark_twins, plain_name
-from landslide_lib.data.formats.files import by_stem, hash_files, list_files
+from landslide_lib.data.base import BadFileError, Sample, mark_twins, plain_name
+from landslide_lib.data.formats.files import FileDataset, by_stem, hash_files, list_files
 from landslide_lib.data.formats.locate import child, locate
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
@@ -27,34 +25,32 @@ OPTICAL = 4
 LONGEST = 250
 #: Digital numbers of Sentinel-2 in one unit of reflectance.
 UNIT = 10_000
-#: Headers are parsed one at a time: in Python 3.11 threads that do so now and then fail with a
-#: "SystemError: AST constructor recursion depth mismatch", see github.com/python/cpython, #106905.
+#: Headers are parsed one at a time: in Python 3.11 threads that do so sometimes fail with a "SystemError: AST
+#: constructor recursion depth mismatch", see github.com/python/cpython, #106905.
 HEADER = Lock()
-#: Part, its list, whether that has labels, and the folders that its tiles have been met in.
+#: Part, its list, whether that has labels, and the names of the folder of its tiles.
 PARTS = (
     ("train", "Train.csv", True, ("train_data", "train_data/train_data", "train/images", "train")),
     ("test", "Test.csv", False, ("test_data", "test_data/test_data", "test/images", "test")),
 )
 
 
-class Zindi:
+class Zindi(FileDataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
-    Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and
-    the tile of each line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of
-    numbers. The folders may also be those that an archive unpacked in its own name makes
-    (`train_data/train_data`), `train/images` or `train`, in any case. The test tiles are left out
-    where `Test.csv` or their folder is missing; they have no label here, so their part is `test,
-    no masks`, which is neither trained nor scored on.
+    Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
+    line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of numbers. The folders may also be those that
+    an archive unpacked in its own name makes (`train_data/train_data`), `train/images` or `train`, in any case. The
+    test tiles are left out where `Test.csv` or their folder is missing; they have no label here, so their part is
+    `test, no masks`, which is neither trained nor scored on.
 
-    The truth of a tile is its label: its mask is 1 everywhere or 0 everywhere (`bands.LABELS`).
-    Scenes are not published: each tile is a group of its own. Optical bands are read as
-    reflectance, a digital number / 10,000, so that the packed float16, which is exact to 0.05 %,
-    holds them well within its range; an offset that they may have is left in. Radar is in dB.
+    The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
+    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, so that the packed float16,
+    which is exact to 0.05 %, holds them well within its range; an offset that they may have is left in. Radar is in dB.
 
-    A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and
-    a label that is neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of
-    another shape, with NaN or with anything but numbers; nothing is ever unpickled.
+    A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and a label that is
+    neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of another shape, with NaN or with
+    anything but numbers; nothing is ever unpickled.
     """
 
     name = "zindi"
@@ -62,27 +58,23 @@ class Zindi:
     scale = "reflectance, digital number / 10,000 (R, G, B, NIR); dB (SAR)"
     about = "Zindi landslide challenge, Sentinel-2 and Sentinel-1, a label a tile"
     remedy = f"fetch it from {ADDRESS} (needs a login) into zindi/ below LANDSLIDE_DATA"
+    manual = (
+        f"the tiles need a login. Join {ADDRESS}, and put Train.csv, Test.csv and the unpacked train_data/ and "
+        "test_data/ into {home}"
+    )
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles in the order of the lists, then those that stand in none.
-
-        Raises:
-            DatasetNotFoundError: No `Train.csv`, or no folder of its tiles.
-            BadFileError: A list is no CSV, or lacks a column.
-        """
+        """List the tiles in the order of the lists, then those that stand in none."""
+        expected = "Train.csv with the ID.npy of its tiles in train_data/"
         home = locate(
-            root,
-            self.name,
-            lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])),
-            "Train.csv with the ID.npy of its tiles in train_data/",
-            self.remedy,
+            root, self.name, lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])), expected, self.remedy
         )
-        found: list[Sample] = []
+        samples: list[Sample] = []
         for part, name, labelled, folders in PARTS:
             lines, tiles = _places(home, name, folders)
             if lines and tiles:
-                found += _part(part, lines, labelled, tiles)
-        return mark_twins(found)
+                samples += _part(part, lines, labelled, tiles)
+        return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read 12 channels, and a mask that is the label everywhere; 0 where there is none."""
@@ -97,62 +89,44 @@ class Zindi:
         labels = [f"{sample.id}\0{self._label(sample)}" for sample in samples]
         return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]
 
-    def download(self, root: Path) -> Path:
-        """Say how to get the tiles: Zindi gives them to whoever has joined the challenge.
-
-        Raises:
-            DownloadError: Always.
-        """
-        home = root / self.name
-        raise DownloadError(
-            f"zindi: the tiles need a login. Join {ADDRESS}, and put Train.csv, Test.csv and the "
-            f"unpacked train_data/ and test_data/ into {home}"
-        )
-
     def _label(self, sample: Sample) -> str:
         return _lines(sample.mask, True)[sample.id][0] if sample.mask else ""
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:
-    """Read one tile, (64, 64, 12), in the units of its file.
-
-    Raises:
-        BadFileError: Missing, truncated, no array, of another shape, not of numbers, NaN or
-            infinite. Objects are never unpickled.
-    """
+    """Read one tile of finite numbers, (64, 64, 12), in the units of its file; nothing is unpickled."""
     if not path.is_file():
-        raise BadFileError(path, "is missing", REDO)
+        raise BadFileError(path, "is missing")
     try:
-        # Mapped: whatever shape the header claims, nothing is allocated before it is looked at.
+        # Mapped: nothing of the size that a damaged header claims is allocated before the shape is checked.
         with HEADER:
             raw = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged header ends in whatever the parser of Python raises
         problem = f"is no array of numbers that can be read ({error}); nothing is unpickled"
-        raise BadFileError(path, problem, REDO) from None
+        raise BadFileError(path, problem) from None
     shape = (SIZE, SIZE, len(ZINDI))
     if raw.shape != shape or raw.dtype.kind not in "fiu":
-        problem = f"holds {raw.dtype} of shape {raw.shape}, not numbers of {shape}"
-        raise BadFileError(path, problem, REDO)
+        raise BadFileError(path, f"holds {raw.dtype} of shape {raw.shape}, not numbers of {shape}")
     if not np.isfinite(raw).all():
-        raise BadFileError(path, "holds NaN or infinite values", REDO)
+        raise BadFileError(path, "holds NaN or infinite values")
     return np.array(raw, np.float32)
 
 
 def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None, Path | None]:
     """Return the list of a part and the folder of its tiles, in any case; None where missing."""
-    lines = [path for path in home.glob("*.*") if path.name.lower() == name.lower()]
+    lines = next((path for path in home.glob("*.*") if path.name.lower() == name.lower()), None)
     for words in folders:
         folder: Path | None = home
         for word in words.split("/"):
             folder = folder and child(folder, word)
         if folder and list_files(folder, {".npy"}):
-            return next(iter(lines), None), folder
-    return next(iter(lines), None), None
+            return lines, folder
+    return lines, None
 
 
 def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
     lines, tiles = _lines(path, labelled), by_stem(list_files(folder, {".npy"}))
-    found = []
+    rows: list[tuple[str, Path, str]] = []
     for name, labels in lines.items():
         problem = ""
         if len(labels) > 1:
@@ -163,20 +137,10 @@ def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
         image = folder / f"{name}.npy"
         if Path(name).name != name or "\0" in name or len(name.encode()) > LONGEST:
             image, problem = path, f"has the id {name[:99]!r}, which is no name of a file"
-        found += [(name, tile, problem) for tile in tiles.pop(name, [image])]
-    for name, strays in tiles.items():
-        found += [(name, stray, f"stands in no line of {path.name}") for stray in strays]
-    return [
-        Sample(
-            id=name,
-            group=name,
-            image=tile,
-            mask=path if labelled else None,
-            part=part if labelled else f"{part}, no masks",
-            problem=problem,
-        )
-        for name, tile, problem in found
-    ]
+        rows += [(name, tile, problem) for tile in tiles.pop(name, [image])]
+    rows += [(name, tile, f"stands in no line of {path.name}") for name, paths in tiles.items() for tile in paths]
+    mask, part = (path, part) if labelled else (None, f"{part}, no masks")
+    return [Sample(name, name, tile, mask, part, problem=problem) for name, tile, problem in rows]
 
 
 def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
@@ -185,27 +149,22 @@ def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=4)  # the label of each tile is asked for
 def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
-    """Read the labels by id, one a line; "" in a list without labels.
-
-    Raises:
-        BadFileError: No CSV, a column missing, or a line that has not its cells.
-    """
-    wanted = ["ID", "label"] if labelled else ["ID"]
-    found = defaultdict(list)
+    """Read the labels by id, one a line; "" in a list without labels. Raises BadFileError."""
+    columns = ["ID", "label"] if labelled else ["ID"]
+    labels = defaultdict(list)
     try:
         reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True)
-        missing = [name for name in wanted if name not in (reader.fieldnames or ())]
-        if missing:
+        if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             has = ", ".join(reader.fieldnames or ()) or "none"
             problem = f"has no column {' and no '.join(missing)}; it has: {has}"
             raise BadFileError(path, problem, f"Get it again from {ADDRESS}")
         for line in reader:
-            cells = [line[name] for name in wanted]
+            cells = [line[name] for name in columns]
             if not all(cells) or None in line:
                 problem = f"line {reader.line_num} has not the cells of its {len(line)} columns"
                 raise BadFileError(path, problem, "Mend or remove the line")
-            found[plain_name(cells[0].strip())].append(cells[1].strip() if labelled else "")
+            labels[plain_name(cells[0].strip())].append(cells[1].strip() if labelled else "")
     except (OSError, UnicodeError, csv.Error) as error:
         problem = f"is no CSV that can be read ({error})"
         raise BadFileError(path, problem, f"Get it again from {ADDRESS}") from None
-    return dict(found)
+    return dict(labels)

@@ -1,7 +1,5 @@
 """Boxes in the JSON of COCO (Lin et al. 2014): one file for a folder of pictures."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -15,86 +13,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import REDO, BadFileError
+from landslide_lib.data.base import BadFileError
+from landslide_lib.data.formats.boxes import in_shares, stack, without_area
+from landslide_lib.data.formats.files import list_files
 from landslide_lib.data.formats.locate import IMAGES, PARTS, child, subfolders
-from landslide_lib.data.formats.voc import in_shares, shown
+
+CROWD = (
+    "has a crowd (iscrowd 1), a region of many objects: draw a box around each, or set iscrowd to 0 if the region is "
+    "one landslide"
+)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A picture as a JSON lists it.
+    """A picture as a JSON lists it."""
 
-    Attributes:
-        size: Width and height in pixels; None where the JSON does not say.
-        boxes: (n, 4), n at least 0: xmin, ymin, xmax, ymax as the JSON has them.
-        problem: Why it cannot be used; "" if it can.
-    """
-
-    size: tuple[int, int] | None
-    boxes: NDArray[np.float64]
-    problem: str
+    size: tuple[int, int] | None  # width and height in pixels; None where the JSON does not say
+    boxes: NDArray[np.float64]  # (n, 4), n at least 0: xmin, ymin, xmax, ymax as the JSON has them
+    problem: str  # why it cannot be used; "" if it can
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a JSON lists.
-
-    Attributes:
-        pictures: By file name, as the JSON has it.
-        shares: Whether its boxes are shares of the pictures' sides, not pixels.
-    """
+    """What a JSON lists: pictures by file name, and whether its boxes are shares of their sides, not pixels."""
 
     pictures: Mapping[str, Listed]
     shares: bool
 
 
 def annotation_files(folders: Iterable[Path]) -> list[Path]:
-    """Return the JSON files with boxes; where some are called `instances_…`, these alone.
-
-    COCO's own folder holds captions and key points of the same pictures too.
-
-    Raises:
-        BadFileError: A JSON is truncated or none.
-    """
-    there = {
-        path
-        for folder in folders
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if path.suffix.lower() == ".json" and not path.name.startswith(".") and path.is_file()
-    }
-    named = [path for path in there if path.name.startswith("instances_")]
-    return sorted(path for path in named or there if read(path) is not None)
+    """Return the JSON files with boxes; where any is called `instances_…`, only these. Raises BadFileError."""
+    paths = {path for folder in folders for path in list_files(folder, {".json"}) if path.is_file()}
+    named = [path for path in paths if path.name.startswith("instances_")]
+    return sorted(path for path in named or paths if read(path) is not None)
 
 
 def read(path: Path) -> Annotations | None:
-    """Read a JSON; None where it is of something else.
-
-    Raises:
-        BadFileError: It is truncated or no JSON, its images have no id and file name, or it has
-            a box of none of its images.
-    """
+    """Read a JSON; None where it is of something else. Raises BadFileError: it is damaged or contradicts itself."""
     try:
         state = path.stat()
     except OSError as error:
-        raise BadFileError(path, f"cannot be read ({error.strerror})", REDO) from None
+        raise BadFileError(path, f"cannot be read ({error.strerror})") from None
     return _read(path, state.st_mtime_ns, state.st_size)
 
 
 def place(path: Path, names: Iterable[str], home: Path) -> Iterator[tuple[str, str, Path]]:
-    """Find the pictures that a JSON lists.
+    """Find the pictures that a JSON lists: the name, our name of the part, and the file that is or ought to be there.
 
-    A name is looked for below the folder of the JSON's part (`train/`, `images/train2017/`),
-    beside the JSON, and in the folders of `home`, first with the folders in the name, then
-    without. Folders outside `home` are never looked at.
-
-    Args:
-        path: The JSON.
-        names: Of the pictures, as it has them.
-        home: The folder of the dataset.
-
-    Yields:
-        The name, our name of the part, and the file; where there is none, where it ought to be.
+    A name is looked for below the folder of the JSON's part (`train/`, `images/train2017/`), beside the JSON, and in
+    the folders of the dataset's `home`, first with the folders in the name, then without. Folders outside `home` are
+    never read.
     """
     word = _part(path.stem) or _part(path.parent.name)
     above = [folder for folder in [child(home, *IMAGES)] if folder]
@@ -105,19 +73,15 @@ def place(path: Path, names: Iterable[str], home: Path) -> Iterator[tuple[str, s
     for name in names:
         whole = PurePosixPath(name.replace("\\", "/"))
         safe = not whole.is_absolute() and ".." not in whole.parts
-        ways = dict.fromkeys([*([whole] if safe else []), PurePosixPath(whole.name)])
-        tried = [base / way for way in ways for base in bases]
-        file = next((at for at in tried if at.is_file()), tried[0])
+        relative = dict.fromkeys([*([whole] if safe else []), PurePosixPath(whole.name)])
+        candidates = [base / way for way in relative for base in bases]
+        file = next((path for path in candidates if path.is_file()), candidates[0])
         of_folders = map(_part, file.relative_to(home).parts[:-1])
         yield name, word or next(filter(None, of_folders), "train"), file
 
 
 def _part(name: str) -> str:
-    """Return our name of the part that the words of a name tell; "" if none does.
-
-    >>> _part("instances_val2017"), _part("captions")
-    ('valid', '')
-    """
+    """Return our name of the part that the words of a name tell (`instances_val2017`); "" if none does."""
     return next((PARTS[word] for word in re.findall("[a-z]+", name.lower()) if word in PARTS), "")
 
 
@@ -126,7 +90,7 @@ def _read(path: Path, _time: int, _size: int) -> Annotations | None:
     try:
         content = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadFileError(path, f"is truncated or no JSON ({error})", REDO) from None
+        raise BadFileError(path, f"is truncated or no JSON ({error})") from None
     if not isinstance(content, dict):
         return None
     images, boxes = content.get("images"), content.get("annotations")
@@ -136,7 +100,7 @@ def _read(path: Path, _time: int, _size: int) -> Annotations | None:
         return _parsed(images, boxes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"is no JSON of COCO that can be read ({type(error).__name__}: {error})"
-        raise BadFileError(path, problem, REDO) from None
+        raise BadFileError(path, problem) from None
 
 
 def _parsed(images: list[Any], annotations: list[Any]) -> Annotations:
@@ -159,27 +123,20 @@ def _parsed(images: list[Any], annotations: list[Any]) -> Annotations:
         size = (image.get("width"), image.get("height"))
         known = all(isinstance(side, int) and side > 0 for side in size)
         pictures[name] = Listed(size if known else None, boxes, problem)
-    every = [listed.boxes for listed in pictures.values()]
-    return Annotations(pictures, in_shares(np.concatenate([np.zeros((0, 4)), *every])))
+    return Annotations(pictures, in_shares(np.concatenate([stack([]), *(p.boxes for p in pictures.values())])))
 
 
 def _boxes(annotations: list[Any]) -> tuple[NDArray[np.float64], str]:
-    boxes = []
+    boxes: list[list[float]] = []
     for annotation in annotations:
         if annotation.get("iscrowd"):
-            problem = (
-                "has a crowd (iscrowd 1), a region of many objects: draw a box around each, or set "
-                "iscrowd to 0 if the region is one landslide"
-            )
-            return np.zeros((0, 4)), problem
+            return stack([]), CROWD
         given = annotation.get("bbox")
         numbers = isinstance(given, list) and len(given) == 4
         if not numbers or not all(isinstance(value, int | float) and math.isfinite(value) for value in given):
-            return np.zeros((0, 4)), f"has a box without numbers: {str(given)[:60]}"
+            return stack([]), f"has a box without numbers: {str(given)[:60]}"
         left, top, width, height = map(float, given)
-        box = [left, top, left + width, top + height]
-        small = np.array(box, np.float32)
-        if not (small[0] < small[2] and small[1] < small[3]):
-            return np.zeros((0, 4)), f"has the box {shown(box)}, which has no area"
-        boxes.append(box)
-    return np.array(boxes, np.float64).reshape(-1, 4), ""
+        boxes.append([left, top, left + width, top + height])
+        if problem := without_area(boxes[-1]):
+            return stack([]), problem
+    return stack(boxes), ""

@@ -1,7 +1,5 @@
 """Images that are there more than once, byte for byte: in training and test they leak."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import file_digest
@@ -20,10 +18,7 @@ SHOWN = 5
 
 
 def copies(samples: Iterable[Sample]) -> Copies:
-    """Find the images whose files are the same, byte for byte, in the order of the samples.
-
-    Masks and boxes are not compared. Only files of one size are read.
-    """
+    """Find the images (not masks or boxes) whose files are the same, byte for byte, in the order of the samples."""
     of_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
     for sample in samples:
         if sample.image is not None and sample.image.is_file():
@@ -36,77 +31,54 @@ def copies(samples: Iterable[Sample]) -> Copies:
     return tuple(tuple(names) for names in same.values() if len(names) > 1)
 
 
-def across(found: Copies, parts: Mapping[str, str]) -> Copies:
-    """Return the sets of copies that lie in more than one part.
-
-    Args:
-        found: From `copies`.
-        parts: The part of an image by its id; an image without one is passed over.
+def across(sets: Copies, parts: Mapping[str, str]) -> Copies:
+    """Return the sets of copies that lie in more than one part; `parts` gives the part of an id, where it has one.
 
     >>> across((("a", "b"), ("c", "d")), {"a": "train", "b": "test", "c": "test", "d": "test"})
     (('a', 'b'),)
     """
-    return tuple(names for names in found if len({parts[name] for name in names if name in parts}) > 1)
+    return tuple(names for names in sets if len({parts[name] for name in names if name in parts}) > 1)
 
 
-def together(names: Sequence[str], ids: Sequence[str], found: Copies) -> tuple[str, ...]:
+def together(scenes: Sequence[str], ids: Sequence[str], sets: Copies) -> tuple[str, ...]:
     """Give scenes that share an image one name, so that a split keeps them on one side.
-
-    Args:
-        names: Of the scene of each image.
-        ids: Of the images.
-        found: From `copies`.
 
     >>> together(["s1", "s2", "s3"], ["a", "b", "c"], (("a", "c"),))
     ('s3', 's2', 's3')
     """
-    scene = dict(zip(ids, names, strict=True))
-    above = {name: name for name in names}
+    scene = dict(zip(ids, scenes, strict=True))
+    above = {name: name for name in scenes}
 
     def top(name: str) -> str:
         while above[name] != name:
             name = above[name]
         return name
 
-    for first, *others in found:
+    for first, *others in sets:
         for other in others:
             above[top(scene[first])] = top(scene[other])
-    return tuple(top(name) for name in names)
+    return tuple(top(name) for name in scenes)
 
 
-def warn(name: str, ids: Sequence[str], found: Copies, parts: Mapping[str, NDArray[np.int64]]) -> None:
-    """Say on stderr that a split has images in more than one part, if it has.
-
-    Args:
-        name: Of the dataset.
-        ids: Of its images.
-        found: From `copies`.
-        parts: The indices of the images of each part.
-    """
-    part = {ids[i]: key for key, indices in parts.items() for i in indices} if found else {}
-    if leaks := across(found, part):
+def warn(name: str, ids: Sequence[str], sets: Copies, parts: Mapping[str, NDArray[np.int64]]) -> None:
+    """Print on stderr that a split of a dataset, indices by part, has copies in more than one part, if it has."""
+    part = {ids[i]: key for key, indices in parts.items() for i in indices} if sets else {}
+    if leaks := across(sets, part):
         say_once(f"{name}: {described(leaks)}, in more than one part of this split, so that its scores are too good")
 
 
-def lines(found: Copies, leaks: Copies) -> list[str]:
-    """Return what `verify` says of copies, and of those in more than one of a publisher's parts.
+def lines(sets: Copies, leaks: Copies) -> list[str]:
+    """Return what `verify` prints about copies, and about those in more than one of a publisher's parts.
 
     >>> lines((("a", "b"),), ())
     ['1 set of images that are the same, byte for byte (a = b): our splits keep them on one side']
     """
-    said = [f"{described(found)}: our splits keep them on one side"] if found else []
-    if leaks:
-        said.append(f"the publisher's split leaks: {described(leaks)} in more than one part")
-    return said
+    text = [f"{described(sets)}: our splits keep them on one side"] if sets else []
+    return text + [f"the publisher's split leaks: {described(leaks)} in more than one part"] * bool(leaks)
 
 
-def described(found: Copies) -> str:
-    """Return how many sets of copies there are, and name the first.
-
-    >>> described((("a", "b"),))
-    '1 set of images that are the same, byte for byte (a = b)'
-    """
-    named = "; ".join(" = ".join(names) for names in found[:SHOWN])
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    count = f"{len(found)} set{'s' * (len(found) != 1)}"
-    return f"{count} of images that are the same, byte for byte ({named}{more})"
+def described(sets: Copies) -> str:
+    """Return how many sets of copies there are, and name the first."""
+    named = "; ".join(" = ".join(names) for names in sets[:SHOWN])
+    more = f"; and {len(sets) - SHOWN} more" if len(sets) > SHOWN else ""
+    return f"{len(sets)} set{'s' * (len(sets) != 1)} of images that are the same, byte for byte ({named}{more})"

@@ -1,6 +1,4 @@
-"""Where data lies, and what a set of files is identified by."""
-
-from __future__ import annotations
+"""Listing files, hashing them, and writing arrays and downloads so that they are complete or not there."""
 
 import errno
 import hashlib
@@ -10,7 +8,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,36 +17,45 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import DTypeLike
 
+from landslide_lib.data.bands import RGB
 from landslide_lib.data.base import DownloadError, Sample, plain_name
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
-
-#: What a file system answers that has no room for a file, or may not hold one so large; and what
-#: one answers that cannot reserve space.
+#: What a file system answers that has no room for a file, or that cannot reserve space.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RESERVING = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
+class FileDataset:
+    """What datasets in files share: pictures are RGB, the fingerprint is of all files, nothing can be downloaded."""
+
+    name: str
+    bands: tuple[str, ...] = RGB
+    scale = "digital number / 255"
+    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
+
+    def fingerprint(self, samples: Sequence[Sample]) -> str:
+        """Hash names and bytes of all files."""
+        return hash_files(samples)
+
+    def download(self, root: Path) -> Path:
+        """Say how the files get there: they cannot be downloaded. Raises DownloadError: always."""
+        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
+
+
 @cache
 def say_once(text: str) -> None:
-    """Print a line on stderr, and nothing when the same line is said again."""
+    """Print a line on stderr, and nothing when the same line comes again."""
     print(text, file=sys.stderr)
 
 
 def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Return the files of a folder that have one of some suffixes, in the order of their names.
-
-    Hidden ones are left out: `._x.png` of macOS is no picture.
-
-    Args:
-        folder: Where to look; one that is not there has none.
-        suffixes: In lower case; those of the files may be in any.
-    """
+    """Return the files of a folder with one of some suffixes (lower case), by name; no hidden ones (`._x.png`)."""
     if not folder.is_dir():
         return []
-    there = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in there if path.suffix.lower() in suffixes)
+    paths = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in paths if path.suffix.lower() in suffixes)
 
 
 def stem(path: Path) -> str:
@@ -61,7 +68,7 @@ def stem(path: Path) -> str:
 
 
 def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return files by the stem of their names, see `stem`."""
+    """Return files by `stem`."""
     named = defaultdict(list)
     for path in paths:
         named[stem(path)].append(path)
@@ -69,10 +76,7 @@ def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def hash_files(samples: Iterable[Sample]) -> str:
-    """Hash the names and the bytes of the files of samples: 16 hexadecimal digits.
-
-    The folder they lie in does not count, so that a copy elsewhere has the same hash.
-    """
+    """Hash names and bytes of the files of samples, 16 hexadecimal digits; a copy elsewhere has the same hash."""
     digest = hashlib.sha256()
     for sample in samples:
         for path in sample.files:
@@ -98,26 +102,15 @@ def listing(samples: Iterable[Sample]) -> str:
 
 
 def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """Make an NPY file of zeros, to be written through memory, with its space on the disk.
+    """Make an NPY file of zeros, memory-mapped, with its space reserved on the disk.
 
-    Such a file takes no space until it is written to; on a full disk Python would be killed then.
-
-    Args:
-        path: The file; its folder is there.
-        dtype: Of its values.
-        shape: Of the array.
-
-    Returns:
-        The array, memory-mapped.
-
-    Raises:
-        OSError: The disk is too full; the message names the folder, and no file is left.
+    Without the reservation such a file takes no space until it is written to, and a full disk would kill Python then.
+    Raises OSError: the disk is too full; the message names the folder, and no file is left.
     """
     needed, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
     full = OSError(
-        f"{path.parent.parent}: {path.name.strip('.').removesuffix('.part')} needs "
-        f"{needed / 1e6:.1f} MB there, and {free / 1e6:.1f} MB are free. Make room, or set "
-        "LANDSLIDE_CACHE to a folder on another disk"
+        f"{path.parent.parent}: {path.name.strip('.').removesuffix('.part')} needs {needed / 1e6:.1f} MB there, and "
+        f"{free / 1e6:.1f} MB are free. Make room, or set LANDSLIDE_CACHE to a folder on another disk"
     )
     if needed > free:
         raise full
@@ -135,37 +128,27 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
 
 
 def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) -> Path:
-    """Have a dataset put together in a hidden folder and move it in place whole.
+    """Download a dataset into a hidden folder, move it in place as a whole, and return its folder `home`.
 
-    A download that breaks off, or is killed, leaves the hidden folder and no `home`; the next
-    attempt goes on with it. A second process waits for the first.
-
-    Args:
-        home: The dataset's folder, to be.
-        fetch: Given the hidden folder, returns the folder in it that is to become `home`, and
-            where it came from, to be written into `SOURCE.json`.
-
-    Returns:
-        `home`. If it was downloaded before, `fetch` is not called: move the folder away to
-        fetch it anew.
-
-    Raises:
-        DownloadError: `home` holds something that was not downloaded, and is left alone.
+    `fetch` is given the hidden folder; it returns the folder in it that is to become `home`, and where it came from,
+    for `SOURCE.json`. It is not called where `home` was downloaded before. A download that is broken off leaves the
+    hidden folder and no `home`; the next attempt continues it. A second process waits for the first. Raises
+    DownloadError: `home` holds something that was not downloaded, and is left alone.
     """
     if (home / SOURCE).is_file():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)
-    work = home.with_name(f".{home.name}.download")
+    scratch = home.with_name(f".{home.name}.download")
     with FileLock(home.with_name(f".{home.name}.lock")):
         if (home / SOURCE).is_file():
             return home
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             raise DownloadError(f"{home} is there already. Move it away to download {home.name}")
-        work.mkdir(exist_ok=True)
-        folder, source = fetch(work)
+        scratch.mkdir(exist_ok=True)
+        folder, source = fetch(scratch)
         (folder / SOURCE).write_text(json.dumps(source, indent=1) + "\n", "utf-8")
         if home.is_dir():
             home.rmdir()
         folder.rename(home)
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return home

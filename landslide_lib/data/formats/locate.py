@@ -1,28 +1,19 @@
-"""Where a dataset lies: its folder one level up or down, and the names that its folders have."""
+"""Where a dataset lies: its folder one level up or down, the names of its folders, and pictures with their truth."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.data.base import BadFileError, DatasetNotFoundError
-from landslide_lib.data.formats.files import say_once
+from landslide_lib.data.formats.files import by_stem, say_once, stem
 
-#: What a folder of pictures is called, in any case.
+#: What a folder of pictures, and one of masks, is called, in any case.
 IMAGES = ("images", "image", "img", "JPEGImages")
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 #: A publisher's folders, each with our name of the part.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
-}
+_WORDS = {"train": "train training", "valid": "valid val validation", "test": "test testing"}
+PARTS = {word: part for part, words in _WORDS.items() for word in words.split()}
 #: Entries of a folder that an error names.
 SHOWN = 8
 
@@ -37,24 +28,13 @@ def locate(
     aliases: Sequence[str] = (),
     itself: bool = False,
 ) -> Path:
-    """Find the folder of a dataset, and say on stderr where it was not at its place.
+    """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
-    It is looked for as `name/` (or an alias) below the root, as the root itself, one folder too
-    deep, one folder too high (the root is a folder of the dataset), and anywhere one level below
-    the root. Folders that are named after other datasets are left alone.
-
-    Args:
-        root: The data root.
-        name: Of the dataset.
-        fits: Whether a folder holds files of it.
-        expected: What it looks for, for the message.
-        remedy: How to get it, for the message.
-        aliases: Other names of its folder.
-        itself: Whether the root is as good a place, of which nothing has to be said.
-
-    Raises:
-        DatasetNotFoundError: The root is no folder, nothing fits, or several folders fit one
-            level below. The message says what there is.
+    The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
+    below the root, one folder too high (the root is a folder of the dataset). Folders that are named after other
+    datasets are left alone. `fits` tells whether a folder holds files of the dataset, `expected` and `remedy` are for
+    the message, and with `itself` the root is a usual place. Raises DatasetNotFoundError: the root is no folder,
+    nothing fits, or several folders fit on one level; the message says what there is.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
@@ -64,7 +44,7 @@ def locate(
     for place in [*places, root] if itself else places:
         if place.is_dir() and fits(place):
             return place
-    below = _others(root, name)
+    below = [path for path in subfolders(root) if path.name == name or path.name not in OF_DATASET]
     for candidates in (
         [root],
         [inner for place in places for inner in subfolders(place)],
@@ -84,10 +64,17 @@ def locate(
     raise DatasetNotFoundError(f"{name}: no {expected} below {places[0]}, nor one folder up or down. {seen}. {again}")
 
 
+def _fits(folder: Path, fits: Callable[[Path], bool]) -> bool:
+    try:
+        return fits(folder)
+    except BadFileError:  # of a folder that nobody named
+        return False
+
+
 def holds(folder: Path) -> str:
     """Return the entries of a folder as a message names them."""
     try:
-        entries = sorted(p.name + "/" * p.is_dir() for p in folder.iterdir() if p.name[0] != ".")
+        entries = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
     except OSError as error:
         return f"what cannot be listed ({error.strerror})"
     more = f" and {len(entries) - SHOWN} more" if len(entries) > SHOWN else ""
@@ -97,94 +84,77 @@ def holds(folder: Path) -> str:
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, but hidden ones, by name; none where it cannot be read."""
     try:
-        inner = [path for path in folder.iterdir() if path.is_dir()]
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:
         return []
-    return sorted(path for path in inner if not path.name.startswith("."))
 
 
-def child(folder: Path, *names: str, holding: Callable[[Path], bool] = lambda _: True) -> Path | None:
-    """Return the folder in a folder that has one of some names, in any case; None without one.
-
-    Args:
-        folder: Where to look.
-        *names: What it may be called.
-        holding: Whether it is worth a look.
-
-    Raises:
-        BadFileError: There are several, so that it is not clear which to read.
-    """
+def child(folder: Path, *names: str) -> Path | None:
+    """Return the folder with one of some names, in any case, or None. Raises BadFileError: there are several."""
     wanted = {name.casefold() for name in names}
     named = [path for path in subfolders(folder) if path.name.casefold() in wanted]
-    there = [path for path in named if holding(path)]
-    if len(there) > 1:
-        problem = f"holds {' and '.join(f'{path.name}/' for path in there)}"
-        remedy = "It is not clear which of them is to be read: move the others away"
-        raise BadFileError(folder, problem, remedy)
-    return there[0] if there else None
+    if len(named) > 1:
+        problem = f"holds {' and '.join(f'{path.name}/' for path in named)}"
+        raise BadFileError(folder, problem, "It is not clear which of them is to be read: move the others away")
+    return named[0] if named else None
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A folder of pictures and the folder of their truth.
+    """A folder of pictures and the folder of their truth."""
 
-    Attributes:
-        name: Of the publisher's folder, such as `val`; "" where there are no parts.
-        part: Our name of it; `train` where there are no parts.
-        images: The pictures.
-        truth: Their masks or labels: `images` itself where these have no folder of their own.
-    """
+    name: str  # of the publisher's folder, such as `val`; "" where there are no parts
+    part: str  # our name of it; `train` where there are no parts
+    images: Path  # the pictures
+    truth: Path  # their masks or labels: `images` itself where these have no folder of their own
 
-    name: str
-    part: str
-    images: Path
-    truth: Path
+    def id(self, path: Path) -> str:
+        """Return the id of a picture of this folder."""
+        return f"{self.name}/{path.stem}" if self.name else path.stem
 
 
 def pairs(home: Path, truth: Sequence[str]) -> list[Pair]:
-    """List the folders of pictures of a dataset, each with the folder of its truth.
+    """List the folders of pictures of a dataset, each with the folder of its truth, which has one of the names `truth`.
 
-    Read are `train/`, `train/images/` with `train/TRUTH/`, `images/train/` with `TRUTH/train/`,
-    `images/` with `TRUTH/`, and the folder itself; names may be in any case.
-
-    Args:
-        home: The dataset's folder.
-        truth: What the folder of the truth may be called.
-
-    Raises:
-        BadFileError: Two folders have the same meaning, such as `images` and `JPEGImages`.
+    Read are `train/`, `train/images/` with `train/TRUTH/`, `images/train/` with `TRUTH/train/`, `images/` with
+    `TRUTH/`, and the folder itself; names may be in any case. Raises BadFileError: two folders have the same meaning,
+    such as `images` and `JPEGImages`.
     """
     if inner := _parts(home):
+        images_of = {name: child(part, *IMAGES) or part for name, part in inner.items()}
         return [
-            Pair(name, PARTS[name], images, child(part, *truth) or images)
+            Pair(name, PARTS[name], images_of[name], child(part, *truth) or images_of[name])
             for name, part in inner.items()
-            for images in [child(part, *IMAGES) or part]
         ]
     above, beside = child(home, *IMAGES), child(home, *truth)
     if above and (inner := _parts(above)):
         of_part = {PARTS[name]: path for name, path in (_parts(beside) if beside else {}).items()}
+        common = None if of_part else beside  # one folder of truth may be of all parts
         return [
-            Pair(name, PARTS[name], images, of_part.get(PARTS[name], rest))
+            Pair(name, PARTS[name], images, of_part.get(PARTS[name], common or images))
             for name, images in inner.items()
-            # One folder of truth may be of all parts.
-            for rest in [beside if beside and not of_part else images]
         ]
-    images = above or home
-    return [Pair("", "train", images, beside or images)]
-
-
-def _fits(folder: Path, fits: Callable[[Path], bool]) -> bool:
-    try:
-        return fits(folder)
-    except BadFileError:  # of a folder that nobody named
-        return False
+    return [Pair("", "train", above or home, beside or above or home)]
 
 
 def _parts(folder: Path) -> dict[str, Path]:
-    found = {name: child(folder, name) for name in PARTS}
-    return {name: path for name, path in found.items() if path}
+    children = {name: child(folder, name) for name in PARTS}
+    return {name: path for name, path in children.items() if path}
 
 
-def _others(root: Path, name: str) -> list[Path]:
-    """Return the folders below the root that are not named after another dataset."""
-    return [path for path in subfolders(root) if path.name == name or path.name not in OF_DATASET]
+def match_truth(
+    pictures: Iterable[Path], images: Path, files: Iterable[Path], truth: Path, suffix: str = ".png"
+) -> list[tuple[Path, list[Path]]]:
+    """Return each picture with the files (masks or boxes) of its stem; a missing file is the one that is expected.
+
+    Files without a picture come last. `images` and `truth` are the folders of the two, `suffix` is `.png` for masks.
+    """
+    named = by_stem(files)
+    matched = [(path, named.pop(stem(path), [truth / f"{path.stem}{suffix}"])) for path in pictures]
+    rest = [(paths[0].name if suffix == ".png" else f"{paths[0].stem}.jpg", paths) for paths in named.values()]
+    return matched + [(images / name, paths) for name, paths in rest]
+
+
+def several_masks(masks: Sequence[Path]) -> str:
+    """Return the problem of an image with more than one mask; "" with one."""
+    return f"has {len(masks)} masks: {', '.join(path.name for path in masks)}" if len(masks) > 1 else ""

@@ -1,26 +1,24 @@
 """Sentinel-1 over a simulated scene: backscatter before and after its landslides, in two passes.
 
-The event is the scene's landslides: before it the ground is what it is now without their scars.
-Each of the four acquisitions (two passes, before and after) has its own speckle, rain and wind.
+The event is the scene's landslides: before it the ground is what it is now without their scars. Each of the four
+acquisitions (two passes, before and after) has its own speckle, rain and wind.
 
 - Backscatter by cover is of the usual size at C band (Ulaby and Dobson 1989), typed in by hand.
-- Slopes turn it: the local incidence angle decides how much comes back from a surface, and the area
-  that a pixel of the radar sees how bright that is (Ulander 1996, doi:10.1109/36.536527), which
-  is what foreshortening and layover are. Slopes that face away beyond grazing send nothing back.
-  The shadow that a ridge throws on the next slope is not traced.
-- Speckle is multiplicative, gamma distributed with `LOOKS` looks (Goodman 1976), independent of
-  pixel, polarisation and acquisition.
-- Thermal noise is added and its mean taken off again, as in Sentinel-1's products; what is left of
-  a dark pixel can be next to nothing.
+- The local incidence angle of a slope decides how much comes back from a surface, and the ground area of a pixel how
+  bright that is (Ulander 1996, doi:10.1109/36.536527), as in foreshortening and layover. Slopes that face away beyond
+  grazing send nothing back. The shadow that a ridge throws on the next slope is not computed.
+- Speckle is multiplicative, gamma distributed with `LOOKS` looks (Goodman 1976), independent of pixel, polarisation and
+  acquisition.
+- Thermal noise is added and its mean taken off again, as in Sentinel-1's products; what is left of a dark pixel can be
+  next to nothing.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 
-from landslide_lib.data.simulator.scenes import Field, Rng, Scene, fractal
+from landslide_lib.data.simulator.noise import Field, Rng, fractal
+from landslide_lib.data.simulator.regions import Scene
 
 #: Where the radar looks, degrees clockwise from north: Sentinel-1 looks to its right.
 LOOK = {"desc": 283.0, "asc": 77.0}
@@ -32,8 +30,8 @@ INCIDENCE = (31.0, 45.0)
 REFERENCE = 38.0
 #: What is left of noise and no signal, dB, and the noise itself.
 FLOOR, NOISE = -50.0, -26.0
-#: The least share of its ground area that a pixel of the radar is stretched over: brighter layover
-#: would need the paths of several slopes to be added up.
+#: The least share of its ground area that a pixel of the radar is stretched over: brighter layover would need the paths
+#: of several slopes to be added up.
 NARROW = 0.04
 
 # VV and VH in dB at the reference angle; with which power of the cosine they fall; how much a rain
@@ -53,16 +51,7 @@ POLARISATIONS = ("VV", "VH")
 
 
 def backscatter(draw: Rng, scene: Scene) -> dict[str, Field]:
-    """Look at a scene with a radar, before and after its landslides, from two sides.
-
-    Args:
-        draw: Random numbers of its own, so that no other sensor of the scene depends on them.
-        scene: What lies there.
-
-    Returns:
-        (size, size) dB by name, those of `bands.SAR`: after the event, and after minus before
-        (`dVV_desc`).
-    """
+    """Return (size, size) dB by the names of `bands.SAR`: after the event, and after minus before (`dVV_desc`)."""
     size = scene.dem.shape[0]
     # How the grain of the cover differs from place to place, the same in all acquisitions.
     grain = [1.5 * fractal(draw, size, 1.2, 12) + 2.0 * fractal(draw, size, 2.2, 60) for _ in POLARISATIONS]
@@ -79,10 +68,7 @@ def backscatter(draw: Rng, scene: Scene) -> dict[str, Field]:
 
 
 def _geometry(scene: Scene, azimuth: float, incidence: float) -> tuple[Field, Field]:
-    """Return the cosine of the local incidence angle, and the ground area a pixel sees.
-
-    The second is relative to level ground and at most 1 / `NARROW`.
-    """
+    """Return the cosine of the local incidence angle, and the ground area of a pixel, 1 on level ground."""
     turn, up = np.radians(azimuth), np.radians(incidence)
     south, east = scene.gradient
     # Rise over run along the look: ground that rises away from the radar faces it.
@@ -96,16 +82,7 @@ def _geometry(scene: Scene, azimuth: float, incidence: float) -> tuple[Field, Fi
 def _acquire(
     draw: Rng, scene: Scene, cosine: Field, stretch: Field, grain: list[Field], rough: Field | None
 ) -> list[Field]:
-    """Return VV and VH in dB of one acquisition; before the event where `rough` is None.
-
-    Args:
-        draw: Random numbers.
-        scene: What lies there.
-        cosine: Of the local incidence angle.
-        stretch: Ground area a pixel sees.
-        grain: Of the cover, dB, for each polarisation.
-        rough: By how much the roughness of scars differs from place to place, dB.
-    """
+    """Return VV and VH in dB of one acquisition; before the event without `rough`, the roughness of scars in dB."""
     size = cosine.shape[0]
     # On rain, wind and the season of the fields an acquisition cannot choose.
     wet = draw.normal(0, 1) + 0.6 * fractal(draw, size, 3, 120, 4)

@@ -1,7 +1,5 @@
 """Samples of landslide susceptibility, Guizhou: thirteen factors as certainty factors. No torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,6 @@ import pandas as pd
 from landslide_lib.data.tabular import files
 
 FILE = "susceptibility_cf.csv"
-
 #: The columns of the file that are factors, in its order and spelling, and what they are.
 FACTORS = {
     "slope": "slope",
@@ -27,30 +24,21 @@ FACTORS = {
     "DEM": "elevation",
     "geologicalstructure": "geological structure",
 }
-
 #: Of a block of samples that stay together, in degrees: about 25 km.
 BLOCK = 0.25
 
 
 def load(root: Path | None = None) -> pd.DataFrame:
-    """Read and verify the samples.
+    """Read and verify the samples, `tabular/susceptibility_cf.csv` below the data root.
 
-    Args:
-        root: The data root, by default `LANDSLIDE_DATA`; below it lies
-            `tabular/susceptibility_cf.csv`.
-
-    Returns:
-        A row a sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in
-        -1..1. Twin samples are kept: see `twins`.
-
-    Raises:
-        FileNotFoundError: It is not there.
-        ValueError: A column is missing, a cell is no number of its range, one class is all.
+    Returns a row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
+    samples are kept: see `twins`. Raises FileNotFoundError: it is not there. ValueError: a column is missing, a cell is
+    no number of its range, or there is one class only.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["lon", "lat", "target", *FACTORS])
     limits = {"lon": 180, "lat": 90} | dict.fromkeys(FACTORS, 1)
-    made = {name: files.number(raw, name, path, -most, most) for name, most in limits.items()}
+    columns = {name: files.number(raw, name, path, -limit, limit) for name, limit in limits.items()}
     target = files.number(raw, "target", path, 0, 1)
     odd = ~target.isin((0, 1))
     if odd.any():
@@ -58,7 +46,7 @@ def load(root: Path | None = None) -> pd.DataFrame:
         raise ValueError(f"{path}: target of row {row + 1} is {target.iloc[row]:g}, not 0 or 1")
     if target.nunique() < 2:
         raise ValueError(f"{path}: target is {target.iloc[0]:g} in all rows; both are needed")
-    return pd.DataFrame({**made, "target": target.astype(int)})
+    return pd.DataFrame({**columns, "target": target.astype(int)})
 
 
 def twins(frame: pd.DataFrame) -> int:
@@ -67,11 +55,7 @@ def twins(frame: pd.DataFrame) -> int:
 
 
 def blocks(frame: pd.DataFrame, side: float = BLOCK) -> list[str]:
-    """Return the square of a grid that each sample lies in, as a group for folds.
-
-    Args:
-        frame: With `lon` and `lat` in degrees.
-        side: Of a square, in degrees.
+    """Return the square of a grid that each sample lies in, as a group for folds; `side` in degrees.
 
     >>> blocks(pd.DataFrame({"lon": [109.1, 109.2], "lat": [27.1, 27.3]}))
     ['436/108', '436/109']

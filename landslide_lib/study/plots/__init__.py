@@ -4,13 +4,12 @@ from landslide_lib.study.plots.curves import learning_curves, threshold_curves
 from landslide_lib.study.plots.effects import forest
 from landslide_lib.study.plots.images import maps, patches, true_colour
 from landslide_lib.study.plots.picture import COLOURS, DPI, Picture, style
-from landslide_lib.study.plots.rows import band_statistics, rows_beside
+from landslide_lib.study.plots.rows import rows_beside
 
 __all__ = [
     "COLOURS",
     "DPI",
     "Picture",
-    "band_statistics",
     "forest",
     "learning_curves",
     "maps",

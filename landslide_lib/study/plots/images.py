@@ -26,7 +26,7 @@ def maps(named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: 
     flat = {label: array.ravel() for label, array in named.items() if array.ndim == 2}
     data = None
     if flat:
-        row, column = np.indices(next(iter(named.values())).shape).reshape(2, -1)
+        row, column = np.indices(next(array for array in named.values() if array.ndim == 2).shape).reshape(2, -1)
         data = pd.DataFrame({"row": row, "column": column, **flat}).round(4)
     return Picture(figure, alt=alt, name=name, data=data)
 

@@ -72,24 +72,3 @@ def rows_beside(table: Table, rows: Rows, column: str = "f1") -> Picture:
         alt=f"{table.title}, row by row: left the reported {table.columns[column].label}, right "
         "our landslide F1 at two thresholds with intervals over seeds and the floor.",
     )
-
-
-def band_statistics(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Picture:
-    """Draw the mean of each band with its standard deviation, a colour a dataset."""
-    figure, axes = plt.subplots(figsize=(9, 3.4))
-    for number, (name, bands) in enumerate(sets.items()):
-        places = np.arange(len(bands)) + 0.18 * (number - (len(sets) - 1) / 2)
-        mean = np.array([facts["mean"] for facts in bands.values()])
-        std = np.array([facts["std"] for facts in bands.values()])
-        axes.errorbar(places, mean, std, fmt="o", ms=4, capsize=2, label=name, color=COLOURS[number])
-        axes.set_xticks(range(len(bands)), bands)
-    axes.set_ylabel("mean ± std, as the files are scaled")
-    axes.legend(frameon=False)
-    figure.tight_layout()
-    data = [{"data": name, "band": band, **facts} for name, bands in sets.items() for band, facts in bands.items()]
-    return Picture(
-        figure,
-        name="bands",
-        data=pd.DataFrame(data),
-        alt="Mean and standard deviation of each band, a colour a dataset.",
-    )

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
+import yaml
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -78,104 +80,10 @@ class RecipeError(ValueError):
     """A recipe that cannot be run; the message names key, value and what is allowed."""
 
 
-#: The named budgets of each task. `smoke` is for tests and cannot be published; `full` is assumed
-#: where the report states no budget, as none of those of segmentation and detection does.
-PROFILES: dict[str, dict[str, dict[str, Any]]] = {
-    "segmentation": {
-        "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "width": 4, "batch": 8},
-        "quick": {"epochs": 4, "subset": 320, "image_size": 64, "width": 8, "batch": 16},
-        "cpu": {"epochs": 12, "subset": None, "image_size": 64, "width": 16, "batch": 16},
-        "full": {"epochs": 50, "subset": None, "image_size": 128, "width": 64, "batch": 32},
-    },
-    "detection": {
-        "smoke": {
-            "epochs": 1,
-            "subset": 40,
-            "image_size": 64,
-            "width": 16,
-            "batch": 4,
-            "tiny": True,
-            "masked_epochs": 1,
-            "presence_epochs": 1,
-        },
-        "quick": {
-            "epochs": 4,
-            "subset": 200,
-            "image_size": 64,
-            "width": 16,
-            "batch": 8,
-            "tiny": True,
-            "masked_epochs": 4,
-            "presence_epochs": 4,
-        },
-        "cpu": {
-            "epochs": 12,
-            "subset": None,
-            "image_size": 128,
-            "width": 64,
-            "batch": 8,
-            "tiny": False,
-            "masked_epochs": 30,
-            "presence_epochs": 6,
-        },
-        "full": {
-            "epochs": 30,
-            "subset": None,
-            "image_size": 224,
-            "width": 256,
-            "batch": 16,
-            "tiny": False,
-            "masked_epochs": 300,
-            "presence_epochs": 20,
-        },
-    },
-    # How many epochs, is said by the detector that grows from it.
-    "pretraining": {
-        "smoke": {"subset": 40, "image_size": 64, "batch": 4, "tiny": True},
-        "quick": {"subset": 200, "image_size": 64, "batch": 8, "tiny": True},
-        "cpu": {"subset": None, "image_size": 128, "batch": 8, "tiny": False},
-        "full": {"subset": None, "image_size": 224, "batch": 16, "tiny": False},
-    },
-    # The report states batch and steps: 20,000 of 16 patches are 84 epochs of its 3,799.
-    "adaptation": {
-        # After so few steps a network is sure of no landslide.
-        "smoke": {"epochs": 1, "subset": 40, "image_size": 32, "batch": 4, "size": "tiny", "confidence": 0.01},
-        "quick": {"epochs": 2, "subset": 120, "image_size": 32, "batch": 8, "size": "tiny", "confidence": 0.05},
-        "cpu": {"epochs": 12, "subset": None, "image_size": 32, "batch": 16, "size": "small"},
-        "full": {"epochs": 84, "subset": None, "image_size": 128, "batch": 16, "size": "base"},
-    },
-    # In full epochs and members are those that the reports state.
-    "classification": {
-        "smoke": {
-            "epochs": 1,
-            "subset": 60,
-            "image_size": 32,
-            "batch": 8,
-            "optical_size": 32,
-            "tiny": True,
-            "members": 2,
-        },
-        "quick": {
-            "epochs": 3,
-            "subset": 300,
-            "image_size": 64,
-            "batch": 16,
-            "optical_size": 64,
-            "tiny": True,
-            "members": 2,
-        },
-        "cpu": {
-            "epochs": 12,
-            "subset": None,
-            "image_size": 64,
-            "batch": 32,
-            "optical_size": 64,
-            "tiny": False,
-            "members": 3,
-        },
-        "full": {"subset": None, "image_size": 64, "batch": 16, "optical_size": None, "tiny": False},
-    },
-}
+#: The named budgets of each task, by name.
+PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
+    Path(__file__).with_name("profiles.yaml").read_text(encoding="utf-8")
+)
 #: Their names.
 BUDGETS = tuple(PROFILES["segmentation"])
 
@@ -184,8 +92,8 @@ def recipe(*layers: Mapping[str, Any]) -> Recipe:
     """Build a recipe from layers, a later one over an earlier one.
 
     Args:
-        *layers: Partial recipes as plain dicts (base, row's change, profile, ...). Nested
-            dicts are merged key by key; lists and values are replaced.
+        *layers: Partial recipes as plain dicts (base, row's change, profile, ...). Nested dicts are merged key by key;
+            lists and values are replaced.
 
     Returns:
         The recipe.
@@ -249,59 +157,45 @@ def profile_of(made: Recipe) -> str | None:
     return None
 
 
-def _explain(error: ErrorDetails, given: Mapping[str, Any]) -> str:
+def _explain(error: ErrorDetails, given: Any) -> str:
     """Say of one pydantic error which key, which value, and what is allowed."""
-    if error["type"] == "union_tag_invalid" and not error["loc"]:
-        return f"task = {_task(given)!r}: unknown; allowed: {', '.join(TASKS)}"
-    path = list(error["loc"][1:])  # the first one is the task
-    allowed, shown, names = _walk(TASKS[_task(given)], path)
-    where = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in shown).lstrip(".")
+    where, here = "", given
+    models: list[type[Part]] = [TASKS.get(_task(given), Recipe)]
+    allowed: set[str] = set()
+    for place, key in enumerate(error["loc"][1:], 1):  # the first one is the task
+        tagged = [model for model in models if "name" in model.model_fields and key in _literals(model)]
+        if tagged and isinstance(here, Mapping) and here.get("name") == key and error["loc"][place - 1] != "name":
+            models = tagged  # pydantic puts the name of a part behind its place
+            continue
+        allowed = {name for model in models for name in model.model_fields}
+        if isinstance(key, str):
+            fields = [model.model_fields[key].annotation for model in models if key in model.model_fields]
+            models = [part for annotation in fields for part in _parts(annotation)]
+        where += f"[{key}]" if isinstance(key, int) else f".{key}"
+        here = here[key] if isinstance(here, list) and isinstance(key, int) else dict(here or {}).get(key)
+    where = where.lstrip(".")
     if error["type"] == "extra_forbidden":
         return f"{where} = {error['input']!r}: unknown key; allowed: {', '.join(sorted(allowed))}"
     if error["type"] == "missing":
         return f"{where}: missing; {error['msg'].lower()}"
     if error["type"] == "union_tag_not_found":
-        return f"{where} = {error['input']!r}: name is missing; allowed: {', '.join(sorted(names))}"
+        names = sorted({name for model in models for name in _literals(model)})
+        return f"{where} = {error['input']!r}: name is missing; allowed: {', '.join(names)}"
     if error["type"] == "union_tag_invalid":
-        wrong = error["input"].get("name") if isinstance(error["input"], dict) else None
-        return f"{where}.name = {wrong!r}: unknown; allowed: {', '.join(sorted(names))}"
+        key, names = f"{where}.name" if where else "task", error["ctx"]["expected_tags"].replace("'", "")
+        return f"{key} = {error['ctx']['tag']!r}: unknown; allowed: {names}"
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     return f"{where} = {error['input']!r}: {message}" if where else message
 
 
-def _walk(model: type[Part], path: list[int | str]) -> tuple[set[str], list[int | str], dict[str, type[Part]]]:
-    """Follow a path of pydantic's into a recipe.
-
-    Returns:
-        The fields of the part before the path's last step, the path as a reader's file has it
-        (pydantic puts the name of a chosen part behind its place), and of the last place that
-        holds one of several parts these, by name.
-    """
-    shown: list[int | str] = []
-    names: dict[str, type[Part]] = {}
-    for place, key in enumerate(path):
-        if str(key) in names and key not in model.model_fields:
-            model, names = names[str(key)], {}
-            continue
-        shown.append(key)
-        if isinstance(key, int):
-            continue
-        field = model.model_fields.get(key)
-        kind = field.annotation if field else None
-        names = _by_name(kind)
-        if isinstance(kind, type) and issubclass(kind, Part) and place < len(path) - 1:
-            model = kind
-    return set(model.model_fields), shown, names
+def _parts(annotation: Any) -> list[type[Part]]:
+    """Return the parts that a field can hold."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, Part) else []
+    return [part for inner in get_args(annotation) for part in _parts(inner)]
 
 
-def _by_name(union: Any) -> dict[str, type[Part]]:
-    """Return the parts of a union that is told apart by `name`; of a single part none."""
-    found: dict[str, type[Part]] = {}
-    if isinstance(union, type):
-        if issubclass(union, Part) and "name" in union.model_fields:
-            found[get_args(union.model_fields["name"].annotation)[0]] = union
-        return found
-    for inner in get_args(union):
-        found |= _by_name(inner)
-    return found
+def _literals(part: type[Part]) -> tuple[Any, ...]:
+    """Return the names that a part of a union is told by."""
+    return get_args(part.model_fields["name"].annotation)

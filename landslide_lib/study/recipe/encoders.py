@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from landslide_lib.fields import Part, field
+from landslide_lib.fields import LOSS_RANGES, Part, field
 
 #: Names of our own; what each is in timm stands in `models.encoders`.
 Encoder = Literal["resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base"]
@@ -63,8 +63,8 @@ class Distillation(_Learnt):
     teacher: Encoder = field("vit_large", description="trained by presence on the same images")
     teacher_start: Literal["imagenet", "random"] = field("imagenet")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
-    temperature: float = field(2.0, ge=0.01, le=100)
-    alpha: float = field(0.5, ge=0, le=1, description="weight of the teacher's soft targets")
+    temperature: float = field(2.0, **LOSS_RANGES["distillation.temperature"])
+    alpha: float = field(0.5, **LOSS_RANGES["distillation.alpha"], description="weight of the teacher's soft targets")
 
 
 class Masked(_Learnt):

@@ -1,8 +1,7 @@
 """The parts that a recipe is made of: losses, optimizer, post-processing.
 
-Pure data, no torch: a bad recipe is refused at once. What a part does stands in
-`landslide_lib.losses`, `.models`, `.datasets`; here are only its fields, their ranges and
-the value that each had when it came into the study.
+Pure data, no torch: a bad recipe is refused at once. What a part does stands in `landslide_lib.losses`, `.models`,
+`.datasets`; here are only its fields, their ranges and the value that each had when it came into the study.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from landslide_lib.fields import Part, field
+from landslide_lib.fields import LOSS_RANGES, Part, field
 
 
 class _Term(Part):
@@ -28,8 +27,8 @@ class Focal(_Term):
     """Focal loss (Lin et al. 2017); the report states neither alpha nor gamma."""
 
     name: Literal["focal"]
-    alpha: float = field(0.25, ge=0, le=1, description="weight of the landslide class")
-    gamma: float = field(2.0, ge=0, le=100, description="how much easy pixels are discounted")
+    alpha: float = field(0.25, **LOSS_RANGES["focal.alpha"], description="weight of the landslide class")
+    gamma: float = field(2.0, **LOSS_RANGES["focal.gamma"], description="how much easy pixels are discounted")
 
     @model_validator(mode="after")
     def _gradient_is_finite(self) -> Focal:
@@ -48,16 +47,16 @@ class IoU(_Term):
     """Minus the logarithm of the soft intersection over union of the batch."""
 
     name: Literal["iou"]
-    smooth: float = field(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+    smooth: float = field(1.0, **LOSS_RANGES["iou.smooth"], description="pixels added to both areas")
 
 
 class Tversky(_Term):
     """Minus the logarithm of the Tversky index, alpha on the false *negatives*."""
 
     name: Literal["tversky"]
-    alpha: float = field(0.7, gt=0, le=10, description="weight of false negatives")
-    beta: float = field(0.3, gt=0, le=10, description="weight of false positives")
-    smooth: float = field(1.0, ge=1e-6, le=1e6, description="pixels added to both areas")
+    alpha: float = field(0.7, **LOSS_RANGES["tversky.alpha"], description="weight of false negatives")
+    beta: float = field(0.3, **LOSS_RANGES["tversky.beta"], description="weight of false positives")
+    smooth: float = field(1.0, **LOSS_RANGES["tversky.smooth"], description="pixels added to both areas")
 
 
 class Lovasz(_Term):
@@ -70,36 +69,38 @@ class Boundary(_Term):
     """Cross entropy with extra weight near the boundary of a landslide."""
 
     name: Literal["boundary"]
-    weight: float = field(5.0, ge=0, le=100, description="extra weight on the boundary itself")
-    sigma: float = field(2.0, ge=0.1, le=32, description="how far it reaches, in pixels")
+    weight: float = field(5.0, **LOSS_RANGES["boundary.weight"], description="extra weight on the boundary itself")
+    sigma: float = field(2.0, **LOSS_RANGES["boundary.sigma"], description="how far it reaches, in pixels")
 
 
 class Center(_Term):
     """Cross entropy with extra weight near the centre of a landslide."""
 
     name: Literal["center"]
-    weight: float = field(5.0, ge=0, le=100, description="extra weight at the centre")
+    weight: float = field(5.0, **LOSS_RANGES["center.weight"], description="extra weight at the centre")
 
 
 class SoftCrossEntropy(_Term):
     """Cross entropy with softened labels (Szegedy et al. 2016)."""
 
     name: Literal["soft_ce"]
-    smoothing: float = field(0.1, ge=0, lt=1, description="a label's share that says nothing")
+    smoothing: float = field(0.1, **LOSS_RANGES["soft_ce.smoothing"], description="a label's share that says nothing")
 
 
 class HardExamples(_Term):
     """Cross entropy over the hardest pixels of a batch (Shrivastava et al. 2016)."""
 
     name: Literal["ohem"]
-    share: float = field(0.25, gt=0, le=1, description="of the pixels that are the hardest")
+    share: float = field(0.25, **LOSS_RANGES["ohem.share"], description="of the pixels that are the hardest")
 
 
 class WeightedCrossEntropy(_Term):
     """Cross entropy in which landslides weigh more."""
 
     name: Literal["weighted_ce"]
-    weight: float | None = field(None, gt=0, le=1000, description="of a landslide; none: the others a landslide")
+    weight: float | None = field(
+        None, **LOSS_RANGES["weighted_ce.weight"], description="of a landslide; none: the others a landslide"
+    )
 
 
 LossTerm = Annotated[
@@ -158,8 +159,8 @@ PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminat
 class Optimizer(Part):
     """Optimizer and learning-rate schedule.
 
-    The report names "Adam with a custom learning rate scheduler" and no numbers; linear
-    warm-up and cosine decay to zero are our reading of it.
+    The report names "Adam with a custom learning rate scheduler" and no numbers; linear warm-up and cosine decay to
+    zero are our reading of it.
     """
 
     name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = field("adam")

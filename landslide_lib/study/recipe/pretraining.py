@@ -24,8 +24,8 @@ from landslide_lib.study.recipe.parts import Optimizer
 class Pretraining(Recipe):
     """A pre-training run. Its record keeps the weights that a detector grows from.
 
-    Its learning rate is that of masked autoencoding here: with three times as much a Swin stayed
-    for epochs where a constant picture is. Telling images apart takes the detector's.
+    Its learning rate is that of masked autoencoding here: with three times as much a Swin stayed for epochs where a
+    constant picture is. Telling images apart takes the detector's.
     """
 
     task: Literal["pretraining"]

@@ -13,9 +13,10 @@ from landslide_lib.data import augment
 from landslide_lib.data.prepare import Data
 from landslide_lib.data.scales import moments
 from landslide_lib.data.split import Indices, images_of
+from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.prior import init_logit_bias
-from landslide_lib.models.refinement import NETWORKS
 from landslide_lib.models.upsampled_input import UpsampledInput
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
@@ -23,8 +24,7 @@ from landslide_lib.study.domains import parts
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import loss_of
-from landslide_lib.training.adaptation import Adaptation, Labels
-from landslide_lib.training.checkpoints import fill, load_weights
+from landslide_lib.training.adaptation import AdaptationTask, Labels
 from landslide_lib.training.pseudo_labels import labels_of, mean_probability
 
 
@@ -35,10 +35,10 @@ def network_of(recipe: recipes.Adaptation) -> nn.Module:
         (B, bands, S, S) to logits (B, 1, S, S), S the recipe's image size.
     """
     enlarged = round(recipe.scale * recipe.image_size)
-    made = NETWORKS[recipe.model](recipe.channels, recipe.size, enlarged)
+    network = MODELS[recipe.model](in_channels=recipe.channels, size=recipe.size, image_size=enlarged)
     if recipe.norms == "cross_sensor":
-        made = cross_sensor(made)
-    return UpsampledInput(made, recipe.scale)
+        network = cross_sensor(network)
+    return UpsampledInput(network, recipe.scale)
 
 
 def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images: Indices) -> Data:
@@ -51,7 +51,7 @@ def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images
     return Data(packed, {"test": images}, source.bands, scale, shift)
 
 
-def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = None) -> Adaptation:
+def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = None) -> AdaptationTask:
     """Build the network of a recipe with its two domains.
 
     Args:
@@ -70,7 +70,7 @@ def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = 
     # teach nothing, from any beginning.
     masks = packed.masks[where["train"]]
     init_logit_bias(network, float(np.clip(masks.mean(), 1 / masks.size, 1 - 1 / masks.size)))
-    return Adaptation(
+    return AdaptationTask(
         network,
         loss_of(recipe, packed, where["train"]),
         source,
@@ -114,12 +114,12 @@ def _pseudo_labels(recipe: recipes.Adaptation, setting: Setting) -> Labels:
     return labels
 
 
-def _run(recipe: recipes.Adaptation, setting: Setting, task: Adaptation, *result: object) -> Run:
+def _run(recipe: recipes.Adaptation, setting: Setting, task: AdaptationTask, *result: object) -> Run:
     where = {**task.data.parts, "test": task.target.parts["test"]}
     return Run(recipe, setting, task, where, task.evaluate, *result)  # type: ignore[arg-type]
 
 
-def restored(setting: Setting) -> list[Adaptation]:
+def restored(setting: Setting) -> list[AdaptationTask]:
     """Return the trained networks that a run depends on.
 
     Raises:
@@ -128,7 +128,7 @@ def restored(setting: Setting) -> list[Adaptation]:
     return [_restored(record, path, setting) for record, path in setting.given]
 
 
-def _restored(record: Record, path: Path, setting: Setting) -> Adaptation:
+def _restored(record: Record, path: Path, setting: Setting) -> AdaptationTask:
     assert isinstance(record.recipe, recipes.Adaptation)
     weights = load_weights(path, **identity(record.recipe, setting))
     task = build(record.recipe, setting)
@@ -143,13 +143,12 @@ def masks(setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
 
     Args:
         setting: Whose target is Landslide4Sense; `given` are the networks.
-        part: `train`, `valid` or `test`, with masks or without; where normalization is separated
-            its statistics are those of this part.
+        part: `train`, `valid` or `test`, with masks or without; where normalization is separated its statistics are
+            those of this part.
         threshold: Above which a pixel is landslide.
 
     Returns:
-        By the number of a patch, (128, 128) uint8 in {0, 1}. Probabilities of smaller images are
-        enlarged bilinearly.
+        By the number of a patch, (128, 128) uint8 in {0, 1}. Probabilities of smaller images are enlarged bilinearly.
 
     Raises:
         ValueError: There is no such part; or see `restored`.

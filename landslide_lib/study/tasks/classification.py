@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from landslide_lib.data import augment_tiles
 from landslide_lib.data.split import Indices, images_of, split
+from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.models.tiles import TILES
 from landslide_lib.study import recipe as recipes
+from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.recipe.encoders import ImageNet
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, loss_of
 from landslide_lib.training import negative_filter
-from landslide_lib.training.checkpoints import fill, load_weights
-from landslide_lib.training.classification import Classification, Filtered, Members, labelled, table
+from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
 
 
 def filter_path(weights: Path) -> Path:
@@ -50,17 +54,23 @@ def filtered(
     return Filtered(packed, parts, fitted)
 
 
+def network_of(recipe: recipes.Classification) -> nn.Module:
+    """Build the network that a recipe names, with random weights."""
+    settings: dict[str, Any] = {"shared": recipe.passes == "shared"}
+    if recipe.model in FUSIONS:
+        settings = {"encoder_name": recipe.encoder, "optical_size": recipe.optical_size}
+    return MODELS[recipe.model](recipe.input_bands, tiny=recipe.tiny, **settings)
+
+
 def build(
     recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
-) -> Classification:
+) -> ClassificationTask:
     """Build the network of a recipe with its tiles, with random weights."""
     tiles = filtered(recipe, setting, fitted)
     data = data_of(recipe, tiles.packed, parts=tiles.parts)
     seeded(setting.seed)
-    return Classification(
-        TILES[recipe.model](
-            recipe.input_bands, recipe.encoder, recipe.optical_size, recipe.passes == "shared", recipe.tiny
-        ),
+    return ClassificationTask(
+        network_of(recipe),
         loss_of(recipe, tiles.packed, tiles.parts["train"]),
         data,
         tiles,
@@ -69,7 +79,7 @@ def build(
         augment=augment_tiles.compose(recipe.augmentation),
         balanced=recipe.sampling == "balanced",
         patience=recipe.patience,
-        views=recipe.turns,
+        tta_views=recipe.turns,
         device=setting.device,
     )
 
@@ -92,7 +102,7 @@ def run(recipe: recipes.Classification, setting: Setting) -> Run:
     return made
 
 
-def _run(recipe: recipes.Classification, setting: Setting, tasks: list[Classification], shares: list[float]) -> Run:
+def _run(recipe: recipes.Classification, setting: Setting, tasks: list[ClassificationTask], shares: list[float]) -> Run:
     members, fitted = Members(tasks, shares), tasks[0].filtered.fitted
     return Run(
         recipe,
@@ -104,7 +114,7 @@ def _run(recipe: recipes.Classification, setting: Setting, tasks: list[Classific
     )
 
 
-def restored(record: Record, path: Path, setting: Setting, views: int) -> Classification:
+def restored(record: Record, path: Path, setting: Setting, views: int) -> ClassificationTask:
     """Return the trained network of a record.
 
     Raises:
@@ -123,11 +133,11 @@ def restored(record: Record, path: Path, setting: Setting, views: int) -> Classi
     task = build(recipe, setting, fitted)
     fill(task.network, learnt, path)
     task.to(setting.device)
-    task.views = views
+    task.tta_views = views
     return task
 
 
-def members_of(recipe: recipes.Classification, setting: Setting) -> tuple[list[Classification], list[float]]:
+def members_of(recipe: recipes.Classification, setting: Setting) -> tuple[list[ClassificationTask], list[float]]:
     """Return the trained networks that a recipe depends on, and the weight of each.
 
     Raises:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.checkpoints import load_weights
-from landslide_lib.training.detection import Detection
+from landslide_lib.training.detection import DetectionTask
 
 
-def build(recipe: recipes.Detection, setting: Setting) -> Detection:
+def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     """Build the detector of a recipe with its data, with random weights."""
     packed, root = setting.packed, setting.data_root
     boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=root)
     data = data_of(recipe, packed)
     seeded(setting.seed)
-    return Detection(
+    return DetectionTask(
         detector(recipe.encoder, len(data.bands), recipe.image_size, width=recipe.width, tiny=recipe.tiny),
         data,
         boxes,

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from landslide_lib.data import augment
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.crops import examples
-from landslide_lib.data.pack import Packed
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.models.autoencoder import Restored, autoencoder
+from landslide_lib.models.autoencoder import autoencoder
+from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks import starts
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of
-from landslide_lib.training.checkpoints import load_weights
-from landslide_lib.training.pretraining import Classifier, MaskedAutoencoding, Presence, Teacher
+from landslide_lib.training.pretraining import Classifier, MaskedAutoencodingTask, PresenceTask, Teacher
 
 
 def encoder_of(recipe: recipes.Pretraining, name: str, bands: int) -> nn.Module:
@@ -27,7 +23,7 @@ def encoder_of(recipe: recipes.Pretraining, name: str, bands: int) -> nn.Module:
     return encoder(name, bands, recipe.image_size, tiny=recipe.tiny)
 
 
-def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencoding:
+def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTask:
     """Build the autoencoder of a recipe with its data."""
     objective = recipe.objective
     assert isinstance(objective, recipes.encoders.Masked)
@@ -37,7 +33,7 @@ def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> Masked
     network = autoencoder(
         encoder_of(recipe, recipe.encoder, bands), recipe.encoder, recipe.image_size, bands, objective.masked
     )
-    return MaskedAutoencoding(
+    return MaskedAutoencodingTask(
         network,
         data,
         batch=recipe.batch,
@@ -47,7 +43,7 @@ def masked_autoencoding(recipe: recipes.Pretraining, setting: Setting) -> Masked
     )
 
 
-def presence(recipe: recipes.Pretraining, setting: Setting) -> Presence:
+def presence(recipe: recipes.Pretraining, setting: Setting) -> PresenceTask:
     """Build the classifier of a recipe with its crops, and its teacher if there is one."""
     data = data_of(recipe, setting.packed)
     seeded(setting.seed)
@@ -55,7 +51,7 @@ def presence(recipe: recipes.Pretraining, setting: Setting) -> Presence:
     dataset = get_dataset(recipe.dataset)
     boxes = load_boxes(dataset, setting.packed, recipe.image_size, root=setting.data_root)
     crops = {part: examples(setting.packed, images, boxes) for part, images in data.parts.items()}
-    return Presence(
+    return PresenceTask(
         network,
         data,
         crops,
@@ -88,7 +84,7 @@ def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
         FloatingPointError: The network diverged.
     """
     build = masked_autoencoding if recipe.objective.name == "mae" else presence
-    task: MaskedAutoencoding | Presence = build(recipe, setting)
+    task: MaskedAutoencodingTask | PresenceTask = build(recipe, setting)
     start = None
     if recipe.objective.start:
         learner = task.network.get_submodule("encoder")
@@ -96,37 +92,3 @@ def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
     history, resumed = train(task, recipe, setting)
     parts = task.data.parts
     return Run(recipe, setting, task, parts, task.evaluate, history, resumed, start)
-
-
-@torch.no_grad()
-def restored(
-    recipe: recipes.Pretraining, packed: Packed, seed: int, path: Path, device: torch.device
-) -> tuple[Tensor, Restored]:
-    """Return the first batch of test images and what a trained autoencoder makes of it.
-
-    The patches are those that the test loss of the record was taken on.
-
-    Args:
-        recipe: Of a masked autoencoder.
-        packed: The dataset at the recipe's image size.
-        seed: Of its training.
-        path: Of its weights.
-        device: To compute on.
-
-    Returns:
-        The images (B, C, S, S), and `Restored`; both in the dataset's own values.
-
-    Raises:
-        FileNotFoundError: The weights are not there.
-        ValueError: They are those of another run, or damaged; the message names the file.
-    """
-    setting = Setting(packed, seed, device)
-    learnt = load_weights(path, **identity(recipe, setting))
-    task = masked_autoencoding(recipe, setting)
-    task.network.load_state_dict(learnt)
-    task.to(device).eval()
-    images, _ = next(iter(task.loader("test")))
-    made = task.network(images, torch.Generator().manual_seed(0))
-    scale, shift = task.data.scale.to(device), task.data.shift
-    moved = torch.zeros_like(scale) if shift is None else shift.to(device)
-    return images * scale + moved, made._replace(restored=made.restored * scale + moved)

@@ -12,11 +12,11 @@ import torch
 
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
+from landslide_lib.models.checkpoints import save_weights
 from landslide_lib.study.recipe import Recipe, non_default_fields
 from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
-from landslide_lib.training.checkpoints import save_weights
 from landslide_lib.training.task import Task
 
 #: The records of runs that a run depends on, each with the file of its weights.

@@ -13,12 +13,12 @@ from landslide_lib.data.prepare import Data, prepare
 from landslide_lib.data.split import Indices
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.heads import HEADS
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.parts import WeightedCrossEntropy
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
-from landslide_lib.training.checkpoints import fill, load_weights
-from landslide_lib.training.segmentation import Segmentation
+from landslide_lib.training.segmentation import SegmentationTask
 
 
 def loss_of(
@@ -27,8 +27,8 @@ def loss_of(
     """Build the weighted sum of losses that a recipe names.
 
     Args:
-        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of
-            landslide in training.
+        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of landslide in
+            training.
         packed: The dataset.
         train: The images to train on.
 
@@ -76,11 +76,11 @@ def data_of(recipe: recipes.Recipe, packed: Packed, **given: Any) -> Data:
     )
 
 
-def build(recipe: recipes.Segmentation, setting: Setting) -> Segmentation:
+def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
     """Build the network of a recipe with its loss and its data."""
     data = data_of(recipe, setting.packed)
     seeded(setting.seed)
-    return Segmentation(
+    return SegmentationTask(
         model_of(recipe, len(data.bands)),
         loss_of(recipe, setting.packed, data.parts["train"]),
         data,

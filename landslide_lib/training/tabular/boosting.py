@@ -30,14 +30,14 @@ PARAMETERS: dict[str, Any] = {
     "nthread": 1,
 }
 ROUNDS = 120
+CLASSES = ((1, "positive"), (0, "negative"))
 
 
 class OutOfFold(NamedTuple):
-    """What each row's own fold says of it, whose trees never saw it.
+    """What the trees of each row's own fold, which never saw it, make of it.
 
     Attributes:
-        probabilities: Of a landslide by row, in 0..1, in the order of the table; rows that no
-            split tests are not in it.
+        probabilities: Of a landslide by row, in 0..1, in the order of the table; rows that no split tests are missing.
         fold: Which split tested each, from 0.
         boosters: The trees of each split.
     """
@@ -51,15 +51,14 @@ def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
     """Return labels as 0 and 1 after refusing what trees would take without a word.
 
     Raises:
-        ValueError: Lengths differ, a label is neither 0 nor 1, one class is all there is, or a
-            feature is NaN or infinite.
+        ValueError: Lengths differ, a label is neither 0 nor 1, one class is all there is, or a feature is NaN or
+            infinite.
     """
     truth = np.asarray(labels)
     if truth.shape != (len(features),):
         raise ValueError(f"labels: {truth.shape} for {len(features)} rows; one a row is needed")
-    if not np.isin(truth, (0, 1)).all():
-        odd = truth[~np.isin(truth, (0, 1))][0]
-        raise ValueError(f"labels: {odd!r} is neither 0 nor 1")
+    if (odd := truth[~np.isin(truth, (0, 1))]).size:
+        raise ValueError(f"labels: {odd[0]!r} is neither 0 nor 1")
     if len(np.unique(truth)) < 2:
         only = "positive" if len(truth) and truth[0] else "negative"
         raise ValueError(f"labels: all {len(truth)} rows are {only}; both classes are needed")
@@ -73,9 +72,9 @@ def check_finite(features: pd.DataFrame) -> None:
     Raises:
         ValueError: A feature is NaN or infinite; the message names column and row.
     """
-    good = np.isfinite(features.to_numpy(np.float64))
-    if not good.all():
-        row, column = np.argwhere(~good)[0]
+    bad = np.argwhere(~np.isfinite(features.to_numpy(np.float64)))
+    if len(bad):
+        row, column = bad[0]
         raise ValueError(
             f"features: {features.columns[column]} of row {features.index[row]!r} is NaN or "
             "infinite; repair the row or leave it out"
@@ -100,38 +99,30 @@ def folds(
         ValueError: A fold would hold no positive or no negative to test, or to learn from.
     """
     truth = np.asarray(labels)
-    given = np.arange(len(truth)) if groups is None else np.asarray(groups)
-    for value, name in ((1, "positive"), (0, "negative")):
-        there = len(np.unique(given[truth == value]))
-        if count < 2 or there < count:
+    group = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    for value, name in CLASSES:
+        holding = len(np.unique(group[truth == value]))
+        if count < 2 or holding < count:
             what = "rows" if groups is None else "groups"
             raise ValueError(
-                f"folds = {count}: {there} {what} hold a {name} one, and each fold needs one; "
+                f"folds = {count}: {holding} {what} hold a {name} one, and each fold needs one; "
                 "take fewer folds, at least two, or more data"
             )
-    if groups is None:
-        cut = StratifiedKFold(count, shuffle=True, random_state=seed).split(truth, truth)
-    else:
-        cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(
-            truth, truth, np.unique(given, return_inverse=True)[1]
-        )
-    made = [(np.sort(train), np.sort(test)) for train, test in cut]
-    for number, (train, test) in enumerate(made, 1):
-        for value, name in ((1, "positive"), (0, "negative")):
-            if not (truth[test] == value).any() or not (truth[train] == value).any():
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    cut = kind(count, shuffle=True, random_state=seed).split(truth, truth, None if groups is None else group)
+    splits = [(np.sort(train), np.sort(test)) for train, test in cut]
+    for number, split in enumerate(splits, 1):
+        for value, name in CLASSES:
+            if not all((truth[rows] == value).any() for rows in split):
                 raise ValueError(
                     f"folds: fold {number} of {count} leaves no {name} row to test or to learn; "
                     "the groups are too uneven: take fewer folds, or another seed"
                 )
-    return made
+    return splits
 
 
 def train(features: pd.DataFrame, labels: ArrayLike, seed: int = 0) -> Booster:
-    """Grow trees on all rows.
-
-    Raises:
-        ValueError: See `check`.
-    """
+    """Grow trees on all rows; see `check` for what is refused."""
     truth = check(features, labels)
     import xgboost as xgb
 
@@ -145,13 +136,12 @@ def probabilities(booster: Booster, features: pd.DataFrame) -> Floats:
 
 
 def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0) -> OutOfFold:
-    """Return what trees say of rows that they did not learn from.
+    """Return what trees make of rows that they did not learn from.
 
     Args:
         features: A row a tile, whose index names it; columns are used as they are.
         labels: (N,) in {0, 1}.
-        splits: Of `folds`, or those of another model, so that the two can be set side by side:
-            numbers of training and of test rows.
+        splits: Numbers of training and of test rows: of `folds`, or those of another model, for a comparison.
         seed: Of the trees.
 
     Raises:
@@ -159,43 +149,31 @@ def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Spli
     """
     truth = check(features, labels)
     score, fold = np.full(len(truth), np.nan), np.full(len(truth), -1)
-    grown = []
+    boosters = []
     for number, (learnt, tested) in enumerate(splits):
         if len(np.intersect1d(learnt, tested)):
             raise ValueError(f"splits: split {number} learns from rows that it tests")
         if (fold[tested] >= 0).any():
             raise ValueError(f"splits: split {number} tests rows that an earlier one tests")
-        booster = train(features.iloc[learnt], truth[learnt], seed)
-        score[tested] = probabilities(booster, features.iloc[tested])
+        boosters.append(train(features.iloc[learnt], truth[learnt], seed))
+        score[tested] = probabilities(boosters[-1], features.iloc[tested])
         fold[tested] = number
-        grown.append(booster)
-    there = fold >= 0
-    return OutOfFold(
-        pd.Series(score[there], features.index[there], name="probability"),
-        pd.Series(fold[there], features.index[there], name="fold"),
-        tuple(grown),
-    )
+    table = pd.DataFrame({"probability": score, "fold": fold}, features.index)[fold >= 0]
+    return OutOfFold(table["probability"], table["fold"], tuple(boosters))
 
 
 def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float = 0.5) -> Floats:
-    """Return F1 of the positives at a threshold, and the area under the ROC, of each fold.
+    """Return F1 of the positives at a threshold, and the area under the ROC, of each fold, (folds, 2).
 
     Args:
         labels: (N,) in {0, 1}.
         scores: (N,) the higher, the likelier positive.
         fold: (N,) which fold tested each.
         at: The threshold; what is above it is called positive.
-
-    Returns:
-        (folds, 2): F1 and AUC.
     """
     truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
-    each = []
-    for one in np.unique(number):
-        mine = number == one
-        called = score[mine] > at
-        each.append((f1_score(truth[mine], called), roc_auc_score(truth[mine], score[mine])))
-    return np.array(each)
+    parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
+    return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])
 
 
 def summary(each: Floats) -> dict[str, float]:
@@ -204,14 +182,9 @@ def summary(each: Floats) -> dict[str, float]:
     >>> summary(np.array([[0.5, 0.8], [0.7, 0.8]]))
     {'f1': 0.6, 'f1_std': 0.1414, 'auc': 0.8, 'auc_std': 0.0, 'folds': 2}
     """
-    mean, spread = each.mean(0), each.std(0, ddof=1)
-    return {
-        "f1": round(float(mean[0]), 4),
-        "f1_std": round(float(spread[0]), 4),
-        "auc": round(float(mean[1]), 4),
-        "auc_std": round(float(spread[1]), 4),
-        "folds": len(each),
-    }
+    (f1, auc), (f1_std, auc_std) = each.mean(0), each.std(0, ddof=1)
+    values = {"f1": f1, "f1_std": f1_std, "auc": auc, "auc_std": auc_std}
+    return {name: round(float(value), 4) for name, value in values.items()} | {"folds": len(each)}
 
 
 def contributions(features: pd.DataFrame, splits: Sequence[Split], boosters: Sequence[Booster]) -> pd.DataFrame:
@@ -225,15 +198,14 @@ def contributions(features: pd.DataFrame, splits: Sequence[Split], boosters: Seq
         boosters: Of `out_of_fold`.
 
     Returns:
-        (N, columns) in log odds: with the bias, which is left out, they sum to the prediction.
-        Rows that no split tests are not in it.
+        (N, columns) in log odds: with the bias, which is left out, they sum to the prediction. Rows that no split tests
+        are not in it.
     """
     import xgboost as xgb
 
     parts = []
     for (_, tested), booster in zip(splits, boosters, strict=True):
-        some = features.iloc[tested]
-        given = booster.predict(xgb.DMatrix(some.to_numpy(np.float64)), pred_contribs=True)
-        parts.append(pd.DataFrame(given[:, :-1], some.index, features.columns).set_index(tested))
+        values = booster.predict(xgb.DMatrix(features.iloc[tested].to_numpy(np.float64)), pred_contribs=True)
+        parts.append(pd.DataFrame(values[:, :-1], tested, features.columns))
     whole = pd.concat(parts).sort_index()
     return whole.set_index(features.index[whole.index])

@@ -1,4 +1,4 @@
-"""Trees on hand-made features of tiles: what the tabular model says of an image. No torch."""
+"""Trees on hand-made features of tiles: what the tabular model makes of an image. No torch."""
 
 from __future__ import annotations
 
@@ -69,11 +69,10 @@ def describe(
         groups: (N,) the scene of each tile.
 
     Returns:
-        `tiles`, `positives`, `grouped` (whether scenes are fewer than tiles), `features` (how
-        many), `scores` (by kind of features `boosting.summary`; a kind without any is left out),
-        `out_of_fold` (`ids` and `probability` of all tiles, by all features) and `planes`: of each
-        plane of `features.PLANES` the mean over the tiles of the absolute sum of what its
-        statistics gave, in log odds, largest first.
+        `tiles`, `positives`, `grouped` (whether scenes are fewer than tiles), `features` (how many), `scores` (by kind
+        of features `boosting.summary`; a kind without any is left out), `out_of_fold` (`ids` and `probability` of all
+        tiles, by all features) and `planes`: of each plane of `features.PLANES` the mean over the tiles of the absolute
+        sum of what its statistics gave, in log odds, largest first.
 
     Raises:
         ValueError: See `boosting.folds` and `boosting.out_of_fold`.
@@ -81,23 +80,22 @@ def describe(
     truth = boosting.check(features, labels)
     if groups is not None and len(set(groups)) == len(truth):
         groups = None  # each tile a scene of its own
-    cut = boosting.folds(truth, folds, seed, groups)
-    scores, planes, told = {}, {}, {}
+    splits = boosting.folds(truth, folds, seed, groups)
+    scores, planes, judged = {}, {}, {}
     for kind in ("all", *KINDS):
-        some = of_kind(features, kind)
-        if not some.shape[1] or (kind != "all" and some.shape[1] == features.shape[1]):
+        used = of_kind(features, kind)
+        if not used.shape[1] or (kind != "all" and used.shape[1] == features.shape[1]):
             continue
-        found = boosting.out_of_fold(some, truth, cut, seed)
-        each = boosting.fold_scores(truth, found.probabilities, found.fold)
-        scores[kind] = boosting.summary(each)
+        result = boosting.out_of_fold(used, truth, splits, seed)
+        scores[kind] = boosting.summary(boosting.fold_scores(truth, result.probabilities, result.fold))
         if kind == "all":
-            told = {
+            judged = {
                 "ids": [str(name) for name in features.index],
-                "probability": [round(float(p), 4) for p in found.probabilities],
+                "probability": [round(float(p), 4) for p in result.probabilities],
             }
-            given = boosting.contributions(some, cut, found.boosters)
-            whole = given.T.groupby(lambda name: name.rsplit("_", 1)[0]).sum().T
-            mean = whole.abs().mean().sort_values(ascending=False)
+            shap = boosting.contributions(used, splits, result.boosters)
+            by_plane = shap.T.groupby(lambda name: name.rsplit("_", 1)[0]).sum().T
+            mean = by_plane.abs().mean().sort_values(ascending=False)
             planes = {str(name): round(float(value), 4) for name, value in mean.items()}
     return {
         "tiles": len(truth),
@@ -106,5 +104,5 @@ def describe(
         "features": features.shape[1],
         "scores": scores,
         "planes": planes,
-        "out_of_fold": told,
+        "out_of_fold": judged,
     }

@@ -1,0 +1,106 @@
+"""Losses of the overlap of predicted and true landslide over the whole batch; see `landslide_lib.losses` for shapes."""
+
+import torch
+from torch import Tensor, nn
+
+from landslide_lib.losses.checks import in_range, prepare
+
+
+class TverskyLoss(nn.Module):
+    """-log of the Tversky index, TI = TP / (TP + alpha FN + beta FP), of soft counts over the whole batch.
+
+    The report prints log(1 - TI), which falls without bound as TI nears 1 and is no loss as it stands; we assume
+    -log(TI). alpha weights the **false negatives**, as the report prints it; `smp.losses.TverskyLoss` puts its alpha on
+    the false positives. The report states neither: 0.7 and 0.3 are those of Salehi et al. (whose beta weights misses).
+
+    smp's losses with `log_loss=True` are not used: they multiply the loss by 0 where a batch has no landslide, so false
+    alarms there cost nothing and have no gradient. Here `smooth` keeps such a batch finite, with a gradient.
+
+    Args:
+        alpha: Weight of the false negatives, in (0, 100].
+        beta: Weight of the false positives, in (0, 100].
+        smooth: Pixels added to numerator and denominator, in [1e-6, 1e6].
+
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Salehi et al., Tversky
+        Loss Function for Image Segmentation using 3D Fully Convolutional Deep Networks, MLMI 2017,
+        https://arxiv.org/abs/1706.05721.
+
+    >>> y = torch.tensor([[[[1.0, 0.0]]]])
+    >>> missed, false_alarm = torch.full_like(y, -50.0), torch.full_like(y, 50.0)
+    >>> loss = TverskyLoss(alpha=0.7, beta=0.3)
+    >>> round(loss(missed, y).item(), 4), round(loss(false_alarm, y).item(), 4)
+    (0.5306, 0.1398)
+    """
+
+    def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> None:
+        super().__init__()
+        self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
+        self.smooth = in_range("tversky.smooth", smooth)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss."""
+        tp, fn, fp = soft_counts(*prepare(logits, target))
+        # log1p keeps a small loss exact: -log(n / d) = log(1 + (d - n) / n).
+        return torch.log1p((self.alpha * fn + self.beta * fp) / (tp + self.smooth))
+
+
+class IoULoss(nn.Module):
+    """-log of the soft intersection over union of the whole batch: `TverskyLoss` with both weights 1.
+
+    The report prints log(1 - IoU); we assume the IoU loss of UnitBox, for the reason that `TverskyLoss` gives.
+
+    Args:
+        smooth: Pixels added to intersection and union, in [1e-6, 1e6]. One pixel is little beside a landslide.
+
+    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Yu et al., UnitBox: An
+        Advanced Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
+
+    >>> x, y = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    >>> round(IoULoss()(x, y).item(), 4)  # -log((32 + 1) / (64 + 1))
+    0.6779
+    """
+
+    def __init__(self, *, smooth: float = 1.0) -> None:
+        super().__init__()
+        self.smooth = in_range("iou.smooth", smooth)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss."""
+        tp, fn, fp = soft_counts(*prepare(logits, target))
+        return torch.log1p((fn + fp) / (tp + self.smooth))  # -log((tp + smooth) / (tp + fn + fp + smooth))
+
+
+def soft_counts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return true positives, false negatives and false positives of the probabilities, a scalar each."""
+    probability = torch.sigmoid(logits)
+    # Each error is a sum of its own: sum(p) - TP would cancel to noise where they are small.
+    fn, fp = (torch.sigmoid(-logits) * target).sum(), (probability * (1 - target)).sum()
+    return (probability * target).sum(), fn, fp
+
+
+class LovaszLoss(nn.Module):
+    """The Lovasz hinge on logits over the whole batch: the convex surrogate of the IoU of hard decisions.
+
+    The hinge errors max(0, 1 - z_t), largest first, each weighted by how much the Jaccard loss grows when its pixel
+    joins the wrong ones. Without landslide in the batch that is the largest error alone. The report names the loss
+    only; the hinge is its form for two classes, and most patches have next to no landslide, hence the whole batch.
+
+    `smp.losses.LovaszLoss("binary")` is the same function in float32, but cannot take float64 logits (it casts its
+    weights to float32) or boolean targets, and sums bfloat16 targets in bfloat16.
+
+    Reference: `raunet-ablation`, slide "II. Losses Examination"; Berman et al., The Lovasz-Softmax loss, CVPR 2018,
+        https://arxiv.org/abs/1705.08790, algorithm 1.
+    """
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss."""
+        logits, target = prepare(logits, target)
+        scores, truth = logits.flatten(), target.flatten()
+        errors, order = torch.sort(1 - (2 * truth - 1) * scores, descending=True)
+        # Counts in whole numbers: exact, and a cumulative sum of floats has no deterministic kernel on CUDA.
+        positives = truth[order].int().cumsum(0, dtype=torch.int32)
+        wrong = torch.arange(1, len(errors) + 1, dtype=torch.int32, device=errors.device)
+        # Were the first pixels wrong and no others: 1 - IoU = |wrong| / |wrong or landslide|.
+        jaccard = wrong.to(errors.dtype) / (positives[-1] + wrong - positives).to(errors.dtype)
+        weights = torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+        return (torch.relu(errors) * weights).sum()

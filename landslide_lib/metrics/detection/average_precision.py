@@ -1,0 +1,151 @@
+"""Average precision and the other scores of detections, from the answers of the matching alone. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from landslide_lib.metrics.detection.matching import IOUS, Detections, Integers, short
+from landslide_lib.metrics.scores import Floats, class_scores
+
+#: COCO's levels of recall, over which the precision is averaged.
+RECALLS = np.linspace(0, 1, 101)
+SCORES = ("map", "map_50", "f1", "precision", "recall")
+
+
+class Ranking:
+    """The detections of all images, the highest score first, and what is called from a score on.
+
+    Attributes:
+        image: (M,) of each detection.
+        right: (10, M) whether it is right at each IoU.
+        score: (M,) of right detections, NaN of wrong ones.
+        truth: (N,) true boxes of each image.
+    """
+
+    def __init__(self, detections: Detections) -> None:
+        self.truth, self.edges = np.array(detections.truth, np.int64), np.array(detections.edges, np.float64)
+        places = [np.array(line[::2], np.int64) for line in detections.hits]
+        above = [np.cumsum(line, dtype=np.int64) for line in detections.wrong]
+        none = np.zeros(0, np.int64)
+        place, self._above = np.concatenate([none, *places]), np.concatenate([none, *above])
+        bits = np.concatenate([none, *(np.array(line[1::2], np.int64) for line in detections.hits)])
+        numbers = np.arange(len(self.truth))
+        image = np.concatenate([np.repeat(numbers, list(map(len, each))) if each else none for each in (places, above)])
+        # A wrong detection ranks before the edge whose number is that of the edges above it.
+        order = np.argsort(np.concatenate([place, self._above - 0.5]), kind="stable")
+        self.image = image[order].astype(np.int64)
+        wrong = np.zeros(len(self._above), np.int64)
+        self.right = (np.append(bits, wrong)[order] >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
+        self.score = np.append(self.edges[place], np.full(len(wrong), np.nan))[order]
+
+    def called(self, threshold: float) -> tuple[int, int]:
+        """Return how many detections with a score of at least a threshold are right, and wrong.
+
+        At an IoU of 0.5. Scores of wrong ones that rank between two edges, one below the threshold, are taken as even.
+        """
+        threshold = short(threshold)
+        reached = np.nan_to_num(self.score, nan=-1) >= threshold
+        upper, lower = np.append(1.0, self.edges), np.append(self.edges, 0.0)
+        width = np.maximum(upper - lower, np.finfo(float).tiny)
+        share = np.where(lower >= threshold, 1, np.clip((upper - threshold) / width, 0, 1))
+        counts = np.bincount(self._above, minlength=len(upper))
+        tp, wrong = int(self.right[0, reached].sum()), round(float((share * counts).sum()))
+        return tp, int(reached.sum()) + wrong - tp
+
+    def average_precision(self, times: Integers, ious: Sequence[int]) -> Floats:
+        """Return COCO's AP of samples of the images, its mean over thresholds of the IoU, (D,); 0 without a true box.
+
+        Args:
+            times: (D, N) how often each image is in each sample.
+            ious: Places in `IOUS`.
+        """
+        # Recall rises at right detections alone, and precision is highest there.
+        right = self.right[list(ious)]
+        places = np.flatnonzero(right.any(0))
+        called = np.zeros((len(self.truth), len(places) + 1))
+        np.add.at(called, (self.image, np.searchsorted(places, np.arange(len(self.image)))), 1)
+        until = times @ called[:, :-1].cumsum(1)
+        total = np.maximum(times @ self.truth, 1)[:, None]
+        areas = []
+        for is_right in right[:, places]:
+            hit = times[:, self.image[places[is_right]]].cumsum(1)
+            precision = hit / np.maximum(until[:, is_right], 1)
+            highest = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+            # Each of COCO's levels of recall is reached first at one of them.
+            levels = np.diff(np.searchsorted(RECALLS, hit / total, side="right"), prepend=0)
+            areas.append((highest * levels).sum(1) / len(RECALLS))
+        return np.asarray(np.mean(areas, 0), np.float64)
+
+
+def scores(detections: Detections, threshold: float) -> dict[str, dict[str, float | None]]:
+    """Return every score of detections.
+
+    Args:
+        detections: See `match`.
+        threshold: In 0..1: precision, recall and F1 are of detections with a score of at least it.
+
+    Returns:
+        `{"boxes": {score: value in 0..1}}`: `map`, the mean over the thresholds of the IoU of COCO's average precision
+        (precision at 101 levels of recall); `map_50`, that at 0.5; and `f1`, `precision` and `recall` at 0.5. None
+        where a score is undefined (precision without a detection; recall and both mAP without a true box).
+
+    >>> detections = Detections(truth=[1], edges=[0.9, 0.5], hits=[[0, 1023]], wrong=[[1]])
+    >>> scores(detections, 0.5)["boxes"]
+    {'map': 1.0, 'map_50': 1.0, 'f1': 0.6666666666666666, 'precision': 0.5, 'recall': 1.0}
+    """
+    ranking = Ranking(detections)
+    values: dict[str, float | None] = dict.fromkeys(SCORES)
+    total = int(ranking.truth.sum())
+    if total:
+        once = np.ones((1, len(ranking.truth)), np.int64)
+        values["map"] = float(ranking.average_precision(once, range(len(IOUS)))[0])
+        values["map_50"] = float(ranking.average_precision(once, [0])[0])
+    tp, fp = ranking.called(threshold)
+    at = class_scores(tp, fp, total - tp)
+    for name in ("f1", "precision", "recall"):
+        values[name] = float(at[name]) if np.isfinite(at[name]) else None
+    return {"boxes": values}
+
+
+def best_threshold(detections: Detections) -> float:
+    """Return the score with the highest F1 at IoU 0.5; 0.5 where no detection is right."""
+    ranking = Ranking(detections)
+    if not ranking.right[0].any():
+        return 0.5
+    # F1 falls from one right detection to the next.
+    choices = np.unique(ranking.score[ranking.right[0]])[::-1]
+    counts = np.array([ranking.called(score) for score in choices])
+    f1 = 2 * counts[:, 0] / (counts.sum(1) + ranking.truth.sum())
+    return float(choices[f1.argmax()])
+
+
+def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
+    """Return precision over recall, as COCO averages it.
+
+    Args:
+        detections: See `match`.
+        iou: One of `IOUS`.
+
+    Returns:
+        (101,) each: `recall` from 0 to 1; `precision`, the highest at that recall or a higher one, 0 where no threshold
+        reaches it, so that its mean is the AP; and `score`, the threshold that reaches the recall, NaN where none does.
+
+    Raises:
+        ValueError: The IoU is none of COCO's, or there is no true box.
+    """
+    if iou not in IOUS:
+        raise ValueError(f"precision-recall curve: iou {iou} is none of {', '.join(map(str, IOUS))}")
+    ranking = Ranking(detections)
+    if not ranking.truth.sum():
+        raise ValueError("precision-recall curve: there is no true box, and so no recall")
+    right = ranking.right[IOUS.index(iou)]
+    hit, called = right.cumsum()[right], np.flatnonzero(right) + 1
+    highest = np.maximum.accumulate((hit / called)[::-1])[::-1]
+    first = np.searchsorted(hit / ranking.truth.sum(), RECALLS)
+    return {
+        "recall": RECALLS,
+        "precision": np.append(highest, 0.0)[first],
+        "score": np.append(ranking.score[right], np.nan)[first],
+    }

@@ -1,0 +1,109 @@
+"""Files of tensors: written whole or not at all, read so that damage is one error and code in them is never run."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from landslide_lib.paths import atomic_write
+
+REMEDY = "Move the file away; the network is trained again"
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a file of tensors and plain values by name, onto the CPU; code in it is never run.
+
+    Raises:
+        OSError: It is not there, or may not be read. pickle.UnpicklingError: It is damaged (then it has a cause), or
+        holds more than tensors and plain values by name.
+    """
+    path.open("rb").close()  # after it, an OSError is torch's or zipfile's, of what they read
+    try:
+        source = _checked(path) if zipfile.is_zipfile(path) else path
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # as noise has
+            content = torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise
+    except Exception as error:  # both fail on damage in a dozen ways, IndexError among them
+        raise pickle.UnpicklingError(f"{path}: damaged ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise pickle.UnpicklingError(f"{path}: holds a {kind}, not weights by name") from TypeError(kind)
+    return content
+
+
+def _checked(path: Path) -> BytesIO:
+    """Return an archive with each file read against its checksum: torch looks at none, and may load stray memory."""
+    copy = BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as whole:
+        for entry in archive.infolist():
+            whole.writestr(entry.filename, archive.read(entry))
+    copy.seek(0)
+    return copy
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values that `read_checkpoint` reads: whole or not at all."""
+    with atomic_write(path) as scratch:
+        torch.save(content, scratch)
+
+
+def save_weights(path: Path, network: nn.Module, **about: Any) -> None:
+    """Write the weights of a network, with plain values that say what they are of."""
+    weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    write_checkpoint(path, {**about, "weights": weights})
+
+
+def load_weights(path: Path, **about: Any) -> dict[str, Tensor]:
+    """Read the weights that `save_weights` has written.
+
+    Args:
+        path: The file.
+        **about: What it has to say that they are of; None for anything.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: They are of something else, or damaged; the message names the file.
+    """
+    try:
+        content = read_checkpoint(path)
+    except pickle.UnpicklingError as error:
+        raise _damaged(path, type(error.__cause__ or error).__name__) from None
+    weights = content.get("weights")
+    if not isinstance(weights, dict):
+        raise _damaged(path, "it holds no weights")
+    wrong = [k for k, value in about.items() if value is not None and content.get(k) != value]
+    if wrong:
+        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {REMEDY}")
+    if not_finite(weights):
+        raise _damaged(path, "not all weights are finite")
+    return weights
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load weights that `load_weights` has read into a network.
+
+    Raises:
+        ValueError: They are not those of such a network; the message names the file.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise _damaged(path, "its tensors are not those of the recipe's network") from None
+
+
+def not_finite(weights: dict[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold NaN or infinity."""
+    return [name for name, value in weights.items() if not value.isfinite().all()]
+
+
+def _damaged(path: Path, problem: str) -> ValueError:
+    return ValueError(f"{path}: damaged ({problem}). {REMEDY}")

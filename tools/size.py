@@ -1,0 +1,35 @@
+"""Check that the library stays small: prints lines a room, and exits with 1 where a bound is broken.
+
+A file has at most 400 lines; beside `__init__.py` and `cli.py` two modules stand at the top. The design asks for 14,000
+lines in all; until that is reached, the number here only ever falls.
+"""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+LIBRARY = Path(__file__).parent.parent / "landslide_lib"
+LINES_OF_A_FILE, LINES, MODULES_AT_THE_TOP = 400, 20_000, 4
+
+
+def main() -> int:
+    """Print the lines of each room; return the exit status."""
+    rooms: Counter[str] = Counter()
+    problems = []
+    for path in sorted(LIBRARY.rglob("*.py")):
+        lines = len(path.read_text("utf-8").splitlines())
+        inside = path.relative_to(LIBRARY).parts
+        rooms[inside[0] if len(inside) > 1 else "top"] += lines
+        if lines > LINES_OF_A_FILE:
+            problems.append(f"{path.relative_to(LIBRARY.parent)} has {lines} lines, at most {LINES_OF_A_FILE}")
+    if len(list(LIBRARY.glob("*.py"))) > MODULES_AT_THE_TOP:
+        problems.append(f"more than {MODULES_AT_THE_TOP} modules at the top of landslide_lib")
+    if rooms.total() > LINES:
+        problems.append(f"landslide_lib has {rooms.total()} lines, at most {LINES}")
+    print(", ".join(f"{room} {lines}" for room, lines in rooms.items()), f"in all {rooms.total()}", sep=", ")
+    print(*problems, sep="\n", end="\n" if problems else "")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
