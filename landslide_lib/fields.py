@@ -31,7 +31,7 @@ LOSS_RANGES: dict[str, dict[str, float]] = {
     "center.weight": {"ge": 0.0, "le": 1000.0},
     "soft_ce.smoothing": {"ge": 0.0, "lt": 1.0},
     "ohem.share": {"gt": 0.0, "le": 1.0},
-    "weighted_ce.weight": {"gt": 0.0, "le": 1000.0},
+    "weighted_ce.weight": {"ge": 0.0, "le": 1000.0},
     "distillation.temperature": {"ge": 0.01, "le": 100.0},
     "distillation.alpha": {"ge": 0.0, "le": 1.0},
 }

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,16 +34,16 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the chapter of a table, the last one that runs its rows.
+    """Return the chapter of a table: the last one that runs its rows, else the last one that names it.
 
     >>> showing("raunet/rau-net"), showing("raunet/leaderboard")
     ('15_attention', '19_cross_validation')
     """
-    asked = f'table("{table}"'
-    for path in reversed(chapters(folder)):
-        sources = ("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
-        if any(asked in source and ("runs.ensure(" in source or ".run(" in source) for source in sources):
-            return path.stem
+    named = f'table\\("{re.escape(table)}"'
+    for asked in (rf"{named}[^)]*\)\s*\.run\(", named):
+        for path in reversed(chapters(folder)):
+            if any(re.search(asked, "".join(cell["source"])) for cell in json.loads(path.read_text("utf-8"))["cells"]):
+                return path.stem
     return None
 
 

@@ -18,7 +18,7 @@ from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.render import html, plain, record_link
-from landslide_lib.study.reports import Report, Table, reports, resolve
+from landslide_lib.study.reports import Report, reports, resolve
 from landslide_lib.study.reports import table as named
 
 BENCHMARKS = HOME / "benchmarks" / "results"
@@ -78,29 +78,6 @@ def table(name: str) -> str:
     if chapter:
         shown.append(f"<p>Its chapter: {_chapter(chapter)}.</p>")
     return "\n".join(shown)
-
-
-def notes(chosen: Table) -> str:
-    """Return what a reader of a table has to know, as a Markdown list."""
-    return _items(chosen.notes)
-
-
-def elsewhere(*chosen: Table, store: Store, dataset: str | None = None, profile: str | None = None) -> str:
-    """Return every other run of some tables that is stored here, as HTML.
-
-    Args:
-        *chosen: Of a report.
-        store: Of records.
-        dataset: Together with `profile` the run that is shown already.
-        profile: See `dataset`.
-    """
-    shown = [
-        html(one, comparison.compare(one, store, dataset=data, profile_name=name))
-        for one in chosen
-        for data, name, _ in comparison.known_runs(one, store)
-        if (data, name) != (dataset, profile)
-    ]
-    return "".join(shown) or '<p class="study-note">None yet.</p>'
 
 
 def findings() -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.metrics import scores
-from landslide_lib.study import cells, comparison, derived, findings, reports
+from landslide_lib.study import cells, comparison, derived, reports
 from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
@@ -90,20 +90,6 @@ def test_rows_come_from_rows_that_are_run():
             for row in table.rows:
                 for other, leaf in derived.leaves(table, row):
                     assert other.row(leaf.id).kind == "run"
-
-
-def test_findings_say_what_was_measured_and_nothing_where_nothing_was(folds, tmp_path):
-    nothing = Store(tmp_path / "nothing", more=())
-    assert findings.summary(FOLDS, list(by_id(FOLDS, nothing).values())) == "Not run yet."
-    rows = list(by_id(FOLDS, folds).values())
-    said = findings.summary(FOLDS, rows)
-    best = max(
-        (row for row in rows if row["kind"] == "run" and row["ours"]),
-        key=lambda row: row["ours"]["metrics"]["pooled"]["f1"]["mean"],
-    )
-    assert f"**{findings.name_f1(best)}** is the best of ours" in said
-    assert "The order of our 5 rows by F1 (two-class)" in said
-    assert "no interval is known" in said
 
 
 def test_a_row_at_a_chosen_threshold_says_which_it_was(folds):

@@ -285,7 +285,7 @@ from landslide_lib.study.records import read
 
 template, log, killed = read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3] == "killed"
 
-def train(wanted, packed, seed, *_):
+def train(wanted, packed, seed, *_, **__):
     with log.open("a") as lines:
         lines.write(f"{os.getpid()}\\n")
     if killed:
@@ -296,7 +296,7 @@ def train(wanted, packed, seed, *_):
         update={"seed": seed, "fingerprint": packed.fingerprint, "finished": finished}
     )
 
-runs._train = train
+runs._make = train
 print("ready", flush=True)
 sys.stdin.readline()
 print(runs.run(template.recipe, 0, device="cpu").name)

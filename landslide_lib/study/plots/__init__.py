@@ -4,7 +4,6 @@ from landslide_lib.study.plots.curves import learning_curves, threshold_curves
 from landslide_lib.study.plots.effects import forest
 from landslide_lib.study.plots.images import maps, patches, true_colour
 from landslide_lib.study.plots.picture import COLOURS, DPI, Picture, style
-from landslide_lib.study.plots.rows import rows_beside
 
 __all__ = [
     "COLOURS",
@@ -14,7 +13,6 @@ __all__ = [
     "learning_curves",
     "maps",
     "patches",
-    "rows_beside",
     "style",
     "threshold_curves",
     "true_colour",
