@@ -86,7 +86,7 @@ def findings() -> str:
     for path in chapters.chapters():
         if sentences := chapters.claims(path):
             items = "\n".join(f"- {sentence}" for sentence in sentences)
-            parts.append(f"## {_title(path)}\n\n[The chapter](../notebooks/{path.stem}.html).\n\n{items}")
+            parts.append(f"## {{doc}}`{_title(path)} <../notebooks/{path.stem}>`\n\n{items}")
     return "\n\n".join(parts)
 
 
