@@ -22,7 +22,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from landslide_lib.models.checkpoints import not_finite, read_checkpoint
 from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
@@ -240,8 +240,8 @@ def _bar(epochs: int) -> Any:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     # A terminal's IPython has another shell; that a kernel's packages are imported says nothing.
     in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
-    hidden: dict[str, Any] = {} if sys.stderr.isatty() or in_notebook else {"disable": True}
-    return tqdm(total=epochs, unit="epoch", leave=False, **hidden)
+    shows = (sys.stderr.isatty() or in_notebook) and not os.environ.get("TQDM_DISABLE")
+    return tqdm(total=epochs, unit="epoch", leave=False, disable=not shows)
 
 
 @contextmanager

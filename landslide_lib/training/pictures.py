@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -30,6 +32,17 @@ def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(np.clip((images - low) / np.maximum(high - low, 1e-6), 0, 1))
 
 
+class DescribedFigure(Figure):
+    """A figure that a notebook shows with words for who cannot see it."""
+
+    words = "Images, a line each: image, true landslides, predicted probability, and hits, misses, false alarms."
+
+    def _repr_html_(self) -> str:
+        png = BytesIO()
+        self.savefig(png, format="png", bbox_inches="tight", facecolor="white")
+        return f'<img alt="{self.words}" src="data:image/png;base64,{b64encode(png.getvalue()).decode()}">'
+
+
 def image_grid(
     data: Data, rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
 ) -> Figure:
@@ -44,7 +57,9 @@ def image_grid(
     """
     titles = ("image", "truth", "probability", "hits, misses, false alarms")
     count = len(rows)
-    figure, axes = plt.subplots(count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained", FigureClass=DescribedFigure
+    )
     for line, picture, mask, probability, row in zip(axes, rgb(data, rows), masks, probabilities, rows, strict=True):
         line[0].imshow(picture)
         line[1].imshow(mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

@@ -21,4 +21,7 @@ def test_a_bar_shows_on_a_terminal_and_in_a_notebook_and_never_in_a_log(monkeypa
 
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     assert loop._bar(3).disable is not shows
+    monkeypatch.setenv("TQDM_DISABLE", "1")  # as in a chapter that is executed for the book
+    assert loop._bar(3).disable
