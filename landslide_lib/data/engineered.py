@@ -35,7 +35,7 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     if packed.folder is None:
         raise ValueError(
             f"bands: {packed.name} is not packed in a folder, beside which {', '.join(wanted)} could be kept; use "
-            "datasets.load"
+            "data.registry.load_packed"
         )
     paths = {name: packed.folder / f"{name}-{REVISIONS.get(f'bands/{name}', 1)}.npy" for name in wanted}
     if not all(path.exists() for path in paths.values()):

@@ -89,7 +89,7 @@ class Record(BaseModel):
             `samples_per_second` is that of prediction.
         start: What was taken of the weights that an encoder started from.
         pseudo_labels: Of the labels of the target that a round of refinement learnt from, against the masks that were
-            hidden from it, see `tasks.pseudo_labels.quality`.
+            hidden from it, see `training.pseudo_labels.quality`.
         tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of the networks of an
             ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
             images, as far as there is such a thing.
@@ -190,7 +190,7 @@ class Store:
         home: The folder that new records go to; made when needed.
         more: Folders that are searched too, such as `data/results`.
         data: Gives the fingerprints that the data of a recipe has now, () where it is not here; see
-            `datasets.configured`. None where the data does not matter, as in the book, which shows what is published.
+            `study.configured_data`. None where the data does not matter, as in the book, which shows what is published.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ TARGETS: dict[str, dict[str, str]] = {
     "bijie": {"dataset": "uav", "part": "train", "region": ""},
     "uav": {"dataset": "bijie", "part": "train", "region": ""},
 }
-#: What each is in timm and in segmentation_models_pytorch stands in `models.adapted`.
+#: What each is in timm and in segmentation_models_pytorch stands in `models.refinement`.
 Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr"]
 
 

@@ -1,8 +1,4 @@
-"""Tables in place of images: boosted trees, what their scores are worth, two open tables. No torch.
+"""What is measured of tables and of hand-made features of tiles, and published for who has no files.
 
-- `boosting`: XGBoost with folds, its scores and what each column gave to a prediction.
-- `susceptibility`: samples whose factors are certainty factors; `certainty` asks of what labels.
-- `catalogue`: NASA's catalogue of landslides. `tiles`: hand-made features of images; `images`: of
-  a whole dataset, the only module here that needs the datasets.
-- `published`: what a chapter shows of all these without the files.
+- `published`: what a chapter shows without the files. `images`: boosted trees on the tiles of a whole dataset.
 """
