@@ -224,7 +224,7 @@ def speed() -> str:
     versions = ", ".join(f"{name} {last[name]}" for name in VERSIONS)
     return plain(
         shown.rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"}),
-        name="speed",
+        name="speed-ratios",
         caption=f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
         f"on {last['date'][:10]} with {versions}.",
     )

@@ -146,9 +146,9 @@ def _two(reported: str, ours: str, of: dict[str, Any] | None) -> str:
 
 
 def _which(rows: Rows) -> list[str]:
-    """Return dataset and profile of ours, which a table's anchor and its CSV are named after."""
+    """Return dataset and profile of ours, which name a table's anchor: a heading has its bare name."""
     ours = next((row["ours"] for row in rows if row["ours"]), None)
-    return [ours["dataset"], ours["budget"]["profile"] or "own"] if ours else []
+    return [ours["dataset"], ours["budget"]["profile"] or "own"] if ours else ["reported"]
 
 
 def _linked(text: str, ours: dict[str, Any] | None) -> str:
