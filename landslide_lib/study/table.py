@@ -92,7 +92,8 @@ class StudyTable:
         if rows:
             tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
             if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
-                raise ValueError(f"rows {', '.join(sorted(unknown))}: unknown to the report of {self.report.name}")
+                known = ", ".join(row.id for row in self.report.rows)
+                raise ValueError(f"{self.report.name} has no row {', '.join(sorted(unknown))}; its rows: {known}")
             named = [derived.leaves(self.report, row) for row in self.report.rows if row.id in rows]
             wanted = {row.id for leaves in named for other, row in leaves if other.name == self.report.name}
             rows = [row.id for row in self.report.runnable(chosen["dataset"]) if row.id in wanted]
