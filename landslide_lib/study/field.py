@@ -137,7 +137,8 @@ def _results(source: Source) -> Iterator[tuple[Result, int]]:
         if cell is not None and (not source.only or row.id in source.only):
             text = cell if isinstance(cell, str) else f"{cell:.{column.digits}f}"
             over: dict[Rate, Over] = {"f1": "tiles" if column.convention == "tiles" else "landslide"}
-            yield Result(id=row.id, model=row.label, printed={"f1": text}, over=over), column.scale
+            name = f"{row.label} ({source.table})"
+            yield Result(id=row.id, model=name, printed={"f1": text}, over=over), column.scale
 
 
 def _row(source: Source, one: Result, scale: int) -> dict[str, Any]:
