@@ -235,6 +235,21 @@ def check_submission(
     typer.echo(f"{path}: every mask is as the competition asks")
 
 
+@app.command()
+@plainly
+def score(
+    predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
+    truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
+) -> None:
+    """Score a folder of predicted masks under every convention: PNG, TIFF, or Landslide4Sense's mask_N.h5."""
+    from landslide_lib.study import scoring
+
+    counts = scoring.counts(predicted, truth)
+    tp, fp, fn, tn = counts.sum(0)
+    typer.echo(f"{len(counts)} masks; landslide pixels: tp {tp}, fp {fp}, fn {fn}; tn {tn}")
+    typer.echo(scoring.table(counts).to_string(float_format="{:.4f}".format, na_rep="-"))
+
+
 @app.command("table")
 @plainly
 def table_(

@@ -16,6 +16,8 @@ _CHECKOUT = (HOME / "data" / "reports").is_dir()
 _DATA = HOME / "data" if _CHECKOUT else Path(__file__).parent / "published"
 REPORTS = _DATA / "reports"
 PUBLISHED = _DATA / "results"
+#: What others print, see `study/field.py`.
+FIELD = _DATA / "field.yaml"
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
 

@@ -1,0 +1,108 @@
+"""`landslide score`: folders of masks, pairs, and every convention by value."""
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from landslide_lib.metrics import scores
+from landslide_lib.study import scoring
+from tests.study.test_cli import landslide
+
+#: Predicted and true of two images: tp 1, fp 1, fn 1, tn 1; and nothing called where one pixel is landslide.
+CALLED = {"a": [[1, 1], [0, 0]], "b": [[0, 0], [0, 0]]}
+TRUE = {"a": [[1, 0], [1, 0]], "b": [[0, 0], [0, 1]]}
+
+
+def fill(folder, masks, white=255, suffix=".png"):
+    folder.mkdir()
+    for name, mask in masks.items():
+        cv2.imwrite(str(folder / f"{name}{suffix}"), np.array(mask, np.uint8) * white)
+    return folder
+
+
+def patches(folder, word, numbers, shape=(128, 128), key="mask"):
+    folder.mkdir()
+    for number, rows in numbers.items():
+        mask = np.zeros(shape, np.uint8)
+        mask[:rows] = 1
+        with h5py.File(folder / f"{word}_{number}.h5", "w") as file:
+            file[key] = mask
+    return folder
+
+
+def test_counts_and_scores_by_value(tmp_path):
+    predicted, truth = fill(tmp_path / "p", CALLED), fill(tmp_path / "t", TRUE, white=1, suffix=".tif")
+    counts = scoring.counts(predicted, truth)
+    assert counts.tolist() == [[1, 1, 1, 1], [0, 0, 1, 3]]
+    table = scoring.table(counts)
+    assert list(table.columns) == ["precision", "recall", "f1", "iou", "miou"]
+    assert table.loc["pooled"].dropna().to_dict() == pytest.approx(
+        {"precision": 1 / 2, "recall": 1 / 3, "f1": 2 / 5, "iou": 1 / 4}
+    )
+    assert table.miou["two_class"] == table.iou["two_class"] == pytest.approx((1 / 4 + 4 / 7) / 2)
+    assert table.f1["two_class"] == pytest.approx((2 / 5 + 8 / 11) / 2)
+    assert table.f1["per_image"] == pytest.approx((1 / 2 + 0) / 2)
+    for convention, wanted in scores.scores(counts).items():
+        assert table.f1[convention] == pytest.approx(wanted["f1"])
+
+
+def test_the_command_prints_the_table(tmp_path):
+    status, text = landslide("score", str(fill(tmp_path / "p", CALLED)), str(fill(tmp_path / "t", TRUE)))
+    assert status == 0
+    assert "2 masks; landslide pixels: tp 1, fp 1, fn 2; tn 4" in text
+    pooled = next(line for line in text.splitlines() if line.startswith("pooled"))
+    assert pooled.split() == ["pooled", "0.5000", "0.3333", "0.4000", "0.2500", "-"]
+    assert "two_class" in text
+    assert "per_image" in text
+
+
+def test_patches_of_landslide4sense_are_paired_by_number(tmp_path):
+    predicted = patches(tmp_path / "p", "mask", {"1": 2, "10": 0})
+    truth = patches(tmp_path / "t", "image", {"0001": 4, "010": 0})
+    assert scoring.counts(predicted, truth).tolist() == [[256, 0, 256, 15872], [0, 0, 0, 16384]]
+    pictures = fill(tmp_path / "pictures", {"1": np.zeros((128, 128)), "mask_10": np.ones((128, 128))})
+    assert scoring.counts(pictures, truth).tolist() == [[0, 0, 512, 15872], [0, 16384, 0, 0]]
+
+
+def test_where_nothing_is_there_and_nothing_called_a_score_is_a_dash(tmp_path):
+    status, text = landslide(
+        "score", str(fill(tmp_path / "p", {"a": np.zeros((2, 2))})), str(fill(tmp_path / "t", {"a": np.zeros((2, 2))}))
+    )
+    assert status == 0
+    assert next(line for line in text.splitlines() if line.startswith("pooled")).split()[1:] == ["-"] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda p, t: (p / "a.png").unlink(), "p: no mask for 1 of 2, such as a.png"),
+        (lambda p, t: (t / "b.png").unlink(), "t: no mask for 1 of 2, such as b.png"),
+        (lambda p, t: cv2.imwrite(str(p / "a.png"), np.zeros((3, 2), np.uint8)), "is (3, 2), "),
+        (lambda p, t: cv2.imwrite(str(t / "b.png"), np.full((2, 2), 7, np.uint8)), "mask holds 7; only 0, 1 and 255"),
+        (lambda p, t: (p / "a.tif").write_bytes((p / "a.png").read_bytes()), "a.png is of the same image"),
+        (lambda p, t: (p / "a.png").write_bytes(b"no picture"), "is not a JPEG, PNG, TIFF"),
+        (lambda p, t: [(p / f"{name}.png").unlink() for name in "ab"], "p: holds no mask; PNG, TIFF or HDF5"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, change, words):
+    predicted, truth = fill(tmp_path / "p", CALLED), fill(tmp_path / "t", TRUE)
+    change(predicted, truth)
+    status, text = landslide("score", str(predicted), str(truth))
+    assert status == 2
+    assert words in text
+    assert len(text.strip().splitlines()) == 1
+    assert "skip-bad" not in text
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [({"key": "img"}, "has no key 'mask'"), ({"shape": (64, 64)}, "has shape (64, 64)")]
+)
+def test_a_bad_patch_is_one_line(tmp_path, how, words):
+    predicted, truth = patches(tmp_path / "p", "mask", {"1": 2}, **how), patches(tmp_path / "t", "mask", {"1": 2})
+    status, text = landslide("score", str(predicted), str(truth))
+    assert (status, words in text, len(text.strip().splitlines())) == (2, True, 1)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    assert landslide("score", str(tmp_path / "none"), str(tmp_path))[0] == 2
