@@ -15,12 +15,11 @@ from landslide_lib.paths import HOME
 #: In place of a commit where there is none.
 NO_COMMIT = "unknown"
 
-PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "numpy", "opencv-python-headless")
-
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a number."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    packages = ("torch", "lightning", "segmentation-models-pytorch", "numpy", "opencv-python-headless")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 @cache

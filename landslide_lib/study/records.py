@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from landslide_lib.study.machine import NO_COMMIT
 from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
-class Epoch(BaseModel):
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Epoch(_Strict):
     """One line of a history: means over the epoch, and a score on the validation images.
 
     It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean average precision at IoU
-    0.5 of a detector; an epoch that was not scored has None.
+    0.5 of a detector; None where the epoch was not scored.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     train_loss: float
     valid_loss: float | None
@@ -34,7 +37,7 @@ class Epoch(BaseModel):
     seconds: float
 
 
-class Outcome(BaseModel):
+class Outcome(_Strict):
     """What a model did on one part (`valid` or `test`).
 
     Attributes:
@@ -44,13 +47,11 @@ class Outcome(BaseModel):
             `landslide_lib.metrics.detection`; of a masked autoencoder `{"pixels": {"loss": value}}`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     threshold: float
     metrics: dict[str, dict[str, float | None]]
 
 
-class Record(BaseModel):
+class Record(_Strict):
     """All that is kept of one run.
 
     Attributes:
@@ -63,30 +64,24 @@ class Record(BaseModel):
         test: Scores on the test images at threshold 0.5.
         test_tuned: The same at the threshold that was best on the validation images.
         valid: Scores on the validation images at 0.5.
-        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in records from before
-            it was kept.
-        test_ids: Of the test images.
-        test_groups: The scene of each.
+        valid_tuned: The same at the threshold that was best on them; None in records from before it was kept.
+        test_ids: Of the test images; `test_groups` is the scene of each.
         test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a classification the image
             itself; empty for other tasks.
-        histogram: Landslide and background pixels of the test images by probability, 100 bins each: bin k holds p in
-            (k/100, (k+1)/100]. Of a classification images; else empty.
-        detections: What a detector found on the test images.
+        histogram: Landslide and background pixels (images of a classification) of the test part by probability, 100
+            bins each: bin k holds p in (k/100, (k+1)/100]; empty for other tasks.
         parameters: Trainable parameters of the network.
-        seconds_per_epoch: Median over epochs, validation included.
-        samples_per_second: Training images over `seconds_per_epoch`.
+        seconds_per_epoch: Median over epochs, validation included; 0 where nothing was trained.
+        samples_per_second: Training images over `seconds_per_epoch`; of prediction where nothing was trained.
         peak_memory_mb: Of the process so far (it may have run other rows before), or of this run's GPU.
         energy_wh: Of processor, memory and GPU while it trained, the filter of a classification included; None where it
-            was not metered.
-        energy_method: How, see `energy.Energy`.
+            was not metered. `energy_method` is how, see `energy.Energy`.
         device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they differ, another run
-            of the recipe need not have the same digits.
-        grown_from: The records whose networks this one took up; none where it began of its own. A post-processed
-            network or an ensemble was not trained: such a record has no history, its `seconds_per_epoch` is 0, and
-            `samples_per_second` is that of prediction.
+        grown_from: The records whose networks this one took up. A post-processed network or an ensemble was not
+            trained: such a record has no history.
+        detections: What a detector found on the test images.
         start: What was taken of the weights that an encoder started from.
         pseudo_labels: Of the labels of the target that a round of refinement learnt from, against the masks that were
             hidden from it, see `training.pseudo_labels.quality`.
@@ -94,9 +89,9 @@ class Record(BaseModel):
             ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
             images, as far as there is such a thing.
         filtered: What a negative filter left out.
+        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they differ, another run
+            of the recipe need not have the same digits.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recipe: AnyRecipe
     hash: str
@@ -139,7 +134,7 @@ class Record(BaseModel):
     @field_validator("grown_from", mode="before")
     @classmethod
     def _one_or_none(cls, given: Any) -> Any:
-        """Take the form of the first records, which grew from one other at most."""
+        # The first records grew from one other at most.
         return (given,) if isinstance(given, str) else given or ()
 
     @property
@@ -163,11 +158,7 @@ class Record(BaseModel):
         )
 
     def to_json(self) -> str:
-        """Return readable JSON: a line a field, a line an epoch.
-
-        Raises:
-            ValueError: A number is NaN or infinite, which JSON has no word for.
-        """
+        """Return readable JSON: a line a field, a line an epoch."""
         lines = []
         for key, value in self.model_dump(mode="json").items():
             if key == "history":
@@ -190,7 +181,8 @@ class Store:
         home: The folder that new records go to; made when needed.
         more: Folders that are searched too, such as `data/results`.
         data: Gives the fingerprints that the data of a recipe has now, () where it is not here; see
-            `study.configured_data`. None where the data does not matter, as in the book, which shows what is published.
+            `domains.configured_data`. None where the data does not matter, as in the book, which shows what is
+            published.
     """
 
     def __init__(
@@ -203,25 +195,19 @@ class Store:
         self.home = home or runs_root() / "records"
         self.folders = (self.home, *more)
         self.data = data
-        self._read: dict[Path, Record] = {}
+        self._read = cache(read)
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
-        """Return every record that is not stale, the oldest first, each once.
-
-        Args:
-            hashes: Only those of these recipes.
+        """Return every record, or those of some recipes by hash, that is not stale, the oldest first, each once.
 
         Raises:
             RecordError: A file is not a record.
         """
-        found: dict[str, Record] = {}
+        files: dict[str, Path] = {}
         for path in self.paths():
-            if path.stem not in found:
-                found[path.stem] = self._load(path)
-        records = [
-            record for record in found.values() if (hashes is None or record.hash in hashes) and not record.stale
-        ]
-        return sorted(records, key=lambda record: record.finished)
+            files.setdefault(path.stem, path)
+        records = [record for record in map(self._read, files.values()) if hashes is None or record.hash in hashes]
+        return sorted((record for record in records if not record.stale), key=lambda record: record.finished)
 
     def paths(self) -> list[Path]:
         """Return the files of all records."""
@@ -247,14 +233,10 @@ class Store:
         return [by_seed[key] for key in sorted(by_seed)]
 
     def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
-        """Return which copy of the data the records of recipes are taken from.
+        """Return which copy of the data the records of the rows of a table are taken from.
 
-        Records of two copies are no records of one table. The copy is the data that is here now. Where no record was
-        made on it, or it is not here, it is the copy of the newest record; `made_on` tells which of the two it is.
-
-        Args:
-            recipes: The rows of a table.
-            seeds: Only their records count; None for all.
+        Records of two copies are no records of one table. The copy is the data that is here now; where no record of
+        these seeds (None: of any) was made on it, or it is not here, that of the newest record.
 
         Returns:
             A fingerprint by hash of the recipe; a recipe without any record may be left out.
@@ -284,18 +266,18 @@ class Store:
 
     def path(self, record: Record) -> Path:
         """Return the file of a record: the published one if there is one."""
-        found = [path for path in self.paths() if path.stem == record.name]
-        return found[-1] if found else self.home / f"{record.name}.json"
+        name = f"{record.name}.json"
+        return next((folder / name for folder in reversed(self.folders) if (folder / name).exists()), self.home / name)
 
     def weights(self, record: Record) -> Path:
         """Return the file of the weights of a local run; published ones have none."""
         return self.home.parent / "weights" / f"{record.name}.pt"
 
     def add(self, record: Record) -> Path:
-        """Write a record. It is there whole or not at all, and none is ever overwritten.
+        """Write a record, whole or not at all.
 
         Raises:
-            FileExistsError: A record of this name is there.
+            FileExistsError: A record of this name is there; none is ever overwritten.
         """
         return write_once(self.home / f"{record.name}.json", record.to_json())
 
@@ -317,11 +299,6 @@ class Store:
             yield
         finally:
             lock.release()
-
-    def _load(self, path: Path) -> Record:
-        if path not in self._read:
-            self._read[path] = read(path)
-        return self._read[path]
 
 
 def read(path: Path) -> Record:
@@ -361,8 +338,8 @@ def check_publishable(record: Record) -> None:
         why = "it is of the smoke profile, which is for tests"
     elif record.commit == NO_COMMIT:
         why = (
-            "it is not known which version of the code made it: the code was in no git checkout of "
-            "its own, or git is not installed; run it again with --rerun in a clone"
+            "it is not known which version of the code made it: the code was in no git checkout of its own, or git is "
+            "not installed; run it again with --rerun in a clone"
         )
     elif record.dirty:
         why = "the tree had uncommitted changes; commit them and run it again with --rerun"
@@ -378,15 +355,7 @@ def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
 
 
 def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
-    """Copy a record to the published ones.
-
-    Args:
-        record: To publish.
-        source: Its file.
-        folder: Where to.
-
-    Returns:
-        The published file; one that is there already is left as it is.
+    """Copy the file of a record to the published ones; one that is there already is left as it is.
 
     Raises:
         RecordError: See `check_publishable`.

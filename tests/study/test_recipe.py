@@ -72,7 +72,7 @@ REFUSED = [
     ({"optimizer": {"lr": float("nan")}}, "optimizer.lr = nan: input should be a finite number"),
     ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: input should be a finite number"),
     ({"optimizer": {"momentum": 0.9}}, "optimizer.momentum = 0.9: unknown key; allowed: lr, name"),
-    ({"loss": []}, "loss is empty; name at least one term"),
+    ({"loss": []}, "loss = []: tuple should have at least 1 item"),
     ({"loss": "focal"}, "loss = 'focal': input should be a valid array"),
     ({"loss": ["focal"]}, "loss[0] = 'focal': input should be an object"),
     ({"loss": [{"name": "focul"}]}, "loss[0].name = 'focul': unknown; allowed: ce, weighted_ce"),
@@ -273,7 +273,7 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
     ("change", "told"),
     [
         ({"start": {"name": "mae"}}, "masked autoencoding takes patches, and resnet18 has none"),
-        ({"start": {"name": "file", "weights": "../a.pth"}}, "'../a.pth' is no file name"),
+        ({"start": {"name": "file", "weights": "../a.pth"}}, "start.weights = '../a.pth': string should match pattern"),
         ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
         (
@@ -403,8 +403,7 @@ ORIGINS: dict[str, Any] = {
     "SoftCrossEntropy.smoothing": 0.1,
     "HardExamples.factor": 1.0,
     "HardExamples.share": 0.25,
-    "Opening.kernel": 3,
-    "Closing.kernel": 3,
+    "Morphology.kernel": 3,
     "Detection.bands": [],
     "Detection.split": {},
     "Detection.subset": None,

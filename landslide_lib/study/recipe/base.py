@@ -5,21 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from landslide_lib.data.bands import ENGINEERED, OF_DATASET, check
+from landslide_lib.data.bands import ENGINEERED, LABELS, OF_DATASET, check
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import Optimizer
 
 
-class Recipe(Part):
+class Listing(Part):
+    """A part that names no entry of one of its lists twice."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Listing:
+        for key, entries in self:
+            names = [getattr(entry, "name", entry) for entry in entries] if isinstance(entries, tuple) else []
+            twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+        return self
+
+
+class Recipe(Listing):
     """A frozen description of one run. The seed stands beside it, not in it.
 
     The recipe of each task has its fields and those below.
     """
+
+    #: The datasets that the task cannot learn from.
+    unfit: ClassVar[tuple[str, ...]] = ()
 
     dataset: Literal[
         "synthetic",
@@ -43,17 +59,20 @@ class Recipe(Part):
     precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed")
 
     @model_validator(mode="after")
-    def _names_are_there_once(self) -> Recipe:
-        for key, names in self._named().items():
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+    def _data_fits(self) -> Recipe:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
+        if self.dataset in self.unfit:
+            has, task = "boxes around its landslides", "detection"
+            if self.dataset in LABELS:
+                has, task = "a label a tile", "classification"
+            lacks = "image without a landslide" if self.task == "classification" else "masks to learn from"
+            raise ValueError(f"dataset: {self.dataset} has {has} and no {lacks}; possible with it: task {task}")
         return self
 
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        """Return the lists of which each entry may be named once."""
-        return {"bands": self.bands}
+    @property
+    def input_bands(self) -> tuple[str, ...]:
+        """The bands that a network is given; empty are all of the dataset."""
+        return self.bands
 
     @property
     def channels(self) -> int:
@@ -63,16 +82,21 @@ class Recipe(Part):
         >>> recipe({"dataset": "bijie"}).channels
         3
         """
-        return len(self.bands or OF_DATASET[self.dataset])
+        return len(self.input_bands or OF_DATASET[self.dataset])
+
+    @property
+    def standardize(self) -> bool:
+        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
+        return False
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
-        """The recipes whose networks this one takes up, where other runs make them."""
+        """The recipes whose networks this one takes up."""
         return ()
 
     @property
     def ancestors(self) -> tuple[Recipe, ...]:
-        """What it grows from, and what that grows from, each once."""
+        """What it depends on, and what that depends on, each once."""
         found: dict[str, Recipe] = {}
         left = list(self.depends_on)
         while left:
@@ -84,23 +108,13 @@ class Recipe(Part):
 
     @property
     def trains(self) -> bool:
-        """Whether a run trains: post-processing takes a trained network as it is."""
+        """Whether a run trains, or takes trained networks as they are."""
         return True
 
     @property
     def needs_download(self) -> bool:
         """Whether a run needs weights of others, from a model hub or a file that one places."""
         return any(other.needs_download for other in self.depends_on)
-
-    @property
-    def input_bands(self) -> tuple[str, ...]:
-        """The bands that a network is given; empty are all of the dataset."""
-        return self.bands
-
-    @property
-    def standardize(self) -> bool:
-        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
-        return False
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -126,70 +140,55 @@ class Recipe(Part):
 
     @property
     def components(self) -> dict[str, int]:
-        """The components that a run of this recipe uses, each with its revision."""
-        return {name: REVISIONS.get(name, 1) for name in _named_components(self)}
-
-    def _of_run(self) -> list[str]:
-        """Return the components that the run itself uses, not those that it grows from."""
-        return [
-            f"task/{self.task}",
-            "pack",
-            *(f"bands/{name}" for name in self.bands if name in ENGINEERED),
-            f"dataset/{self.dataset}",
-            f"split/{self.split.method}",
-            f"optimizer/{self.optimizer.name}",
-            f"schedule/{self.optimizer.schedule}",
-            *self._components(),
-        ]
+        """The components that a run and those that it depends on use, each with its revision."""
+        return {name: REVISIONS.get(name, 1) for name in _component_names(self)}
 
     def _components(self) -> list[str]:
-        """Return those of the task among them."""
-        return []
+        """Return the components that are the task's own."""
+        raise NotImplementedError
 
 
+# Both are cached: a page of the book asks for some ten thousand hashes, and recipes share ancestors.
 @lru_cache(maxsize=4096)
 def _hash(made: Recipe) -> str:
-    # Kept: a page of the book asks for some ten thousand of them.
     text = json.dumps(non_default_fields(made), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4096)
-def _named_components(made: Recipe) -> tuple[str, ...]:
-    # Kept: networks of a round of refinement have the same ancestors.
-    grown = [name for other in made.depends_on for name in _named_components(other)]
-    return tuple(sorted({*grown, *made._of_run()}))
+def _component_names(made: Recipe) -> tuple[str, ...]:
+    names = {
+        f"task/{made.task}",
+        "pack",
+        *(f"bands/{name}" for name in made.bands if name in ENGINEERED),
+        f"dataset/{made.dataset}",
+        f"split/{made.split.method}",
+        f"optimizer/{made.optimizer.name}",
+        f"schedule/{made.optimizer.schedule}",
+        *made._components(),
+    }
+    return tuple(sorted(names.union(*map(_component_names, made.depends_on))))
 
 
 def non_default_fields(part: Part) -> dict[str, Any]:
-    """Return the fields of a part that differ from the default they first had and are used.
+    """Return the fields of a part that are used and differ from the default they first had, as plain values.
 
-    Args:
-        part: A recipe or one of its parts.
-
-    Returns:
-        A dict of plain values. Fields without a default are always in it.
+    Fields without a default are always in it.
 
     >>> from landslide_lib.study.recipe import parts
     >>> non_default_fields(parts.Focal(name="focal", gamma=3.0))
     {'name': 'focal', 'gamma': 3.0}
     """
-    kept: dict[str, Any] = {}
-    idle = part.unused_fields if isinstance(part, Recipe) else ()
+    unused = part.unused_fields if isinstance(part, Recipe) else ()
+    fields = {}
     for name, info in type(part).model_fields.items():
-        if name in idle:
-            continue
-        value = _plain(getattr(part, name))
-        extra = info.json_schema_extra
-        if isinstance(extra, dict) and value == extra["origin"]:
-            continue
-        kept[name] = value
-    return kept
+        value, extra = _plain(getattr(part, name)), info.json_schema_extra
+        if name not in unused and not (isinstance(extra, dict) and value == extra["origin"]):
+            fields[name] = value
+    return fields
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Part):
         return non_default_fields(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,7 +1,7 @@
-"""The parts that a recipe is made of: losses, optimizer, post-processing.
+"""The parts that a recipe is made of: losses, post-processing, optimizer.
 
-Pure data, no torch: a bad recipe is refused at once. What a part does stands in `landslide_lib.losses`, `.models`,
-`.datasets`; here are only its fields, their ranges and the value that each had when it came into the study.
+Pure data, no torch: fields, their ranges and the value that each had when it came into the study. What a loss computes
+stands in `landslide_lib.losses`, what a step does in `landslide_lib.training.postprocessing`.
 """
 
 from __future__ import annotations
@@ -119,41 +119,26 @@ LossTerm = Annotated[
 ]
 
 
-class _Morphology(Part):
+class Morphology(Part):
+    """Opening removes what is smaller than the kernel (the report's salt noise), closing fills such gaps (pepper)."""
+
+    name: Literal["opening", "closing"]
     kernel: int = field(3, ge=3, le=31, description="side of the square, odd, in pixels")
 
     @model_validator(mode="after")
-    def _has_a_middle(self) -> _Morphology:
+    def _has_a_middle(self) -> Morphology:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
         return self
 
 
-class Opening(_Morphology):
-    """Morphological opening: what is smaller than the kernel goes (the report's salt noise)."""
+class Averaging(Part):
+    """The mean of the masks of a multi-resolution head, or over the image turned by 0, 90, 180 and 270 degrees."""
 
-    name: Literal["opening"]
-
-
-class Closing(_Morphology):
-    """Morphological closing: gaps smaller than the kernel are filled (its pepper noise)."""
-
-    name: Literal["closing"]
+    name: Literal["voting", "multi_angles"]
 
 
-class Voting(Part):
-    """The mean of the masks of a multi-resolution head."""
-
-    name: Literal["voting"]
-
-
-class MultiAngles(Part):
-    """The mean over the image turned by 0, 90, 180 and 270 degrees."""
-
-    name: Literal["multi_angles"]
-
-
-PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminator="name")]
+PostStep = Annotated[Morphology | Averaging, Field(discriminator="name")]
 
 
 class Optimizer(Part):

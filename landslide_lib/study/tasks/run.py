@@ -9,18 +9,15 @@ from typing import Any, NamedTuple
 
 import lightning
 import torch
+from torch import Tensor
 
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
-from landslide_lib.models.checkpoints import save_weights
+from landslide_lib.models.checkpoints import load_weights, save_weights
 from landslide_lib.study.recipe import Recipe, non_default_fields
-from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
 from landslide_lib.training.task import Task
-
-#: The records of runs that a run depends on, each with the file of its weights.
-Given = Sequence[tuple[Record, Path]]
 
 
 class Setting(NamedTuple):
@@ -31,7 +28,7 @@ class Setting(NamedTuple):
         seed: Of the initialisation, of the order and of the augmentation.
         device: To train on.
         folder: Of this run's checkpoints; None where nothing is trained.
-        given: The runs that this one depends on.
+        given: The records of the runs that this one depends on, each with the file of its weights.
         data_root: In place of `LANDSLIDE_DATA`.
     """
 
@@ -39,7 +36,7 @@ class Setting(NamedTuple):
     seed: int
     device: torch.device
     folder: Path | None = None
-    given: Given = ()
+    given: Sequence[tuple[Record, Path]] = ()
     data_root: Path | None = None
 
 
@@ -73,13 +70,27 @@ class Run:
         """Write the weights, with the recipe and the seed that made them."""
         if self.save_more is not None:
             self.save_more(path)
-        save_weights(path, self.task.network, **identity(self.recipe, self.setting))
+        about = _identity(self.recipe, self.setting.seed, self.setting.packed.fingerprint)
+        save_weights(path, self.task.network, **about)
 
 
-def identity(recipe: Recipe, setting: Setting) -> dict[str, Any]:
+def _identity(recipe: Recipe, seed: int, fingerprint: str) -> dict[str, Any]:
     """Return what a file of weights says that they are of."""
-    fingerprint = setting.packed.fingerprint
-    return {"recipe": non_default_fields(recipe), "seed": setting.seed, "fingerprint": fingerprint}
+    return {"recipe": non_default_fields(recipe), "seed": seed, "fingerprint": fingerprint}
+
+
+def weights_of(record: Record, path: Path, fingerprint: str) -> dict[str, Tensor]:
+    """Return the weights of a run that another one depends on.
+
+    Args:
+        record: Of the run.
+        path: The file of its weights.
+        fingerprint: Of the data that they have to be of.
+
+    Raises:
+        ValueError: They are those of another run, or damaged; the message names the file.
+    """
+    return load_weights(path, **_identity(record.recipe, record.seed, fingerprint))
 
 
 def seeded(seed: int) -> None:
@@ -87,25 +98,16 @@ def seeded(seed: int) -> None:
     lightning.seed_everything(seed, workers=False, verbose=False)
 
 
-def plan(epochs: int, how: Optimizer, precision: str) -> loop.Plan:
-    """Return the plan of a training from the parts of a recipe."""
-    return loop.Plan(
-        epochs=epochs,
-        optimizer=how.name,
-        lr=how.lr,
-        weight_decay=how.weight_decay,
-        schedule=how.schedule,
-        warmup=how.warmup,
-        precision=precision,
-    )
-
-
 def train(task: Task, recipe: Recipe, setting: Setting) -> tuple[list[dict[str, Any]], bool]:
     """Train a task as its recipe says; see `loop.train`."""
     assert setting.folder is not None
+    how = recipe.optimizer
+    plan = loop.Plan(
+        epochs=recipe.epochs, optimizer=how.name, **how.model_dump(exclude={"name"}), precision=recipe.precision
+    )
     return loop.train(
         task,
-        plan(recipe.epochs, recipe.optimizer, recipe.precision),
+        plan,
         seed=setting.seed,
         folder=setting.folder,
         device=setting.device,
