@@ -23,16 +23,7 @@ from landslide_lib.study.recipe import Adaptation, Recipe
 
 
 def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) -> Packed:
-    """Return the packed dataset of a recipe; its `target` is the packed target, if the recipe has one.
-
-    Args:
-        recipe: Of any task.
-        root: The data root; by default `LANDSLIDE_DATA`.
-        skip_bad: Leave unusable files out.
-
-    Raises:
-        DatasetNotFoundError, BadFileError: Of `load_packed`, of either of the two.
-    """
+    """Return the packed dataset of a recipe, with the packed target if it has one; see `load_packed`."""
     names = _datasets(recipe)
     packed = {name: load_packed(get_dataset(name), recipe.image_size, root=root, skip_bad=skip_bad) for name in names}
     source, *target = (packed[name] for name in names)
@@ -47,23 +38,18 @@ def _datasets(recipe: Recipe) -> list[str]:
 
 
 def fingerprint_of(recipe: Recipe, datasets: Sequence[str], root: Path | None = None) -> str:
-    """Return the fingerprint of all that a run is made of.
+    """Return the fingerprint of all that a run is made of, from those of its dataset and of its target, if it has one.
 
-    The files of weights of others that the recipe, or one that it depends on, names are part of it as images are.
-
-    Args:
-        recipe: Of any task.
-        datasets: Fingerprints of its dataset and of its target, if it has one; the source as its own target adds
-            nothing.
-        root: The data root; by default `LANDSLIDE_DATA`.
+    The files of weights of others that the recipe, or one that it depends on, names are part of it as images are. The
+    source as its own target adds nothing.
     """
     source, *target = datasets
-    names = {name for one in (recipe, *recipe.ancestors) for name in one.files}
-    paths = [(root or data_root()) / WEIGHTS / name for name in sorted(names)]
-    whole = source
-    for path in filter(Path.is_file, paths):
-        with path.open("rb") as file:
-            whole = _joined(whole, file_digest(file, "sha256").hexdigest())
+    whole, weights = source, {one.weights for one in (recipe, *recipe.ancestors)}
+    for name in sorted(name for name in weights if name and name != "imagenet"):
+        path = (root or data_root()) / WEIGHTS / name
+        if path.is_file():
+            with path.open("rb") as file:
+                whole = _joined(whole, file_digest(file, "sha256").hexdigest())
     return whole if target in ([], [source]) else _joined(whole, *target)
 
 
@@ -113,15 +99,9 @@ def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
 
 
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
-    """Return which images of the source are trained and validated on, and which of the target are scored.
+    """Return which images of the source are trained and validated on, and which of the target are scored (`test`).
 
-    Args:
-        packed: From `load`.
-        recipe: With its target.
-
-    Returns:
-        Sorted indices: of the source under `train` and `valid`, of the target under `test`. With a `subset` as many
-        images of the target are drawn at most.
+    Indices are sorted. With a `subset` as many images of the target are drawn at most.
 
     Raises:
         ValueError: The target has no such part or region, or no masks to be scored with; or of `split`.
@@ -133,10 +113,8 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     if not there.any():
         known = sorted(set(target.regions) - {""}) if how.region else sorted(set(target.parts))
         asked = f"region {how.region!r}" if how.region else f"part {how.part!r}"
-        raise ValueError(
-            f"target: {target.name} has no image with a mask in its {asked}, only: {', '.join(known) or 'none'}; name "
-            "one of these"
-        )
+        known_text = ", ".join(known) or "none"
+        raise ValueError(f"target: {target.name} has no image with a mask in its {asked}, only: {known_text}")
     test = np.flatnonzero(there)
     if recipe.subset is not None and recipe.subset < len(test):
         draw = np.random.default_rng(recipe.split.seed)

@@ -24,11 +24,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str, bool]:
-    """Return the git commit of this code and whether the tree differs from it.
+    """Return the git commit of this code and whether the tree differs from it; new results make no difference.
 
-    The commit is that of the repository whose top folder is this project's, never of one around it: an installed copy,
-    or one that was unpacked in another repository, has none, which is `(NO_COMMIT, True)`. What is under `runs/`,
-    `data/results` or ignored makes no tree dirty.
+    An installed copy, or one that was unpacked in another repository, has no commit, which is `(NO_COMMIT, True)`.
     """
     try:
         top = _git("rev-parse", "--show-toplevel")

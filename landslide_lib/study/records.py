@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ class _Strict(BaseModel):
 
 
 class Epoch(_Strict):
-    """One line of a history: means over the epoch, and a score on the validation images.
+    """One line of a history: means over the epoch, and a score on the validation images, None where it was not scored.
 
     It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean average precision at IoU
-    0.5 of a detector; None where the epoch was not scored.
+    0.5 of a detector.
     """
 
     train_loss: float
@@ -40,11 +40,9 @@ class Epoch(_Strict):
 class Outcome(_Strict):
     """What a model did on one part (`valid` or `test`).
 
-    Attributes:
-        threshold: A pixel, or an image, is called landslide where its probability is above it; a box is kept where its
-            score is at least it.
-        metrics: `{convention: {score: value}}`, see `landslide_lib.metrics.scores`, of boxes
-            `landslide_lib.metrics.detection`; of a masked autoencoder `{"pixels": {"loss": value}}`.
+    A pixel, or an image, is called landslide where its probability is above the threshold; a box is kept where its
+    score is at least it. Metrics are `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`; of a
+    masked autoencoder `{"pixels": {"loss": value}}`.
     """
 
     threshold: float
@@ -55,42 +53,36 @@ class Record(_Strict):
     """All that is kept of one run.
 
     Attributes:
-        recipe: What was run; `hash` identifies it.
-        seed: Of initialisation, order and augmentation.
         fingerprint: Of the dataset's files.
         revisions: Of the components used.
         excluded: Unusable files that were left out, each with what is wrong with it.
         images: How many images each part had.
-        test: Scores on the test images at threshold 0.5.
-        test_tuned: The same at the threshold that was best on the validation images.
-        valid: Scores on the validation images at 0.5.
-        valid_tuned: The same at the threshold that was best on them; None in records from before it was kept.
+        test, valid: Scores at threshold 0.5; `test_tuned` and `valid_tuned` (None in the oldest records) at the
+            threshold that was best on the validation images.
         test_ids: Of the test images; `test_groups` is the scene of each.
         test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a classification the image
             itself; empty for other tasks.
         histogram: Landslide and background pixels (images of a classification) of the test part by probability, 100
             bins each: bin k holds p in (k/100, (k+1)/100]; empty for other tasks.
-        parameters: Trainable parameters of the network.
+        parameters: That are trained.
         seconds_per_epoch: Median over epochs, validation included; 0 where nothing was trained.
         samples_per_second: Training images over `seconds_per_epoch`; of prediction where nothing was trained.
         peak_memory_mb: Of the process so far (it may have run other rows before), or of this run's GPU.
         energy_wh: Of processor, memory and GPU while it trained, the filter of a classification included; None where it
             was not metered. `energy_method` is how, see `energy.Energy`.
-        device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
         grown_from: The records whose networks this one took up. A post-processed network or an ensemble was not
             trained: such a record has no history.
         detections: What a detector found on the test images.
         start: What was taken of the weights that an encoder started from.
-        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against the masks that were
-            hidden from it, see `training.pseudo_labels.quality`.
+        pseudo_labels: Of a round of refinement, see `training.pseudo_labels.quality`.
         tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of the networks of an
             ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
             images, as far as there is such a thing.
         filtered: What a negative filter left out.
-        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they differ, another run
-            of the recipe need not have the same digits.
+        threads_of_starts: CPU threads of each start of a resumed run. Where they differ, another run of the recipe need
+            not have the same digits.
     """
 
     recipe: AnyRecipe
@@ -175,14 +167,10 @@ class RecordError(ValueError):
 
 
 class Store:
-    """Folders of records. The first one is written to, all are searched.
+    """Folders of records: `home`, which new ones are written to, and `more`, such as `data/results`.
 
-    Args:
-        home: The folder that new records go to; made when needed.
-        more: Folders that are searched too, such as `data/results`.
-        data: Gives the fingerprints that the data of a recipe has now, () where it is not here; see
-            `domains.configured_data`. None where the data does not matter, as in the book, which shows what is
-            published.
+    `data` gives the fingerprints that the data of a recipe has now, see `domains.configured_data`. It is None where the
+    data does not matter, as in the book, which shows what is published.
     """
 
     def __init__(
@@ -198,11 +186,7 @@ class Store:
         self._read = cache(read)
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
-        """Return every record, or those of some recipes by hash, that is not stale, the oldest first, each once.
-
-        Raises:
-            RecordError: A file is not a record.
-        """
+        """Return every record that is not stale, of all recipes or some by hash, the oldest first, each once."""
         files: dict[str, Path] = {}
         for path in self.paths():
             files.setdefault(path.stem, path)
@@ -215,12 +199,9 @@ class Store:
         return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
 
     def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
-        """Return the newest record of each seed of a recipe, in the order of the seeds.
+        """Return the newest record of a seed, or of each one, in their order.
 
-        Args:
-            recipe: What was run.
-            seed: One seed, or None for all.
-            fingerprint: Of the data that they were made on; None takes that of `copies`.
+        They were made on the data of the fingerprint, by default that of `copies`.
         """
         seeds = None if seed is None else [seed]
         if fingerprint is None:
@@ -256,8 +237,8 @@ class Store:
         """Say which data a record was made on.
 
         Returns:
-            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is not here; `any`:
-            nobody asks (`data` of the store is None).
+            `here`, what is here now; `other`, another copy of it; `absent`, where it is not here; `any`, where the data
+            does not matter.
         """
         if self.data is None:
             return "any"
@@ -274,39 +255,23 @@ class Store:
         return self.home.parent / "weights" / f"{record.name}.pt"
 
     def add(self, record: Record) -> Path:
-        """Write a record, whole or not at all.
-
-        Raises:
-            FileExistsError: A record of this name is there; none is ever overwritten.
-        """
+        """Write a record, whole or not at all. Raises FileExistsError: none is ever overwritten."""
         return write_once(self.home / f"{record.name}.json", record.to_json())
 
-    @contextlib.contextmanager
-    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> Iterator[None]:
-        """Hold the one right to run a recipe; another process waits for it, and says so.
-
-        The operating system takes the lock back from a process that is killed.
-        """
+    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> AbstractContextManager[Any]:
+        """Hold the one right to run a recipe, at most until the process ends; another one waits for it, and says so."""
         folder = self.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock")
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             print("waiting for another process that trains this row", file=sys.stderr)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return lock.acquire()
 
 
 def read(path: Path) -> Record:
-    """Read one record.
-
-    Raises:
-        RecordError: It is not one; the message names the file and the field.
-    """
+    """Read one record. Raises RecordError: it is not one; the message names the file and the field."""
     try:
         record = Record.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -319,21 +284,14 @@ def read(path: Path) -> Record:
     if record.detections:
         images["detections"] = len(record.detections.truth)
     images |= {f"tiles.{name}": len(values) for name, values in (record.tiles or {}).items()}
-    if wrong := [name for name, size in images.items() if size != record.images.get("test")]:
-        raise RecordError(
-            f"{path}: not a whole record ({wrong[0]}: of {images[wrong[0]]} images, images.test: "
-            f"{record.images.get('test')}). Move it away, or restore it"
-        )
+    told = record.images.get("test")
+    if wrong := [f"{name}: of {size} images, images.test: {told}" for name, size in images.items() if size != told]:
+        raise RecordError(f"{path}: not a whole record ({wrong[0]}). Move it away, or restore it")
     return record
 
 
 def check_publishable(record: Record) -> None:
-    """Refuse what may not be published.
-
-    Raises:
-        RecordError: A smoke record, one of a dirty tree or of no commit, or a stale one.
-    """
-    why = None
+    """Raise RecordError for what may not be published: of the smoke profile, a dirty tree, no commit, or stale."""
     if profile_of(record.recipe) == "smoke":
         why = "it is of the smoke profile, which is for tests"
     elif record.commit == NO_COMMIT:
@@ -345,8 +303,9 @@ def check_publishable(record: Record) -> None:
         why = "the tree had uncommitted changes; commit them and run it again with --rerun"
     elif record.stale:
         why = "a component it used has been changed since; run it again"
-    if why:
-        raise RecordError(f"{record.name} is not published: {why}")
+    else:
+        return
+    raise RecordError(f"{record.name} is not published: {why}")
 
 
 def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
@@ -355,11 +314,7 @@ def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
 
 
 def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
-    """Copy the file of a record to the published ones; one that is there already is left as it is.
-
-    Raises:
-        RecordError: See `check_publishable`.
-    """
+    """Copy the file of a record, see `check_publishable`, to the published ones; what is there is left as it is."""
     check_publishable(record)
     target = folder / source.name
     if not target.exists():

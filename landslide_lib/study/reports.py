@@ -28,11 +28,9 @@ class Row(_Strict):
 
     Attributes:
         id: Unique in its table; `label` is as printed.
-        kind: `run` has a `change`, a partial recipe; `derived` is computed from the records of
-            the rows in `source` (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is
-            someone else's result.
-        reported: Cells as printed, by column.
-        uncertain: Columns whose cell is a reading of a garbled print.
+        kind: `run` has a `change`, a partial recipe; `derived` is computed from the records of the rows in `source`
+            (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is someone else's result.
+        reported: Cells as printed, by column; of `uncertain` ones the print is garbled.
         ours: The report has no such row.
         only: The datasets that the row makes sense on; () is any.
         at: The threshold of a derived row: a number, `validation` for the one chosen on the validation images, `scored`
@@ -75,13 +73,11 @@ class Column(_Strict):
     """A column of scores.
 
     Attributes:
-        label: As printed.
-        convention: Of ours that it is set under: `pooled`, `two_class` and `per_image` count pixels, `boxes`
-            detections (COCO), `tiles` whole images.
+        label: As printed; `unit` is `%` where that is hundred times the score, `digits` stand after its point.
+        convention: Of ours that it is set under: `pooled`, `two_class` and `per_image` count pixels, `boxes` detections
+            (COCO), `tiles` whole images.
         score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the population's standard
             deviation of F1 over the rows that a row is derived from.
-        unit: `%` where the report prints hundred times the score.
-        digits: Printed after the point.
     """
 
     label: str
@@ -104,8 +100,7 @@ class Table(_Strict):
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         task: What the report's networks do, which decides what ours are scored by.
-        reference: The row that others are compared with by the paired bootstrap; of several the first that the dataset
-            has.
+        reference: The row that others are compared with; of several the first that the dataset has.
         base: The recipe that all rows start from.
         notes: What a reader has to know, such as a reading.
     """
@@ -138,8 +133,6 @@ class Table(_Strict):
         for row in self.rows:
             if not columns >= set(row.reported):
                 raise ValueError(f"{self.name}, row {row.id}: reports a column that is not listed")
-            if not set(ids) >= {name for name in row.source if "/" not in name}:
-                raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
         return self
 
     def on(self, dataset: str | None = None) -> str | None:
@@ -156,11 +149,7 @@ class Table(_Strict):
         return [row for row in self.rows if row.change is not None and (not row.only or on in row.only)]
 
     def chosen(self, names: Sequence[str], dataset: str | None = None) -> list[Row]:
-        """Return rows to run by id, or without any all that can be run on a dataset.
-
-        Raises:
-            ValueError: There is no such row, or it is not for this dataset.
-        """
+        """Return rows by id, or all that can be run on a dataset. Raises ValueError: there is none, or not for it."""
         on = self.on(dataset)
         rows = [self.row(name) for name in names] or self.runnable(dataset)
         for row in rows:
@@ -188,10 +177,8 @@ class Report(_Strict):
     Attributes:
         report: Its short name, the first half of its tables' names.
         cite: Its key in the book's bibliography.
-        data: What it was run on.
-        asked: Its question, in our words.
-        method: How it went about it, a sentence an item.
-        found: What it says it found, in its own terms; numbers stand in tables and facts.
+        asked, method, found: Its question in our words, how it went about it, and what it says it found; numbers stand
+            in tables and facts.
         base: The recipe that all tables start from.
         facts: Numbers that stand outside its tables.
     """
@@ -233,20 +220,16 @@ class Report(_Strict):
     @model_validator(mode="after")
     def _sources_are_here(self) -> Report:
         known = {f"{name}/{row.id}" for name, table in self.tables.items() for row in table.rows}
-        for table in self.tables.values():
+        for name, table in self.tables.items():
             for row in table.rows:
-                if not known >= {name for name in row.source if "/" in name}:
-                    raise ValueError(f"{table.name}, row {row.id}: derived from a row not here")
+                if not known >= {source if "/" in source else f"{name}/{source}" for source in row.source}:
+                    raise ValueError(f"{table.name}, row {row.id}: derived from a row that is not here")
         return self
 
 
 @cache
 def reports(folder: Path = REPORTS) -> dict[str, Report]:
-    """Read every report.
-
-    Raises:
-        ValueError: A file is not a report; the message names it and the place in it.
-    """
+    """Read every report. Raises ValueError: a file is none; the message names it and the place in it."""
     found = {}
     for path in sorted(folder.glob("[!.]*.yaml")):
         try:
@@ -272,16 +255,10 @@ def table(name: str) -> Table:
 def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
     """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
 
-    A row that changes a field of the budget, such as the width, keeps its change. On a dataset that does not have the
-    bands of the table's base its own bands are taken; bands that the row itself names are refused there. One without
-    published parts is split by scenes. A network that is to work on a part of the report's data works on what `TARGETS`
-    names. A table of tiles takes `synthetic` as `synthetic-zindi`.
-
-    Args:
-        table: Of a report.
-        row: Of the table, of kind `run`.
-        dataset: In place of the report's own.
-        profile_name: A budget; None is `full`.
+    A row that changes a field of the budget (by default `full`), such as the width, keeps its change. On a dataset that
+    does not have the bands of the table's base its own bands are taken; bands that the row itself names are refused
+    there. One without published parts is split by scenes. A network that is to work on a part of the report's data
+    works on what `TARGETS` names. A table of tiles takes `synthetic` as `synthetic-zindi`.
 
     Raises:
         RecipeError: The row's change or the profile cannot be.

@@ -48,15 +48,15 @@ def run(
     Args:
         wanted: The recipe.
         seed: Of initialisation, order and augmentation.
-        store: Of records; by default the local runs and the published ones.
+        store: By default the local runs and the published ones.
         rerun: Train again; the old record stays.
-        device: `auto`, `cpu`, `cuda`.
+        device: See `training.devices`.
         data_root: In place of `LANDSLIDE_DATA`.
         skip_bad: Leave unusable files out, listed in the record.
 
     Raises:
-        DatasetNotFoundError: The data is not here. A published record does not stand in for it.
-        BadFileError: A file cannot be used.
+        DatasetNotFoundError, BadFileError: The data is not here (a published record does not stand in for it), or a
+            file of it cannot be used.
         FloatingPointError: The network diverged. No record is written.
         NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
     """
@@ -113,16 +113,7 @@ def run_table(
     store: Store | None = None,
     **options: Any,
 ) -> Iterator[tuple[Row, int, Record]]:
-    """Run the rows of a table in one process, seed by seed.
-
-    Args:
-        table: Of a report.
-        rows: Ids; () for every row that can be run on the dataset.
-        seeds: To run.
-        dataset: In place of the report's own.
-        profile_name: A budget.
-        store: Of records.
-        **options: Of `run`.
+    """Run rows of a table by id, or all that can be run on the dataset, seed by seed; `options` are those of `run`.
 
     Yields:
         Row, seed and record, as they come.
@@ -152,17 +143,10 @@ def open_store(data_root: str | Path | None = None) -> Store:
 
 
 def ensure(table: Table, **options: Any) -> None:
-    """Run what is missing of a table, with a progress bar; nothing under `LANDSLIDE_TRAIN=no`.
+    """Run what is missing of a table, with a progress bar, see `run_table`; nothing under `LANDSLIDE_TRAIN=no`.
 
     A reader without the data still has the published records: where there are any of this table, a line says so and
-    nothing is run.
-
-    Args:
-        table: Of a report.
-        **options: Of `run_table`.
-
-    Raises:
-        DatasetNotFoundError: The data is not here, and there is no record of the table either.
+    nothing is run. Raises DatasetNotFoundError: there is neither.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
@@ -261,7 +245,7 @@ def _make(
         threads_of_starts=tuple(one.threads for one in starts) if made.resumed else (),
     )
     if wanted.trains:
-        made.save(store.weights(record))  # before the record is there: it says that all is
+        made.save(store.weights(record), record)  # before the record is there: it says that all is
     return record
 
 
@@ -273,21 +257,18 @@ class _Start(NamedTuple):
 
 
 def _starts(work: Path, threads: int) -> list[_Start]:
-    """Note another start of a run, and of which code; return all of them, the first one first.
-
-    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are set aside.
-    """
+    """Note another start of a run, and of which code; return all of them, the first one first."""
     work.mkdir(parents=True, exist_ok=True)
-    note, before = work / "starts", []
-    if note.exists():
-        try:
-            lines = note.read_text(encoding="utf-8").splitlines()
-            before = [_Start(*json.loads(line)) for line in lines]
-        except (ValueError, TypeError):
-            for path in (note, work / "last.ckpt"):
-                if path.exists():
-                    path.replace(path.with_suffix(".broken"))
-            print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
+    note = work / "starts"
+    try:
+        lines = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+        before = [_Start(*json.loads(line)) for line in lines]
+    except (ValueError, TypeError):  # of which code the checkpoint is, nobody knows
+        before = []
+        for path in (note, work / "last.ckpt"):
+            if path.exists():
+                path.replace(path.with_suffix(".broken"))
+        print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
     starts = [*before, _Start(_now(), *machine.commit(), threads)]
     with atomic_write(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")

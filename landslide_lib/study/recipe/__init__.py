@@ -1,13 +1,9 @@
-"""What a run is: typed, strict, hashable.
+"""What a run is: typed, strict, hashable; a bad one is refused before anything is loaded or trained.
 
-A recipe is refused before anything is loaded or trained, with a message that names the key,
-the value and what is allowed::
-
-    >>> recipe({"dataset": "synthetic", "loss": [{"name": "focal", "gama": 2.0}]})
-    Traceback (most recent call last):
-    ...
-    landslide_lib.study.recipe.RecipeError: loss[0].gama = 2.0: unknown key; allowed: \
-alpha, factor, gamma, name
+>>> recipe({"dataset": "synthetic", "loss": [{"name": "focal", "gama": 2.0}]})
+Traceback (most recent call last):
+...
+landslide_lib.study.recipe.RecipeError: loss[0].gama = 2.0: unknown key; allowed: alpha, factor, gamma, name
 """
 
 from __future__ import annotations
@@ -28,24 +24,9 @@ from landslide_lib.study.recipe.classification import Classification
 from landslide_lib.study.recipe.detection import Detection, Pretraining
 from landslide_lib.study.recipe.segmentation import PRETRAINED, Segmentation
 
-__all__ = [
-    "BUDGETS",
-    "PRETRAINED",
-    "PROFILES",
-    "Adaptation",
-    "AnyRecipe",
-    "Classification",
-    "Detection",
-    "Pretraining",
-    "Recipe",
-    "RecipeError",
-    "Segmentation",
-    "merge",
-    "non_default_fields",
-    "profile",
-    "profile_of",
-    "recipe",
-]
+__all__ = ["BUDGETS", "PRETRAINED", "PROFILES", "TASKS", "AnyRecipe", "Recipe", "RecipeError", "merge", "recipe"]
+__all__ += ["Adaptation", "Classification", "Detection", "Pretraining", "Segmentation"]
+__all__ += ["non_default_fields", "profile", "profile_of"]
 
 #: The named budgets of each task, by name.
 PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
@@ -54,13 +35,8 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
 #: Their names.
 BUDGETS = tuple(PROFILES["segmentation"])
 
-TASKS: dict[str, type[Recipe]] = {
-    "segmentation": Segmentation,
-    "detection": Detection,
-    "pretraining": Pretraining,
-    "adaptation": Adaptation,
-    "classification": Classification,
-}
+_ALL: tuple[type[Recipe], ...] = (Segmentation, Detection, Pretraining, Adaptation, Classification)
+TASKS = {model.__name__.lower(): model for model in _ALL}
 
 
 def _task(given: Any) -> str:
@@ -87,9 +63,7 @@ class RecipeError(ValueError):
 
 
 def recipe(*layers: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from partial ones (base, row's change, profile, ...), a later one over an earlier one.
-
-    Nested dicts are merged key by key; lists and values are replaced.
+    """Build a recipe from partial ones (base, row's change, profile, ...), laid over one another by `merge`.
 
     Raises:
         RecipeError: Unknown key, wrong type, value out of range, impossible combination.
@@ -124,14 +98,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def profile(name: str, task: str = "segmentation") -> dict[str, Any]:
-    """Return the budget of a profile for a task.
-
-    Raises:
-        RecipeError: No profile has this name.
-
-    >>> sorted(profile("cpu"))
-    ['batch', 'epochs', 'image_size', 'subset', 'width']
-    """
+    """Return the budget of a profile for a task. Raises RecipeError: there is none of this name."""
     if name not in BUDGETS:
         raise RecipeError(f"profile = {name!r}: unknown; allowed: {', '.join(BUDGETS)}")
     return dict(PROFILES[task][name])

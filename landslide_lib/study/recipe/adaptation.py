@@ -9,9 +9,8 @@ from pydantic import Field, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe import parts
-from landslide_lib.study.recipe.base import Listing, Recipe
-from landslide_lib.study.recipe.parts import LossTerm
+from landslide_lib.study.recipe.base import Listing, Masks, Recipe
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
 #: What a network that learns on a dataset is to work on, where it is not what a report states: of
 #: a simulation the region whose means differ most, over all bands, from those of the others.
@@ -27,9 +26,7 @@ Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr"]
 class Target(Part):
     """The domain that a network is to work on. Its labels are scored with and never learnt."""
 
-    dataset: Literal["", "synthetic", "bijie", "landslide4sense", "uav"] = field(
-        "", description="none is the source's own"
-    )
+    dataset: Literal["", Masks] = field("", description="none is the source's own")
     part: Literal["train", "valid", "test"] = field("train", description="the publisher's")
     region: str = field("", description="one of its regions; none is all of them")
 
@@ -58,7 +55,7 @@ class Adaptation(Recipe):
         "source", description="whose mean and deviation the target's images are normalised by"
     )
     norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
-    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),), min_length=1)
+    loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
@@ -69,10 +66,8 @@ class Adaptation(Recipe):
         scales = (self.scale, *(one.scale for one in self.rounds))
         sides = [self.image_size * Fraction(str(scale)) for scale in scales]
         if wrong := [side for side in sides if side < 32 or side % 16]:
-            raise ValueError(
-                f"scale: a network would see images of {float(wrong[0]):g} pixels, and takes whole multiples of 16 "
-                "from 32 on; choose another scale or image_size"
-            )
+            seen = f"{float(wrong[0]):g} pixels"
+            raise ValueError(f"scale: a network would see images of {seen}, and takes multiples of 16 from 32 on")
         if self.batch < 2:
             raise ValueError("batch: one image has no batch statistics; take two or more")
         other = self.target.dataset or self.dataset
@@ -88,10 +83,8 @@ class Adaptation(Recipe):
         check(self.bands, OF_DATASET[other], other)
         whole = {term.name for term in self.loss} & {"boundary", "center"}
         if self.rounds and whole:
-            raise ValueError(
-                f"loss: {' and '.join(sorted(whole))} measures distances in a whole mask, and pseudo-labels leave "
-                "pixels open; choose other terms for a round"
-            )
+            names = " and ".join(sorted(whole))
+            raise ValueError(f"loss: {names} measures distances in a whole mask, and pseudo-labels leave pixels open")
         return self
 
     @property

@@ -14,6 +14,9 @@ from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import Optimizer
 
+#: The datasets of the reports that have a mask of each image, and the simulated one.
+Masks = Literal["synthetic", "bijie", "landslide4sense", "uav"]
+
 
 class Listing(Part):
     """A part that names no entry of one of its lists twice."""
@@ -29,25 +32,12 @@ class Listing(Part):
 
 
 class Recipe(Listing):
-    """A frozen description of one run. The seed stands beside it, not in it.
-
-    The recipe of each task has its fields and those below.
-    """
+    """A frozen description of one run, but for its seed; each task adds fields of its own."""
 
     #: The datasets that the task cannot learn from.
     unfit: ClassVar[tuple[str, ...]] = ()
 
-    dataset: Literal[
-        "synthetic",
-        "bijie",
-        "landslide4sense",
-        "landslide4sense-boxes",
-        "uav",
-        "voc",
-        "folder",
-        "zindi",
-        "synthetic-zindi",
-    ]
+    dataset: Literal[Masks, "landslide4sense-boxes", "voc", "folder", "zindi", "synthetic-zindi"]
     task: str
     bands: tuple[str, ...] = field((), description="by name and in order; () is the dataset's own")
     split: Split = field(Split())
@@ -76,12 +66,7 @@ class Recipe(Listing):
 
     @property
     def channels(self) -> int:
-        """How many channels the network takes.
-
-        >>> from landslide_lib.study.recipe import recipe
-        >>> recipe({"dataset": "bijie"}).channels
-        3
-        """
+        """How many channels the network takes."""
         return len(self.input_bands or OF_DATASET[self.dataset])
 
     @property
@@ -97,13 +82,7 @@ class Recipe(Listing):
     @property
     def ancestors(self) -> tuple[Recipe, ...]:
         """What it depends on, and what that depends on, each once."""
-        found: dict[str, Recipe] = {}
-        left = list(self.depends_on)
-        while left:
-            one = left.pop()
-            if one.hash not in found:
-                found[one.hash] = one
-                left += one.depends_on
+        found = {one.hash: one for other in self.depends_on for one in (other, *other.ancestors)}
         return tuple(found.values())
 
     @property
@@ -112,14 +91,14 @@ class Recipe(Listing):
         return True
 
     @property
-    def needs_download(self) -> bool:
-        """Whether a run needs weights of others, from a model hub or a file that one places."""
-        return any(other.needs_download for other in self.depends_on)
+    def weights(self) -> str | None:
+        """The weights of others that it starts from: `imagenet`, or a file in the folder `weights` of the data root."""
+        return None
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The files of weights of others, in the folder `weights` of the data root."""
-        return ()
+    def needs_download(self) -> bool:
+        """Whether a run, or one that it depends on, needs weights of others."""
+        return self.weights is not None or any(other.needs_download for other in self.depends_on)
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
@@ -128,14 +107,7 @@ class Recipe(Listing):
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of what differs from the origins and is used.
-
-        >>> from landslide_lib.study.recipe import recipe
-        >>> short = recipe({"dataset": "bijie"})
-        >>> long = recipe({"dataset": "bijie", "epochs": 50, "split": {"folds": 5}})
-        >>> short.hash == long.hash
-        True
-        """
+        """16 hexadecimal digits of the SHA-256 of what differs from the origins and is used."""
         return _hash(self)
 
     @property
@@ -175,9 +147,9 @@ def non_default_fields(part: Part) -> dict[str, Any]:
 
     Fields without a default are always in it.
 
-    >>> from landslide_lib.study.recipe import parts
-    >>> non_default_fields(parts.Focal(name="focal", gamma=3.0))
-    {'name': 'focal', 'gamma': 3.0}
+    >>> from landslide_lib.study.recipe.parts import Optimizer
+    >>> non_default_fields(Optimizer(lr=0.5, warmup=0.1))
+    {'lr': 0.5}
     """
     unused = part.unused_fields if isinstance(part, Recipe) else ()
     fields = {}

@@ -9,9 +9,8 @@ from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, OF_DATASET, radar
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import LossTerm
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
 Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18"]
@@ -56,7 +55,7 @@ class Classification(Recipe):
     passes: Literal["own", "shared"] = field(
         "own", description="whether both passes of a radar have one branch of a pyramid"
     )
-    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),), min_length=1)
+    loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     sampling: Literal["as_is", "balanced"] = field("as_is", description="of training tiles")
     augmentation: tuple[Change, ...] = field(("flips", "rotation"))
     patience: int | None = field(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
@@ -69,28 +68,20 @@ class Classification(Recipe):
     def _parts_fit(self) -> Classification:
         whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
         if whole:
-            raise ValueError(
-                f"loss: {' and '.join(sorted(whole))} looks at the pixels of a mask, and a tile has one label; choose "
-                "other terms"
-            )
+            names = " and ".join(sorted(whole))
+            raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         folds = round(1 / self.split.validation)
         if self.ensemble and self.members > folds:
             raise ValueError(
-                f"members: {self.members} networks need as many folds of validation, and split.validation leaves "
-                f"{folds}; take fewer members, or a smaller share"
+                f"members: {self.members} networks need as many folds, and split.validation leaves {folds}"
             )
         return self
 
     @property
     def input_bands(self) -> tuple[str, ...]:
-        """The bands that a network is given: those of the modalities, of the recipe's bands.
-
-        >>> from landslide_lib.study.recipe import recipe
-        >>> recipe({"dataset": "bijie", "task": "classification"}).input_bands
-        ('R', 'G', 'B')
-        """
+        """The bands that a network is given: those of the modalities, of the recipe's bands."""
         bands = self.bands or OF_DATASET[self.dataset]
         return tuple(band for band in bands if self.modalities in ("all", "radar" if radar(band) else "optical"))
 
@@ -123,9 +114,9 @@ class Classification(Recipe):
         return not self.depends_on
 
     @property
-    def needs_download(self) -> bool:
-        """Where the encoder starts from ImageNet's weights."""
-        return self.start is not None
+    def weights(self) -> str | None:
+        """What the encoder starts from."""
+        return self.start
 
     @property
     def unused_fields(self) -> tuple[str, ...]:

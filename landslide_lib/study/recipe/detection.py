@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from landslide_lib.data.bands import LABELS
 from landslide_lib.data.split import Split
 from landslide_lib.fields import LOSS_RANGES, Part, field
-from landslide_lib.study.recipe.base import Recipe
+from landslide_lib.study.recipe.base import Masks, Recipe
 from landslide_lib.study.recipe.parts import Optimizer
 
 #: Names of our own; what each is in timm stands in `models.encoders`.
@@ -28,15 +28,13 @@ class File(Part):
     """Weights of others, such as SatMAE's, that timm's encoder takes: a file in `weights` of the data root."""
 
     name: Literal["file"]
-    weights: str = Field(pattern=r"^[\w-][\w.-]*$")
+    weights: str = Field(pattern=r"^[\w-]+\.[\w.-]+$")
 
 
 class Learnt(Part):
     """What an encoder learns on a dataset."""
 
-    on: Literal["", "synthetic", "bijie", "landslide4sense", "landslide4sense-boxes", "uav"] = field(
-        "", description="the dataset that it is learnt on; none is the detector's own"
-    )
+    on: Literal["", Masks, "landslide4sense-boxes"] = field("", description="a dataset; none is the detector's own")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
 
@@ -75,28 +73,19 @@ class _WithEncoder(Recipe):
     augmentation: tuple[Literal["rotation"], ...] = field(("rotation",))
 
     @property
-    def weights(self) -> ImageNet | File | None:
-        """The weights of others that the encoder starts from, if it does."""
-        raise NotImplementedError
-
-    @property
-    def needs_download(self) -> bool:
-        """Whether a run, or one that it depends on, needs weights of others."""
-        return self.weights is not None or super().needs_download
-
-    @property
     def standardize(self) -> bool:
         """Where weights of others are taken up: such images they have learnt on."""
         return self.needs_download
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The file that the encoder starts from, if it does."""
-        return (self.weights.weights,) if isinstance(self.weights, File) else ()
+
+def _weights(start: Part | None) -> str | None:
+    if isinstance(start, File):
+        return start.weights
+    return start.name if isinstance(start, ImageNet) else None
 
 
 class Pretraining(_WithEncoder):
-    """A pre-training run. Its record keeps the weights that a detector starts from.
+    """A pre-training run.
 
     Its learning rate is that of masked autoencoding: with three times as much a Swin stayed for epochs where a constant
     picture is. Telling images apart takes the detector's.
@@ -109,9 +98,9 @@ class Pretraining(_WithEncoder):
     @model_validator(mode="after")
     def _objective_fits(self) -> Pretraining:
         if isinstance(self.objective, Masked) and self.encoder not in TRANSFORMERS:
+            allowed = ", ".join(TRANSFORMERS)
             raise ValueError(
-                f"start: masked autoencoding takes patches, and {self.encoder} has none; allowed: "
-                f"{', '.join(TRANSFORMERS)}"
+                f"start: masked autoencoding takes patches, and {self.encoder} has none; allowed: {allowed}"
             )
         return self
 
@@ -126,16 +115,16 @@ class Pretraining(_WithEncoder):
         return (self.model_copy(update={"encoder": what.teacher, "objective": teacher}),)
 
     @property
-    def weights(self) -> ImageNet | File | None:
+    def weights(self) -> str | None:
         """Those that the objective starts from."""
-        return self.objective.start
+        return _weights(self.objective.start)
 
     def _components(self) -> list[str]:
         return [
             "boxes",
             f"encoder/{self.encoder}",
             f"objective/{self.objective.name}",
-            *([f"start/{self.weights.name}"] if self.weights else []),
+            *([f"start/{self.objective.start.name}"] if self.objective.start else []),
             *(f"augmentation/{name}" for name in self.augmentation),
         ]
 
@@ -161,10 +150,7 @@ class Detection(_WithEncoder):
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         for learnt in pretraining:
             if {learnt.dataset, self.dataset} == {"landslide4sense", "landslide4sense-boxes"}:
-                raise ValueError(
-                    f"start: {learnt.dataset} holds the very tiles that {self.dataset} is tested on; learn it on the "
-                    "detector's own training tiles, or on other data"
-                )
+                raise ValueError(f"start: {learnt.dataset} holds the very tiles that {self.dataset} is tested on")
             if learnt.channels != self.channels:
                 raise ValueError(
                     f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} cannot go on with "
@@ -196,9 +182,9 @@ class Detection(_WithEncoder):
         return ("presence_epochs",) if isinstance(self.start, Masked) else ("masked_epochs",)
 
     @property
-    def weights(self) -> ImageNet | File | None:
+    def weights(self) -> str | None:
         """Those of its start, where that is no run of this study."""
-        return self.start if isinstance(self.start, ImageNet | File) else None
+        return _weights(self.start)
 
     def _components(self) -> list[str]:
         return [

@@ -8,10 +8,18 @@ from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS
 from landslide_lib.fields import field
-from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import LossTerm, PostStep
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm, PostStep
 
+UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2"]
+SmallNetworks = Literal[
+    "small_v_net",
+    "small_squeeze_unet",
+    "small_mobilenet_v3",
+    "small_deeplab_v3",
+    "small_residual_unet",
+    "small_rau_net",
+]
 #: The networks whose encoder has published weights, which are fetched when a recipe asks for them.
 PRETRAINED = ("deeplab_v3", "efficientnet_v2", "small_mobilenet_v3", "small_deeplab_v3")
 
@@ -22,27 +30,11 @@ class Segmentation(Recipe):
     unfit = (*BOXES, *LABELS)
 
     task: Literal["segmentation"] = field("segmentation")
-    model: Literal[
-        "unet",
-        "unet_cbam",
-        "unet_se",
-        "unet_attention",
-        "unet_residual",
-        "rau_net_1",
-        "rau_net_2",
-        "small_v_net",
-        "small_squeeze_unet",
-        "small_mobilenet_v3",
-        "small_deeplab_v3",
-        "small_residual_unet",
-        "small_rau_net",
-        "deeplab_v3",
-        "efficientnet_v2",
-    ] = field("unet")
+    model: Literal[UNets, SmallNetworks, "deeplab_v3", "efficientnet_v2"] = field("unet")
     pretrained: bool = field(False, description="the encoder starts from ImageNet's weights")
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
-    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),), min_length=1)
+    loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "cutmix"], ...] = field(("rotation", "cutmix"))
     post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
 
@@ -52,8 +44,8 @@ class Segmentation(Recipe):
             raise ValueError(f"pretrained: there are no weights for {self.model}; allowed: {', '.join(PRETRAINED)}")
         if self.head != "multi_resolution" and any(step.name == "voting" for step in self.post_processing):
             raise ValueError(
-                f"post_processing: voting takes masks at several resolutions, and the head is {self.head}; possible "
-                "with it: opening, closing, multi_angles. Or take head multi_resolution"
+                f"post_processing: voting takes masks at several resolutions, and the head is {self.head}; take head "
+                "multi_resolution"
             )
         return self
 
@@ -73,9 +65,9 @@ class Segmentation(Recipe):
         return not self.post_processing
 
     @property
-    def needs_download(self) -> bool:
-        """Where the encoder is pretrained."""
-        return self.pretrained
+    def weights(self) -> str | None:
+        """ImageNet's, where the encoder is pretrained."""
+        return "imagenet" if self.pretrained else None
 
     def _components(self) -> list[str]:
         return [

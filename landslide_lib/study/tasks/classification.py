@@ -10,13 +10,12 @@ from torch import nn
 from landslide_lib.data import augment_tiles
 from landslide_lib.data.split import images_of, split
 from landslide_lib.models import MODELS
-from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.fusion import Fusion
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.records import Record
-from landslide_lib.study.tasks.run import Run, Setting, seeded, train, weights_of
+from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, loss_of
 from landslide_lib.training import negative_filter
 from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
@@ -79,77 +78,60 @@ def build(
 
 
 def run(recipe: recipes.Classification, setting: Setting) -> Run:
-    """Train a network from its last checkpoint, or from its start.
+    """Train a network.
 
     Raises:
         ValueError: The training tiles are all of one kind, or the filter cannot learn on them.
         WeightsNotFoundError: The weights that the recipe starts from are not here.
-        FloatingPointError: The network diverged.
     """
     task = build(recipe, setting)
-    made = _run(recipe, setting, [task], [1.0])
+    made = _run(Members([task], [1.0]))
     if recipe.start is not None and isinstance(task.network, Fusion) and task.network.encoder:
         made.start = start(task.network.encoder, "imagenet", setting.data_root).summary()
     made.history, made.resumed = train(task, recipe, setting)
     return made
 
 
-def _run(recipe: recipes.Classification, setting: Setting, tasks: list[ClassificationTask], shares: list[float]) -> Run:
-    tiles = tasks[0].filtered
-    made = Run(recipe, setting, tasks[0], tiles.parts, Members(tasks, shares).evaluate)
-    if (fitted := tiles.fitted) is not None:
+def _run(members: Members) -> Run:
+    task = members.tasks[0]
+    made = Run(task, task.filtered.parts, members.evaluate)
+    if (fitted := task.filtered.fitted) is not None:
         made.save_more = lambda path: fitted.save(filter_path(path))
     return made
 
 
-def restored(record: Record, path: Path, setting: Setting, views: int) -> ClassificationTask:
-    """Return the trained network of a record, which looks at `views` flips and turns of a tile.
+def member(record: Record, path: Path, setting: Setting, views: int) -> ClassificationTask:
+    """Return the trained network of a record, which looks at `views` flips and turns of a tile."""
 
-    Raises:
-        ValueError: The weights are those of another run, or damaged; the message names the file.
-    """
-    recipe, fitted = record.recipe, None
-    assert isinstance(recipe, recipes.Classification)
-    weights = weights_of(record, path, setting.packed.fingerprint)
-    if recipe.filter is not None:
+    def with_filter(recipe: recipes.Classification, setting: Setting) -> ClassificationTask:
         try:
-            fitted = negative_filter.load(filter_path(path))
+            fitted = None if recipe.filter is None else negative_filter.load(filter_path(path))
         except ValueError as error:
             remedy = f"or move {path} away: the network is trained again, with its filter"
             raise ValueError(f"{error}, {remedy}") from error
-    task = build(recipe, setting, fitted)
-    fill(task.network, weights, path)
-    task.to(setting.device)
+        return build(recipe, setting, fitted)
+
+    task = restored(with_filter, record, path, setting)
     task.tta_views = views
     return task
 
 
-def _members(recipe: recipes.Classification, setting: Setting) -> tuple[list[ClassificationTask], list[float]]:
-    """Return the trained networks that a recipe depends on, and the weight of each."""
-    tasks = [restored(record, path, setting, recipe.turns) for record, path in setting.given]
-    return tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0]
+def _members(recipe: recipes.Classification, setting: Setting) -> Members:
+    """Return the trained networks that a recipe depends on, with the weight of each."""
+    tasks = [member(record, path, setting, recipe.turns) for record, path in setting.given]
+    return Members(tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0])
 
 
 def restore(recipe: recipes.Classification, setting: Setting) -> Run:
-    """Return the ensemble, or the network with turned predictions, that a recipe names.
-
-    Raises:
-        ValueError: See `restored`.
-    """
-    return _run(recipe, setting, *_members(recipe, setting))
+    """Return the ensemble, or the network with turned predictions, that a recipe names."""
+    return _run(_members(recipe, setting))
 
 
 def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
-    """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0.
-
-    Raises:
-        ValueError: There is no such part; or see `restored`.
-    """
-    tasks, shares = _members(recipe, setting)
-    where = images_of(setting.packed, part)
-    for task in tasks:
-        task.filtered.set_test_tiles(where)
-    members = Members(tasks, shares)
+    """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
+    members, tiles = _members(recipe, setting), images_of(setting.packed, part)
+    for task in members.tasks:
+        task.filtered.set_test_tiles(tiles)
     probability, _ = members.predict("test")
     ids = [setting.packed.ids[i] for i in members.tiles("test")]
     return {name: int(p > threshold) for name, p in zip(ids, probability, strict=True)}

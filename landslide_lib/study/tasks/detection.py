@@ -12,7 +12,7 @@ from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.detector import detector
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.recipe.detection import File, Learnt
+from landslide_lib.study.recipe.detection import Learnt
 from landslide_lib.study.tasks.run import Run, Setting, seeded, train, weights_of
 from landslide_lib.study.tasks.segmentation import data_of
 from landslide_lib.training.detection import DetectionTask
@@ -38,26 +38,15 @@ def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
 def load_weights_of_others(
     encoder: nn.Module, recipe: recipes.Detection | recipes.Pretraining, setting: Setting
 ) -> dict[str, Any] | None:
-    """Load the weights of others that a recipe starts from into its encoder; return what its record says of them.
-
-    Raises:
-        WeightsNotFoundError, UnfitWeightsError: See `models.weights.start`.
-    """
+    """Load the weights of others that a recipe starts from, see `models.weights.start`; return their summary."""
     if recipe.weights is None:
         return None
-    source: Literal["imagenet"] | Path = "imagenet"
-    if isinstance(recipe.weights, File):
-        source = Path(recipe.weights.weights)
+    source: Literal["imagenet"] | Path = "imagenet" if recipe.weights == "imagenet" else Path(recipe.weights)
     return start(encoder, source, setting.data_root).summary()
 
 
 def run(recipe: recipes.Detection, setting: Setting) -> Run:
-    """Train a detector from its last checkpoint, or from its start.
-
-    Raises:
-        WeightsNotFoundError: The weights that the recipe starts from are not here.
-        FloatingPointError: The network diverged.
-    """
+    """Train a detector. Raises WeightsNotFoundError: what its encoder starts from is not here."""
     task = build(recipe, setting)
     encoder = task.network.get_submodule("backbone.encoder")
     summary = load_weights_of_others(encoder, recipe, setting)
@@ -65,4 +54,4 @@ def run(recipe: recipes.Detection, setting: Setting) -> Run:
         ((record, path),) = setting.given
         summary = start(encoder, weights_of(record, path, record.fingerprint)).summary()
     history, resumed = train(task, recipe, setting)
-    return Run(recipe, setting, task, task.data.parts, task.evaluate, history, resumed, summary)
+    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

@@ -47,14 +47,13 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
 
 
 def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
-    """Train an encoder from its last checkpoint, or from its start.
+    """Train an encoder.
 
     Raises:
         ValueError: The images are all of one kind, so that there is nothing to tell apart.
         WeightsNotFoundError: The weights that the recipe starts from are not here.
-        FloatingPointError: The network diverged.
     """
     task = build(recipe, setting)
     summary = load_weights_of_others(task.network.get_submodule("encoder"), recipe, setting)
     history, resumed = train(task, recipe, setting)
-    return Run(recipe, setting, task, task.data.parts, task.evaluate, history, resumed, summary)
+    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import lightning
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
-from landslide_lib.models.checkpoints import load_weights, save_weights
+from landslide_lib.models.checkpoints import fill, load_weights, save_weights
 from landslide_lib.study.recipe import Recipe, non_default_fields
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
 from landslide_lib.training.task import Task
+
+T = TypeVar("T", bound=Task)
 
 
 class Setting(NamedTuple):
@@ -26,7 +28,6 @@ class Setting(NamedTuple):
     Attributes:
         packed: The dataset at the recipe's image size.
         seed: Of the initialisation, of the order and of the augmentation.
-        device: To train on.
         folder: Of this run's checkpoints; None where nothing is trained.
         given: The records of the runs that this one depends on, each with the file of its weights.
         data_root: In place of `LANDSLIDE_DATA`.
@@ -45,9 +46,6 @@ class Run:
     """A trained network with what is needed to evaluate it.
 
     Attributes:
-        recipe: That chose it.
-        setting: What else it is made of.
-        task: With the network.
         parts: The images of training, validation and test.
         evaluate: Returns what a record says of the scores.
         history: A dict an epoch; empty where nothing was trained.
@@ -56,8 +54,6 @@ class Run:
         save_more: Writes what belongs beside the weights.
     """
 
-    recipe: Recipe
-    setting: Setting
     task: Task
     parts: dict[str, Indices]
     evaluate: Callable[[], dict[str, Any]]
@@ -66,31 +62,28 @@ class Run:
     start: dict[str, Any] | None = None
     save_more: Callable[[Path], None] | None = None
 
-    def save(self, path: Path) -> None:
-        """Write the weights, with the recipe and the seed that made them."""
+    def save(self, path: Path, record: Record) -> None:
+        """Write the weights, which say what they are of."""
         if self.save_more is not None:
             self.save_more(path)
-        about = _identity(self.recipe, self.setting.seed, self.setting.packed.fingerprint)
-        save_weights(path, self.task.network, **about)
+        save_weights(path, self.task.network, **_identity(record, record.fingerprint))
 
 
-def _identity(recipe: Recipe, seed: int, fingerprint: str) -> dict[str, Any]:
-    """Return what a file of weights says that they are of."""
-    return {"recipe": non_default_fields(recipe), "seed": seed, "fingerprint": fingerprint}
+def _identity(record: Record, fingerprint: str) -> dict[str, Any]:
+    return {"recipe": non_default_fields(record.recipe), "seed": record.seed, "fingerprint": fingerprint}
 
 
 def weights_of(record: Record, path: Path, fingerprint: str) -> dict[str, Tensor]:
-    """Return the weights of a run that another one depends on.
+    """Return the weights of a run that another one depends on, if they are of this data; see `load_weights`."""
+    return load_weights(path, **_identity(record, fingerprint))
 
-    Args:
-        record: Of the run.
-        path: The file of its weights.
-        fingerprint: Of the data that they have to be of.
 
-    Raises:
-        ValueError: They are those of another run, or damaged; the message names the file.
-    """
-    return load_weights(path, **_identity(record.recipe, record.seed, fingerprint))
+def restored(build: Callable[..., T], record: Record, path: Path, setting: Setting) -> T:
+    """Return what `build` makes of the recipe of a run that another one depends on, with the trained weights."""
+    weights = weights_of(record, path, setting.packed.fingerprint)
+    task = build(record.recipe, setting)
+    fill(task.network, weights, path)
+    return task.to(setting.device)
 
 
 def seeded(seed: int) -> None:
