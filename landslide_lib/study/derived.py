@@ -29,12 +29,7 @@ def sources(table: Table, row: Row) -> list[tuple[Table, Row]]:
 
 
 def leaves(table: Table, row: Row) -> list[tuple[Table, Row]]:
-    """Return the rows to run that a row comes from: itself, where it is run.
-
-    >>> table = named("raunet/k-fold")
-    >>> {other.name for other, _ in leaves(table, table.row("yes"))}
-    {'raunet/k-fold-thresholds'}
-    """
+    """Return the rows to run that a row comes from: itself, where it is run."""
     if row.kind == "run":
         return [(table, row)]
     return [leaf for source in sources(table, row) for leaf in leaves(*source)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.paths import REPORTS
@@ -116,11 +116,6 @@ class Table(_Strict):
     base: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
-
-    @field_validator("reference", mode="before")
-    @classmethod
-    def _one_or_several(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _rows_are_sound(self) -> Table:

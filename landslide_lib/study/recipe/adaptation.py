@@ -45,6 +45,7 @@ class Adaptation(Recipe):
     """
 
     unfit = (*BOXES, *LABELS)
+    untrained = ("ensemble",)
 
     task: Literal["adaptation"]
     target: Target
@@ -99,11 +100,6 @@ class Adaptation(Recipe):
         return tuple(self.model_copy(update={"model": name, **change}) for name in last.models)
 
     @property
-    def trains(self) -> bool:
-        """An ensemble takes its members as they are."""
-        return not self.ensemble
-
-    @property
     def unused_fields(self) -> tuple[str, ...]:
         """The model of an ensemble, and how sure labels are where there are none."""
         return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds)
@@ -115,6 +111,4 @@ class Adaptation(Recipe):
             f"norms/{self.norms}",
             *(["promotion"] if self.scale > 1 else []),
             *(["pseudo_labels"] if self.rounds else []),
-            *(f"loss/{term.name}" for term in self.loss),
-            *(f"augmentation/{name}" for name in self.augmentation),
         ]

@@ -36,6 +36,10 @@ class Recipe(Listing):
 
     #: The datasets that the task cannot learn from.
     unfit: ClassVar[tuple[str, ...]] = ()
+    #: The fields that, where they are set, make a run take trained networks as they are.
+    untrained: ClassVar[tuple[str, ...]] = ()
+    #: What the names of its augmentations stand behind as components.
+    augmentations: ClassVar[str] = "augmentation"
 
     dataset: Literal[Masks, "landslide4sense-boxes", "voc", "folder", "zindi", "synthetic-zindi"]
     task: str
@@ -47,6 +51,7 @@ class Recipe(Listing):
     epochs: int = field(50, ge=1, le=10_000)
     batch: int = field(32, ge=1, le=4096)
     precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed")
+    augmentation: tuple[str, ...]
 
     @model_validator(mode="after")
     def _data_fits(self) -> Recipe:
@@ -88,7 +93,7 @@ class Recipe(Listing):
     @property
     def trains(self) -> bool:
         """Whether a run trains, or takes trained networks as they are."""
-        return True
+        return all(getattr(self, name) == type(self).model_fields[name].default for name in self.untrained)
 
     @property
     def weights(self) -> str | None:
@@ -137,6 +142,8 @@ def _component_names(made: Recipe) -> tuple[str, ...]:
         f"split/{made.split.method}",
         f"optimizer/{made.optimizer.name}",
         f"schedule/{made.optimizer.schedule}",
+        *(f"loss/{term.name}" for term in getattr(made, "loss", ())),
+        *(f"{made.augmentations}/{name}" for name in made.augmentation),
         *made._components(),
     }
     return tuple(sorted(names.union(*map(_component_names, made.depends_on))))

@@ -42,6 +42,8 @@ class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
+    untrained = ("ensemble", "turns")
+    augmentations = "augmentation/tiles"
 
     task: Literal["classification"]
     model: Literal["gated", "concatenated", "pyramid", "conventional"] = field("gated")
@@ -109,11 +111,6 @@ class Classification(Recipe):
         )
 
     @property
-    def trains(self) -> bool:
-        """An ensemble and turned predictions take networks as they are."""
-        return not self.depends_on
-
-    @property
     def weights(self) -> str | None:
         """What the encoder starts from."""
         return self.start
@@ -136,6 +133,4 @@ class Classification(Recipe):
             f"tiles/{self.model}",
             *([f"tiles/encoder/{name}" for name in encoders] if self.model in FUSIONS else []),
             *(["negative_filter"] if self.filter else []),
-            *(f"loss/{term.name}" for term in self.loss),
-            *(f"augmentation/tiles/{name}" for name in self.augmentation),
         ]

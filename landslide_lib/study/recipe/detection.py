@@ -125,7 +125,6 @@ class Pretraining(_WithEncoder):
             f"encoder/{self.encoder}",
             f"objective/{self.objective.name}",
             *([f"start/{self.objective.start.name}"] if self.objective.start else []),
-            *(f"augmentation/{name}" for name in self.augmentation),
         ]
 
 
@@ -133,6 +132,7 @@ class Detection(_WithEncoder):
     """A run of Faster R-CNN (Ren et al. 2015) with an encoder and a feature pyramid."""
 
     unfit = LABELS
+    augmentations = "augmentation/boxes"
 
     task: Literal["detection"]
     width: int = field(256, ge=8, le=1024, description="channels of the feature pyramid")
@@ -187,9 +187,4 @@ class Detection(_WithEncoder):
         return _weights(self.start)
 
     def _components(self) -> list[str]:
-        return [
-            "boxes",
-            f"encoder/{self.encoder}",
-            *([f"start/{self.start.name}"] if self.start else []),
-            *(f"augmentation/boxes/{name}" for name in self.augmentation),
-        ]
+        return ["boxes", f"encoder/{self.encoder}", *([f"start/{self.start.name}"] if self.start else [])]

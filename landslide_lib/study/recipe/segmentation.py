@@ -28,6 +28,7 @@ class Segmentation(Recipe):
     """A segmentation run."""
 
     unfit = (*BOXES, *LABELS)
+    untrained = ("post_processing",)
 
     task: Literal["segmentation"] = field("segmentation")
     model: Literal[UNets, SmallNetworks, "deeplab_v3", "efficientnet_v2"] = field("unet")
@@ -60,11 +61,6 @@ class Segmentation(Recipe):
         return (self.trained,) if self.post_processing else ()
 
     @property
-    def trains(self) -> bool:
-        """Post-processing takes a trained network as it is."""
-        return not self.post_processing
-
-    @property
     def weights(self) -> str | None:
         """ImageNet's, where the encoder is pretrained."""
         return "imagenet" if self.pretrained else None
@@ -73,7 +69,5 @@ class Segmentation(Recipe):
         return [
             f"model/{self.model}",
             *([f"head/{self.head}"] if self.head != "mono" else []),
-            *(f"loss/{term.name}" for term in self.loss),
             *(f"post_processing/{step.name}" for step in self.post_processing),
-            *(f"augmentation/{name}" for name in self.augmentation),
         ]
