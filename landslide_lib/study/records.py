@@ -187,11 +187,12 @@ class Store:
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
         """Return every record that is not stale, of all recipes or some by hash, the oldest first, each once."""
-        files: dict[str, Path] = {}
+        wanted, files = {*(hashes or ())}, dict[str, Path]()
         for path in self.paths():
-            files.setdefault(path.stem, path)
-        records = [record for record in map(self._read, files.values()) if hashes is None or record.hash in hashes]
-        return sorted((record for record in records if not record.stale), key=lambda record: record.finished)
+            if hashes is None or not wanted.isdisjoint(path.stem.split("-")):  # a name holds the hash
+                files.setdefault(path.stem, path)
+        records = [record for record in map(self._read, files.values()) if not record.stale]
+        return sorted(records, key=lambda record: record.finished)
 
     def paths(self) -> list[Path]:
         """Return the files of all records."""

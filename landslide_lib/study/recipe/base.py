@@ -87,7 +87,13 @@ class Recipe(Listing):
     @property
     def ancestors(self) -> tuple[Recipe, ...]:
         """What it depends on, and what that depends on, each once."""
-        found = {one.hash: one for other in self.depends_on for one in (other, *other.ancestors)}
+        found: dict[str, Recipe] = {}
+        left = list(self.depends_on)
+        while left:
+            one = left.pop()
+            if one.hash not in found:
+                found[one.hash] = one
+                left += one.depends_on
         return tuple(found.values())
 
     @property
