@@ -29,34 +29,23 @@ def sources(table: Table, row: Row) -> list[tuple[Table, Row]]:
 
 
 def leaves(table: Table, row: Row) -> list[tuple[Table, Row]]:
-    """Return the rows to run that a row comes from: itself, where it is run.
-
-    >>> table = named("raunet/k-fold")
-    >>> {other.name for other, _ in leaves(table, table.row("yes"))}
-    {'raunet/k-fold-thresholds'}
-    """
+    """Return the rows to run that a row comes from: itself, where it is run."""
     if row.kind == "run":
-        return [(table, row)] if row.change is not None else []
+        return [(table, row)]
     return [leaf for source in sources(table, row) for leaf in leaves(*source)]
 
 
 def records(table: Table, row: Row, found: Found) -> list[Record]:
-    """Return the records that a row comes from, each once; () if one of its rows was not run."""
+    """Return the records that a row comes from, each once; none if one of its rows was not run."""
     sides = [found.get((other.name, leaf.id), ()) for other, leaf in leaves(table, row)]
     return list({one.name: one for side in sides for one in side}.values()) if all(sides) else []
 
 
 def metrics(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
-    """Return the scores of each seed of a row on the test images.
+    """Return by seed the scores of a row on the test images.
 
-    Args:
-        table: Of a report.
-        row: `run`, at threshold 0.5; `derived` at its own threshold (`at`), or as the mean over the rows in `source`,
-            of which `f1_std` is the population's standard deviation.
-        found: The records there are.
-
-    Returns:
-        By seed; for several sources the seeds that all of them have.
+    A row of kind `run` is scored at threshold 0.5, a `derived` one at its own (`at`), or as the mean over the rows in
+    `source` and the seeds that all of them have, with the population's standard deviation as `f1_std`.
     """
     if row.kind == "run":
         return {one.seed: one.test.metrics for one in found.get((table.name, row.id), ())}
@@ -69,13 +58,7 @@ def metrics(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
 
 
 def threshold(record: Record, at: float | str) -> float:
-    """Return the threshold that a row takes of a record.
-
-    Args:
-        record: Of a run.
-        at: A threshold, `validation` for the one that was best there, or `scored` for the one that is best on the very
-            images that are scored, as the report took it.
-    """
+    """Return the threshold that a row takes of a record, see `Row.at`."""
     if at == "validation":
         return record.test_tuned.threshold
     return scores.best_threshold(*record.histogram) if at == "scored" else float(at)
@@ -93,8 +76,7 @@ def _over(sides: Sequence[Metrics]) -> Metrics:
     made: Metrics = {}
     for convention in sides[0]:
         columns = {score: [side[convention][score] for side in sides] for score in scores.SCORES}
-        whole = {score: None if None in values else np.array(values, np.float64) for score, values in columns.items()}
-        made[convention] = {score: None if values is None else float(values.mean()) for score, values in whole.items()}
-        f1 = whole["f1"]
-        made[convention]["f1_std"] = None if f1 is None else float(f1.std())
+        whole = {score: np.array(values, float) for score, values in columns.items() if None not in values}
+        made[convention] = {score: float(whole[score].mean()) if score in whole else None for score in columns}
+        made[convention]["f1_std"] = float(whole["f1"].std()) if "f1" in whole else None
     return made

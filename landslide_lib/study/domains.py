@@ -1,81 +1,107 @@
-"""Source and target: the images that a network learns from, and those that it is to work on."""
+"""The data of a recipe: which copy of it is here, and what is learnt from and what is scored on. Needs no torch."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 
 import numpy as np
 
+from landslide_lib.data.base import BadFileError, DatasetNotFoundError
 from landslide_lib.data.formats.duplicates import warn
-from landslide_lib.data.pack import Packed, load_packed
+from landslide_lib.data.formats.files import listing
+from landslide_lib.data.pack import Packed, load_packed, revision
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import Indices, split
-from landslide_lib.paths import WEIGHTS, data_root
+from landslide_lib.paths import WEIGHTS, atomic_write, cache_root, data_root
 from landslide_lib.study.recipe import Adaptation, Recipe
 
 
 def load(recipe: Recipe, *, root: Path | None = None, skip_bad: bool = False) -> Packed:
-    """Return the dataset of a recipe, with that of its target if it has one.
+    """Return the packed dataset of a recipe, with the packed target if it has one; see `load_packed`."""
+    names = _datasets(recipe)
+    packed = {name: load_packed(get_dataset(name), recipe.image_size, root=root, skip_bad=skip_bad) for name in names}
+    source, *target = (packed[name] for name in names)
+    fingerprint = fingerprint_of(recipe, [one.fingerprint for one in (source, *target)], root)
+    return replace(source, target=target[0] if target else None, fingerprint=fingerprint)
 
-    Weights of others, in files that the recipe or one that it grows from names, are as much of what a run is made of as
-    images: their bytes are part of the fingerprint.
 
-    Args:
-        recipe: Of any task.
-        root: The data root; by default `LANDSLIDE_DATA`.
-        skip_bad: Leave unusable files out.
+def _datasets(recipe: Recipe) -> list[str]:
+    """Return the dataset of a recipe, and that of its target."""
+    target = [recipe.target.dataset or recipe.dataset] if isinstance(recipe, Adaptation) else []
+    return [recipe.dataset, *target]
 
-    Returns:
-        The packed source. Its `target` is the packed target, its fingerprint that of both.
 
-    Raises:
-        DatasetNotFoundError, BadFileError: Of `pack.load`, of either of the two.
+def fingerprint_of(recipe: Recipe, datasets: Sequence[str], root: Path | None = None) -> str:
+    """Return the fingerprint of all that a run is made of, from those of its dataset and of its target, if it has one.
+
+    The files of weights of others that the recipe, or one that it depends on, names are part of it as images are. The
+    source as its own target adds nothing.
     """
-    size, how = recipe.image_size, {"root": root, "skip_bad": skip_bad}
-    source = load_packed(get_dataset(recipe.dataset), size, **how)  # type: ignore[arg-type]
-    if not isinstance(recipe, Adaptation):
-        return replace(source, fingerprint=fingerprint_of(recipe, source.fingerprint, root=root))
-    target, other = source, recipe.target.dataset or recipe.dataset
-    if other != recipe.dataset:
-        target = load_packed(get_dataset(other), size, **how)  # type: ignore[arg-type]
-    both = fingerprint_of(recipe, source.fingerprint, target.fingerprint, root=root)
-    return replace(source, target=target, fingerprint=both)
-
-
-def fingerprint_of(recipe: Recipe, source: str, target: str = "", *, root: Path | None = None) -> str:
-    """Return the fingerprint of all data of a recipe.
-
-    Args:
-        recipe: Of any task.
-        source: Fingerprint of its dataset.
-        target: Fingerprint of the dataset that is adapted to, if there is one; that of the source itself adds nothing.
-        root: The data root, for files of weights; by default `LANDSLIDE_DATA`.
-    """
-    names = {name for ancestor in (recipe, *recipe.ancestors) for name in ancestor.files}
-    everything = source
-    for path in ((root or data_root()) / WEIGHTS / name for name in sorted(names)):
+    source, *target = datasets
+    whole, weights = source, {one.weights for one in (recipe, *recipe.ancestors)}
+    for name in sorted(name for name in weights if name and name != "imagenet"):
+        path = (root or data_root()) / WEIGHTS / name
         if path.is_file():
             with path.open("rb") as file:
-                everything = _joined(everything, file_digest(file, "sha256").hexdigest())
-    return everything if target in ("", source) else _joined(everything, target)
+                whole = _joined(whole, file_digest(file, "sha256").hexdigest())
+    return whole if target in ([], [source]) else _joined(whole, *target)
 
 
 def _joined(*fingerprints: str) -> str:
     return sha256(" ".join(fingerprints).encode()).hexdigest()[:16]
 
 
+def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str]]:
+    """Return a function that gives the fingerprints that the data of a recipe has now.
+
+    They are that of all its files and, where the dataset was packed without its unusable files, that of the rest; none
+    if the data is not at the root (by default `LANDSLIDE_DATA`). Nothing is packed. Files are listed and hashed once;
+    the hash is kept in the cache until a file changes.
+    """
+
+    @cache
+    def of_dataset(name: str) -> tuple[str, ...]:
+        return _fingerprints(name, root or data_root())
+
+    def of_recipe(recipe: Recipe) -> Sequence[str]:
+        # Without unusable files means without those of source and target.
+        together = zip(*map(of_dataset, _datasets(recipe)), strict=False)
+        return [fingerprint_of(recipe, datasets, root) for datasets in together]
+
+    return of_recipe
+
+
+def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
+    dataset = get_dataset(name)
+    try:
+        samples = dataset.samples(root)
+    except (DatasetNotFoundError, BadFileError):
+        return ()
+    files = listing(samples)
+    path = cache_root() / f"{name}-{files}-{revision(dataset)}.fingerprint"
+    if path.is_file():
+        every = path.read_text(encoding="utf-8")
+    else:
+        every = dataset.fingerprint(samples)
+        with contextlib.suppress(OSError), atomic_write(path) as scratch:  # a read-only cache
+            scratch.write_text(every, encoding="utf-8")
+    for folder in cache_root().glob(f"{name}-*px-{files}-{revision(dataset)}s"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+            return every, str(about["fingerprint"])
+    return (every,)
+
+
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
-    """Return which images of the source are trained and validated on, and which of the target.
+    """Return which images of the source are trained and validated on, and which of the target are scored (`test`).
 
-    Args:
-        packed: From `load`.
-        recipe: With its target.
-
-    Returns:
-        Sorted indices: of the source under `train` and `valid`, of the target under `test`. With a `subset` as many
-        images of the target are drawn at most.
+    Indices are sorted. With a `subset` as many images of the target are drawn at most.
 
     Raises:
         ValueError: The target has no such part or region, or no masks to be scored with; or of `split`.
@@ -87,21 +113,18 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     if not there.any():
         known = sorted(set(target.regions) - {""}) if how.region else sorted(set(target.parts))
         asked = f"region {how.region!r}" if how.region else f"part {how.part!r}"
-        raise ValueError(
-            f"target: {target.name} has no image with a mask in its {asked}, only: "
-            f"{', '.join(known) or 'none'}; name one of these"
-        )
-    found = np.flatnonzero(there)
-    if recipe.subset is not None and recipe.subset < len(found):
+        known_text = ", ".join(known) or "none"
+        raise ValueError(f"target: {target.name} has no image with a mask in its {asked}, only: {known_text}")
+    test = np.flatnonzero(there)
+    if recipe.subset is not None and recipe.subset < len(test):
         draw = np.random.default_rng(recipe.split.seed)
-        found = np.sort(draw.choice(found, recipe.subset, replace=False))
-    rest = packed
-    if target.name == packed.name:  # what is the target is no part of the source
-        left = np.where(there, "target", packed.parts).tolist()
-        rest = replace(packed, parts=tuple(left))
-    source = split(rest, recipe.split, recipe.subset)
+        test = np.sort(draw.choice(test, recipe.subset, replace=False))
+    own = target.name == packed.name
+    # What is the target is no part of the source.
+    left = replace(packed, parts=tuple(np.where(there, "target", packed.parts).tolist())) if own else packed
+    source = split(left, recipe.split, recipe.subset)
     train = np.sort(np.concatenate([source["train"], source["test"]]))
-    chosen = {"train": train, "valid": source["valid"], "test": found}
-    if target.name == packed.name:
+    chosen = {"train": train, "valid": source["valid"], "test": test}
+    if own:
         warn(packed.name, packed.ids, packed.copies, chosen)
     return chosen

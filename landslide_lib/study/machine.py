@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import resource
 import subprocess
 from functools import cache
@@ -15,21 +16,18 @@ from landslide_lib.paths import HOME
 #: In place of a commit where there is none.
 NO_COMMIT = "unknown"
 
-PACKAGES = ("torch", "lightning", "segmentation-models-pytorch", "numpy", "opencv-python-headless")
-
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a number."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    packages = ("torch", "lightning", "segmentation-models-pytorch", "numpy", "opencv-python-headless")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 @cache
 def commit() -> tuple[str, bool]:
-    """Return the git commit of this code and whether the tree differs from it.
+    """Return the git commit of this code and whether the tree differs from it; new results make no difference.
 
-    The commit is that of the repository whose top folder is this project's, never of one around it: an installed copy,
-    or one that was unpacked in another repository, has none, which is `(NO_COMMIT, True)`. What is under `runs/`,
-    `data/results` or ignored makes no tree dirty.
+    An installed copy, or one that was unpacked in another repository, has no commit, which is `(NO_COMMIT, True)`.
     """
     try:
         top = _git("rev-parse", "--show-toplevel")
@@ -52,11 +50,8 @@ def _git(*words: str) -> str:
 
 def processor() -> str:
     """Return the name of the CPU."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    info = Path("/proc/cpuinfo")  # of Linux
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text("utf-8"), re.MULTILINE) if info.exists() else []
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} threads"
 
 

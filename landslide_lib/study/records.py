@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from landslide_lib.study.machine import NO_COMMIT
 from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
-class Epoch(BaseModel):
-    """One line of a history: means over the epoch, and a score on the validation images.
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Epoch(_Strict):
+    """One line of a history: means over the epoch, and a score on the validation images, None where it was not scored.
 
     It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean average precision at IoU
-    0.5 of a detector; an epoch that was not scored has None.
+    0.5 of a detector.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     train_loss: float
     valid_loss: float | None
@@ -34,69 +37,53 @@ class Epoch(BaseModel):
     seconds: float
 
 
-class Outcome(BaseModel):
+class Outcome(_Strict):
     """What a model did on one part (`valid` or `test`).
 
-    Attributes:
-        threshold: A pixel, or an image, is called landslide where its probability is above it; a box is kept where its
-            score is at least it.
-        metrics: `{convention: {score: value}}`, see `landslide_lib.metrics.scores`, of boxes
-            `landslide_lib.metrics.detection`; of a masked autoencoder `{"pixels": {"loss": value}}`.
+    A pixel, or an image, is called landslide where its probability is above the threshold; a box is kept where its
+    score is at least it. Metrics are `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`; of a
+    masked autoencoder `{"pixels": {"loss": value}}`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     threshold: float
     metrics: dict[str, dict[str, float | None]]
 
 
-class Record(BaseModel):
+class Record(_Strict):
     """All that is kept of one run.
 
     Attributes:
-        recipe: What was run; `hash` identifies it.
-        seed: Of initialisation, order and augmentation.
         fingerprint: Of the dataset's files.
         revisions: Of the components used.
         excluded: Unusable files that were left out, each with what is wrong with it.
         images: How many images each part had.
-        test: Scores on the test images at threshold 0.5.
-        test_tuned: The same at the threshold that was best on the validation images.
-        valid: Scores on the validation images at 0.5.
-        valid_tuned: The same at the threshold that was best on them, pooled and by class; None in records from before
-            it was kept.
-        test_ids: Of the test images.
-        test_groups: The scene of each.
+        test, valid: Scores at threshold 0.5; `test_tuned` and `valid_tuned` (None in the oldest records) at the
+            threshold that was best on the validation images.
+        test_ids: Of the test images; `test_groups` is the scene of each.
         test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a classification the image
             itself; empty for other tasks.
-        histogram: Landslide and background pixels of the test images by probability, 100 bins each: bin k holds p in
-            (k/100, (k+1)/100]. Of a classification images; else empty.
-        detections: What a detector found on the test images.
-        parameters: Trainable parameters of the network.
-        seconds_per_epoch: Median over epochs, validation included.
-        samples_per_second: Training images over `seconds_per_epoch`.
+        histogram: Landslide and background pixels (images of a classification) of the test part by probability, 100
+            bins each: bin k holds p in (k/100, (k+1)/100]; empty for other tasks.
+        parameters: That are trained.
+        seconds_per_epoch: Median over epochs, validation included; 0 where nothing was trained.
+        samples_per_second: Training images over `seconds_per_epoch`; of prediction where nothing was trained.
         peak_memory_mb: Of the process so far (it may have run other rows before), or of this run's GPU.
         energy_wh: Of processor, memory and GPU while it trained, the filter of a classification included; None where it
-            was not metered.
-        energy_method: How, see `energy.Energy`.
-        device, threads, versions, commit, dirty: What it ran on; see `machine.commit`.
+            was not metered. `energy_method` is how, see `energy.Energy`.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        threads_of_starts: CPU threads of each start of a resumed run, the last included. Where they differ, another run
-            of the recipe need not have the same digits.
-        grown_from: The records whose networks this one took up; none where it began of its own. A post-processed
-            network or an ensemble was not trained: such a record has no history, its `seconds_per_epoch` is 0, and
-            `samples_per_second` is that of prediction.
+        grown_from: The records whose networks this one took up. A post-processed network or an ensemble was not
+            trained: such a record has no history.
+        detections: What a detector found on the test images.
         start: What was taken of the weights that an encoder started from.
-        pseudo_labels: Of the labels of the target that a round of refinement learnt from, against the masks that were
-            hidden from it, see `training.pseudo_labels.quality`.
+        pseudo_labels: Of a round of refinement, see `training.pseudo_labels.quality`.
         tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of the networks of an
             ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
             images, as far as there is such a thing.
         filtered: What a negative filter left out.
+        threads_of_starts: CPU threads of each start of a resumed run. Where they differ, another run of the recipe need
+            not have the same digits.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recipe: AnyRecipe
     hash: str
@@ -139,7 +126,7 @@ class Record(BaseModel):
     @field_validator("grown_from", mode="before")
     @classmethod
     def _one_or_none(cls, given: Any) -> Any:
-        """Take the form of the first records, which grew from one other at most."""
+        # The first records grew from one other at most.
         return (given,) if isinstance(given, str) else given or ()
 
     @property
@@ -163,11 +150,7 @@ class Record(BaseModel):
         )
 
     def to_json(self) -> str:
-        """Return readable JSON: a line a field, a line an epoch.
-
-        Raises:
-            ValueError: A number is NaN or infinite, which JSON has no word for.
-        """
+        """Return readable JSON: a line a field, a line an epoch."""
         lines = []
         for key, value in self.model_dump(mode="json").items():
             if key == "history":
@@ -184,13 +167,10 @@ class RecordError(ValueError):
 
 
 class Store:
-    """Folders of records. The first one is written to, all are searched.
+    """Folders of records: `home`, which new ones are written to, and `more`, such as `data/results`.
 
-    Args:
-        home: The folder that new records go to; made when needed.
-        more: Folders that are searched too, such as `data/results`.
-        data: Gives the fingerprints that the data of a recipe has now, () where it is not here; see
-            `study.configured_data`. None where the data does not matter, as in the book, which shows what is published.
+    `data` gives the fingerprints that the data of a recipe has now, see `domains.configured_data`. It is None where the
+    data does not matter, as in the book, which shows what is published.
     """
 
     def __init__(
@@ -203,24 +183,15 @@ class Store:
         self.home = home or runs_root() / "records"
         self.folders = (self.home, *more)
         self.data = data
-        self._read: dict[Path, Record] = {}
+        self._read = cache(read)
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
-        """Return every record that is not stale, the oldest first, each once.
-
-        Args:
-            hashes: Only those of these recipes.
-
-        Raises:
-            RecordError: A file is not a record.
-        """
-        found: dict[str, Record] = {}
+        """Return every record that is not stale, of all recipes or some by hash, the oldest first, each once."""
+        wanted, files = {*(hashes or ())}, dict[str, Path]()
         for path in self.paths():
-            if path.stem not in found:
-                found[path.stem] = self._load(path)
-        records = [
-            record for record in found.values() if (hashes is None or record.hash in hashes) and not record.stale
-        ]
+            if hashes is None or not wanted.isdisjoint(path.stem.split("-")):  # a name holds the hash
+                files.setdefault(path.stem, path)
+        records = [record for record in map(self._read, files.values()) if not record.stale]
         return sorted(records, key=lambda record: record.finished)
 
     def paths(self) -> list[Path]:
@@ -229,12 +200,9 @@ class Store:
         return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
 
     def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
-        """Return the newest record of each seed of a recipe, in the order of the seeds.
+        """Return the newest record of a seed, or of each one, in their order.
 
-        Args:
-            recipe: What was run.
-            seed: One seed, or None for all.
-            fingerprint: Of the data that they were made on; None takes that of `copies`.
+        They were made on the data of the fingerprint, by default that of `copies`.
         """
         seeds = None if seed is None else [seed]
         if fingerprint is None:
@@ -247,14 +215,10 @@ class Store:
         return [by_seed[key] for key in sorted(by_seed)]
 
     def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
-        """Return which copy of the data the records of recipes are taken from.
+        """Return which copy of the data the records of the rows of a table are taken from.
 
-        Records of two copies are no records of one table. The copy is the data that is here now. Where no record was
-        made on it, or it is not here, it is the copy of the newest record; `made_on` tells which of the two it is.
-
-        Args:
-            recipes: The rows of a table.
-            seeds: Only their records count; None for all.
+        Records of two copies are no records of one table. The copy is the data that is here now; where no record of
+        these seeds (None: of any) was made on it, or it is not here, that of the newest record.
 
         Returns:
             A fingerprint by hash of the recipe; a recipe without any record may be left out.
@@ -274,8 +238,8 @@ class Store:
         """Say which data a record was made on.
 
         Returns:
-            `here`: the data that is here now; `other`: another copy of it; `absent`: the data is not here; `any`:
-            nobody asks (`data` of the store is None).
+            `here`, what is here now; `other`, another copy of it; `absent`, where it is not here; `any`, where the data
+            does not matter.
         """
         if self.data is None:
             return "any"
@@ -284,52 +248,31 @@ class Store:
 
     def path(self, record: Record) -> Path:
         """Return the file of a record: the published one if there is one."""
-        found = [path for path in self.paths() if path.stem == record.name]
-        return found[-1] if found else self.home / f"{record.name}.json"
+        name = f"{record.name}.json"
+        return next((folder / name for folder in reversed(self.folders) if (folder / name).exists()), self.home / name)
 
     def weights(self, record: Record) -> Path:
         """Return the file of the weights of a local run; published ones have none."""
         return self.home.parent / "weights" / f"{record.name}.pt"
 
     def add(self, record: Record) -> Path:
-        """Write a record. It is there whole or not at all, and none is ever overwritten.
-
-        Raises:
-            FileExistsError: A record of this name is there.
-        """
+        """Write a record, whole or not at all. Raises FileExistsError: none is ever overwritten."""
         return write_once(self.home / f"{record.name}.json", record.to_json())
 
-    @contextlib.contextmanager
-    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> Iterator[None]:
-        """Hold the one right to run a recipe; another process waits for it, and says so.
-
-        The operating system takes the lock back from a process that is killed.
-        """
+    def lock(self, recipe: Recipe, seed: int, fingerprint: str) -> AbstractContextManager[Any]:
+        """Hold the one right to run a recipe, at most until the process ends; another one waits for it, and says so."""
         folder = self.home / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{recipe.hash}-{fingerprint[:8]}-s{seed}.lock")
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             print("waiting for another process that trains this row", file=sys.stderr)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _load(self, path: Path) -> Record:
-        if path not in self._read:
-            self._read[path] = read(path)
-        return self._read[path]
+            return lock.acquire()
 
 
 def read(path: Path) -> Record:
-    """Read one record.
-
-    Raises:
-        RecordError: It is not one; the message names the file and the field.
-    """
+    """Read one record. Raises RecordError: it is not one; the message names the file and the field."""
     try:
         record = Record.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -342,34 +285,28 @@ def read(path: Path) -> Record:
     if record.detections:
         images["detections"] = len(record.detections.truth)
     images |= {f"tiles.{name}": len(values) for name, values in (record.tiles or {}).items()}
-    if wrong := [name for name, size in images.items() if size != record.images.get("test")]:
-        raise RecordError(
-            f"{path}: not a whole record ({wrong[0]}: of {images[wrong[0]]} images, images.test: "
-            f"{record.images.get('test')}). Move it away, or restore it"
-        )
+    told = record.images.get("test")
+    if wrong := [f"{name}: of {size} images, images.test: {told}" for name, size in images.items() if size != told]:
+        raise RecordError(f"{path}: not a whole record ({wrong[0]}). Move it away, or restore it")
     return record
 
 
 def check_publishable(record: Record) -> None:
-    """Refuse what may not be published.
-
-    Raises:
-        RecordError: A smoke record, one of a dirty tree or of no commit, or a stale one.
-    """
-    why = None
+    """Raise RecordError for what may not be published: of the smoke profile, a dirty tree, no commit, or stale."""
     if profile_of(record.recipe) == "smoke":
         why = "it is of the smoke profile, which is for tests"
     elif record.commit == NO_COMMIT:
         why = (
-            "it is not known which version of the code made it: the code was in no git checkout of "
-            "its own, or git is not installed; run it again with --rerun in a clone"
+            "it is not known which version of the code made it: the code was in no git checkout of its own, or git is "
+            "not installed; run it again with --rerun in a clone"
         )
     elif record.dirty:
         why = "the tree had uncommitted changes; commit them and run it again with --rerun"
     elif record.stale:
         why = "a component it used has been changed since; run it again"
-    if why:
-        raise RecordError(f"{record.name} is not published: {why}")
+    else:
+        return
+    raise RecordError(f"{record.name} is not published: {why}")
 
 
 def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
@@ -378,19 +315,7 @@ def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
 
 
 def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
-    """Copy a record to the published ones.
-
-    Args:
-        record: To publish.
-        source: Its file.
-        folder: Where to.
-
-    Returns:
-        The published file; one that is there already is left as it is.
-
-    Raises:
-        RecordError: See `check_publishable`.
-    """
+    """Copy the file of a record, see `check_publishable`, to the published ones; what is there is left as it is."""
     check_publishable(record)
     target = folder / source.name
     if not target.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.paths import REPORTS
@@ -20,17 +20,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Task = Literal["segmentation", "detection", "classification"]
+
+
 class Row(_Strict):
     """A row of a reported table.
 
     Attributes:
-        id: Unique in its table.
-        label: As printed.
-        kind: `run` has a `change`, a partial recipe, once its parts exist; `derived` is computed from the records of
-            the rows in `source` (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is
-            someone else's result.
-        reported: Cells as printed, by column.
-        uncertain: Columns whose cell is a reading of a garbled print.
+        id: Unique in its table; `label` is as printed.
+        kind: `run` has a `change`, a partial recipe; `derived` is computed from the records of the rows in `source`
+            (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is someone else's result.
+        reported: Cells as printed, by column; of `uncertain` ones the print is garbled.
         ours: The report has no such row.
         only: The datasets that the row makes sense on; () is any.
         at: The threshold of a derived row: a number, `validation` for the one chosen on the validation images, `scored`
@@ -41,29 +41,20 @@ class Row(_Strict):
     label: str
     kind: Literal["run", "derived", "quoted"]
     change: dict[str, Any] | None = None
-    source: tuple[str, ...] = ()
+    source: tuple[str, ...] = Field((), alias="from")
     reported: dict[str, float | int | str | None] = {}
     uncertain: tuple[str, ...] = ()
     ours: bool = False
     only: tuple[str, ...] = ()
     at: float | Literal["validation", "scored"] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_is_source(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "from" in given:
-            given = dict(given)
-            given["source"] = given.pop("from")
-        return given
-
     @model_validator(mode="after")
     def _kind_fits(self) -> Row:
-        if self.kind != "run" and self.change is not None:
-            raise ValueError(f"row {self.id}: only a row of kind run has a change")
+        if (self.kind == "run") != (self.change is not None):
+            raise ValueError(f"row {self.id}: a row of kind run has a change, and no other")
         if self.at is not None and (self.kind != "derived" or len(self.source) != 1):
             raise ValueError(f"row {self.id}: at is for a row that is derived from one other")
-        strange = set(self.uncertain) - set(self.reported)
-        if strange:
+        if strange := set(self.uncertain) - set(self.reported):
             raise ValueError(f"row {self.id}: uncertain names {sorted(strange)}, not reported")
         return self
 
@@ -82,13 +73,11 @@ class Column(_Strict):
     """A column of scores.
 
     Attributes:
-        label: As printed.
-        convention: Under which of ours it is set: `pooled`, `two_class` and `per_image` count pixels, `boxes`
-            detections (COCO), `tiles` whole images.
+        label: As printed; `unit` is `%` where that is hundred times the score, `digits` stand after its point.
+        convention: Of ours that it is set under: `pooled`, `two_class` and `per_image` count pixels, `boxes` detections
+            (COCO), `tiles` whole images.
         score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the population's standard
             deviation of F1 over the rows that a row is derived from.
-        unit: `%` where the report prints hundred times the score.
-        digits: Printed after the point.
     """
 
     label: str
@@ -104,16 +93,14 @@ class Column(_Strict):
 
 
 class Table(_Strict):
-    """A reported table: `raunet/losses`.
+    """A reported table.
 
     Attributes:
-        name: `report/table`.
-        metrics: The columns that are scores, in order.
-        columns: What each of them is; the report's, unless the table has its own.
+        name: `report/table`, such as `raunet/losses`.
+        metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         task: What the report's networks do, which decides what ours are scored by.
-        reference: The row that others are compared with by the paired bootstrap; of several the first that the dataset
-            has.
+        reference: The row that others are compared with; of several the first that the dataset has.
         base: The recipe that all rows start from.
         notes: What a reader has to know, such as a reading.
     """
@@ -124,40 +111,27 @@ class Table(_Strict):
     metrics: tuple[str, ...]
     columns: dict[str, Column]
     extra: dict[str, str] = {}
-    task: Literal["segmentation", "detection", "classification"] = "segmentation"
+    task: Task = "segmentation"
     reference: tuple[str, ...] = ()
     base: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
-    @field_validator("reference", mode="before")
-    @classmethod
-    def _one_or_several(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
-
     @model_validator(mode="after")
     def _rows_are_sound(self) -> Table:
         ids = [row.id for row in self.rows]
-        twice = {name for name in ids if ids.count(name) > 1}
-        if twice:
+        if twice := {name for name in ids if ids.count(name) > 1}:
             raise ValueError(f"{self.name}: two rows are called {sorted(twice)}")
-        unknown = set(self.metrics) - set(self.columns)
-        if unknown:
+        if unknown := set(self.metrics) - set(self.columns):
             raise ValueError(f"{self.name}: nothing says what {sorted(unknown)} is")
         columns = {*self.metrics, *self.extra}
         for row in self.rows:
             if not columns >= set(row.reported):
                 raise ValueError(f"{self.name}, row {row.id}: reports a column that is not listed")
-            if not set(ids) >= {name for name in row.source if "/" not in name}:
-                raise ValueError(f"{self.name}, row {row.id}: derived from a row that is not here")
         return self
 
     def on(self, dataset: str | None = None) -> str | None:
-        """Return the dataset that rows are run on: the simulation renders tiles for their tables.
-
-        >>> table("filter/curves").on("synthetic"), table("raunet/losses").on("synthetic")
-        ('synthetic-zindi', 'synthetic')
-        """
+        """Return the dataset that rows are run on, by default the report's: of tables of tiles simulated tiles."""
         on = dataset or self.base.get("dataset")
         tiles = self.base.get("task") == "classification"
         return "synthetic-zindi" if tiles and on == "synthetic" else on
@@ -170,11 +144,7 @@ class Table(_Strict):
         return [row for row in self.rows if row.change is not None and (not row.only or on in row.only)]
 
     def chosen(self, names: Sequence[str], dataset: str | None = None) -> list[Row]:
-        """Return rows to run by id, or without any all that can be run on a dataset.
-
-        Raises:
-            ValueError: There is no such row, or it is not for this dataset.
-        """
+        """Return rows by id, or all that can be run on a dataset. Raises ValueError: there is none, or not for it."""
         on = self.on(dataset)
         rows = [self.row(name) for name in names] or self.runnable(dataset)
         for row in rows:
@@ -188,11 +158,7 @@ class Table(_Strict):
         return next((self.row(name) for name in self.reference if name in there), None)
 
     def row(self, name: str) -> Row:
-        """Return a row by id.
-
-        Raises:
-            ValueError: There is none; the message names those there are.
-        """
+        """Return a row by id. Raises ValueError: there is none; the message names those there are."""
         for row in self.rows:
             if row.id == name:
                 return row
@@ -206,12 +172,8 @@ class Report(_Strict):
     Attributes:
         report: Its short name, the first half of its tables' names.
         cite: Its key in the book's bibliography.
-        data: What it was run on.
-        task: What its networks do.
-        asked: Its question, in our words.
-        method: How it went about it, a sentence an item.
-        found: What it says it found, in its own terms; numbers stand in tables and facts.
-        notes: What its reader has to know.
+        asked, method, found: Its question in our words, how it went about it, and what it says it found; numbers stand
+            in tables and facts.
         base: The recipe that all tables start from.
         facts: Numbers that stand outside its tables.
     """
@@ -222,7 +184,7 @@ class Report(_Strict):
     venue: str
     cite: str
     data: str
-    task: Literal["segmentation", "detection", "classification"] = "segmentation"
+    task: Task = "segmentation"
     asked: str
     method: tuple[str, ...]
     found: tuple[str, ...]
@@ -253,71 +215,45 @@ class Report(_Strict):
     @model_validator(mode="after")
     def _sources_are_here(self) -> Report:
         known = {f"{name}/{row.id}" for name, table in self.tables.items() for row in table.rows}
-        for table in self.tables.values():
+        for name, table in self.tables.items():
             for row in table.rows:
-                if not known >= {name for name in row.source if "/" in name}:
-                    raise ValueError(f"{table.name}, row {row.id}: derived from a row not here")
+                if not known >= {source if "/" in source else f"{name}/{source}" for source in row.source}:
+                    raise ValueError(f"{table.name}, row {row.id}: derived from a row that is not here")
         return self
 
 
 @cache
 def reports(folder: Path = REPORTS) -> dict[str, Report]:
-    """Read every report.
-
-    Raises:
-        ValueError: A file is not a report; the message names it and the place in it.
-    """
+    """Read every report. Raises ValueError: a file is none; the message names it and the place in it."""
     found = {}
     for path in sorted(folder.glob("[!.]*.yaml")):
         try:
             report = Report.model_validate(yaml.safe_load(path.read_text("utf-8")))
-        except yaml.MarkedYAMLError as error:
-            where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise ValueError(f"{path}{where}: {error.problem}") from None
-        except ValidationError as error:
+        except (yaml.YAMLError, ValidationError) as error:
             raise ValueError(f"{path}: {error}") from None
         found[report.report] = report
     return found
 
 
-def table(name: str, folder: Path = REPORTS) -> Table:
-    """Return a table by its full name.
-
-    Raises:
-        ValueError: There is none; the message names those there are.
+def table(name: str) -> Table:
+    """Return a table by its full name. Raises ValueError: there is none; the message names those there are.
 
     >>> table("raunet/losses").row("focal").label
     'Focal'
     """
-    known = {t.name: t for report in reports(folder).values() for t in report.tables.values()}
+    known = {one.name: one for report in reports().values() for one in report.tables.values()}
     if name not in known:
         raise ValueError(f"table {name!r}: unknown; allowed: {', '.join(known)}")
     return known[name]
 
 
-def _nothing(row: Row) -> str:
-    """Say why a row has nothing to run, and what to do."""
-    if row.kind == "run":
-        return "its network is not built yet, so it cannot be run"
-    if row.kind == "derived":
-        places = dict.fromkeys(source.rpartition("/")[0] or source for source in row.source)
-        return f"is derived; train {' and '.join(places)}, and `landslide table` shows it"
-    return "is someone else's result, which is quoted and never run"
-
-
 def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
     """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
 
-    A row that changes a field of the budget, such as the width, keeps its change. On a dataset that does not have the
-    bands of the table's base its own bands are taken; bands that the row itself names are refused there. One without
-    published parts is split by scenes. A network that is to work on a part of the report's data works on what `TARGETS`
-    names. A table of tiles takes `synthetic` as `synthetic-zindi`.
-
-    Args:
-        table: Of a report.
-        row: Of the table, of kind `run`.
-        dataset: In place of the report's own.
-        profile_name: A budget; None is `full`.
+    A row that changes a field of the budget (by default `full`), such as the width, keeps its change. On a dataset that
+    does not have the bands of the table's base its own bands are taken; bands that the row itself names are refused
+    there. One without published parts is split by scenes. A network that is to work on a part of the report's data
+    works on what `TARGETS` names. A table of tiles takes `synthetic` as `synthetic-zindi`.
 
     Raises:
         RecipeError: The row's change or the profile cannot be.
@@ -328,17 +264,19 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
     2.0
     """
     if row.change is None:
-        raise ValueError(f"{table.name}, row {row.id}: {_nothing(row)}")
-    dataset = dataset and table.on(dataset)
-    swap: dict[str, Any] = {"dataset": dataset} if dataset else {}
-    there = possible(OF_DATASET.get(dataset or "", ()))
-    if dataset and "bands" not in row.change and not set(table.base.get("bands", ())) <= {*there}:
-        # The table's bands are those of the report's data; another sensor is taken as it is.
-        swap["bands"] = []
-    parts = recipe(table.base, row.change).split.method == "published"
-    if dataset and parts and dataset not in (*BOXES, *OWN):
-        swap["split"] = {"method": "blocked"}  # nobody has published parts of it
-    if dataset and "target" in table.base and dataset != table.base.get("dataset"):
-        swap["target"] = TARGETS.get(dataset, {})
+        why = "is someone else's result, which is quoted and never run"
+        if row.kind == "derived":
+            places = dict.fromkeys(source.rpartition("/")[0] or source for source in row.source)
+            why = f"is derived; train {' and '.join(places)}, and `landslide table` shows it"
+        raise ValueError(f"{table.name}, row {row.id}: {why}")
+    change: dict[str, Any] = {}
+    if dataset:
+        change["dataset"] = dataset = table.on(dataset) or dataset
+        if "bands" not in row.change and not {*table.base.get("bands", ())} <= {*possible(OF_DATASET.get(dataset, ()))}:
+            change["bands"] = []  # those of the report's data; another sensor is taken as it is
+        if recipe(table.base, row.change).split.method == "published" and dataset not in (*BOXES, *OWN):
+            change["split"] = {"method": "blocked"}  # nobody has published parts of it
+        if "target" in table.base and dataset != table.base.get("dataset"):
+            change["target"] = TARGETS.get(dataset, {})
     budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
-    return recipe(table.base, budget, row.change, swap)
+    return recipe(table.base, budget, row.change, change)

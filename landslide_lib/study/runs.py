@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -42,24 +43,20 @@ def run(
     """Return the record of a recipe and a seed, training only if there is none.
 
     A run that was killed goes on from its last checkpoint. A second process that asks for the same run waits for the
-    first one's record. Post-processing grows from the kept weights of the same recipe without it, which is trained
-    first where there are none.
+    first one's record. The runs that it depends on are made first where their records or weights are not here.
 
     Args:
         wanted: The recipe.
         seed: Of initialisation, order and augmentation.
-        store: Of records; by default the local runs and the published ones.
+        store: By default the local runs and the published ones.
         rerun: Train again; the old record stays.
-        device: `auto`, `cpu`, `cuda`.
+        device: See `training.devices`.
         data_root: In place of `LANDSLIDE_DATA`.
         skip_bad: Leave unusable files out, listed in the record.
 
-    Returns:
-        The record.
-
     Raises:
-        DatasetNotFoundError: The data is not here. A published record does not stand in for it.
-        BadFileError: A file cannot be used.
+        DatasetNotFoundError, BadFileError: The data is not here (a published record does not stand in for it), or a
+            file of it cannot be used.
         FloatingPointError: The network diverged. No record is written.
         NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
     """
@@ -82,21 +79,28 @@ def run(
             return found[0]
         options = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
         bases = [_base(other, seed, store, options) for other in wanted.depends_on]
-        if not wanted.trains:
-            record = _make(wanted, packed, seed, store, bases, device)
-            store.add(record)
-            return record
-        name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}"
-        work = store.home.parent / "unfinished" / f"{name}-{_code(wanted)}"
-        try:
-            record = _make(wanted, packed, seed, store, bases, device, work=work, data_root=data_root)
-        except ValueError:
-            if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
-                shutil.rmtree(work, ignore_errors=True)
-            raise
+        record = _make(wanted, packed, seed, store, bases, device, data_root)
         store.add(record)
-        shutil.rmtree(work, ignore_errors=True)
+        if wanted.trains:
+            shutil.rmtree(_work_folder(wanted, packed, seed, store), ignore_errors=True)
         return record
+
+
+def _work_folder(wanted: Recipe, packed: Any, seed: int, store: Store) -> Path:
+    """Return the folder of checkpoints, of these revisions of the components: no stale one is resumed."""
+    revisions = zlib.crc32(json.dumps(wanted.components).encode())
+    name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}-{revisions:08x}"
+    return store.home.parent / "unfinished" / name
+
+
+def _base(wanted: Recipe, seed: int, store: Store, options: dict[str, Any]) -> Record:
+    """Return the record of a run that another one depends on, with its weights here."""
+    base = run(wanted, seed, store=store, **options)
+    # What was not trained has no weights of its own: those of its members are asked for.
+    if wanted.trains and not store.weights(base).is_file():
+        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
+        base = run(wanted, seed, store=store, rerun=True, **options)
+    return base
 
 
 def run_table(
@@ -109,16 +113,7 @@ def run_table(
     store: Store | None = None,
     **options: Any,
 ) -> Iterator[tuple[Row, int, Record]]:
-    """Run the rows of a table in one process, seed by seed, the data loaded once.
-
-    Args:
-        table: Of a report.
-        rows: Ids; () for every row of kind `run` that the dataset fits.
-        seeds: To run.
-        dataset: In place of the report's own.
-        profile_name: A budget.
-        store: Of records.
-        **options: Of `run`.
+    """Run rows of a table by id, or all that can be run on the dataset, seed by seed; `options` are those of `run`.
 
     Yields:
         Row, seed and record, as they come.
@@ -136,42 +131,29 @@ def run_table(
 
 
 def open_store(data_root: str | Path | None = None) -> Store:
-    """Return the local and published records, those of the data that is here first.
+    """Return the local and published records, those of the data that is here (`LANDSLIDE_DATA`) first.
 
-    Args:
-        data_root: In place of `LANDSLIDE_DATA`; "" is none.
-
-    Returns:
-        The store. Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is published, on whatever
-        machine it is built.
+    Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is published, wherever it is built.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return Store()
-    from landslide_lib.study.configured_data import configured_data
+    from landslide_lib.study.domains import configured_data
 
     return Store(data=configured_data(Path(data_root) if data_root else None))
 
 
 def ensure(table: Table, **options: Any) -> None:
-    """Run what is missing of a table, with a progress bar; a chapter's one call.
+    """Run what is missing of a table, with a progress bar, see `run_table`; nothing under `LANDSLIDE_TRAIN=no`.
 
     A reader without the data still has the published records: where there are any of this table, a line says so and
-    nothing is run.
-
-    Args:
-        table: Of a report.
-        **options: Of `run_table`. Under `LANDSLIDE_TRAIN=no` nothing is run: what is not there stays an em dash.
-
-    Raises:
-        DatasetNotFoundError: The data is not here, and there is no record of the table either.
+    nothing is run. Raises DatasetNotFoundError: there is neither.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
-    rows, seeds = (options.get("rows") or table.runnable(options.get("dataset")), options.get("seeds", (0,)))
     from landslide_lib.data.registry import DatasetNotFoundError
 
-    bar = tqdm(total=len(rows) * len(seeds), desc=table.name, disable=None, leave=False)
-    with bar:
+    rows = options.get("rows") or table.runnable(options.get("dataset"))
+    with tqdm(total=len(rows) * len(options.get("seeds", (0,))), desc=table.name, disable=None, leave=False) as bar:
         try:
             for _ in run_table(table, **options):
                 bar.update()
@@ -183,21 +165,6 @@ def ensure(table: Table, **options: Any) -> None:
             print(f"{error}. Until then {table.name} shows records of before", file=sys.stderr)
 
 
-def _code(wanted: Recipe) -> str:
-    """Identify the revisions of the components, so that no stale checkpoint is resumed."""
-    return f"{zlib.crc32(json.dumps(wanted.components).encode()):08x}"
-
-
-def _base(wanted: Recipe, seed: int, store: Store, options: dict[str, Any]) -> Record:
-    """Return the record of a run that another one grows from, with its weights here."""
-    base = run(wanted, seed, store=store, **options)
-    # What was not trained has no weights of its own: those of its members are asked for.
-    if wanted.trains and not store.weights(base).is_file():
-        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
-        base = run(wanted, seed, store=store, rerun=True, **options)
-    return base
-
-
 def _make(
     wanted: Recipe,
     packed: Any,
@@ -205,102 +172,81 @@ def _make(
     store: Store,
     bases: Sequence[Record],
     device_name: str,
-    *,
-    work: Path | None = None,
-    data_root: Path | None = None,
+    data_root: Path | None,
 ) -> Record:
-    """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it.
-
-    Args:
-        wanted: The recipe.
-        packed: Its data.
-        seed: Of the run.
-        store: Where the weights are, and are kept.
-        bases: The records that the run depends on.
-        device_name: `auto`, `cpu`, `cuda`.
-        work: The folder of checkpoints of a training; None where nothing is trained.
-        data_root: In place of `LANDSLIDE_DATA`.
-    """
+    """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it."""
     import torch
 
-    from landslide_lib.study import tasks
+    from landslide_lib.study.tasks.run import Setting
     from landslide_lib.training import devices
 
-    on = devices.device(device_name)
+    device, work = devices.device(device_name), _work_folder(wanted, packed, seed, store)
     given = [(record, store.weights(record)) for record in bases]
-    setting = tasks.run.Setting(packed, seed, on, work, given, data_root)
-    module = tasks.module_of(wanted.task)
-    used = energy.Energy()
-    if work is not None:
-        work.mkdir(parents=True, exist_ok=True)
+    setting = Setting(packed, seed, device, work, given, data_root)
+    task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
+    used, clock = energy.Energy(), time.perf_counter()
+    if wanted.trains:
         starts = _starts(work, devices.threads())
-        if on.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(on)
-        with energy.metered() as used:
-            made = module.run(wanted, setting)
-        seconds = median(line["seconds"] for line in made.history)
-        fields = _described(made)
-        images, taken = fields["images"]["train"], seconds
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        try:
+            with energy.metered() as used:
+                made = task.run(wanted, setting)
+        except ValueError:
+            if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
+                shutil.rmtree(work, ignore_errors=True)
+            raise
     else:
         starts = [_Start(_now(), *machine.commit(), devices.threads())]
-        clock, seconds = time.perf_counter(), 0.0
-        made = module.restore(wanted, setting)
-        fields = _described(made)
-        images, taken = fields["images"]["valid"] + fields["images"]["test"], time.perf_counter() - clock
+        made = task.restore(wanted, setting)
+    scores = made.evaluate()
+    test = [] if "test_ids" in scores else made.parts["test"].tolist()
+    fields: dict[str, Any] = {
+        "recipe": wanted,
+        "images": {part: len(indices) for part, indices in made.parts.items()},
+        "test_ids": [packed.ids[i] for i in test],
+        "test_groups": [packed.groups[i] for i in test],
+        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
+        **scores,
+    }
+    images, peak = fields["images"], machine.peak_memory_mb()
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 1024**2
+    if wanted.trains:
+        seconds = median(line["seconds"] for line in made.history)
+        speed = images["train"] / seconds
+    else:
+        seconds, speed = 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
     record = Record(
         **fields,
+        hash=wanted.hash,
+        seed=seed,
+        fingerprint=packed.fingerprint,
+        revisions=wanted.components,
+        excluded=list(packed.excluded),
+        start=made.start,
         history=[Epoch(**line) for line in made.history],
         seconds_per_epoch=round(seconds, 4),
-        samples_per_second=round(images / taken, 1),
+        samples_per_second=round(speed, 1),
         energy_wh=used.wh,
         energy_method=used.method,
+        peak_memory_mb=round(peak, 1),
+        device=devices.describe(device, machine.processor()),
+        threads=devices.threads(),
+        versions=machine.versions(),
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.
-        dirty=any(s.dirty for s in starts)
-        or len({s.commit for s in starts}) > 1
-        or any(record.dirty for record in bases),
+        dirty=any([one.dirty for one in starts] + [one.dirty for one in bases])
+        or len({one.commit for one in starts}) > 1,
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if made.resumed else 0,
         grown_from=tuple(record.name for record in bases),
-        threads_of_starts=tuple(s.threads for s in starts) if made.resumed else (),
+        threads_of_starts=tuple(one.threads for one in starts) if made.resumed else (),
     )
-    if work is not None:
-        made.save(store.weights(record))  # before the record is there: it says that all is
+    if wanted.trains:
+        made.save(store.weights(record), record)  # before the record is there: it says that all is
     return record
-
-
-def _described(made: Any) -> dict[str, Any]:
-    """Return what a record says of a network (a `tasks.run.Run`): scores, and what it ran on."""
-    import torch
-
-    from landslide_lib.training import devices
-
-    scores, wanted, setting = made.evaluate(), made.recipe, made.setting
-    packed, on = setting.packed, setting.device
-    peak = machine.peak_memory_mb()
-    if on.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(on) / 1024**2
-    where = [] if "test_ids" in scores else made.parts["test"].tolist()
-    network = made.task.network
-    return {
-        "recipe": wanted,
-        "hash": wanted.hash,
-        "seed": setting.seed,
-        "fingerprint": packed.fingerprint,
-        "revisions": wanted.components,
-        "excluded": list(packed.excluded),
-        "images": {part: len(indices) for part, indices in made.parts.items()},
-        "test_ids": [packed.ids[i] for i in where],
-        "test_groups": [packed.groups[i] for i in where],
-        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "peak_memory_mb": round(peak, 1),
-        "device": devices.describe(on, machine.processor()),
-        "threads": devices.threads(),
-        "versions": machine.versions(),
-        "start": made.start,
-        **scores,
-    }
 
 
 class _Start(NamedTuple):
@@ -311,20 +257,18 @@ class _Start(NamedTuple):
 
 
 def _starts(work: Path, threads: int) -> list[_Start]:
-    """Note another start of a run, and of which code; return all of them, the first one first.
-
-    Where the note is damaged, it is not known which code the checkpoint beside it is of: both are set aside.
-    """
-    note, before = work / "starts", []
-    if note.exists():
-        try:
-            lines = note.read_text(encoding="utf-8").splitlines()
-            before = [_Start(*json.loads(line)) for line in lines]
-        except (ValueError, TypeError):
-            for path in (note, work / "last.ckpt"):
-                if path.exists():
-                    path.replace(path.with_suffix(".broken"))
-            print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
+    """Note another start of a run, and of which code; return all of them, the first one first."""
+    work.mkdir(parents=True, exist_ok=True)
+    note = work / "starts"
+    try:
+        lines = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+        before = [_Start(*json.loads(line)) for line in lines]
+    except (ValueError, TypeError):  # of which code the checkpoint is, nobody knows
+        before = []
+        for path in (note, work / "last.ckpt"):
+            if path.exists():
+                path.replace(path.with_suffix(".broken"))
+        print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
     starts = [*before, _Start(_now(), *machine.commit(), threads)]
     with atomic_write(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")
@@ -332,4 +276,4 @@ def _starts(work: Path, threads: int) -> list[_Start]:
 
 
 def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).isoformat()
+    return datetime.now(UTC).isoformat()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
 from textwrap import dedent
 from typing import Any
 
@@ -13,24 +12,15 @@ class ClaimError(AssertionError):
     """A claim of the published book does not hold."""
 
 
-def show(thing: Callable[..., Any] | type) -> Any:
-    """Return the source of a function or class, coloured where a notebook shows it.
-
-    >>> from landslide_lib.losses import IoULoss
-    >>> "def forward" in show(IoULoss.forward).data
-    True
-    """
+def show(thing: Any) -> Any:
+    """Return the source of a function or class, coloured where a notebook shows it."""
     from IPython.display import Code
 
     return Code(dedent(inspect.getsource(thing)), language="python")
 
 
 def claim(sentence: str, holds: bool) -> None:
-    """Print what a chapter concludes; where the data does not support it, that it does not hold.
-
-    Args:
-        sentence: As the chapter says it.
-        holds: Whether the numbers support it.
+    """Print what a chapter concludes; where the numbers do not support it, that it does not hold.
 
     Raises:
         ClaimError: It does not hold, and the book is being built (`LANDSLIDE_TRAIN=no`).

@@ -104,8 +104,8 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
     [
         ({"target": {"dataset": "bijie"}}, "it is the source itself, bijie"),
         ({"target": {"dataset": "landslide4sense"}}, "name bands that both have"),
-        ({"dataset": "voc", "target": {"dataset": "uav"}}, "boxes and no masks to learn from"),
-        ({"rounds": [{"models": []}]}, "models is empty"),
+        ({"dataset": "voc", "target": {"dataset": "uav"}}, "boxes around its landslides and no masks to learn from"),
+        ({"rounds": [{"models": []}]}, "rounds[0].models = []: tuple should have at least 1 item"),
         ({"rounds": [{"models": ["swin", "swin"]}]}, "names swin twice"),
         ({"ensemble": ["swin", "swin"]}, "ensemble names swin twice"),
         (
@@ -113,7 +113,7 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
             "boundary measures distances in a whole mask",
         ),
         ({"confidence": 0}, "greater than 0"),
-        ({"loss": []}, "loss is empty"),
+        ({"loss": []}, "loss = []: tuple should have at least 1 item"),
         ({"scale": 1.3, "image_size": 32}, "would see images of 41.6 pixels"),
         ({"image_size": 16}, "would see images of 16 pixels"),
         ({"rounds": [{"models": ["swin"], "scale": 2.2}]}, "would see images of 281.6 pixels"),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from landslide_lib.fields import Part
 from landslide_lib.losses import LOSSES, FocalLoss, IoULoss, TverskyLoss, combine
-from landslide_lib.study.recipe.parts import HardExamples, LossTerm, SoftCrossEntropy
+from landslide_lib.study.recipe.parts import TERMS
 
 Array = NDArray[np.float64]
 NAMES = sorted(LOSSES)
@@ -601,7 +601,7 @@ def test_refuses_argument(name: str, argument: str, value: object) -> None:
         LOSSES[name](**{argument: value})
 
 
-@pytest.mark.parametrize("term", get_args(get_args(LossTerm)[0]))
+@pytest.mark.parametrize("term", TERMS.values())
 def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[Part]) -> None:
     fields = {name: field.default for name, field in term.model_fields.items()}
     (name,) = get_args(term.model_fields["name"].annotation)
@@ -616,10 +616,10 @@ def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[P
 @pytest.mark.parametrize(
     ("term", "value"),
     [
-        (SoftCrossEntropy, {"name": "soft_ce", "smoothing": 1.0}),
-        (SoftCrossEntropy, {"name": "soft_ce", "smoothing": -0.1}),
-        (HardExamples, {"name": "ohem", "share": 0.0}),
-        (HardExamples, {"name": "ohem", "share": 1.1}),
+        (TERMS["soft_ce"], {"name": "soft_ce", "smoothing": 1.0}),
+        (TERMS["soft_ce"], {"name": "soft_ce", "smoothing": -0.1}),
+        (TERMS["ohem"], {"name": "ohem", "share": 0.0}),
+        (TERMS["ohem"], {"name": "ohem", "share": 1.1}),
     ],
 )
 def test_a_recipe_refuses_what_its_loss_refuses(term: type[Part], value: dict[str, object]) -> None:

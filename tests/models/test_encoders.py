@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from landslide_lib.models.encoders import encoder
 from landslide_lib.models.pyramid import LEVELS, Pyramid
-from landslide_lib.study.recipe.encoders import Encoder
+from landslide_lib.study.recipe.detection import Encoder
 
 BANDS = 4
 FAMILIES = ["resnet18", "efficientnet_b0", "vit_tiny", "swin_tiny"]

@@ -12,11 +12,8 @@ from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from landslide_lib.models.detector import detector
 from landslide_lib.models.encoders import encoder
 from landslide_lib.models.weights import UnfitWeightsError, WeightsNotFoundError, start
-from landslide_lib.study.recipe.encoders import Presence
-from landslide_lib.study.tasks.starts import begin
 
 FAMILIES = ["resnet18", "efficientnet_b0", "vit_tiny", "swin_tiny"]
 FILE = Path("theirs.pth")
@@ -303,17 +300,3 @@ def test_a_run_of_ours_has_to_hold_all_of_the_encoder():
     del theirs["encoder.norm.weight"]
     with pytest.raises(UnfitWeightsError, match=r"norm\.weight"):
         start(ours, theirs)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_detector_grows_from_a_pretraining(name):
-    presence = Presence(name="presence")
-    encoder = detector(name, 3, 64, width=16, tiny=True).backbone.encoder
-    assert begin(encoder, None) is None
-    theirs = tiny(name, seed=1).state_dict()
-    said = begin(encoder, presence, {f"encoder.{key}": value for key, value in theirs.items()})
-    assert said["share"] == 1
-    for key, value in encoder.state_dict().items():
-        assert torch.equal(value, theirs[key]), key
-    with pytest.raises(ValueError, match="presence"):
-        begin(encoder, presence)

@@ -27,10 +27,10 @@ from landslide_lib.study.recipe import (
     profile_of,
     recipe,
 )
-from landslide_lib.study.records import Store
+from landslide_lib.study.records import read
 
 BASE = {"dataset": "bijie"}
-LOSSES = {term.model_fields["name"].annotation.__args__[0]: term for term in get_args(get_args(parts.LossTerm)[0])}
+LOSSES = parts.TERMS
 
 # --- what is refused, and what the message says ------------------------------------------
 
@@ -72,7 +72,7 @@ REFUSED = [
     ({"optimizer": {"lr": float("nan")}}, "optimizer.lr = nan: input should be a finite number"),
     ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: input should be a finite number"),
     ({"optimizer": {"momentum": 0.9}}, "optimizer.momentum = 0.9: unknown key; allowed: lr, name"),
-    ({"loss": []}, "loss is empty; name at least one term"),
+    ({"loss": []}, "loss = []: tuple should have at least 1 item"),
     ({"loss": "focal"}, "loss = 'focal': input should be a valid array"),
     ({"loss": ["focal"]}, "loss[0] = 'focal': input should be an object"),
     ({"loss": [{"name": "focul"}]}, "loss[0].name = 'focul': unknown; allowed: ce, weighted_ce"),
@@ -90,8 +90,7 @@ REFUSED = [
     ({"pretrained": True}, "pretrained: there are no weights for unet; allowed: deeplab_v3, effi"),
     (
         {"post_processing": [{"name": "voting"}]},
-        "post_processing: voting takes masks at several resolutions, and the head is mono; "
-        "possible with it: opening, closing, multi_angles. Or take head multi_resolution",
+        "post_processing: voting takes masks at several resolutions, and the head is mono; take head multi_resolution",
     ),
     (
         {"head": "dual", "post_processing": [{"name": "opening"}, {"name": "voting"}]},
@@ -273,7 +272,7 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
     ("change", "told"),
     [
         ({"start": {"name": "mae"}}, "masked autoencoding takes patches, and resnet18 has none"),
-        ({"start": {"name": "file", "weights": "../a.pth"}}, "'../a.pth' is no file name"),
+        ({"start": {"name": "file", "weights": "../a.pth"}}, "start.weights = '../a.pth': string should match pattern"),
         ({"start": {"name": "mae", "masks": 1}}, "start.masks = 1: unknown key; allowed: masked"),
         ({"start": {"name": "mae", "start": {"name": "x"}}}, "start.start.name = 'x': unknown"),
         (
@@ -332,8 +331,8 @@ ORIGINS: dict[str, Any] = {
     "Filter.folds": 5,
     "Member.weight": 1.0,
     "Split.valid_fold": 0,
-    "WeightedCrossEntropy.factor": 1.0,
-    "WeightedCrossEntropy.weight": None,
+    "weighted_ce.factor": 1.0,
+    "weighted_ce.weight": None,
     "Target.dataset": "",
     "Target.part": "train",
     "Target.region": "",
@@ -382,29 +381,28 @@ ORIGINS: dict[str, Any] = {
     "Optimizer.weight_decay": 0.0,
     "Optimizer.schedule": "warmup_cosine",
     "Optimizer.warmup": 0.1,
-    "CrossEntropy.factor": 1.0,
-    "Focal.factor": 1.0,
-    "Focal.alpha": 0.25,
-    "Focal.gamma": 2.0,
-    "LogCosh.factor": 1.0,
-    "IoU.factor": 1.0,
-    "IoU.smooth": 1.0,
-    "Tversky.factor": 1.0,
-    "Tversky.alpha": 0.7,
-    "Tversky.beta": 0.3,
-    "Tversky.smooth": 1.0,
-    "Lovasz.factor": 1.0,
-    "Boundary.factor": 1.0,
-    "Boundary.weight": 5.0,
-    "Boundary.sigma": 2.0,
-    "Center.factor": 1.0,
-    "Center.weight": 5.0,
-    "SoftCrossEntropy.factor": 1.0,
-    "SoftCrossEntropy.smoothing": 0.1,
-    "HardExamples.factor": 1.0,
-    "HardExamples.share": 0.25,
-    "Opening.kernel": 3,
-    "Closing.kernel": 3,
+    "ce.factor": 1.0,
+    "focal.factor": 1.0,
+    "focal.alpha": 0.25,
+    "focal.gamma": 2.0,
+    "log_cosh.factor": 1.0,
+    "iou.factor": 1.0,
+    "iou.smooth": 1.0,
+    "tversky.factor": 1.0,
+    "tversky.alpha": 0.7,
+    "tversky.beta": 0.3,
+    "tversky.smooth": 1.0,
+    "lovasz.factor": 1.0,
+    "boundary.factor": 1.0,
+    "boundary.weight": 5.0,
+    "boundary.sigma": 2.0,
+    "center.factor": 1.0,
+    "center.weight": 5.0,
+    "soft_ce.factor": 1.0,
+    "soft_ce.smoothing": 0.1,
+    "ohem.factor": 1.0,
+    "ohem.share": 0.25,
+    "Morphology.kernel": 3,
     "Detection.bands": [],
     "Detection.split": {},
     "Detection.subset": None,
@@ -510,14 +508,9 @@ def test_published_hashes_are_what_they_were(change, pinned):
     assert recipe(BASE, change, profile("cpu")).hash == pinned
 
 
-def test_every_published_record_has_the_hash_of_its_recipe_and_is_found_by_it():
-    store = Store(PUBLISHED)
-    for path in PUBLISHED.glob("*.json"):
-        record = json.loads(path.read_text())
-        made = recipe(record["recipe"])
-        assert made.hash == record["hash"], path.name
-        if record["revisions"] == made.components:
-            assert record["seed"] in [found.seed for found in store.find(made)], path.name
+def test_every_published_record_has_the_hash_of_its_recipe():
+    for record in map(read, PUBLISHED.glob("*.json")):
+        assert record.recipe.hash == record.hash, record.name
 
 
 def read_as(model: type[Segmentation], **fields: Any) -> Segmentation:
@@ -565,7 +558,7 @@ def test_a_changed_default_inside_a_part_is_a_new_recipe_too():
 
 
 def test_a_changed_default_inside_the_default_loss_is_a_new_recipe_too():
-    class LaterEntropy(parts.CrossEntropy):
+    class LaterEntropy(LOSSES["ce"]):
         factor: float = field(2.0, origin=1.0)
 
     class Later(Segmentation):
@@ -704,12 +697,3 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     some_of_all += [{**tiles, "encoder": name} for name in choices(Classification, "encoder")]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
     assert REVISIONS.keys() <= known
-
-
-def test_refusing_a_recipe_needs_no_torch():
-    import subprocess
-    import sys
-
-    code = "import sys, landslide_lib.study.records, landslide_lib.metrics.scores; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -15,7 +15,7 @@ from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import reports, runs, submission
 from landslide_lib.study.recipe.classification import Optical
-from landslide_lib.study.recipe.encoders import Encoder
+from landslide_lib.study.recipe.detection import Encoder
 from landslide_lib.study.records import Store
 from landslide_lib.study.submit import submit
 

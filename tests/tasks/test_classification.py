@@ -220,10 +220,10 @@ def test_tiles_of_one_kind_are_refused(data):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"loss": []}, "loss is empty"),
+        ({"loss": []}, "should have at least 1 item"),
         ({"loss": [{"name": "boundary"}]}, "boundary looks at the pixels of a mask"),
         ({"modalities": "radar"}, "modalities: bijie has no radar band"),
-        ({"dataset": "landslide4sense-boxes"}, "has boxes and no image without a landslide"),
+        ({"dataset": "landslide4sense-boxes"}, "has boxes around its landslides and no image without a landslide"),
         ({"ensemble": {}, "members": 20}, "members: 20 networks need as many folds"),
         ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
         ({"dataset": "zindi", "task": "segmentation"}, None),
@@ -243,14 +243,14 @@ def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, 
     record = runs.run(filtered, 0, store=store, device="cpu")
     weights = store.weights(record)
     monkeypatch.setattr(classification.negative_filter, "fit", None)  # not fitted again
-    again = classification.restored(record, weights, Setting(data, 0, CPU), views=1)
+    again = classification.member(record, weights, Setting(data, 0, CPU), views=1)
     assert again.filtered.fitted is not None
     said = again.predict("test")
     np.testing.assert_allclose(said, record.tiles["probability"], atol=1e-3)
     classification.filter_path(weights).unlink()
     missing = r"filter\.json: no negative filter that can be read .* or move .*\.pt away"
     with pytest.raises(ValueError, match=missing):
-        classification.restored(record, weights, Setting(data, 0, CPU), views=1)
+        classification.member(record, weights, Setting(data, 0, CPU), views=1)
 
 
 def test_weights_of_another_run_are_refused(data, store):

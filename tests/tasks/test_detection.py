@@ -156,10 +156,10 @@ def test_the_teacher_stays_as_it_was(bijie, tmp_path, monkeypatch):
             seen["before"] = {k: v.clone() for k, v in self.teacher_network.state_dict().items()}
         begin(self, epoch)
 
-    def note_after(self, path):
+    def note_after(self, path, record):
         if getattr(self.task, "teacher", None) is not None:
             seen["after"] = self.task.teacher_network.state_dict()
-        save(self, path)
+        save(self, path, record)
 
     monkeypatch.setattr(PresenceTask, "start_epoch", note_before)
     monkeypatch.setattr(Run, "save", note_after)

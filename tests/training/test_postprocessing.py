@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import nn
 
 from landslide_lib.models.heads import MultiResolutionHead
-from landslide_lib.study.recipe.parts import Closing, MultiAngles, Opening, Voting
+from landslide_lib.study.recipe.parts import Averaging, Morphology
 from landslide_lib.training.postprocessing import morphology, probability, voted
 
 LEVELS = arrays(np.float32, (2, 1, 9, 11), elements=st.sampled_from([0, 0.25, 0.5, 0.75, 1]))
@@ -50,7 +50,7 @@ def test_a_network_that_turns_with_its_image_answers_the_same_at_every_angle():
     network = nn.Conv2d(3, 1, 1).eval()  # pixel by pixel
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     plain = probability(network, images)
-    torch.testing.assert_close(probability(network, images, [MultiAngles(name="multi_angles")]), plain)
+    torch.testing.assert_close(probability(network, images, [Averaging(name="multi_angles")]), plain)
     torch.testing.assert_close(plain, network(images).sigmoid())
 
 
@@ -59,7 +59,7 @@ def test_angles_are_averaged_as_probabilities_each_turned_back():
     ramp = Ramp()(images).sigmoid()
     turned = [torch.rot90(ramp, -quarter, (2, 3)) for quarter in range(4)]
     expected = sum(turned) / 4
-    made = probability(Ramp(), images, [MultiAngles(name="multi_angles")])
+    made = probability(Ramp(), images, [Averaging(name="multi_angles")])
     torch.testing.assert_close(made, expected)
 
 
@@ -76,12 +76,12 @@ def test_masks_vote_with_their_probabilities_at_the_image_s_size():
 def test_steps_are_taken_in_their_order_after_the_network_was_asked():
     network = MultiResolutionHead(nn.Conv2d(3, 4, 3, padding=1), features=4).eval()
     images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    asked = probability(network, images, [Voting(name="voting")])
-    both = [Opening(name="opening"), Voting(name="voting"), Closing(name="closing")]
+    asked = probability(network, images, [Averaging(name="voting")])
+    both = [Morphology(name="opening"), Averaging(name="voting"), Morphology(name="closing")]
     expected = morphology(morphology(asked, "opening", 3), "closing", 3)
     torch.testing.assert_close(probability(network, images, both), expected)
 
 
 def test_one_mask_cannot_vote():
     with pytest.raises(ValueError, match="three masks of head multi_resolution"):
-        probability(nn.Conv2d(3, 1, 1), torch.zeros(1, 3, 4, 4), [Voting(name="voting")])
+        probability(nn.Conv2d(3, 1, 1), torch.zeros(1, 3, 4, 4), [Averaging(name="voting")])

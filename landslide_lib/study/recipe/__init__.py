@@ -1,13 +1,9 @@
-"""What a run is: typed, strict, hashable.
+"""What a run is: typed, strict, hashable; a bad one is refused before anything is loaded or trained.
 
-A recipe is refused before anything is loaded or trained, with a message that names the key,
-the value and what is allowed::
-
-    >>> recipe({"dataset": "synthetic", "loss": [{"name": "focal", "gama": 2.0}]})
-    Traceback (most recent call last):
-    ...
-    landslide_lib.study.recipe.RecipeError: loss[0].gama = 2.0: unknown key; allowed: \
-alpha, factor, gamma, name
+>>> recipe({"dataset": "synthetic", "loss": [{"name": "focal", "gama": 2.0}]})
+Traceback (most recent call last):
+...
+landslide_lib.study.recipe.RecipeError: loss[0].gama = 2.0: unknown key; allowed: alpha, factor, gamma, name
 """
 
 from __future__ import annotations
@@ -25,36 +21,22 @@ from landslide_lib.fields import Part
 from landslide_lib.study.recipe.adaptation import Adaptation
 from landslide_lib.study.recipe.base import Recipe, non_default_fields
 from landslide_lib.study.recipe.classification import Classification
-from landslide_lib.study.recipe.detection import Detection
-from landslide_lib.study.recipe.pretraining import Pretraining
+from landslide_lib.study.recipe.detection import Detection, Pretraining
 from landslide_lib.study.recipe.segmentation import PRETRAINED, Segmentation
 
-__all__ = [
-    "PRETRAINED",
-    "PROFILES",
-    "TASKS",
-    "Adaptation",
-    "AnyRecipe",
-    "Classification",
-    "Detection",
-    "Pretraining",
-    "Recipe",
-    "RecipeError",
-    "Segmentation",
-    "merge",
-    "non_default_fields",
-    "profile",
-    "profile_of",
-    "recipe",
-]
+__all__ = ["BUDGETS", "PRETRAINED", "PROFILES", "TASKS", "AnyRecipe", "Recipe", "RecipeError", "merge", "recipe"]
+__all__ += ["Adaptation", "Classification", "Detection", "Pretraining", "Segmentation"]
+__all__ += ["non_default_fields", "profile", "profile_of"]
 
-TASKS: dict[str, type[Recipe]] = {
-    "segmentation": Segmentation,
-    "detection": Detection,
-    "pretraining": Pretraining,
-    "adaptation": Adaptation,
-    "classification": Classification,
-}
+#: The named budgets of each task, by name.
+PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
+    Path(__file__).with_name("profiles.yaml").read_text(encoding="utf-8")
+)
+#: Their names.
+BUDGETS = tuple(PROFILES["segmentation"])
+
+_ALL: tuple[type[Recipe], ...] = (Segmentation, Detection, Pretraining, Adaptation, Classification)
+TASKS = {model.__name__.lower(): model for model in _ALL}
 
 
 def _task(given: Any) -> str:
@@ -80,23 +62,8 @@ class RecipeError(ValueError):
     """A recipe that cannot be run; the message names key, value and what is allowed."""
 
 
-#: The named budgets of each task, by name.
-PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
-    Path(__file__).with_name("profiles.yaml").read_text(encoding="utf-8")
-)
-#: Their names.
-BUDGETS = tuple(PROFILES["segmentation"])
-
-
 def recipe(*layers: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from layers, a later one over an earlier one.
-
-    Args:
-        *layers: Partial recipes as plain dicts (base, row's change, profile, ...). Nested dicts are merged key by key;
-            lists and values are replaced.
-
-    Returns:
-        The recipe.
+    """Build a recipe from partial ones (base, row's change, profile, ...), laid over one another by `merge`.
 
     Raises:
         RecipeError: Unknown key, wrong type, value out of range, impossible combination.
@@ -111,7 +78,8 @@ def recipe(*layers: Mapping[str, Any]) -> Recipe:
         # From JSON: lists become tuples, everything else stays strict.
         return _ANY.validate_json(json.dumps(merged))
     except ValidationError as error:
-        raise RecipeError("\n".join(_explain(e, merged) for e in error.errors())) from None
+        task = TASKS.get(_task(merged), Recipe)
+        raise RecipeError("\n".join(_explain(each, task) for each in error.errors())) from None
     except (TypeError, ValueError) as error:
         raise RecipeError(f"not a recipe: {error}") from None
 
@@ -125,20 +93,12 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 
 def profile(name: str, task: str = "segmentation") -> dict[str, Any]:
-    """Return the budget of a profile for a task.
-
-    Raises:
-        RecipeError: No profile has this name.
-
-    >>> sorted(profile("cpu"))
-    ['batch', 'epochs', 'image_size', 'subset', 'width']
-    """
+    """Return the budget of a profile for a task. Raises RecipeError: there is none of this name."""
     if name not in BUDGETS:
         raise RecipeError(f"profile = {name!r}: unknown; allowed: {', '.join(BUDGETS)}")
     return dict(PROFILES[task][name])
@@ -157,33 +117,31 @@ def profile_of(made: Recipe) -> str | None:
     return None
 
 
-def _explain(error: ErrorDetails, given: Any) -> str:
+def _explain(error: ErrorDetails, task: type[Recipe]) -> str:
     """Say of one pydantic error which key, which value, and what is allowed."""
-    where, here = "", given
-    models: list[type[Part]] = [TASKS.get(_task(given), Recipe)]
-    allowed: set[str] = set()
-    for place, key in enumerate(error["loc"][1:], 1):  # the first one is the task
-        tagged = [model for model in models if "name" in model.model_fields and key in _literals(model)]
-        if tagged and isinstance(here, Mapping) and here.get("name") == key and error["loc"][place - 1] != "name":
-            models = tagged  # pydantic puts the name of a part behind its place
-            continue
-        allowed = {name for model in models for name in model.model_fields}
-        if isinstance(key, str):
-            fields = [model.model_fields[key].annotation for model in models if key in model.model_fields]
-            models = [part for annotation in fields for part in _parts(annotation)]
-        where += f"[{key}]" if isinstance(key, int) else f".{key}"
-        here = here[key] if isinstance(here, list) and isinstance(key, int) else dict(here or {}).get(key)
+    where, allowed = "", set[str]()
+    candidates: list[type[Part]] = [task]
+    for key in error["loc"][1:]:  # the first one is the task
+        if isinstance(key, int):
+            where += f"[{key}]"
+        elif len(candidates) > 1:  # behind the place of a part pydantic puts its name
+            candidates = [part for part in candidates if key in _names(part)]
+        else:
+            where += f".{key}"
+            allowed = {name for part in candidates for name in part.model_fields}
+            fields = [part.model_fields[key].annotation for part in candidates if key in part.model_fields]
+            candidates = [part for annotation in fields for part in _parts(annotation)]
     where = where.lstrip(".")
     if error["type"] == "extra_forbidden":
         return f"{where} = {error['input']!r}: unknown key; allowed: {', '.join(sorted(allowed))}"
     if error["type"] == "missing":
         return f"{where}: missing; {error['msg'].lower()}"
     if error["type"] == "union_tag_not_found":
-        names = sorted({name for model in models for name in _literals(model)})
+        names = sorted({name for part in candidates for name in _names(part)})
         return f"{where} = {error['input']!r}: name is missing; allowed: {', '.join(names)}"
     if error["type"] == "union_tag_invalid":
-        key, names = f"{where}.name" if where else "task", error["ctx"]["expected_tags"].replace("'", "")
-        return f"{key} = {error['ctx']['tag']!r}: unknown; allowed: {names}"
+        key, expected = f"{where}.name" if where else "task", error["ctx"]["expected_tags"].replace("'", "")
+        return f"{key} = {error['ctx']['tag']!r}: unknown; allowed: {expected}"
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     return f"{where} = {error['input']!r}: {message}" if where else message
@@ -196,6 +154,6 @@ def _parts(annotation: Any) -> list[type[Part]]:
     return [part for inner in get_args(annotation) for part in _parts(inner)]
 
 
-def _literals(part: type[Part]) -> tuple[Any, ...]:
-    """Return the names that a part of a union is told by."""
+def _names(part: type[Part]) -> tuple[str, ...]:
+    """Return the names that choose a part of a union."""
     return get_args(part.model_fields["name"].annotation)

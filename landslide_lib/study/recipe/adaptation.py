@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe import parts
-from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import LossTerm
+from landslide_lib.study.recipe.base import Listing, Masks, Recipe
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
 #: What a network that learns on a dataset is to work on, where it is not what a report states: of
 #: a simulation the region whose means differ most, over all bands, from those of the others.
@@ -27,24 +26,16 @@ Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr"]
 class Target(Part):
     """The domain that a network is to work on. Its labels are scored with and never learnt."""
 
-    dataset: Literal["", "synthetic", "bijie", "landslide4sense", "uav"] = field(
-        "", description="none is the source's own"
-    )
+    dataset: Literal["", Masks] = field("", description="none is the source's own")
     part: Literal["train", "valid", "test"] = field("train", description="the publisher's")
     region: str = field("", description="one of its regions; none is all of them")
 
 
-class Round(Part):
+class Round(Listing):
     """Networks of a round of refinement, whose mean probability labels the target for the next."""
 
-    models: tuple[Network, ...]
+    models: tuple[Network, ...] = Field(min_length=1)
     scale: float = field(1.0, ge=1, le=8)
-
-    @model_validator(mode="after")
-    def _some(self) -> Round:
-        if not self.models:
-            raise ValueError("models is empty; name the networks of the round")
-        return self
 
 
 class Adaptation(Recipe):
@@ -52,6 +43,9 @@ class Adaptation(Recipe):
 
     The `split` is of the source: its test part is trained on, too, for the target is the test.
     """
+
+    unfit = (*BOXES, *LABELS)
+    untrained = ("ensemble",)
 
     task: Literal["adaptation"]
     target: Target
@@ -62,7 +56,7 @@ class Adaptation(Recipe):
         "source", description="whose mean and deviation the target's images are normalised by"
     )
     norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
-    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),))
+    loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
@@ -70,24 +64,17 @@ class Adaptation(Recipe):
 
     @model_validator(mode="after")
     def _domains_and_terms(self) -> Adaptation:
-        if not self.loss:
-            raise ValueError("loss is empty; name at least one term")
-        if self.dataset in (*BOXES, *LABELS):
-            what = "boxes" if self.dataset in BOXES else "labels"
-            raise ValueError(f"dataset: {self.dataset} has {what} and no masks to learn from")
-        seen = [self.image_size * Fraction(str(one)) for one in self._scales()]
-        if wrong := [side for side in seen if side < 32 or side % 16]:
-            raise ValueError(
-                f"scale: a network would see images of {float(wrong[0]):g} pixels, and takes whole "
-                "multiples of 16 from 32 on; choose another scale or image_size"
-            )
+        scales = (self.scale, *(one.scale for one in self.rounds))
+        sides = [self.image_size * Fraction(str(scale)) for scale in scales]
+        if wrong := [side for side in sides if side < 32 or side % 16]:
+            seen = f"{float(wrong[0]):g} pixels"
+            raise ValueError(f"scale: a network would see images of {seen}, and takes multiples of 16 from 32 on")
         if self.batch < 2:
             raise ValueError("batch: one image has no batch statistics; take two or more")
         other = self.target.dataset or self.dataset
         if other == self.dataset and self.target == Target(dataset=self.target.dataset):
             raise ValueError(
-                f"target: it is the source itself, {self.dataset}; name another dataset, another "
-                "part of it, or a region"
+                f"target: it is the source itself, {other}; name another dataset, another part of it, or a region"
             )
         if not self.bands and OF_DATASET[other] != OF_DATASET[self.dataset]:
             raise ValueError(
@@ -97,41 +84,20 @@ class Adaptation(Recipe):
         check(self.bands, OF_DATASET[other], other)
         whole = {term.name for term in self.loss} & {"boundary", "center"}
         if self.rounds and whole:
-            raise ValueError(
-                f"loss: {' and '.join(sorted(whole))} measures distances in a whole mask, and "
-                "pseudo-labels leave pixels open; choose other terms for a round"
-            )
+            names = " and ".join(sorted(whole))
+            raise ValueError(f"loss: {names} measures distances in a whole mask, and pseudo-labels leave pixels open")
         return self
-
-    def _scales(self) -> list[float]:
-        return [self.scale, *(one.scale for one in self.rounds)]
-
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        return {
-            "bands": self.bands,
-            "augmentation": self.augmentation,
-            "loss": tuple(term.name for term in self.loss),
-            "ensemble": self.ensemble,
-            **{f"rounds[{i}].models": one.models for i, one in enumerate(self.rounds)},
-        }
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
         """The members of an ensemble, or the networks of the round before, which label."""
         if self.ensemble:
-            return tuple(self._as(model=name, ensemble=()) for name in self.ensemble)
+            return tuple(self.model_copy(update={"model": name, "ensemble": ()}) for name in self.ensemble)
         if not self.rounds:
             return ()
         *before, last = self.rounds
-        return tuple(self._as(model=name, scale=last.scale, rounds=tuple(before)) for name in last.models)
-
-    def _as(self, **change: Any) -> Recipe:
-        return self.model_copy(update=change)
-
-    @property
-    def trains(self) -> bool:
-        """Whether a run trains: an ensemble takes its members as they are."""
-        return not self.ensemble
+        change = {"scale": last.scale, "rounds": tuple(before)}
+        return tuple(self.model_copy(update={"model": name, **change}) for name in last.models)
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
@@ -139,11 +105,10 @@ class Adaptation(Recipe):
         return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds)
 
     def _components(self) -> list[str]:
-        return [f"adapted/{name}" for name in (self.ensemble or (self.model,))] + [
+        return [
+            *(f"adapted/{name}" for name in self.ensemble or (self.model,)),
             f"normalization/{self.normalization}",
             f"norms/{self.norms}",
             *(["promotion"] if self.scale > 1 else []),
             *(["pseudo_labels"] if self.rounds else []),
-            *(f"loss/{term.name}" for term in self.loss),
-            *(f"augmentation/{name}" for name in self.augmentation),
         ]

@@ -5,33 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from landslide_lib.data.bands import ENGINEERED, OF_DATASET, check
+from landslide_lib.data.bands import ENGINEERED, LABELS, OF_DATASET, check
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import Optimizer
 
+#: The datasets of the reports that have a mask of each image, and the simulated one.
+Masks = Literal["synthetic", "bijie", "landslide4sense", "uav"]
 
-class Recipe(Part):
-    """A frozen description of one run. The seed stands beside it, not in it.
 
-    The recipe of each task has its fields and those below.
-    """
+class Listing(Part):
+    """A part that names no entry of one of its lists twice."""
 
-    dataset: Literal[
-        "synthetic",
-        "bijie",
-        "landslide4sense",
-        "landslide4sense-boxes",
-        "uav",
-        "voc",
-        "folder",
-        "zindi",
-        "synthetic-zindi",
-    ]
+    @model_validator(mode="after")
+    def _each_once(self) -> Listing:
+        for key, entries in self:
+            names = [getattr(entry, "name", entry) for entry in entries] if isinstance(entries, tuple) else []
+            twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+        return self
+
+
+class Recipe(Listing):
+    """A frozen description of one run, but for its seed; each task adds fields of its own."""
+
+    #: The datasets that the task cannot learn from.
+    unfit: ClassVar[tuple[str, ...]] = ()
+    #: The fields that, where they are set, make a run take trained networks as they are.
+    untrained: ClassVar[tuple[str, ...]] = ()
+    #: What the names of its augmentations stand behind as components.
+    augmentations: ClassVar[str] = "augmentation"
+
+    dataset: Literal[Masks, "landslide4sense-boxes", "voc", "folder", "zindi", "synthetic-zindi"]
     task: str
     bands: tuple[str, ...] = field((), description="by name and in order; () is the dataset's own")
     split: Split = field(Split())
@@ -41,38 +51,42 @@ class Recipe(Part):
     epochs: int = field(50, ge=1, le=10_000)
     batch: int = field(32, ge=1, le=4096)
     precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed")
+    augmentation: tuple[str, ...]
 
     @model_validator(mode="after")
-    def _names_are_there_once(self) -> Recipe:
-        for key, names in self._named().items():
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{key} names {', '.join(twice)} twice; name each once")
+    def _data_fits(self) -> Recipe:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
+        if self.dataset in self.unfit:
+            has, task = "boxes around its landslides", "detection"
+            if self.dataset in LABELS:
+                has, task = "a label a tile", "classification"
+            lacks = "image without a landslide" if self.task == "classification" else "masks to learn from"
+            raise ValueError(f"dataset: {self.dataset} has {has} and no {lacks}; possible with it: task {task}")
         return self
 
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        """Return the lists of which each entry may be named once."""
-        return {"bands": self.bands}
+    @property
+    def input_bands(self) -> tuple[str, ...]:
+        """The bands that a network is given; empty are all of the dataset."""
+        return self.bands
 
     @property
     def channels(self) -> int:
-        """How many channels the network takes.
+        """How many channels the network takes."""
+        return len(self.input_bands or OF_DATASET[self.dataset])
 
-        >>> from landslide_lib.study.recipe import recipe
-        >>> recipe({"dataset": "bijie"}).channels
-        3
-        """
-        return len(self.bands or OF_DATASET[self.dataset])
+    @property
+    def standardize(self) -> bool:
+        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
+        return False
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
-        """The recipes whose networks this one takes up, where other runs make them."""
+        """The recipes whose networks this one takes up."""
         return ()
 
     @property
     def ancestors(self) -> tuple[Recipe, ...]:
-        """What it grows from, and what that grows from, each once."""
+        """What it depends on, and what that depends on, each once."""
         found: dict[str, Recipe] = {}
         left = list(self.depends_on)
         while left:
@@ -84,28 +98,18 @@ class Recipe(Part):
 
     @property
     def trains(self) -> bool:
-        """Whether a run trains: post-processing takes a trained network as it is."""
-        return True
+        """Whether a run trains, or takes trained networks as they are."""
+        return all(getattr(self, name) == type(self).model_fields[name].default for name in self.untrained)
+
+    @property
+    def weights(self) -> str | None:
+        """The weights of others that it starts from: `imagenet`, or a file in the folder `weights` of the data root."""
+        return None
 
     @property
     def needs_download(self) -> bool:
-        """Whether a run needs weights of others, from a model hub or a file that one places."""
-        return any(other.needs_download for other in self.depends_on)
-
-    @property
-    def input_bands(self) -> tuple[str, ...]:
-        """The bands that a network is given; empty are all of the dataset."""
-        return self.bands
-
-    @property
-    def standardize(self) -> bool:
-        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
-        return False
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files of weights of others, in the folder `weights` of the data root."""
-        return ()
+        """Whether a run, or one that it depends on, needs weights of others."""
+        return self.weights is not None or any(other.needs_download for other in self.depends_on)
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
@@ -114,82 +118,62 @@ class Recipe(Part):
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of what differs from the origins and is used.
-
-        >>> from landslide_lib.study.recipe import recipe
-        >>> short = recipe({"dataset": "bijie"})
-        >>> long = recipe({"dataset": "bijie", "epochs": 50, "split": {"folds": 5}})
-        >>> short.hash == long.hash
-        True
-        """
+        """16 hexadecimal digits of the SHA-256 of what differs from the origins and is used."""
         return _hash(self)
 
     @property
     def components(self) -> dict[str, int]:
-        """The components that a run of this recipe uses, each with its revision."""
-        return {name: REVISIONS.get(name, 1) for name in _named_components(self)}
-
-    def _of_run(self) -> list[str]:
-        """Return the components that the run itself uses, not those that it grows from."""
-        return [
-            f"task/{self.task}",
-            "pack",
-            *(f"bands/{name}" for name in self.bands if name in ENGINEERED),
-            f"dataset/{self.dataset}",
-            f"split/{self.split.method}",
-            f"optimizer/{self.optimizer.name}",
-            f"schedule/{self.optimizer.schedule}",
-            *self._components(),
-        ]
+        """The components that a run and those that it depends on use, each with its revision."""
+        return {name: REVISIONS.get(name, 1) for name in _component_names(self)}
 
     def _components(self) -> list[str]:
-        """Return those of the task among them."""
-        return []
+        """Return the components that are the task's own."""
+        raise NotImplementedError
 
 
+# Both are cached: a page of the book asks for some ten thousand hashes, and recipes share ancestors.
 @lru_cache(maxsize=4096)
 def _hash(made: Recipe) -> str:
-    # Kept: a page of the book asks for some ten thousand of them.
     text = json.dumps(non_default_fields(made), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4096)
-def _named_components(made: Recipe) -> tuple[str, ...]:
-    # Kept: networks of a round of refinement have the same ancestors.
-    grown = [name for other in made.depends_on for name in _named_components(other)]
-    return tuple(sorted({*grown, *made._of_run()}))
+def _component_names(made: Recipe) -> tuple[str, ...]:
+    names = {
+        f"task/{made.task}",
+        "pack",
+        *(f"bands/{name}" for name in made.bands if name in ENGINEERED),
+        f"dataset/{made.dataset}",
+        f"split/{made.split.method}",
+        f"optimizer/{made.optimizer.name}",
+        f"schedule/{made.optimizer.schedule}",
+        *(f"loss/{term.name}" for term in getattr(made, "loss", ())),
+        *(f"{made.augmentations}/{name}" for name in made.augmentation),
+        *made._components(),
+    }
+    return tuple(sorted(names.union(*map(_component_names, made.depends_on))))
 
 
 def non_default_fields(part: Part) -> dict[str, Any]:
-    """Return the fields of a part that differ from the default they first had and are used.
+    """Return the fields of a part that are used and differ from the default they first had, as plain values.
 
-    Args:
-        part: A recipe or one of its parts.
+    Fields without a default are always in it.
 
-    Returns:
-        A dict of plain values. Fields without a default are always in it.
-
-    >>> from landslide_lib.study.recipe import parts
-    >>> non_default_fields(parts.Focal(name="focal", gamma=3.0))
-    {'name': 'focal', 'gamma': 3.0}
+    >>> from landslide_lib.study.recipe.parts import Optimizer
+    >>> non_default_fields(Optimizer(lr=0.5, warmup=0.1))
+    {'lr': 0.5}
     """
-    kept: dict[str, Any] = {}
-    idle = part.unused_fields if isinstance(part, Recipe) else ()
+    unused = part.unused_fields if isinstance(part, Recipe) else ()
+    fields = {}
     for name, info in type(part).model_fields.items():
-        if name in idle:
-            continue
-        value = _plain(getattr(part, name))
-        extra = info.json_schema_extra
-        if isinstance(extra, dict) and value == extra["origin"]:
-            continue
-        kept[name] = value
-    return kept
+        value, extra = _plain(getattr(part, name)), info.json_schema_extra
+        if name not in unused and not (isinstance(extra, dict) and value == extra["origin"]):
+            fields[name] = value
+    return fields
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Part):
         return non_default_fields(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

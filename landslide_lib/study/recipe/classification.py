@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import model_validator
 
 from landslide_lib.data.bands import BOXES, OF_DATASET, radar
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe import parts
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import LossTerm
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
 Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18"]
@@ -42,6 +41,10 @@ class Filter(Part):
 class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
+    unfit = BOXES
+    untrained = ("ensemble", "turns")
+    augmentations = "augmentation/tiles"
+
     task: Literal["classification"]
     model: Literal["gated", "concatenated", "pyramid", "conventional"] = field("gated")
     modalities: Literal["all", "optical", "radar"] = field("all", description="of those there are")
@@ -54,7 +57,7 @@ class Classification(Recipe):
     passes: Literal["own", "shared"] = field(
         "own", description="whether both passes of a radar have one branch of a pyramid"
     )
-    loss: tuple[LossTerm, ...] = field((parts.CrossEntropy(name="ce"),))
+    loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     sampling: Literal["as_is", "balanced"] = field("as_is", description="of training tiles")
     augmentation: tuple[Change, ...] = field(("flips", "rotation"))
     patience: int | None = field(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
@@ -64,58 +67,30 @@ class Classification(Recipe):
     ensemble: Ensemble | None = field(None, description="in place of a network")
 
     @model_validator(mode="after")
-    def _terms_and_bands(self) -> Classification:
-        if not self.loss:
-            raise ValueError("loss is empty; name at least one term")
+    def _parts_fit(self) -> Classification:
         whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
         if whole:
-            raise ValueError(
-                f"loss: {' and '.join(sorted(whole))} looks at the pixels of a mask, and a tile "
-                "has one label; choose other terms"
-            )
-        if self.dataset in BOXES:
-            raise ValueError(
-                f"dataset: {self.dataset} has boxes and no image without a landslide; possible with it: task detection"
-            )
+            names = " and ".join(sorted(whole))
+            raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         folds = round(1 / self.split.validation)
         if self.ensemble and self.members > folds:
             raise ValueError(
-                f"members: {self.members} networks need as many folds of validation, and "
-                f"split.validation leaves {folds}; take fewer members, or a smaller share"
+                f"members: {self.members} networks need as many folds, and split.validation leaves {folds}"
             )
         return self
 
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        return {
-            "bands": self.bands,
-            "augmentation": self.augmentation,
-            "loss": tuple(term.name for term in self.loss),
-            "ensemble.encoders": tuple(one.encoder for one in self.weighted),
-        }
-
     @property
     def input_bands(self) -> tuple[str, ...]:
-        """The bands that a network is given: those of the modalities, of the recipe's bands.
-
-        >>> from landslide_lib.study.recipe import recipe
-        >>> recipe({"dataset": "bijie", "task": "classification"}).input_bands
-        ('R', 'G', 'B')
-        """
+        """The bands that a network is given: those of the modalities, of the recipe's bands."""
         bands = self.bands or OF_DATASET[self.dataset]
-        wanted = {"all": (True, False), "optical": (False,), "radar": (True,)}[self.modalities]
-        return tuple(band for band in bands if radar(band) in wanted)
+        return tuple(band for band in bands if self.modalities in ("all", "radar" if radar(band) else "optical"))
 
     @property
     def standardize(self) -> bool:
-        """Whether bands are given mean 0 and deviation 1: backscatter in dB is below 0."""
+        """Always: backscatter in dB is below 0."""
         return True
-
-    @property
-    def channels(self) -> int:
-        """How many channels the network takes."""
-        return len(self.input_bands)
 
     @property
     def weighted(self) -> tuple[Member, ...]:
@@ -127,41 +102,30 @@ class Classification(Recipe):
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
         """The networks of an ensemble, or the network whose predictions are turned."""
-        if self.ensemble:
-            return tuple(
-                self._as(
-                    encoder=one.encoder,
-                    ensemble=None,
-                    turns=1,
-                    split=self.split.model_copy(update={"valid_fold": fold}),
-                )
-                for one, fold in product(self.weighted, range(self.members))
-            )
-        return (self._as(turns=1),) if self.turns > 1 else ()
-
-    def _as(self, **change: Any) -> Recipe:
-        return self.model_copy(update=change)
+        if not self.ensemble:
+            return (self.model_copy(update={"turns": 1}),) if self.turns > 1 else ()
+        splits = [self.split.model_copy(update={"valid_fold": fold}) for fold in range(self.members)]
+        return tuple(
+            self.model_copy(update={"encoder": one.encoder, "ensemble": None, "turns": 1, "split": split})
+            for one, split in product(self.weighted, splits)
+        )
 
     @property
-    def trains(self) -> bool:
-        """Whether a run trains: an ensemble and turned predictions take networks as they are."""
-        return not (self.ensemble or self.turns > 1)
-
-    @property
-    def needs_download(self) -> bool:
-        """Whether a run needs weights of others."""
-        return self.start is not None
+    def weights(self) -> str | None:
+        """What the encoder starts from."""
+        return self.start
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
         """What only an ensemble, or only a network with an encoder or a pyramid, makes use of."""
-        alone = ("members",) * (not self.ensemble)
+        unused = [] if self.ensemble else ["members"]
         if self.model in FUSIONS:
-            blind = self.modalities == "radar"
-            named = bool(self.ensemble and self.ensemble.encoders)
-            encoder = ("encoder",) * (blind or named) + ("optical_size", "start") * blind
-            return (*alone, *encoder, "passes")
-        return (*alone, "encoder", "optical_size", "start")
+            unused += ["passes"]
+        if self.model not in FUSIONS or self.modalities == "radar":
+            unused += ["encoder", "optical_size", "start"]
+        elif self.ensemble and self.ensemble.encoders:
+            unused += ["encoder"]
+        return tuple(unused)
 
     def _components(self) -> list[str]:
         encoders = [one.encoder for one in self.weighted] or [self.encoder]
@@ -169,6 +133,4 @@ class Classification(Recipe):
             f"tiles/{self.model}",
             *([f"tiles/encoder/{name}" for name in encoders] if self.model in FUSIONS else []),
             *(["negative_filter"] if self.filter else []),
-            *(f"loss/{term.name}" for term in self.loss),
-            *(f"augmentation/tiles/{name}" for name in self.augmentation),
         ]

@@ -1,159 +1,87 @@
-"""The parts that a recipe is made of: losses, optimizer, post-processing.
+"""The parts that a recipe is made of: losses, post-processing, optimizer.
 
-Pure data, no torch: a bad recipe is refused at once. What a part does stands in `landslide_lib.losses`, `.models`,
-`.datasets`; here are only its fields, their ranges and the value that each had when it came into the study.
+Pure data, no torch: fields, their ranges and the value that each had when it came into the study. What a loss computes
+stands in `landslide_lib.losses`, what a step does in `landslide_lib.training.postprocessing`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from landslide_lib.fields import LOSS_RANGES, Part, field
 
+#: The numbers that each loss takes, see `landslide_lib.losses`, with the value that each had when it came into the
+#: study. The report of focal loss states neither of its two. A weight of None is the number of others to a landslide.
+LOSS_NUMBERS: dict[str, dict[str, float | None]] = {
+    "ce": {},
+    "weighted_ce": {"weight": None},
+    "focal": {"alpha": 0.25, "gamma": 2.0},
+    "log_cosh": {},
+    "iou": {"smooth": 1.0},
+    "tversky": {"alpha": 0.7, "beta": 0.3, "smooth": 1.0},
+    "lovasz": {},
+    "boundary": {"weight": 5.0, "sigma": 2.0},
+    "center": {"weight": 5.0},
+    "soft_ce": {"smoothing": 0.1},
+    "ohem": {"share": 0.25},
+}
 
-class _Term(Part):
-    factor: float = field(1.0, gt=0, le=100, description="of this term in the sum")
 
+class Term(Part):
+    """A loss in a sum: its name, its factor and its numbers."""
 
-class CrossEntropy(_Term):
-    """Pixel-wise cross entropy."""
-
-    name: Literal["ce"]
-
-
-class Focal(_Term):
-    """Focal loss (Lin et al. 2017); the report states neither alpha nor gamma."""
-
-    name: Literal["focal"]
-    alpha: float = field(0.25, **LOSS_RANGES["focal.alpha"], description="weight of the landslide class")
-    gamma: float = field(2.0, **LOSS_RANGES["focal.gamma"], description="how much easy pixels are discounted")
+    name: str
+    factor: float = field(1.0, gt=0, le=100)
 
     @model_validator(mode="after")
-    def _gradient_is_finite(self) -> Focal:
-        if 0 < self.gamma < 1:
+    def _gradient_is_finite(self) -> Term:
+        if 0 < getattr(self, "gamma", 1) < 1:
             raise ValueError("gamma is 0 or at least 1: between, the gradient has no bound")
         return self
 
 
-class LogCosh(_Term):
-    """Logarithm of the hyperbolic cosine of the error."""
-
-    name: Literal["log_cosh"]
-
-
-class IoU(_Term):
-    """Minus the logarithm of the soft intersection over union of the batch."""
-
-    name: Literal["iou"]
-    smooth: float = field(1.0, **LOSS_RANGES["iou.smooth"], description="pixels added to both areas")
+def _term(name: str, numbers: dict[str, float | None]) -> type[Term]:
+    fields: dict[str, Any] = {"name": (Literal[name], ...)}
+    for key, value in numbers.items():
+        kind = float | None if value is None else float
+        fields[key] = (kind, field(value, **LOSS_RANGES[f"{name}.{key}"]))
+    return create_model(name, __base__=Term, **fields)
 
 
-class Tversky(_Term):
-    """Minus the logarithm of the Tversky index, alpha on the false *negatives*."""
+#: The class of each loss's term.
+TERMS = {name: _term(name, numbers) for name, numbers in LOSS_NUMBERS.items()}
+CROSS_ENTROPY = (TERMS["ce"](name="ce"),)
 
-    name: Literal["tversky"]
-    alpha: float = field(0.7, **LOSS_RANGES["tversky.alpha"], description="weight of false negatives")
-    beta: float = field(0.3, **LOSS_RANGES["tversky.beta"], description="weight of false positives")
-    smooth: float = field(1.0, **LOSS_RANGES["tversky.smooth"], description="pixels added to both areas")
-
-
-class Lovasz(_Term):
-    """Lovász hinge (Berman et al. 2018)."""
-
-    name: Literal["lovasz"]
+if TYPE_CHECKING:
+    LossTerm = Term
+else:
+    LossTerm = Annotated[reduce(or_, TERMS.values()), Field(discriminator="name")]
 
 
-class Boundary(_Term):
-    """Cross entropy with extra weight near the boundary of a landslide."""
+class Morphology(Part):
+    """Opening removes what is smaller than the kernel (the report's salt noise), closing fills such gaps (pepper)."""
 
-    name: Literal["boundary"]
-    weight: float = field(5.0, **LOSS_RANGES["boundary.weight"], description="extra weight on the boundary itself")
-    sigma: float = field(2.0, **LOSS_RANGES["boundary.sigma"], description="how far it reaches, in pixels")
-
-
-class Center(_Term):
-    """Cross entropy with extra weight near the centre of a landslide."""
-
-    name: Literal["center"]
-    weight: float = field(5.0, **LOSS_RANGES["center.weight"], description="extra weight at the centre")
-
-
-class SoftCrossEntropy(_Term):
-    """Cross entropy with softened labels (Szegedy et al. 2016)."""
-
-    name: Literal["soft_ce"]
-    smoothing: float = field(0.1, **LOSS_RANGES["soft_ce.smoothing"], description="a label's share that says nothing")
-
-
-class HardExamples(_Term):
-    """Cross entropy over the hardest pixels of a batch (Shrivastava et al. 2016)."""
-
-    name: Literal["ohem"]
-    share: float = field(0.25, **LOSS_RANGES["ohem.share"], description="of the pixels that are the hardest")
-
-
-class WeightedCrossEntropy(_Term):
-    """Cross entropy in which landslides weigh more."""
-
-    name: Literal["weighted_ce"]
-    weight: float | None = field(
-        None, **LOSS_RANGES["weighted_ce.weight"], description="of a landslide; none: the others a landslide"
-    )
-
-
-LossTerm = Annotated[
-    CrossEntropy
-    | WeightedCrossEntropy
-    | Focal
-    | LogCosh
-    | IoU
-    | Tversky
-    | Lovasz
-    | Boundary
-    | Center
-    | SoftCrossEntropy
-    | HardExamples,
-    Field(discriminator="name"),
-]
-
-
-class _Morphology(Part):
+    name: Literal["opening", "closing"]
     kernel: int = field(3, ge=3, le=31, description="side of the square, odd, in pixels")
 
     @model_validator(mode="after")
-    def _has_a_middle(self) -> _Morphology:
+    def _has_a_middle(self) -> Morphology:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
         return self
 
 
-class Opening(_Morphology):
-    """Morphological opening: what is smaller than the kernel goes (the report's salt noise)."""
+class Averaging(Part):
+    """The mean of the masks of a multi-resolution head, or over the image turned by 0, 90, 180 and 270 degrees."""
 
-    name: Literal["opening"]
-
-
-class Closing(_Morphology):
-    """Morphological closing: gaps smaller than the kernel are filled (its pepper noise)."""
-
-    name: Literal["closing"]
+    name: Literal["voting", "multi_angles"]
 
 
-class Voting(Part):
-    """The mean of the masks of a multi-resolution head."""
-
-    name: Literal["voting"]
-
-
-class MultiAngles(Part):
-    """The mean over the image turned by 0, 90, 180 and 270 degrees."""
-
-    name: Literal["multi_angles"]
-
-
-PostStep = Annotated[Opening | Closing | Voting | MultiAngles, Field(discriminator="name")]
+PostStep = Annotated[Morphology | Averaging, Field(discriminator="name")]
 
 
 class Optimizer(Part):

@@ -8,23 +8,21 @@ from typing import Any
 from torch import nn
 
 from landslide_lib.data import augment_tiles
-from landslide_lib.data.split import Indices, images_of, split
+from landslide_lib.data.split import images_of, split
 from landslide_lib.models import MODELS
-from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.fusion import Fusion
+from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.classification import FUSIONS
-from landslide_lib.study.recipe.encoders import ImageNet
 from landslide_lib.study.records import Record
-from landslide_lib.study.tasks import starts
-from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
+from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, loss_of
 from landslide_lib.training import negative_filter
 from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
 
 
 def filter_path(weights: Path) -> Path:
-    """Return the file of the filter that goes with the weights of a network."""
+    """Return the file of the filter that goes with a file of weights."""
     return weights.with_suffix(".filter.json")
 
 
@@ -33,24 +31,19 @@ def filtered(
 ) -> Filtered:
     """Return the tiles of each part; where the recipe has a filter, without obvious negatives.
 
-    Args:
-        recipe: Of tiles.
-        setting: Its packed dataset has masks or labels.
-        fitted: The filter of a trained network; None fits one, with the seed of the split.
+    `fitted` is the filter of a trained network; without it one is fitted with the seed of the split.
     """
     packed = labelled(setting.packed)
     parts = split(packed, recipe.split, recipe.subset)
-    unfiltered = Filtered(packed, parts, None)
-    if recipe.filter is None:
-        return unfiltered
-    tiles = parts["train"]
-    fitted = fitted or negative_filter.fit(
-        table(packed, tiles),
-        packed.masks[tiles, 0, 0],
-        folds=recipe.filter.folds,
-        seed=recipe.split.seed,
-        groups=[packed.groups[i] for i in tiles],
-    )
+    if recipe.filter is not None and fitted is None:
+        tiles = Filtered(packed, parts, None).parts["train"]  # refused if all are of one kind
+        fitted = negative_filter.fit(
+            table(packed, tiles),
+            packed.masks[tiles, 0, 0],
+            folds=recipe.filter.folds,
+            seed=recipe.split.seed,
+            groups=[packed.groups[i] for i in tiles],
+        )
     return Filtered(packed, parts, fitted)
 
 
@@ -85,98 +78,60 @@ def build(
 
 
 def run(recipe: recipes.Classification, setting: Setting) -> Run:
-    """Train a network from its last checkpoint, or from its start.
+    """Train a network.
 
     Raises:
         ValueError: The training tiles are all of one kind, or the filter cannot learn on them.
         WeightsNotFoundError: The weights that the recipe starts from are not here.
-        FloatingPointError: The network diverged.
     """
-    task, start = build(recipe, setting), None
+    task = build(recipe, setting)
+    made = _run(Members([task], [1.0]))
     if recipe.start is not None and isinstance(task.network, Fusion) and task.network.encoder:
-        how = ImageNet(name="imagenet")
-        start = starts.begin(task.network.encoder, how, data_root=setting.data_root)
-    history, resumed = train(task, recipe, setting)
-    made = _run(recipe, setting, [task], [1.0])
-    made.history, made.resumed, made.start = history, resumed, start
+        made.start = start(task.network.encoder, "imagenet", setting.data_root).summary()
+    made.history, made.resumed = train(task, recipe, setting)
     return made
 
 
-def _run(recipe: recipes.Classification, setting: Setting, tasks: list[ClassificationTask], shares: list[float]) -> Run:
-    members, fitted = Members(tasks, shares), tasks[0].filtered.fitted
-    return Run(
-        recipe,
-        setting,
-        tasks[0],
-        tasks[0].filtered.parts,
-        members.evaluate,
-        save_more=None if fitted is None else lambda path: fitted.save(filter_path(path)),
-    )
+def _run(members: Members) -> Run:
+    task = members.tasks[0]
+    made = Run(task, task.filtered.parts, members.evaluate)
+    if (fitted := task.filtered.fitted) is not None:
+        made.save_more = lambda path: fitted.save(filter_path(path))
+    return made
 
 
-def restored(record: Record, path: Path, setting: Setting, views: int) -> ClassificationTask:
-    """Return the trained network of a record.
+def member(record: Record, path: Path, setting: Setting, views: int) -> ClassificationTask:
+    """Return the trained network of a record, which looks at `views` flips and turns of a tile."""
 
-    Raises:
-        ValueError: The weights are those of another run, or damaged; the message names the file.
-    """
-    recipe = record.recipe
-    assert isinstance(recipe, recipes.Classification)
-    learnt = load_weights(path, **identity(recipe, setting))
-    fitted = None
-    if recipe.filter is not None:
+    def with_filter(recipe: recipes.Classification, setting: Setting) -> ClassificationTask:
         try:
-            fitted = negative_filter.load(filter_path(path))
+            fitted = None if recipe.filter is None else negative_filter.load(filter_path(path))
         except ValueError as error:
             remedy = f"or move {path} away: the network is trained again, with its filter"
             raise ValueError(f"{error}, {remedy}") from error
-    task = build(recipe, setting, fitted)
-    fill(task.network, learnt, path)
-    task.to(setting.device)
+        return build(recipe, setting, fitted)
+
+    task = restored(with_filter, record, path, setting)
     task.tta_views = views
     return task
 
 
-def members_of(recipe: recipes.Classification, setting: Setting) -> tuple[list[ClassificationTask], list[float]]:
-    """Return the trained networks that a recipe depends on, and the weight of each.
-
-    Raises:
-        ValueError: See `restored`.
-    """
-    tasks = [restored(record, path, setting, recipe.turns) for record, path in setting.given]
-    shares = [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0]
-    return tasks, shares
+def _members(recipe: recipes.Classification, setting: Setting) -> Members:
+    """Return the trained networks that a recipe depends on, with the weight of each."""
+    tasks = [member(record, path, setting, recipe.turns) for record, path in setting.given]
+    return Members(tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0])
 
 
 def restore(recipe: recipes.Classification, setting: Setting) -> Run:
-    """Return the ensemble, or the network with turned predictions, that a recipe names.
-
-    Raises:
-        ValueError: See `restored`.
-    """
-    return _run(recipe, setting, *members_of(recipe, setting))
+    """Return the ensemble, or the network with turned predictions, that a recipe names."""
+    return _run(_members(recipe, setting))
 
 
 def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
-    """Return what trained networks call each tile of a part, with labels or without.
-
-    Args:
-        recipe: Whose networks they are.
-        setting: `given` are the networks.
-        part: Of the dataset, such as `test`.
-        threshold: Above which a tile is a landslide.
-
-    Returns:
-        By the id of a tile 1 or 0.
-
-    Raises:
-        ValueError: There is no such part; or see `restored`.
-    """
-    tasks, shares = members_of(recipe, setting)
-    where: Indices = images_of(setting.packed, part)
-    for task in tasks:
-        task.filtered.set_test_tiles(where)
-    members = Members(tasks, shares)
+    """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
+    members, tiles = _members(recipe, setting), images_of(setting.packed, part)
+    for task in members.tasks:
+        task.filtered.set_test_tiles(tiles)
     probability, _ = members.predict("test")
     ids = [setting.packed.ids[i] for i in members.tiles("test")]
     return {name: int(p > threshold) for name, p in zip(ids, probability, strict=True)}

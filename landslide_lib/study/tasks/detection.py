@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.detector import detector
+from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks import starts
-from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
+from landslide_lib.study.recipe.detection import Learnt
+from landslide_lib.study.tasks.run import Run, Setting, seeded, train, weights_of
 from landslide_lib.study.tasks.segmentation import data_of
 from landslide_lib.training.detection import DetectionTask
 
 
 def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     """Build the detector of a recipe with its data, with random weights."""
-    packed, root = setting.packed, setting.data_root
-    boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=root)
+    packed = setting.packed
+    boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=setting.data_root)
     data = data_of(recipe, packed)
     seeded(setting.seed)
     return DetectionTask(
@@ -30,18 +35,23 @@ def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     )
 
 
-def run(recipe: recipes.Detection, setting: Setting) -> Run:
-    """Train a detector from its last checkpoint, or from its start.
+def load_weights_of_others(
+    encoder: nn.Module, recipe: recipes.Detection | recipes.Pretraining, setting: Setting
+) -> dict[str, Any] | None:
+    """Load the weights of others that a recipe starts from, see `models.weights.start`; return their summary."""
+    if recipe.weights is None:
+        return None
+    source: Literal["imagenet"] | Path = "imagenet" if recipe.weights == "imagenet" else Path(recipe.weights)
+    return start(encoder, source, setting.data_root).summary()
 
-    Raises:
-        WeightsNotFoundError: The weights that the recipe starts from are not here.
-        FloatingPointError: The network diverged.
-    """
-    task, pretrained = build(recipe, setting), None
-    for record, path in setting.given:
-        expected = identity(record.recipe, setting) | {"fingerprint": record.fingerprint}
-        pretrained = load_weights(path, **expected)
-    start = starts.begin(task.network.get_submodule("backbone.encoder"), recipe.start, pretrained, setting.data_root)
+
+def run(recipe: recipes.Detection, setting: Setting) -> Run:
+    """Train a detector. Raises WeightsNotFoundError: what its encoder starts from is not here."""
+    task = build(recipe, setting)
+    encoder = task.network.get_submodule("backbone.encoder")
+    summary = load_weights_of_others(encoder, recipe, setting)
+    if isinstance(recipe.start, Learnt):
+        ((record, path),) = setting.given
+        summary = start(encoder, weights_of(record, path, record.fingerprint)).summary()
     history, resumed = train(task, recipe, setting)
-    parts = task.data.parts
-    return Run(recipe, setting, task, parts, task.evaluate, history, resumed, start)
+    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import lightning
 import torch
+from torch import Tensor
 
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
-from landslide_lib.models.checkpoints import save_weights
+from landslide_lib.models.checkpoints import fill, load_weights, save_weights
 from landslide_lib.study.recipe import Recipe, non_default_fields
-from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
 from landslide_lib.training.task import Task
 
-#: The records of runs that a run depends on, each with the file of its weights.
-Given = Sequence[tuple[Record, Path]]
+T = TypeVar("T", bound=Task)
 
 
 class Setting(NamedTuple):
@@ -29,9 +28,8 @@ class Setting(NamedTuple):
     Attributes:
         packed: The dataset at the recipe's image size.
         seed: Of the initialisation, of the order and of the augmentation.
-        device: To train on.
         folder: Of this run's checkpoints; None where nothing is trained.
-        given: The runs that this one depends on.
+        given: The records of the runs that this one depends on, each with the file of its weights.
         data_root: In place of `LANDSLIDE_DATA`.
     """
 
@@ -39,7 +37,7 @@ class Setting(NamedTuple):
     seed: int
     device: torch.device
     folder: Path | None = None
-    given: Given = ()
+    given: Sequence[tuple[Record, Path]] = ()
     data_root: Path | None = None
 
 
@@ -48,9 +46,6 @@ class Run:
     """A trained network with what is needed to evaluate it.
 
     Attributes:
-        recipe: That chose it.
-        setting: What else it is made of.
-        task: With the network.
         parts: The images of training, validation and test.
         evaluate: Returns what a record says of the scores.
         history: A dict an epoch; empty where nothing was trained.
@@ -59,8 +54,6 @@ class Run:
         save_more: Writes what belongs beside the weights.
     """
 
-    recipe: Recipe
-    setting: Setting
     task: Task
     parts: dict[str, Indices]
     evaluate: Callable[[], dict[str, Any]]
@@ -69,17 +62,28 @@ class Run:
     start: dict[str, Any] | None = None
     save_more: Callable[[Path], None] | None = None
 
-    def save(self, path: Path) -> None:
-        """Write the weights, with the recipe and the seed that made them."""
+    def save(self, path: Path, record: Record) -> None:
+        """Write the weights, which say what they are of."""
         if self.save_more is not None:
             self.save_more(path)
-        save_weights(path, self.task.network, **identity(self.recipe, self.setting))
+        save_weights(path, self.task.network, **_identity(record, record.fingerprint))
 
 
-def identity(recipe: Recipe, setting: Setting) -> dict[str, Any]:
-    """Return what a file of weights says that they are of."""
-    fingerprint = setting.packed.fingerprint
-    return {"recipe": non_default_fields(recipe), "seed": setting.seed, "fingerprint": fingerprint}
+def _identity(record: Record, fingerprint: str) -> dict[str, Any]:
+    return {"recipe": non_default_fields(record.recipe), "seed": record.seed, "fingerprint": fingerprint}
+
+
+def weights_of(record: Record, path: Path, fingerprint: str) -> dict[str, Tensor]:
+    """Return the weights of a run that another one depends on, if they are of this data; see `load_weights`."""
+    return load_weights(path, **_identity(record, fingerprint))
+
+
+def restored(build: Callable[..., T], record: Record, path: Path, setting: Setting) -> T:
+    """Return what `build` makes of the recipe of a run that another one depends on, with the trained weights."""
+    weights = weights_of(record, path, setting.packed.fingerprint)
+    task = build(record.recipe, setting)
+    fill(task.network, weights, path)
+    return task.to(setting.device)
 
 
 def seeded(seed: int) -> None:
@@ -87,25 +91,16 @@ def seeded(seed: int) -> None:
     lightning.seed_everything(seed, workers=False, verbose=False)
 
 
-def plan(epochs: int, how: Optimizer, precision: str) -> loop.Plan:
-    """Return the plan of a training from the parts of a recipe."""
-    return loop.Plan(
-        epochs=epochs,
-        optimizer=how.name,
-        lr=how.lr,
-        weight_decay=how.weight_decay,
-        schedule=how.schedule,
-        warmup=how.warmup,
-        precision=precision,
-    )
-
-
 def train(task: Task, recipe: Recipe, setting: Setting) -> tuple[list[dict[str, Any]], bool]:
     """Train a task as its recipe says; see `loop.train`."""
     assert setting.folder is not None
+    how = recipe.optimizer
+    plan = loop.Plan(
+        epochs=recipe.epochs, optimizer=how.name, **how.model_dump(exclude={"name"}), precision=recipe.precision
+    )
     return loop.train(
         task,
-        plan(recipe.epochs, recipe.optimizer, recipe.precision),
+        plan,
         seed=setting.seed,
         folder=setting.folder,
         device=setting.device,

@@ -13,11 +13,9 @@ from landslide_lib.data.prepare import Data, prepare
 from landslide_lib.data.split import Indices
 from landslide_lib.losses import LOSSES, combine
 from landslide_lib.models import MODELS
-from landslide_lib.models.checkpoints import fill, load_weights
 from landslide_lib.models.heads import HEADS
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.recipe.parts import WeightedCrossEntropy
-from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
+from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
 from landslide_lib.training.segmentation import SegmentationTask
 
 
@@ -26,40 +24,26 @@ def loss_of(
 ) -> nn.Module:
     """Build the weighted sum of losses that a recipe names.
 
-    Args:
-        recipe: A weighted cross entropy without a weight gets the number of other pixels to one of landslide in
-            training.
-        packed: The dataset.
-        train: The images to train on.
-
-    Raises:
-        ValueError: That number is asked for, and no pixel is landslide.
+    A weighted cross entropy without a weight gets the number of other pixels to one of landslide in the images to
+    train on. Raises ValueError: there is none.
     """
     terms = []
     for term in recipe.loss:
         arguments = term.model_dump(exclude={"name", "factor"})
-        if isinstance(term, WeightedCrossEntropy) and term.weight is None:
-            arguments["weight"] = _others(packed, train)
+        if arguments.get("weight", 1.0) is None:
+            share = float((packed.masks[train] == 1).mean())
+            if not share:
+                raise ValueError(
+                    f"{packed.name}: none of the {len(train)} images to train on shows a landslide, so that none can "
+                    "be weighted; take more of them (subset), or state the loss's weight"
+                )
+            arguments["weight"] = (1 - share) / share
         terms.append((term.factor, LOSSES[term.name](**arguments)))
     return combine(terms)
 
 
-def _others(packed: Packed, train: Indices) -> float:
-    share = float((packed.masks[train] == 1).mean())
-    if not share:
-        raise ValueError(
-            f"{packed.name}: none of the {len(train)} images to train on shows a landslide, so "
-            "that none can be weighted; take more of them (subset), or state the loss's weight"
-        )
-    return (1 - share) / share
-
-
 def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
-    """Build the network that a recipe names, with its head, for a number of bands.
-
-    Raises:
-        WeightsNotFoundError: The recipe asks for pretrained weights, and they cannot be had.
-    """
+    """Build the network that a recipe names, with its head. Raises WeightsNotFoundError, where it is pretrained."""
     build = MODELS[recipe.model]
     if recipe.pretrained:  # of the few networks that have it, see `recipe.PRETRAINED`
         build = partial(build, pretrained=True)
@@ -93,26 +77,18 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
 
 
 def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
-    """Train a recipe from its last checkpoint, or from the start.
-
-    Raises:
-        FloatingPointError: The network diverged.
-    """
+    """Train the network of a recipe."""
     task = build(recipe, setting)
-    history, resumed = train(task, recipe, setting)
-    return Run(recipe, setting, task, task.data.parts, task.evaluate, history, resumed)
+    return Run(task, task.data.parts, task.evaluate, *train(task, recipe, setting))
 
 
 def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
-    """Return a trained network with the post-processing that a recipe names.
+    """Return a trained network with the post-processing that a recipe names."""
 
-    Raises:
-        ValueError: The weights are those of another run, or damaged; the message names the file.
-    """
-    ((_, path),) = setting.given
-    weights = load_weights(path, **identity(recipe.trained, setting))
-    # All weights come from the file: those of ImageNet need not be fetched.
-    task = build(recipe.model_copy(update={"pretrained": False}), setting)
-    fill(task.network, weights, path)
-    task.to(setting.device)
-    return Run(recipe, setting, task, task.data.parts, task.evaluate)
+    def untrained(_: recipes.Segmentation, setting: Setting) -> SegmentationTask:
+        # All weights come from the file: those of ImageNet need not be fetched.
+        return build(recipe.model_copy(update={"pretrained": False}), setting)
+
+    ((record, path),) = setting.given
+    task = restored(untrained, record, path, setting)
+    return Run(task, task.data.parts, task.evaluate)
