@@ -224,16 +224,16 @@ def _make(
     import torch
 
     from landslide_lib.study import tasks
-    from landslide_lib.training import devices
+    from landslide_lib.training import loop
 
-    on = devices.device(device_name)
+    on = loop.device_of(device_name)
     given = [(record, store.weights(record)) for record in bases]
     setting = tasks.run.Setting(packed, seed, on, work, given, data_root)
     module = tasks.module_of(wanted.task)
     used = energy.Energy()
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
-        starts = _starts(work, devices.threads())
+        starts = _starts(work, torch.get_num_threads())
         if on.type == "cuda":
             torch.cuda.reset_peak_memory_stats(on)
         with energy.metered() as used:
@@ -242,7 +242,7 @@ def _make(
         fields = _described(made)
         images, taken = fields["images"]["train"], seconds
     else:
-        starts = [_Start(_now(), *machine.commit(), devices.threads())]
+        starts = [_Start(_now(), *machine.commit(), torch.get_num_threads())]
         clock, seconds = time.perf_counter(), 0.0
         made = module.restore(wanted, setting)
         fields = _described(made)
@@ -274,8 +274,6 @@ def _described(made: Any) -> dict[str, Any]:
     """Return what a record says of a network (a `tasks.run.Run`): scores, and what it ran on."""
     import torch
 
-    from landslide_lib.training import devices
-
     scores, wanted, setting = made.evaluate(), made.recipe, made.setting
     packed, on = setting.packed, setting.device
     peak = machine.peak_memory_mb()
@@ -295,8 +293,8 @@ def _described(made: Any) -> dict[str, Any]:
         "test_groups": [packed.groups[i] for i in where],
         "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "peak_memory_mb": round(peak, 1),
-        "device": devices.describe(on, machine.processor()),
-        "threads": devices.threads(),
+        "device": torch.cuda.get_device_name(on) if on.type == "cuda" else machine.processor(),
+        "threads": torch.get_num_threads(),
         "versions": machine.versions(),
         "start": made.start,
         **scores,

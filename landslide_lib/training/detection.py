@@ -26,22 +26,13 @@ class DetectionTask(Task):
     Args:
         network: As torchvision's detectors: a list of images to losses by name in training, else to boxes and scores.
         data: Its images.
-        boxes: Around the landslides of all packed images; for what is not listed here see `Task`.
+        boxes: Around the landslides of all packed images.
         rotate: Whether training images are turned by quarters.
+        **options: Of `Task`.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        data: Data,
-        boxes: Boxes,
-        *,
-        batch: int,
-        seed: int,
-        rotate: bool,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(network, data, batch=batch, seed=seed, device=device)
+    def __init__(self, network: nn.Module, data: Data, boxes: Boxes, *, rotate: bool, **options: Any) -> None:
+        super().__init__(network, data, **options)
         self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 

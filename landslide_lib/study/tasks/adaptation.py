@@ -24,8 +24,7 @@ from landslide_lib.study.domains import parts
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, identity, seeded, train
 from landslide_lib.study.tasks.segmentation import loss_of
-from landslide_lib.training.adaptation import AdaptationTask, Labels
-from landslide_lib.training.pseudo_labels import labels_of, mean_probability
+from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of, mean_probability
 
 
 def network_of(recipe: recipes.Adaptation) -> nn.Module:

@@ -175,7 +175,7 @@ def labels(recipe: recipes.Classification, setting: Setting, part: str, threshol
     tasks, shares = members_of(recipe, setting)
     where: Indices = images_of(setting.packed, part)
     for task in tasks:
-        task.filtered.set_test_tiles(where)
+        task.filtered.set_tiles("test", where)
     members = Members(tasks, shares)
     probability, _ = members.predict("test")
     ids = [setting.packed.ids[i] for i in members.tiles("test")]
