@@ -118,10 +118,8 @@ def train(
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
-    chosen, names = reports.table(table), tuple(row or ())
-    for name in names:
-        chosen.row(name)
-    if not names and not chosen.runnable(dataset):
+    chosen = reports.table(table)
+    if not chosen.chosen(row or (), dataset):
         others = {other.name for one in chosen.rows for other, _ in derived.leaves(chosen, one)} - {chosen.name}
         instead = f"its rows are derived: train {' and '.join(sorted(others))}" if others else "see `landslide list`"
         raise ValueError(f"{table}: no row of it can be run on {dataset or 'its dataset'}; {instead}")
@@ -132,7 +130,7 @@ def train(
     store = runs.open_store(data_root)
     done = runs.run_table(
         chosen,
-        rows=names,
+        rows=row or (),
         seeds=tuple(seed or (0,)),
         dataset=dataset,
         profile_name=profile,
@@ -184,12 +182,11 @@ def export_(
             failed.append(f"{one.id}: {error}")
             continue
         done.append({"row": one.id, "label": one.label, **facts})
+        times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
         typer.echo(
-            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M "
-            f"parameters, {facts['megabytes']:.1f} MB, onnxruntime "
-            f"{facts['milliseconds']['onnxruntime']:.1f} ms, PyTorch "
-            f"{facts['milliseconds']['torch']:.1f} ms an image, difference "
-            f"{facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
+            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M parameters, "
+            f"{facts['megabytes']:.1f} MB, {times} an image, difference {facts['difference']:.1e}, "
+            f"{'trained' if facts['trained'] else 'not trained'}"
         )
     if failed:
         raise ValueError("\nlandslide: ".join(failed))

@@ -230,6 +230,69 @@ def closed(factors: pd.DataFrame, table: pd.DataFrame, due: float = 5) -> pd.Dat
     return joined
 
 
+def summary(each: Floats) -> dict[str, float]:
+    """Return mean and standard deviation over folds of `boosting.fold_scores`.
+
+    >>> summary(np.array([[0.5, 0.8], [0.7, 0.8]]))
+    {'f1': 0.6, 'f1_std': 0.1414, 'auc': 0.8, 'auc_std': 0.0, 'folds': 2}
+    """
+    (f1, auc), (f1_std, auc_std) = each.mean(0), each.std(0, ddof=1)
+    values = {"f1": f1, "f1_std": f1_std, "auc": auc, "auc_std": auc_std}
+    return {name: round(float(value), 4) for name, value in values.items()} | {"folds": len(each)}
+
+
+def contributions(features: pd.DataFrame, splits: Sequence[boosting.Split], boosters: Sequence[Any]) -> pd.DataFrame:
+    """Return what each column gave to the prediction of each row, by trees of `out_of_fold`, which never saw it.
+
+    TreeSHAP (Lundberg and others 2020, doi:10.1038/s42256-019-0138-9), as XGBoost computes it: log odds, which sum to
+    the prediction with the bias, which is left out.
+    """
+    import xgboost as xgb
+
+    values = np.zeros(features.shape, np.float32)
+    for (_, tested), booster in zip(splits, boosters, strict=True):
+        data = xgb.DMatrix(features.iloc[tested].to_numpy(np.float64))
+        values[tested] = booster.predict(data, pred_contribs=True)[:, :-1]
+    return pd.DataFrame(values, features.index, features.columns)
+
+
+def losses(
+    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: boosting.Groups = None
+) -> pd.DataFrame:
+    """Count how often a filter, see `negative_filter.fit`, loses a positive on tiles that it was not tuned on.
+
+    Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
+    that is left is sorted by it.
+
+    Returns:
+        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
+        `threshold`, `tuned_on` (positives that set it) and `expected`: positives lost if the new ones were like those,
+        `positives / (tuned_on + 1)`. That holds where one trained model judges all; here it is the mean of several.
+    """
+    truth = boosting.check(features, labels)
+    scenes = None if groups is None else np.asarray(groups)
+    lines = []
+    for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
+        fitted = negative_filter.fit(
+            features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest]
+        )
+        removed = ~fitted.keeps(features.iloc[left])
+        new, old = int(truth[left].sum()), int(truth[rest].sum())
+        lines.append(
+            {
+                "fold": number,
+                "tiles": len(left),
+                "positives": new,
+                "removed": int(removed.sum()),
+                "lost": int(truth[left][removed].sum()),
+                "threshold": fitted.threshold,
+                "tuned_on": old,
+                "expected": new / (old + 1),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
 def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]:
     """Measure the samples of susceptibility: half a minute of one core.
 
@@ -253,9 +316,9 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
         for how, cut in cuts.items():
             judged = boosting.out_of_fold(some, truth, cut, seed)
             each = boosting.fold_scores(truth, judged.probabilities, judged.fold)
-            scores.append({"columns": name, "folds_by": how, **boosting.summary(each)})
+            scores.append({"columns": name, "folds_by": how, **summary(each)})
             if (name, how) == ("factors", "random"):
-                given = boosting.contributions(some, cut, judged.boosters)
+                given = contributions(some, cut, judged.boosters)
     return {
         "rows": len(frame),
         "positives": int(truth.sum()),
@@ -280,9 +343,9 @@ def _encodings(factors: pd.DataFrame, truth: Any, cut: list[boosting.Split], see
     lines: dict[str, list[dict[str, Any]]] = {"true": [], "permuted": []}
     for name, models in compare(factors, truth, cut, seed=seed).items():
         for model, each in models.items():
-            lines["true"].append({"encoding": name, "model": model, **boosting.summary(each)})
+            lines["true"].append({"encoding": name, "model": model, **summary(each)})
             means = np.array([one[name][model].mean(0) for one in permuted])
-            line = {"encoding": name, "model": model, **boosting.summary(means)}
+            line = {"encoding": name, "model": model, **summary(means)}
             lines["permuted"].append({**line, "folds": FOLDS, "repeats": REPEATS})
     return [{"labels": labels, **line} for labels, each in lines.items() for line in each]
 
@@ -305,7 +368,7 @@ def of_tiles(name: str, profile: str = "cpu", root: Path | None = None) -> dict[
 
     Returns:
         `name`, `fingerprint`, `image_size`, the facts of `describe`, and `losses`, the lines of
-        `negative_filter.losses`.
+        `losses`.
 
     Raises:
         ValueError: No dataset of this name, or no tiles of both kinds in it.
@@ -317,13 +380,13 @@ def of_tiles(name: str, profile: str = "cpu", root: Path | None = None) -> dict[
     known = np.array([not part.endswith("no masks") for part in packed.parts])
     measured = features.measure({band: packed.plane(band) for band in packed.bands}, packed.ids)[known]
     truth, groups = packed.positive[known], np.array(packed.groups)[known]
-    losses = negative_filter.losses(measured, truth, folds=FOLDS, groups=groups)
+    lost = losses(measured, truth, folds=FOLDS, groups=groups)
     return {
         "name": f"tiles-{name}",
         "fingerprint": packed.fingerprint,
         "image_size": size,
         **describe(measured, truth, groups),
-        "losses": losses.to_dict("records"),
+        "losses": lost.to_dict("records"),
     }
 
 
@@ -337,7 +400,7 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
 
     Returns:
         `tiles`, `positives`, `grouped` (whether scenes are fewer than tiles), `features` (how many), `scores` (of
-        `boosting.summary`, by kind of features, where there are any) and `out_of_fold` (`ids` and `probability` of all
+        `summary`, by kind of features, where there are any) and `out_of_fold` (`ids` and `probability` of all
         tiles, by all features).
     """
     truth = boosting.check(measured, labels)
@@ -347,7 +410,7 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
 
     def judged(used: pd.DataFrame) -> tuple[dict[str, float], boosting.OutOfFold]:
         found = boosting.out_of_fold(used, truth, splits)
-        return boosting.summary(boosting.fold_scores(truth, found.probabilities, found.fold)), found
+        return summary(boosting.fold_scores(truth, found.probabilities, found.fold)), found
 
     score, found = judged(measured)
     scores = {"all": score}

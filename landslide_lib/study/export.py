@@ -46,14 +46,15 @@ Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 class Probability(nn.Module):
-    """The landslide probability that a network gives at the image's own resolution, (B, 1, S, S)."""
+    """A copy of a network for evaluation on the CPU, which gives the probability of landslide, (B, 1, S, S)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.deepcopy(network)
+        self.cpu().float().eval()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return probabilities."""
+        """Return probabilities at the image's own resolution."""
         return mask_of(self.network(image)).sigmoid()
 
 
@@ -90,7 +91,7 @@ def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["probability"]}
 
     def traced(strict: bool) -> torch.export.ExportedProgram:
-        return torch.export.export(_frozen(network), (images,), dynamic_shapes=shapes, strict=strict)
+        return torch.export.export(Probability(network), (images,), dynamic_shapes=shapes, strict=strict)
 
     with atomic_write(path) as scratch, _quiet():
         try:
@@ -192,13 +193,10 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
 
 
 def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
-    """Export the network of a recipe and seed to `runs/onnx`, check it and time it.
+    """Export the network of a recipe and seed to `runs/onnx`, check it and time it; return the facts.
 
-    Returns:
-        `file`, `model`, `trained` (whether the weights are those of a run), `record` (of that run, or None), `seed`,
-        `parameters`, `width`, `bands`, `size` (px), `megabytes` (of the file, 10^6 bytes), `milliseconds` (see
-        `latency`), `repeats`, `difference` (see `check`), `processor`, `threads`, `versions`, `made` (UTC), `commit`
-        and `dirty`.
+    Whether it is `trained`, the name of its `record` or None, `megabytes` (10^6 bytes) of the file, `milliseconds` (of
+    `latency`), `difference` (of `check`), and what it was measured on.
 
     Raises:
         ValueError: The network cannot be exported, or what was exported is another.
@@ -271,14 +269,9 @@ def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
     return float(np.nan_to_num(np.abs(one - other), nan=np.inf).max())
 
 
-def _frozen(network: nn.Module) -> nn.Module:
-    """Return a copy for evaluation on the CPU that gives probabilities."""
-    return Probability(copy.deepcopy(network)).cpu().float().eval()
-
-
 def _torch(network: nn.Module, dtype: torch.dtype = torch.float32) -> Predict:
     layout = torch.channels_last  # as in the study
-    frozen = _frozen(network).to(dtype=dtype).to(memory_format=layout)
+    frozen = Probability(network).to(dtype=dtype).to(memory_format=layout)
 
     @torch.inference_mode()
     def predict(images: NDArray[np.float32]) -> NDArray[Any]:
@@ -307,8 +300,7 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(before)

@@ -20,8 +20,6 @@ from landslide_lib.training.segmentation import Loss, SegmentationTask
 Labels = NDArray[np.uint8]
 #: In a mask of pseudo-labels: a pixel that nobody is sure of.
 IGNORE_INDEX = 2
-#: Which domain the images of a part are of.
-DOMAIN: dict[str, Domain] = {"train": "source", "valid": "source", "test": "target"}
 
 
 class PairedBatches:
@@ -130,7 +128,7 @@ class AdaptationTask(SegmentationTask):
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
         """Yield the mean probability of the members, and masks, batch by batch, (B, 1, S, S)."""
         for images, masks in self.loader(part):
-            yield mean_probability(self.members, images, DOMAIN[part]), masks
+            yield mean_probability(self.members, images, "target" if part == "test" else "source"), masks
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the members on the target.

@@ -12,8 +12,6 @@ from typing import Any
 
 #: The counter of Intel's and AMD's processors that CodeCarbon reads where it may.
 RAPL = "/sys/class/powercap/intel-rapl:0/energy_uj"
-#: Seconds between two looks at the load.
-EVERY = 5
 
 
 @dataclass
@@ -60,5 +58,5 @@ def _tracker() -> Any:
         log_level="critical",
         allow_multiple_runs=True,
         tracking_mode="process",
-        measure_power_secs=EVERY,
+        measure_power_secs=5,
     )

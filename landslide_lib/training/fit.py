@@ -148,12 +148,7 @@ def _first_line(error: Exception) -> str:
 
 @dataclass
 class Run:
-    """A trained network, with its scores and its pictures.
-
-    Attributes:
-        task: With the network and the data.
-        lines: Of the history, a dict an epoch.
-    """
+    """A trained network, with its scores and its pictures; `lines` are those of the history, a dict an epoch."""
 
     task: SegmentationTask
     lines: list[dict[str, Any]]

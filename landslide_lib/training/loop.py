@@ -111,20 +111,12 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.started = 0.0
         self.bar: Any = None
 
-    def train_dataloader(self) -> Any:
-        """Lightning asks for it once."""
-        return self.task.loader("train")
-
-    def val_dataloader(self) -> Any:
-        """Lightning asks for it once."""
-        return self.task.loader("valid")
-
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule."""
         plan = self.plan
         trained = [value for value in self.parameters() if value.requires_grad]
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
-        steps = len(self.trainer.train_dataloader or self.train_dataloader()) * plan.epochs
+        steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
         )
@@ -189,9 +181,10 @@ def train(
     name: str = "this run",
     about: dict[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Train a task; take it up from the last checkpoint in a folder if there is one.
+    """Train a task, from the last checkpoint in a folder if there is one.
 
-    The weights are those of the last epoch: none is picked by its score.
+    Returns the history, a dict an epoch, and whether it was taken up from a checkpoint. The weights are those of the
+    last epoch: none is picked by its score.
 
     Args:
         task: What is trained; it ends on the device.
@@ -201,9 +194,6 @@ def train(
         device: To train on.
         name: Of the run, for messages.
         about: Plain values by name that tell this training from others; a checkpoint says them.
-
-    Returns:
-        The history, a dict an epoch, and whether the run was taken up from a checkpoint.
 
     Raises:
         FloatingPointError: The network diverged: a loss or a weight is NaN or infinite.
@@ -238,7 +228,8 @@ def train(
             default_root_dir=folder,
         )
         try:
-            trainer.fit(loop, ckpt_path=last if checkpoint else None, weights_only=True)
+            loaders = task.loader("train"), task.loader("valid")
+            trainer.fit(loop, *loaders, ckpt_path=last if checkpoint else None, weights_only=True)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise

@@ -2,7 +2,7 @@
 
 The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the highest
 one that loses none out of fold. That none is lost on other tiles does not follow. If n positives set the threshold, a
-new one of the same kind falls below all of them with chance 1 / (n + 1); `losses` counts how many really do.
+new one of the same kind falls below all of them with chance 1 / (n + 1); chapter 41 counts how many really do.
 
 Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
 """
@@ -83,11 +83,7 @@ class Filter:
 
 
 def load(path: Path) -> Filter:
-    """Read a filter that `Filter.save` wrote.
-
-    Raises:
-        ValueError: The file is missing, is none, or is damaged.
-    """
+    """Read a filter that `Filter.save` wrote; a ValueError names a file that is missing, is none, or is damaged."""
     import xgboost as xgb
 
     try:
@@ -138,38 +134,3 @@ def fit(
     }
     threshold = 0.0 if keep.all() else lowest
     return Filter(judged.boosters, tuple(map(str, features.columns)), threshold, judged.probabilities, cost, seed)
-
-
-def losses(
-    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: boosting.Groups = None
-) -> pd.DataFrame:
-    """Count how often a filter loses a positive on tiles that it was not tuned on; see `fit` for the arguments.
-
-    Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
-    that is left is sorted by it.
-
-    Returns:
-        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
-        `threshold`, `tuned_on` (positives that set it) and `expected`: positives lost if the new ones were like those,
-        `positives / (tuned_on + 1)`. That holds where one trained model judges all; here it is the mean of several.
-    """
-    truth = boosting.check(features, labels)
-    scenes = None if groups is None else np.asarray(groups)
-    lines = []
-    for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
-        fitted = fit(features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest])
-        removed = ~fitted.keeps(features.iloc[left])
-        new, old = int(truth[left].sum()), int(truth[rest].sum())
-        lines.append(
-            {
-                "fold": number,
-                "tiles": len(left),
-                "positives": new,
-                "removed": int(removed.sum()),
-                "lost": int(truth[left][removed].sum()),
-                "threshold": fitted.threshold,
-                "tuned_on": old,
-                "expected": new / (old + 1),
-            }
-        )
-    return pd.DataFrame(lines)

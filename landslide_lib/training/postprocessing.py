@@ -55,10 +55,7 @@ def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
     The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged to the image's
-    size is what we assume.
-
-    Raises:
-        ValueError: There is one mask only.
+    size is what we assume. A ValueError says that there is one mask only.
     """
     if isinstance(outputs, Tensor) or not {"mask", "half", "double"} <= outputs.keys():
         raise ValueError("voting takes the three masks of head multi_resolution; here is one")

@@ -81,14 +81,7 @@ class Teacher(NamedTuple):
 
 
 class PresenceTask(Task):
-    """Telling crops with a landslide from those without; alone or after a teacher.
-
-    Args:
-        network: A `Classifier`.
-        data: Its images.
-        crops: Of each part.
-        teacher: Whose answers are learnt, too; None for none.
-        **options: Of `Task`.
+    """Telling `crops` of each part with a landslide from those without by a `Classifier`, alone or after a teacher.
 
     Raises:
         ValueError: The crops of a part are all of one kind.

@@ -20,13 +20,8 @@ class Task(nn.Module, ABC):
     Modules that are set as attributes (the network, a loss, a teacher) move to the device and change between training
     and evaluation with it. Parameters that require a gradient are trained.
 
-    Args:
-        network: What is trained and kept.
-        data: Its images.
-        batch: Images a batch.
-        seed: Of the order of the images, of the augmentation, and of what is drawn in an epoch.
-        augment: Of a training batch; None for none.
-        device: Where batches are made.
+    Batches are made on `device`; those of training are augmented. The seed decides the order of the images, the
+    augmentation, and what is drawn in an epoch.
     """
 
     def __init__(

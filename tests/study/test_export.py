@@ -143,7 +143,7 @@ def test_a_network_that_gives_noise_is_refused_for_that(tmp_path):
     torch.manual_seed(0)
     network = Magnifying(1e6)
     path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
-    with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.1.*train it"):
+    with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.\d+ .*train it"):
         export.check(network, path, **SHAPE)
 
 
@@ -188,14 +188,7 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path):
 
 def test_latency_counts_every_repeat_and_puts_the_threads_back(net, path, monkeypatch):
     seen, before = [], torch.get_num_threads()
-    frozen = export._frozen
-
-    def watched(network):
-        made = frozen(network)
-        made.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
-        return made
-
-    monkeypatch.setattr(export, "_frozen", watched)
+    net.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
     monkeypatch.setattr(export, "REPEATS", 4)
     monkeypatch.setattr(export, "WARM_UP", 1)
     torch.set_num_threads(2)

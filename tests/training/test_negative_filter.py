@@ -8,6 +8,7 @@ import pytest
 
 from landslide_lib.training import negative_filter
 from landslide_lib.training.tabular import boosting
+from tools.tabular import losses
 
 
 def table(count: int = 300, told: float = 2.0, seed: int = 0):
@@ -151,7 +152,7 @@ def test_tiles_of_one_scene_do_not_judge_each_other():
 
 def test_losses_are_counted_on_folds_that_set_no_threshold():
     features, truth = table(240, told=1.5, seed=4)
-    found = negative_filter.losses(features, truth, folds=3, seed=2)
+    found = losses(features, truth, folds=3, seed=2)
     assert found["tiles"].sum() == len(truth)
     assert found["positives"].sum() == truth.sum()
     rest, left = boosting.folds(truth, 3, 2)[1]
@@ -170,6 +171,6 @@ def test_new_positives_are_lost_at_about_the_rate_that_ranks_predict():
     lost = expected = 0.0
     for seed in range(6):
         features, truth = table(100, told=1.0, seed=seed)
-        found = negative_filter.losses(features, truth, folds=2, seed=seed)
+        found = losses(features, truth, folds=2, seed=seed)
         lost, expected = lost + found["lost"].sum(), expected + found["expected"].sum()
     assert 0 < lost < 4 * expected

@@ -64,7 +64,7 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
     features, truth = table(150)
     cut = boosting.folds(truth, 3)
     found = boosting.out_of_fold(features, truth, cut)
-    given_ = boosting.contributions(features, cut, found.boosters)
+    given_ = tabular.contributions(features, cut, found.boosters)
     assert list(given_.index) == list(features.index)
     odds = np.log(found.probabilities / (1 - found.probabilities))
     bias = odds - given_.sum(axis=1)

@@ -100,7 +100,7 @@ def probabilities(booster: Booster, features: pd.DataFrame) -> Floats:
 
 def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0) -> OutOfFold:
     """Return what trees make of rows that they did not learn from; see `check` for what is refused."""
-    truth = check(features, labels)
+    truth = np.asarray(labels)
     score, fold = np.full(len(truth), np.nan), np.full(len(truth), -1)
     boosters = []
     for number, (learnt, tested) in enumerate(splits):
@@ -118,29 +118,3 @@ def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float
     truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
     parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
     return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])
-
-
-def summary(each: Floats) -> dict[str, float]:
-    """Return mean and standard deviation over folds of `fold_scores`.
-
-    >>> summary(np.array([[0.5, 0.8], [0.7, 0.8]]))
-    {'f1': 0.6, 'f1_std': 0.1414, 'auc': 0.8, 'auc_std': 0.0, 'folds': 2}
-    """
-    (f1, auc), (f1_std, auc_std) = each.mean(0), each.std(0, ddof=1)
-    values = {"f1": f1, "f1_std": f1_std, "auc": auc, "auc_std": auc_std}
-    return {name: round(float(value), 4) for name, value in values.items()} | {"folds": len(each)}
-
-
-def contributions(features: pd.DataFrame, splits: Sequence[Split], boosters: Sequence[Booster]) -> pd.DataFrame:
-    """Return what each column gave to the prediction of each row, by the trees of `out_of_fold`, which never saw it.
-
-    TreeSHAP (Lundberg and others 2020, doi:10.1038/s42256-019-0138-9), as XGBoost computes it: log odds, which sum to
-    the prediction with the bias, which is left out.
-    """
-    import xgboost as xgb
-
-    values = np.zeros(features.shape, np.float32)
-    for (_, tested), booster in zip(splits, boosters, strict=True):
-        data = xgb.DMatrix(features.iloc[tested].to_numpy(np.float64))
-        values[tested] = booster.predict(data, pred_contribs=True)[:, :-1]
-    return pd.DataFrame(values, features.index, features.columns)
