@@ -233,7 +233,6 @@ def check_submission(
 
 
 @app.command()
-@plainly
 def score(
     predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
     truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
