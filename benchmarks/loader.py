@@ -22,7 +22,6 @@ from landslide_lib.data.batches import Batches
 from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
 from landslide_lib.data.registry import load_packed
 from landslide_lib.data.scales import band_means
-from landslide_lib.training import devices
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 WORKERS = 2
@@ -109,7 +108,7 @@ def measure(threads: int, *, images: int = 512, batch: int = 32, repeats: int = 
     Raises:
         RuntimeError: Ours delivers something else than the peer.
     """
-    devices.threads(threads)
+    torch.set_num_threads(threads)
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.results import Measurement
@@ -20,7 +21,6 @@ from landslide_lib.data.registry import DATASETS, Dataset, get_dataset, load_pac
 from landslide_lib.study import reports, runs
 from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Store
-from landslide_lib.training import devices
 from landslide_lib.training.segmentation import SegmentationTask
 
 #: Seconds from the end of a run to the first step of the next.
@@ -84,7 +84,7 @@ def measure(threads: int, *, images: int = 3799, size: int = 128, width: int = 4
     Returns:
         One measurement: the second run's wait against the first one's.
     """
-    devices.threads(threads)
+    torch.set_num_threads(threads)
     begun: list[float] = []
     step = SegmentationTask.training_loss
 

@@ -20,7 +20,6 @@ from landslide_lib.data.registry import Packed
 from landslide_lib.study.recipe import Recipe, recipe
 from landslide_lib.study.tasks.run import Setting, train
 from landslide_lib.study.tasks.segmentation import build, model_of
-from landslide_lib.training import devices
 from landslide_lib.training.loop import Loop
 
 BOUND = 1.8
@@ -113,7 +112,7 @@ def measure(
     Raises:
         RuntimeError: The two trainings do not have the same loss to 5 %.
     """
-    devices.threads(threads)
+    torch.set_num_threads(threads)
     wanted = recipe(
         {
             "dataset": "landslide4sense",

@@ -11,7 +11,6 @@ from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import BINS, Counter
-from landslide_lib.training import devices
 
 BOUND = 10.0
 
@@ -68,7 +67,7 @@ def measure(
     Raises:
         RuntimeError: The two do not agree.
     """
-    devices.threads(threads)
+    torch.set_num_threads(threads)
     made = predictions(images, size)
     found, exact = ours(*made, batch), sklearn(*made)
     if not agree(found[0], exact[0]):

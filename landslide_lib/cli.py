@@ -7,19 +7,46 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.study import chapters, comparison, derived, recipe, records, render, reports
-from landslide_lib.study.cli_data import data
-from landslide_lib.study.cli_errors import DataRoot, SkipBad, plainly
+from landslide_lib.study.cli_data import DataRoot, Publish, SkipBad, data
 from landslide_lib.study.recipe import BUDGETS
 from landslide_lib.study.records import RecordError
 
+
+class Commands(typer.core.TyperGroup):
+    """Commands whose errors, where a user can mend them, are one line and exit status 2.
+
+    With `LANDSLIDE_TRACEBACK=1` they are shown whole, for whoever works on the code.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `| head` has read enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        except (ValueError, OSError, FloatingPointError) as error:
+            if os.environ.get("LANDSLIDE_TRACEBACK"):
+                raise
+            typer.secho(f"landslide: {error}", err=True, fg="red")
+            if isinstance(error, OSError) and error.errno is not None:
+                places = f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is {paths.cache_root()}"
+                typer.echo(f"{places}: both must be writable", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.secho("landslide: stopped; the same command goes on from here", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,17 +54,14 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 
-#: As many CPU threads as some machine has, so that its runs can be repeated here. Of many
-#: thousands, the operating system refuses some, and ends the process.
-THREADS = max(256, os.cpu_count() or 1)
-
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
+RowNames = Annotated[list[str] | None, typer.Option("--row", help="Only this row; may be repeated.")]
+Seed = Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="In place of the report's.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help=f"The budget: {', '.join(BUDGETS)}.")]
 
 
 @app.command("list")
-@plainly
 def list_() -> None:
     """Show reports, tables, rows, chapters and datasets, each with what has been run."""
     from landslide_lib.data.registry import DATASETS, DatasetNotFoundError
@@ -73,30 +97,15 @@ def list_() -> None:
         typer.echo(f"  {name:<20} {dataset.about} [{state}; {count} records]")
 
 
-def _no_row(table: reports.Table, dataset: str | None) -> str:
-    """Say why nothing of a table is run, and what to run instead."""
-    others = sorted({other.name for row in table.rows for other, _ in derived.leaves(table, row)})
-    on = f" on {dataset}" if dataset else ""
-    if others and others != [table.name]:
-        return f"{table.name}: its rows are derived; train {' and '.join(others)}{on} in its place"
-    if all(row.kind == "quoted" for row in table.rows):
-        return f"{table.name}: its rows are quoted, nothing of it is ever run"
-    some = sorted({name for row in table.rows for name in row.only})
-    if dataset and some:
-        return f"{table.name}: no row of it can be run on {dataset}; possible: {', '.join(some)}"
-    return f"{table.name}: no row of it can be run yet"
-
-
 @app.command()
-@plainly
 def train(
     table: TableName,
-    row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
+    row: RowNames = None,
     seed: Annotated[list[int] | None, typer.Option(help="May be repeated; 0 by default.", min=0, max=2**32 - 1)] = None,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1, max=THREADS)] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1, max=1024)] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again; the old stays.")] = False,
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,
@@ -109,21 +118,20 @@ def train(
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
-    chosen, seeds = reports.table(table), tuple(seed or (0,))
-    names = tuple(row or ())
-    for name in names:
-        chosen.row(name)
-    if not names and not chosen.runnable(dataset):
-        raise ValueError(_no_row(chosen, dataset))
+    chosen = reports.table(table)
+    if not chosen.chosen(row or (), dataset):
+        others = {other.name for one in chosen.rows for other, _ in derived.leaves(chosen, one)} - {chosen.name}
+        instead = f"its rows are derived: train {' and '.join(sorted(others))}" if others else "see `landslide list`"
+        raise ValueError(f"{table}: no row of it can be run on {dataset or 'its dataset'}; {instead}")
     if threads is not None:
-        from landslide_lib.training import devices
+        import torch
 
-        devices.threads(threads)
+        torch.set_num_threads(threads)
     store = runs.open_store(data_root)
     done = runs.run_table(
         chosen,
-        rows=names,
-        seeds=seeds,
+        rows=row or (),
+        seeds=tuple(seed or (0,)),
         dataset=dataset,
         profile_name=profile,
         store=store,
@@ -140,14 +148,13 @@ def train(
 
 
 @app.command("export")
-@plainly
 def export_(
     table: TableName,
-    row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
+    row: RowNames = None,
+    seed: Seed = 0,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
-    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
+    publish: Publish = False,
 ) -> None:
     """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
 
@@ -158,72 +165,62 @@ def export_(
     rows = chosen.chosen(row or (), dataset)
     # All recipes first: a bad one is refused before anything is exported.
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
-    if not recipes:
-        raise ValueError(f"{table}: no row of it can be run yet, so there is nothing to export")
-    if (task := recipes[0].task) != "segmentation":
-        raise ValueError(f"{table}: only segmentation networks are exported, not those of {task}")
-    if publish:
-        from landslide_lib.study import edge
-
-        if row:
-            raise ValueError("--publish writes the whole table; leave --row out")
-        edge.check_publishable(table, profile or "full")
+    if not recipes or recipes[0].task != "segmentation":
+        raise ValueError(f"{table}: there is no segmentation network to export; see `landslide list`")
+    if publish and row:
+        raise ValueError("--publish writes the whole table; leave --row out")
     from landslide_lib.study import export, runs
 
+    if publish:
+        export.publishable(table, profile or "full")
     store, done, failed = runs.open_store(), [], []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
         try:
-            facts = export.measure(wanted, seed, store=store)
+            facts = export.measure(wanted, seed, store)
         except ValueError as error:
             failed.append(f"{one.id}: {error}")
             continue
         done.append({"row": one.id, "label": one.label, **facts})
+        times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
         typer.echo(
-            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M "
-            f"parameters, {facts['megabytes']:.1f} MB, onnxruntime "
-            f"{facts['milliseconds']['onnxruntime']:.1f} ms, PyTorch "
-            f"{facts['milliseconds']['torch']:.1f} ms an image, difference "
-            f"{facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
+            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M parameters, "
+            f"{facts['megabytes']:.1f} MB, {times} an image, difference {facts['difference']:.1e}, "
+            f"{'trained' if facts['trained'] else 'not trained'}"
         )
     if failed:
         raise ValueError("\nlandslide: ".join(failed))
     if publish:
-        on = recipes[0].dataset
-        typer.echo(edge.publish(table, profile or "full", on, done), err=True)
+        typer.echo(export.publish(table, profile or "full", recipes[0].dataset, done), err=True)
 
 
 @app.command()
-@plainly
 def submit(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
     out: Annotated[Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")] = None,
     part: Annotated[str, typer.Option(help="Of Landslide4Sense valid or test.")] = "test",
-    seed: Annotated[int, typer.Option(help="Of the run.", min=0, max=2**32 - 1)] = 0,
+    seed: Seed = 0,
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
     """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
-    from landslide_lib.study import runs
-    from landslide_lib.study import submit as submitting
+    from landslide_lib.study import runs, submission
 
     chosen, store = reports.table(table), runs.open_store(data_root)
-    data = "zindi" if chosen.task == "classification" else "landslide4sense"
-    out = out or Path("submission.csv" if data == "zindi" else "submission.zip")
-    (one,) = chosen.chosen([row], data)
-    wanted = reports.resolve(chosen, one, dataset=data, profile_name=profile)
-    found = store.find(wanted, seed)
+    target = "zindi" if chosen.task == "classification" else "landslide4sense"
+    out = out or Path("submission.csv" if target == "zindi" else "submission.zip")
+    (one,) = chosen.chosen([row], target)
+    found = store.find(reports.resolve(chosen, one, dataset=target, profile_name=profile), seed)
     if not found:
         raise RecordError(
             f"{table}, row {row}: not run yet; `landslide train {table} --row {row} --dataset "
-            f"{data} --profile {profile} --seed {seed}` first"
+            f"{target} --profile {profile} --seed {seed}` first"
         )
-    typer.echo(submitting.submit(found[0], part, out, store=store, data_root=data_root))
+    typer.echo(submission.submit(found[0], part, out, store=store, data_root=data_root))
 
 
 @app.command("check-submission")
-@plainly
 def check_submission(
     path: Annotated[Path, typer.Argument(help="The ZIP.")],
     count: Annotated[int | None, typer.Option(help="Of masks there have to be.")] = None,
@@ -236,7 +233,6 @@ def check_submission(
 
 
 @app.command()
-@plainly
 def score(
     predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
     truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
@@ -251,7 +247,6 @@ def score(
 
 
 @app.command("table")
-@plainly
 def table_(
     table: TableName,
     dataset: DatasetName = None,
@@ -266,18 +261,15 @@ def table_(
     """
     from landslide_lib.study import runs
 
-    if format not in render.FORMATS:
-        raise ValueError(f"format {format!r}: unknown; allowed: {', '.join(render.FORMATS)}")
+    for option, given, allowed in (("format", format, render.FORMATS), ("dataset", dataset, OF_DATASET)):
+        if given is not None and given not in allowed:
+            raise ValueError(f"{option} {given!r}: unknown; allowed: {', '.join(allowed)}")
     chosen = reports.table(table)
-    if dataset is not None and dataset not in OF_DATASET:
-        raise ValueError(f"dataset {dataset!r}: unknown; allowed: {', '.join(OF_DATASET)}")
-    store = runs.open_store(data_root)
-    rows = comparison.compare(chosen, store, dataset=dataset, profile_name=profile)
+    rows = comparison.compare(chosen, runs.open_store(data_root), dataset=dataset, profile_name=profile)
     typer.echo(render.FORMATS[format](chosen, rows), nl=False)
 
 
 @app.command()
-@plainly
 def publish(
     table: TableName, dataset: DatasetName = None, profile: ProfileName = None, data_root: DataRoot = None
 ) -> None:
@@ -297,8 +289,7 @@ def publish(
         for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     }
     # What a record grew from is part of what it says.
-    every = {record.name: record for record in store.all()}
-    left = list(found.values())
+    every, left = {record.name: record for record in store.all()}, list(found.values())
     while left:
         before = [every[name] for name in left.pop().grown_from if name in every.keys() - found]
         found |= {record.name: record for record in before}
@@ -315,7 +306,6 @@ def publish(
 
 
 @app.command()
-@plainly
 def run(
     chapter: Annotated[str, typer.Argument(help="Such as 11_losses.")],
     dataset: DatasetName = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,10 +19,6 @@ PUBLISHED = _DATA / "results"
 FIELD = _DATA / "field.yaml"
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
-
-
-#: What a file system without hard links answers, such as a mounted Google Drive.
-NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 #: The folder of the data root with weights of others.
 WEIGHTS = "weights"
 
@@ -36,24 +31,6 @@ def _folder(variable: str, default: str) -> Path:
     """
     named = os.environ.get(variable)
     return Path(named).absolute() if named else (HOME if _CHECKOUT else Path.cwd()) / default
-
-
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Give the name of a file to write; once all is written it takes the place of `path`.
-
-    After an error, or a kill, `path` is what it was before.
-
-    Args:
-        path: The file to be; its folder is made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield scratch
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def data_root() -> Path:
@@ -74,6 +51,21 @@ def runs_root() -> Path:
     return _folder("LANDSLIDE_RUNS", "runs")
 
 
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give the name of a file to write; once all is written it takes the place of `path`, whose folder is made.
+
+    After an error, or a kill, `path` is what it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield scratch
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def write_once(path: Path, text: str) -> Path:
     """Write a new file, whole or not at all, and never over another.
 
@@ -81,26 +73,20 @@ def write_once(path: Path, text: str) -> Path:
         FileExistsError: It is there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    scratch = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)
-        _place(Path(scratch), path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
-    return path
-
-
-def _place(scratch: Path, path: Path) -> None:
-    try:
-        os.link(scratch, path)  # unlike a rename, refuses to replace
-    except OSError as error:
-        if error.errno not in NO_LINKS:
+        scratch.chmod(0o644)
+        try:
+            os.link(scratch, path)  # unlike a rename, refuses to replace
+        except FileExistsError:
             raise
-        # Nearly as safe: names of records are unique.
-        if path.exists():
-            raise FileExistsError(path) from None
-        scratch.rename(path)
+        except OSError:  # no hard links here, such as on a mounted Google Drive; names of records are unique
+            if path.exists():
+                raise FileExistsError(path) from None
+            scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return path

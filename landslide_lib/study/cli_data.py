@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from landslide_lib import paths
 from landslide_lib.study import recipe
-from landslide_lib.study.cli_errors import DataRoot, SkipBad, plainly
 
 data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
 
+Publish = Annotated[bool, typer.Option("--publish", help="Also to data/results.")]
+Dataset = Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")]
+ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="In place of LANDSLIDE_DATA.", exists=True, file_okay=False)
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files out, listed.")]
 
-@data.command("verify")
-@plainly
-def verify(
-    name: Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")], data_root: DataRoot = None
-) -> None:
+
+@data.command()
+def verify(name: Dataset, data_root: DataRoot = None) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
     from landslide_lib.data.formats import duplicates
     from landslide_lib.data.registry import get_dataset, verify_files
 
     verdict = verify_files(get_dataset(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
+    much = "a label each and no masks"
     if verdict.boxes is not None:
         much = f"{verdict.boxes} boxes"
     elif verdict.landslide_share is not None:
         much = f"{verdict.landslide_share:.2%} of pixels"
-    else:
-        much = "a label each and no masks"
     typer.echo(
         f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
         f"truth {verdict.with_landslide} with a landslide, {much}"
     )
     for band, facts in verdict.bands.items():
-        shown = "  ".join(f"{key} {value:.3f}" for key, value in facts.items())
-        typer.echo(f"  {band:<6} {shown}")
-    for line in duplicates.lines(verdict.copies, verdict.leaks):
+        typer.echo(f"  {band:<6} " + "  ".join(f"{key} {value:.3f}" for key, value in facts.items()))
+    for line in (*duplicates.lines(verdict.copies, verdict.leaks), *verdict.remarks):
         typer.secho(f"  {line}", fg="yellow")
-    for remark in verdict.remarks:
-        typer.secho(f"  {remark}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
     if verdict.bad:
@@ -49,22 +50,17 @@ def verify(
         raise typer.Exit(1)
 
 
-@data.command("download")
-@plainly
-def download(name: Annotated[str, typer.Argument(help="Of a dataset.")], data_root: DataRoot = None) -> None:
+@data.command()
+def download(name: Dataset, data_root: DataRoot = None) -> None:
     """Fetch a dataset below LANDSLIDE_DATA."""
     from landslide_lib.data.registry import get_dataset
 
     typer.echo(get_dataset(name).download(data_root or paths.data_root()))
 
 
-ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
-
-
-@data.command("make")
-@plainly
+@data.command()
 def make(
-    name: Annotated[str, typer.Argument(help="Of a dataset.")],
+    name: Dataset,
     image_size: ImageSize = 128,
     profile: Annotated[str | None, typer.Option(help="Take the size from a profile.")] = None,
     skip_bad: SkipBad = False,
@@ -77,19 +73,17 @@ def make(
     size = recipe.profile(profile)["image_size"] if profile else image_size
     packed = load_packed(get_dataset(name), size, root=data_root, skip_bad=skip_bad)
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
-    for gone in packed.excluded:
-        typer.secho(f"  left out {gone['file']}: {gone['problem']}", fg="yellow")
     parts = dict(zip(packed.ids, packed.parts, strict=True))
-    for line in duplicates.lines(packed.copies, duplicates.across(packed.copies, parts)):
+    gone = [f"left out {one['file']}: {one['problem']}" for one in packed.excluded]
+    for line in (*gone, *duplicates.lines(packed.copies, duplicates.across(packed.copies, parts))):
         typer.secho(f"  {line}", fg="yellow")
 
 
-@data.command("describe")
-@plainly
+@data.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="Of a dataset.")],
+    name: Dataset,
     image_size: ImageSize = 128,
-    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
+    publish: Publish = False,
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,
 ) -> None:

@@ -1,15 +1,15 @@
-"""A network as one ONNX file: written, checked against PyTorch, timed on one CPU core."""
+"""What a network costs: counted, and as one ONNX file that is checked against PyTorch and timed on one CPU core."""
 
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -21,112 +21,119 @@ import torch
 from numpy.typing import NDArray
 from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from landslide_lib.models.checkpoints import load_weights
 from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import atomic_write, runs_root
+from landslide_lib.paths import PUBLISHED, atomic_write, runs_root, write_once
 from landslide_lib.study import machine
 from landslide_lib.study.recipe import Segmentation, non_default_fields
-from landslide_lib.study.records import Store
-from landslide_lib.study.tasks import segmentation
+from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.tasks.segmentation import model_of
 
-#: The largest difference of a probability that passes for rounding, if the network's own rounding
-#: is small: what PyTorch's float32 and its float64 differ by. Else it is so many times that.
-TOLERANCE, TIMES = 1e-4, 10
-#: From this much of its own rounding on, a network gives noise in float32; nothing can be compared.
-NOISE = 0.01
-
-#: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an
-#: image, and the variance of a few numbers is near zero in some channel, which blows rounding up.
+#: The largest difference of a probability that passes for rounding, or so many times the network's own rounding: what
+#: PyTorch's float32 and its float64 differ by. From `NOISE` on, a network gives noise in float32, which cannot be
+#: compared.
+TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
+#: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and the
+#: variance of a few numbers is near zero in some channel, which blows rounding up.
 CALIBRATION = 64
-
 #: How many images are timed, after a few that are not.
 REPEATS, WARM_UP = 30, 5
+FOLDER = PUBLISHED / "edge"
+
+Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 class Probability(nn.Module):
-    """The landslide probability that a network gives at the image's own resolution.
-
-    Shape:
-        (B, bands, S, S) to (B, 1, S, S).
-    """
+    """A copy of a network for evaluation on the CPU, which gives the probability of landslide, (B, 1, S, S)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.deepcopy(network)
+        self.cpu().float().eval()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return probabilities."""
+        """Return probabilities at the image's own resolution."""
         return mask_of(self.network(image)).sigmoid()
+
+
+def cost(recipe: Segmentation) -> dict[str, float]:
+    """Count what a network holds and what an image takes, on torch's meta device: no memory.
+
+    Returns:
+        `parameters`, and `multiply_adds` of one image: of convolutions and matrix products, each a multiplication with
+        its addition. Normalisation, activations and resizing are left out.
+    """
+    counter = FlopCounterMode(display=False)  # counts two operations a multiplication with its addition
+    with torch.device("meta"), torch.no_grad():
+        network = _untrained(recipe).eval()
+        with counter:
+            network(torch.empty(1, recipe.channels, recipe.image_size, recipe.image_size))
+    return {"parameters": sum(p.numel() for p in network.parameters()), "multiply_adds": counter.get_total_flops() / 2}
+
+
+def _untrained(recipe: Segmentation) -> nn.Module:
+    """Build a network without fetching the weights that its encoder starts from."""
+    return model_of(recipe.model_copy(update={"pretrained": False}), recipe.channels)
 
 
 def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
     """Write a network as one ONNX file, whole or not at all; an older one is replaced.
 
-    Args:
-        network: Gives logits, or several by name of which `mask` counts; it stays as it is.
-        path: The file, with the weights in it.
-        bands: Input channels.
-        size: Side of the images, in pixels, a multiple of 16.
-
-    Returns:
-        The file. Its input `image` is float32 (B, bands, size, size) with any B, normalised as
-        in training; its output `probability` is float32 (B, 1, size, size) in 0..1.
+    Its input `image` is float32 (B, bands, size, size) with any B, normalised as in training; its output `probability`
+    is float32 (B, 1, size, size) in 0..1. The network stays as it is; `size` is a multiple of 16.
 
     Raises:
         ValueError: PyTorch cannot export this network.
-        OSError: The file cannot be written.
     """
+    images, shapes = torch.zeros(2, bands, size, size), ({0: torch.export.Dim("batch", min=1)},)
+    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["probability"]}
+
+    def traced(strict: bool) -> torch.export.ExportedProgram:
+        return torch.export.export(Probability(network), (images,), dynamic_shapes=shapes, strict=strict)
+
     with atomic_write(path) as scratch, _quiet():
         try:
-            made = _exported(network, torch.zeros(2, bands, size, size))
+            try:
+                program = traced(strict=False)
+            except RuntimeError:
+                # `len(images)` is a constant to this tracer. The slower one reads the code, and torch's
+                # ONNX exporter by itself would silently write a file for two images.
+                program = traced(strict=True)
+            made: Any = torch.onnx.export(program, (), dynamo=True, verbose=False, dynamic_shapes=shapes, **names)
         except RuntimeError as error:
-            raise ValueError(
-                f"{path.name}: PyTorch {torch.__version__} cannot export this "
-                f"{type(network).__name__}: {str(error).splitlines()[0]}"
-            ) from error
+            kind, why = type(network).__name__, str(error).splitlines()[0]
+            raise ValueError(f"{path.name}: PyTorch {torch.__version__} cannot export this {kind}: {why}") from error
+        # A line of source and its path beside every operation would make a small file twice as large.
+        ClearMetadataAndDocStringPass()(made.model)
         made.save(scratch, external_data=False)
     return path
 
 
-def check(network: nn.Module, path: Path, *, bands: int, size: int, tolerance: float = TOLERANCE) -> float:
-    """Compare an ONNX file, in float32, with its network in float64, on the same images.
+def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
+    """Return by how much the probabilities of an ONNX file, in float32, and its network, in float64, differ at most.
 
-    They are one image and a batch of three, drawn by a fixed seed around 1, as bands that are
-    divided by their means. How much a network magnifies rounding is its own: PyTorch's float32
-    differs from itself between two layouts in memory. So it is measured, and allowed.
-
-    Args:
-        network: In PyTorch.
-        path: Of `to_onnx`.
-        bands: Input channels.
-        size: Side of the images, in pixels, a multiple of 16.
-        tolerance: The largest difference of a probability that passes, where `TIMES` the rounding
-            of the network itself is less.
-
-    Returns:
-        The largest difference.
+    They look at one image and a batch of three, drawn by a fixed seed around 1, as bands that are divided by their
+    means. How much a network magnifies rounding is its own: it is measured, and allowed.
 
     Raises:
-        ValueError: It is above what is allowed, the network's own rounding is above `NOISE`, or
-            the file is none of such a network.
+        ValueError: The difference is above what is allowed, the network's own rounding is above `NOISE`, or the file
+            is none of such a network.
     """
-    onnx, exact = _onnx(path, bands, size), _torch(network, torch.float64)
-    layouts = (torch.contiguous_format, torch.channels_last)
-    rounded = [_torch(network, layout=layout) for layout in layouts]
+    onnx, exact, rounded = _onnx(path, bands, size), _torch(network, torch.float64), _torch(network)
     draw = np.random.default_rng(0)
     largest = own = 0.0
     for batch in (1, 3):
         images = _images(draw, batch, bands, size)
         truth = exact(images)
-        largest = max(largest, _apart(onnx(images), truth))
-        own = max(own, *(_apart(predict(images), truth) for predict in rounded))
+        largest, own = max(largest, _apart(onnx(images), truth)), max(own, _apart(rounded(images), truth))
     if own > NOISE:
         raise ValueError(
             f"{path}: PyTorch's float32 and float64 differ by up to {own:.2g} in probability of "
             "this network, so that the file cannot be checked; train it longer, or on more images"
         )
-    if largest > (allowed := max(tolerance, TIMES * own)):
+    if largest > (allowed := max(TOLERANCE, TIMES * own)):
         raise ValueError(
             f"{path}: onnxruntime and PyTorch differ by up to {largest:.2g} in probability, and "
             f"{allowed:.2g} is allowed; the file is of other weights, or the export is wrong"
@@ -134,24 +141,10 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int, tolerance: f
     return largest
 
 
-def latency(
-    network: nn.Module, path: Path, *, bands: int, size: int, repeats: int = REPEATS, warm_up: int = WARM_UP
-) -> dict[str, float]:
-    """Time one image at a time on one thread, the two in turn, so that other load hits both.
+def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[str, float]:
+    """Return median milliseconds an image by `onnxruntime` and `torch`.
 
-    Args:
-        network: In PyTorch; its images are in channels_last, as in the study.
-        path: Of `to_onnx`.
-        bands: Input channels.
-        size: Side of the images, in pixels, a multiple of 16.
-        repeats: Images that are timed.
-        warm_up: Images before them that are not.
-
-    Returns:
-        Median milliseconds an image, by `onnxruntime` and `torch`.
-
-    Raises:
-        ValueError: The file is none of such a network.
+    One image at a time on one thread, the two in turn, so that other load hits both.
     """
     run = {"onnxruntime": _onnx(path, bands, size), "torch": _torch(network)}
     taken: dict[str, list[float]] = {name: [] for name in run}
@@ -159,39 +152,30 @@ def latency(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        for _ in range(warm_up + repeats):
+        for _ in range(WARM_UP + REPEATS):
             for name, predict in run.items():
                 start = time.perf_counter()
                 predict(images)
                 taken[name].append(1e3 * (time.perf_counter() - start))
     finally:
         torch.set_num_threads(before)
-    return {name: median(times[warm_up:]) for name, times in taken.items()}
+    return {name: median(times[WARM_UP:]) for name, times in taken.items()}
 
 
 def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module, str | None]:
-    """Return the network of a recipe, with the weights of a local run if there are any.
+    """Return the network of a recipe for evaluation, and the name of the local record whose weights it has, or None.
 
-    Without them it is initialised by the seed, and batch normalisation takes the statistics of
-    random images, as it takes those of its batch in training. Otherwise what some networks
-    give is nearly constant, and a check would compare nothing.
-
-    Args:
-        recipe: What is run; post-processing is no part of the network.
-        seed: Of the run.
-        store: Of records.
-
-    Returns:
-        The network, for evaluation, and the name of the record whose weights it has, or None.
+    Without such a record it is initialised by the seed, and batch normalisation takes the statistics of random images,
+    as it takes those of its batch in training. Otherwise what some networks give is nearly constant, and a check would
+    compare nothing. Post-processing is no part of the network.
 
     Raises:
         ValueError: The weights are those of another run, or damaged.
     """
-    recipe, bands = recipe.trained, recipe.channels
+    recipe = recipe.trained
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        # The weights that an encoder starts from are not fetched: they are not what is kept.
-        network = segmentation.model_of(recipe.model_copy(update={"pretrained": False}), bands)
+        network = _untrained(recipe)
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
@@ -202,48 +186,31 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
         if isinstance(module, nn.BatchNorm2d):
             # Nearly 1, the images' own: a channel without variance would blow rounding up.
             module.momentum = 0.99
+    images = _images(np.random.default_rng(seed), CALIBRATION, recipe.channels, recipe.image_size)
     with torch.no_grad():
-        network.train()(torch.from_numpy(_images(np.random.default_rng(seed), CALIBRATION, bands, recipe.image_size)))
+        network.train()(torch.from_numpy(images))
     return network.eval(), None
 
 
-def measure(
-    recipe: Segmentation,
-    seed: int = 0,
-    *,
-    store: Store | None = None,
-    folder: Path | None = None,
-    repeats: int = REPEATS,
-) -> dict[str, Any]:
-    """Export the network of a recipe, check it and time it.
+def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
+    """Export the network of a recipe and seed to `runs/onnx`, check it and time it; return the facts.
 
-    Args:
-        recipe: What is run.
-        seed: Of the run, or of the initialisation where there is no run.
-        store: Of records; by default the local runs.
-        folder: Of the ONNX file; by default `runs/onnx`.
-        repeats: Images that are timed.
-
-    Returns:
-        `file`, `model`, `trained` (whether the weights are those of a run), `record` (of that
-        run, or None), `seed`, `parameters`, `width`, `bands`, `size` (px), `megabytes` (of the
-        file, 10^6 bytes), `milliseconds` (see `latency`), `repeats`, `difference` (see
-        `check`), `processor`, `threads`, `versions`, `made` (UTC), `commit` and `dirty`.
+    Whether it is `trained`, the name of its `record` or None, `megabytes` (10^6 bytes) of the file, `milliseconds` (of
+    `latency`), `difference` (of `check`), and what it was measured on.
 
     Raises:
         ValueError: The network cannot be exported, or what was exported is another.
     """
     commit, dirty = machine.commit()
-    network, record = network_of(recipe, seed, store or Store())
+    network, record = network_of(recipe, seed, store)
     name = f"{recipe.dataset}-{recipe.model}-{recipe.trained.hash}-s{seed}.onnx"
     shape = {"bands": recipe.channels, "size": recipe.image_size}
-    path = to_onnx(network, (folder or runs_root() / "onnx") / name, **shape)
+    path = to_onnx(network, runs_root() / "onnx" / name, **shape)
     try:
         difference = check(network, path, **shape)
     except ValueError:
         path.unlink(missing_ok=True)  # nobody gets a file that is not what the network is
         raise
-    taken = latency(network, path, **shape, repeats=repeats)
     return {
         "file": path.name,
         "model": recipe.model,
@@ -254,8 +221,8 @@ def measure(
         "width": recipe.width,
         **shape,
         "megabytes": round(path.stat().st_size / 1e6, 3),
-        "milliseconds": {name: round(value, 3) for name, value in taken.items()},
-        "repeats": repeats,
+        "milliseconds": {name: round(value, 3) for name, value in latency(network, path, **shape).items()},
+        "repeats": REPEATS,
         "difference": float(f"{difference:.3g}"),
         "processor": machine.processor(),
         "threads": 1,
@@ -266,6 +233,30 @@ def measure(
     }
 
 
+def publishable(table: str, profile: str) -> Path:
+    """Return the file to be that publishes a table.
+
+    Raises:
+        RecordError: The profile is smoke, the tree is dirty, or the table is published.
+    """
+    path, why = FOLDER / f"{table.replace('/', '-')}-{profile}.json", None
+    if profile == "smoke":
+        why = "it is of the smoke profile, which is for tests"
+    elif machine.commit()[1]:
+        why = "the tree had uncommitted changes; commit them and run it again"
+    elif path.exists():
+        why = f"{path} is there; remove it to measure anew"
+    if why:
+        raise RecordError(f"{path.stem} is not published: {why}")
+    return path
+
+
+def publish(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write what `measure` says of the rows of a table, each with its `row` and `label`, to the published results."""
+    facts = {"table": table, "profile": profile, "dataset": dataset, "rows": list(rows)}
+    return write_once(publishable(table, profile), json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
 def _images(draw: np.random.Generator, batch: int, bands: int, size: int) -> NDArray[np.float32]:
     """Draw images around 1, of fine and of coarse noise: a deep stage sees the coarse alone."""
     fine = draw.normal(1, 0.7, (batch, bands, size, size))
@@ -273,29 +264,19 @@ def _images(draw: np.random.Generator, batch: int, bands: int, size: int) -> NDA
     return (fine + coarse.repeat(16, 2).repeat(16, 3)).astype(np.float32)
 
 
-def _frozen(network: nn.Module) -> nn.Module:
-    """Return a copy for evaluation on the CPU that gives probabilities."""
-    return Probability(copy.deepcopy(network)).cpu().float().eval()
-
-
-Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
-
-
 def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the largest difference; NaN is infinity, which is not below any tolerance."""
     return float(np.nan_to_num(np.abs(one - other), nan=np.inf).max())
 
 
-def _torch(
-    network: nn.Module, dtype: torch.dtype = torch.float32, layout: torch.memory_format = torch.channels_last
-) -> Predict:
-    frozen = _frozen(network).to(dtype=dtype).to(memory_format=layout)
+def _torch(network: nn.Module, dtype: torch.dtype = torch.float32) -> Predict:
+    layout = torch.channels_last  # as in the study
+    frozen = Probability(network).to(dtype=dtype).to(memory_format=layout)
 
     @torch.inference_mode()
     def predict(images: NDArray[np.float32]) -> NDArray[Any]:
-        batch = torch.from_numpy(images).to(dtype).contiguous(memory_format=layout)
-        probability: NDArray[Any] = frozen(batch).numpy()
-        return probability
+        probability: Tensor = frozen(torch.from_numpy(images).to(dtype).contiguous(memory_format=layout))
+        return probability.numpy()
 
     return predict
 
@@ -308,40 +289,9 @@ def _onnx(path: Path, bands: int, size: int) -> Predict:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own classes share no other base
         raise ValueError(f"{path}: onnxruntime cannot read it ({error}); export it again") from None
-    (shape,) = (one.shape for one in session.get_inputs())
-    if shape[1:] != [bands, size, size]:
-        raise ValueError(f"{path}: takes images of {shape[1:]}, not of {[bands, size, size]}")
-
-    def predict(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        probability: NDArray[np.float32] = session.run(["probability"], {"image": images})[0]
-        return probability
-
-    return predict
-
-
-def _exported(network: nn.Module, images: Tensor) -> Any:
-    """Return torch's ONNX program of a network for any number of images in a batch."""
-    shapes = ({0: torch.export.Dim("batch", min=1)},)
-    trace = partial(torch.export.export, _frozen(network), (images,), dynamic_shapes=shapes)
-    try:
-        program = trace(strict=False)
-    except RuntimeError:
-        # `len(images)` is a constant to this tracer. The slower one reads the code, and torch's
-        # ONNX exporter by itself would silently write a file for two images.
-        program = trace(strict=True)
-    made = torch.onnx.export(
-        program,
-        (),
-        dynamo=True,
-        verbose=False,
-        dynamic_shapes=shapes,
-        input_names=["image"],
-        output_names=["probability"],
-    )
-    assert made is not None  # None is of a program that torch has written to a file itself
-    # A line of source and its path beside every operation would make a small file twice as large.
-    ClearMetadataAndDocStringPass()(made.model)
-    return made
+    if (shape := session.get_inputs()[0].shape[1:]) != [bands, size, size]:
+        raise ValueError(f"{path}: takes images of {shape}, not of {[bands, size, size]}")
+    return lambda images: np.asarray(session.run(["probability"], {"image": images})[0])
 
 
 @contextmanager
@@ -350,8 +300,7 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(before)

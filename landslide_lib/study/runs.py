@@ -50,7 +50,7 @@ def run(
         seed: Of initialisation, order and augmentation.
         store: By default the local runs and the published ones.
         rerun: Train again; the old record stays.
-        device: See `training.devices`.
+        device: See `training.loop.device_of`.
         data_root: In place of `LANDSLIDE_DATA`.
         skip_bad: Leave unusable files out, listed in the record.
 
@@ -178,15 +178,15 @@ def _make(
     import torch
 
     from landslide_lib.study.tasks.run import Setting
-    from landslide_lib.training import devices
+    from landslide_lib.training import loop
 
-    device, work = devices.device(device_name), _work_folder(wanted, packed, seed, store)
+    device, work = loop.device_of(device_name), _work_folder(wanted, packed, seed, store)
     given = [(record, store.weights(record)) for record in bases]
     setting = Setting(packed, seed, device, work, given, data_root)
     task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
     used, clock = energy.Energy(), time.perf_counter()
     if wanted.trains:
-        starts = _starts(work, devices.threads())
+        starts = _starts(work, torch.get_num_threads())
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         try:
@@ -197,7 +197,7 @@ def _make(
                 shutil.rmtree(work, ignore_errors=True)
             raise
     else:
-        starts = [_Start(_now(), *machine.commit(), devices.threads())]
+        starts = [_Start(_now(), *machine.commit(), torch.get_num_threads())]
         made = task.restore(wanted, setting)
     scores = made.evaluate()
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
@@ -231,8 +231,8 @@ def _make(
         energy_wh=used.wh,
         energy_method=used.method,
         peak_memory_mb=round(peak, 1),
-        device=devices.describe(device, machine.processor()),
-        threads=devices.threads(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else machine.processor(),
+        threads=torch.get_num_threads(),
         versions=machine.versions(),
         commit=starts[-1].commit,
         # A run that was taken up by other code than it was begun with is of no one commit.

@@ -1,4 +1,4 @@
-"""Adaptation: a segmentation network learns on a source and works on a target."""
+"""Adaptation: a segmentation network learns on a source, and from pseudo-labels, and works on a target."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.data.batches import Augment, Batches
+from landslide_lib.data.batches import Batches
 from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
-from landslide_lib.training.pseudo_labels import IGNORE_INDEX, mean_probability, quality
 from landslide_lib.training.segmentation import Loss, SegmentationTask
 
+#: Masks or pseudo-labels, (N, S, S).
 Labels = NDArray[np.uint8]
-#: Which domain the images of a part are of.
-DOMAIN: dict[str, Domain] = {"train": "source", "valid": "source", "test": "target"}
+#: In a mask of pseudo-labels: a pixel that nobody is sure of.
+IGNORE_INDEX = 2
 
 
 class PairedBatches:
-    """Batches of the source, each beside one of the target.
+    """Batches of the source, each beside one of the target, both shuffled.
 
-    Args:
-        source: Shuffled; an epoch is one pass over it.
-        target: Shuffled; begun anew, in another order, where it ends before the source does.
+    An epoch is one pass over the source; the target begins anew, in another order, where it ends before.
     """
 
     def __init__(self, source: Batches, target: Batches) -> None:
@@ -44,17 +42,18 @@ class PairedBatches:
         return len(self.source)
 
     def __iter__(self) -> Iterator[Any]:
-        return zip(self.source, self._target(), strict=False)
-
-    def _target(self) -> Iterator[Any]:
         passes = -(-len(self) // len(self.target))
-        for number in range(passes):
-            self.target.set_epoch(self.epoch * passes + number)
-            yield from self.target
+
+        def target() -> Iterator[Any]:
+            for number in range(passes):
+                self.target.set_epoch(self.epoch * passes + number)
+                yield from self.target
+
+        return zip(self.source, target(), strict=False)
 
 
 class AdaptationTask(SegmentationTask):
-    """A network and the batches of its two domains; see `SegmentationTask` for the other arguments.
+    """A network and the batches of its two domains.
 
     Args:
         network: Images of either domain to logits.
@@ -64,6 +63,7 @@ class AdaptationTask(SegmentationTask):
         labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images; None where the target
             is not trained on.
         cross_sensor: Whether norms keep statistics of each domain.
+        **options: Of `Task`.
 
     Attributes:
         members: The networks whose mean is scored: this one, or those of an ensemble.
@@ -78,20 +78,17 @@ class AdaptationTask(SegmentationTask):
         *,
         labels: Labels | None,
         cross_sensor: bool,
-        batch: int,
-        seed: int,
-        augment: Augment | None,
-        device: torch.device | str = "cpu",
+        **options: Any,
     ) -> None:
-        super().__init__(network, loss, source, batch=batch, seed=seed, augment=augment, device=device)
+        super().__init__(network, loss, source, **options)
         self.target, self.labels, self.cross_sensor = target, labels, cross_sensor
         self.members: Sequence[nn.Module] = [network]
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Any:
+    def loader(self, part: str) -> Any:
         """Return the batches of a part; only `train` is shuffled and augmented."""
         if part == "test":
             return self.target.loader(part, batch=self.batch, device=self.device)
-        source = super().loader(part, rank=rank, world=world)
+        source = super().loader(part)
         if part != "train" or (self.labels is None and not self.cross_sensor):
             return source
         packed = self.target.packed
@@ -99,10 +96,8 @@ class AdaptationTask(SegmentationTask):
         if self.labels is not None:
             masks[self.target.parts["test"]] = self.labels
         hidden = replace(self.target, packed=replace(packed, masks=masks, folder=None))
-        target = hidden.loader(
-            "test", batch=self.batch, seed=self.seed, augment=self.augment, device=self.device, rank=rank, world=world
-        )
-        return PairedBatches(source, target)
+        how: dict[str, Any] = {"batch": self.batch, "seed": self.seed, "augment": self.augment, "device": self.device}
+        return PairedBatches(source, hidden.loader("test", **how))
 
     def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
         """Return logits of images of one domain, (B, 1, S, S)."""
@@ -133,7 +128,7 @@ class AdaptationTask(SegmentationTask):
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
         """Yield the mean probability of the members, and masks, batch by batch, (B, 1, S, S)."""
         for images, masks in self.loader(part):
-            yield mean_probability(self.members, images, DOMAIN[part]), masks
+            yield mean_probability(self.members, images, "target" if part == "test" else "source"), masks
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the members on the target.
@@ -148,3 +143,51 @@ class AdaptationTask(SegmentationTask):
             "parameters": sum(p.numel() for network in self.members for p in network.parameters()),
             "pseudo_labels": None if self.labels is None else quality(self.labels, packed.masks[where]),
         }
+
+
+@torch.no_grad()
+def mean_probability(networks: Sequence[nn.Module], images: Tensor, domain: Domain = "target") -> Tensor:
+    """Set networks to evaluation and return the mean of their probabilities in float32, (B, 1, S, S)."""
+    each = []
+    for network in networks:
+        with of_domain(network.eval(), domain):
+            each.append(network(images).float().sigmoid())
+    return torch.stack(each).mean(0)
+
+
+def labels_of(networks: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]], confidence: float) -> Labels:
+    """Return what the mean of some networks is sure of on the target, (N, S, S) of 0, 1 and `IGNORE_INDEX`.
+
+    Landslide from the confidence on, background down to its counterpart, open between: the report names the threshold,
+    and we assume what becomes of the rest. From a confidence of 0.5 down no pixel is left open. The masks of the
+    batches are not looked at.
+    """
+    parts = []
+    for images, _ in batches:
+        mean = mean_probability(networks, images)[:, 0]
+        labels = torch.full(mean.shape, IGNORE_INDEX, dtype=torch.uint8, device=mean.device)
+        labels[mean <= 1 - confidence] = 0
+        labels[mean >= confidence] = 1
+        parts.append(labels.cpu().numpy())
+    return np.concatenate(parts)
+
+
+def quality(labels: Labels, truth: Labels) -> dict[str, float | None]:
+    """Return how right pseudo-labels are, as shares; None where there is nothing to divide by.
+
+    Returns:
+        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the landslide labels among
+        all pixels; `missed`, the landslide that is labelled background, of all landslide.
+
+    >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
+    >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}
+    {'coverage': 0.75, 'precision': 0.5, 'recall': 0.33, 'missed': 0.33}
+    """
+    called, true = labels == 1, truth == 1
+    right, positive = int((called & true).sum()), int(true.sum())
+    return {
+        "coverage": float((labels != IGNORE_INDEX).mean()),
+        "precision": right / int(called.sum()) if called.any() else None,
+        "recall": right / positive if positive else None,
+        "missed": int(((labels == 0) & true).sum()) / positive if positive else None,
+    }

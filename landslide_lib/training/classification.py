@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landslide_lib.data.bands import RGB, cloud_score
-from landslide_lib.data.batches import Augment
 from landslide_lib.data.features import measure
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.prepare import Data
@@ -55,22 +54,22 @@ class Filtered:
 
     def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
-        if len({*packed.masks[parts["train"]].ravel()}) < 2:
+        train = parts["train"]
+        if len({*packed.masks[train].ravel()}) < 2:
             raise ValueError(
-                f"{packed.name}: the {len(parts['train'])} tiles to train on are all of one "
+                f"{packed.name}: the {len(train)} tiles to train on are all of one "
                 "kind; take more of them (subset), or another fold"
             )
-        self.keep = {part: self._keeps(tiles) for part, tiles in parts.items() if part != "train"}
-        # Those it has learnt from are judged out of fold.
-        self.keep["train"] = np.ones(len(parts["train"]), bool) if fitted is None else fitted.keep
-        self.parts["train"] = parts["train"][self.keep["train"]]
+        # Training tiles, which the filter has learnt from, are judged out of fold.
+        self.keep = {"train": np.ones(len(train), bool) if fitted is None else fitted.keep}
+        self.parts["train"] = train[self.keep["train"]]
+        for part in parts.keys() - {"train"}:
+            self.set_tiles(part, parts[part])
 
-    def _keeps(self, tiles: Indices) -> NDArray[np.bool_]:
-        return np.ones(len(tiles), bool) if self.fitted is None else self.fitted.keeps(table(self.packed, tiles))
-
-    def set_test_tiles(self, tiles: Indices) -> None:
-        """Take some tiles for the test part."""
-        self.parts["test"], self.keep["test"] = tiles, self._keeps(tiles)
+    def set_tiles(self, part: str, tiles: Indices) -> None:
+        """Take some tiles for the validation or the test part."""
+        self.parts[part], fitted = tiles, self.fitted
+        self.keep[part] = np.ones(len(tiles), bool) if fitted is None else fitted.keeps(table(self.packed, tiles))
 
     def summary(self) -> dict[str, Any] | None:
         """Return what the filter left out, part by part; None without a filter."""
@@ -86,7 +85,7 @@ class Filtered:
                 "landslides": int(landslide.sum()),
                 "lost": int((left_out & landslide).sum()),
             }
-        return {**asdict(self.fitted.cost), "threshold": self.fitted.threshold, "parts": parts}
+        return {**self.fitted.cost, "threshold": self.fitted.threshold, "parts": parts}
 
 
 class ClassificationTask(SegmentationTask):
@@ -96,10 +95,11 @@ class ClassificationTask(SegmentationTask):
         network: Tiles (B, C, S, S) to logits (B, 1, 1, 1).
         loss: Of logits and labels.
         data: Of the parts of `filtered`.
-        filtered: The tiles of each part; for what is not listed here see `Task`.
+        filtered: The tiles of each part.
         balanced: Whether as many tiles with a landslide as without are drawn in an epoch.
         patience: Epochs without a lower validation loss after which training ends; None for all.
         tta_views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
+        **options: Of `Task`.
     """
 
     def __init__(
@@ -109,15 +109,12 @@ class ClassificationTask(SegmentationTask):
         data: Data,
         filtered: Filtered,
         *,
-        batch: int,
-        seed: int,
-        augment: Augment | None,
         balanced: bool,
         patience: int | None,
         tta_views: int = 1,
-        device: torch.device | str = "cpu",
+        **options: Any,
     ) -> None:
-        super().__init__(network, loss, data, batch=batch, seed=seed, augment=augment, device=device)
+        super().__init__(network, loss, data, **options)
         self.filtered, self.balanced = filtered, balanced
         self.patience, self.tta_views = patience, tta_views
 
@@ -148,10 +145,10 @@ class ClassificationTask(SegmentationTask):
 
     @torch.no_grad()
     def predict(self, part: str) -> Shares:
-        """Return the probability of a landslide on each tile of a part, (N,).
+        """Return the probability of a landslide on each tile of a part, (N,); 0 where the filter leaves it out.
 
-        A tile that the filter leaves out has 0. With `tta_views` it is the mean over the flips of a tile, at 8 over
-        those of a tile that was turned by a quarter, too.
+        With `tta_views` it is the mean over the flips of a tile, at 8 over those of a tile that was turned by a
+        quarter, too.
         """
         self.eval()
         batches = []
@@ -224,20 +221,16 @@ class Members:
         for name in ("test", "test_tuned", "valid", "valid_tuned"):
             at = result[name]
             result[name] = outcome({"tiles": at["metrics"]["pooled"]}, at["threshold"])
+        tiles, (probability, apart) = self.tiles("test"), self.predict("test")
+        kept = {"probability": probability, **self.tasks[0].gates("test")}
+        if len(self.tasks) > 1:
+            kept["apart"] = apart
+        packed = self.tasks[0].data.packed
+        if {*RGB} <= set(packed.bands):
+            kept["brightness"] = cloud_score(*(packed.plane(band)[tiles] for band in RGB))
         return result | {
             "images": {part: len(self.tiles(part)) for part in ("train", "valid", "test")},
             "parameters": sum(p.numel() for task in self.tasks for p in task.network.parameters()),
-            "tiles": self._test_tiles(),
+            "tiles": {name: np.round(each.astype(np.float64), 4).tolist() for name, each in kept.items()},
             "filtered": self.tasks[0].filtered.summary(),
         }
-
-    def _test_tiles(self) -> dict[str, list[float]]:
-        """Return what is kept of each test tile."""
-        tiles, (probability, apart) = self.tiles("test"), self.predict("test")
-        values = {"probability": probability, **self.tasks[0].gates("test")}
-        if len(self.tasks) > 1:
-            values["apart"] = apart
-        packed = self.tasks[0].data.packed
-        if {*RGB} <= set(packed.bands):
-            values["brightness"] = cloud_score(*(packed.plane(band)[tiles] for band in RGB))
-        return {name: np.round(each.astype(np.float64), 4).tolist() for name, each in values.items()}

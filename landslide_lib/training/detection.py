@@ -23,25 +23,12 @@ Predicted = tuple[Any, Any]
 class DetectionTask(Task):
     """A detector and its data.
 
-    Args:
-        network: As torchvision's detectors: a list of images to losses by name in training, else to boxes and scores.
-        data: Its images.
-        boxes: Around the landslides of all packed images; for what is not listed here see `Task`.
-        rotate: Whether training images are turned by quarters.
+    The network works as torchvision's detectors: a list of images to losses by name in training, else to boxes and
+    scores. `boxes` are those of all packed images; with `rotate` training images are turned by quarters.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        data: Data,
-        boxes: Boxes,
-        *,
-        batch: int,
-        seed: int,
-        rotate: bool,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        super().__init__(network, data, batch=batch, seed=seed, device=device)
+    def __init__(self, network: nn.Module, data: Data, boxes: Boxes, *, rotate: bool, **options: Any) -> None:
+        super().__init__(network, data, **options)
         self.boxes, self.rotate = boxes, rotate
         self.predicted: list[Predicted] = []
 
@@ -68,25 +55,24 @@ class DetectionTask(Task):
 
     def scores(self) -> dict[str, float | None]:
         """Return mAP at IoU 0.5."""
-        matched = detection.match(self.predicted, self.truth("valid"))
-        return {"valid_map_50": detection.scores(matched, 0.5)["boxes"]["map_50"]}
+        return {"valid_map_50": detection.scores(self._match("valid", self.predicted), 0.5)["boxes"]["map_50"]}
 
-    def truth(self, part: str) -> list[Any]:
-        """Return the true boxes of each image of a part, (n, 4) in pixels."""
-        return [self.boxes.of(int(i)) for i in self.data.parts[part]]
+    def _match(self, part: str, predicted: list[Predicted], examples: int = 0, *thresholds: float) -> Detections:
+        """Match predictions with the true boxes of a part, exact at 0.5 and some more thresholds."""
+        truth = [self.boxes.of(int(i)) for i in self.data.parts[part]]
+        return detection.match(predicted, truth, range(examples), thresholds=(0.5, *thresholds))
 
     @torch.no_grad()
-    def detect(self, part: str, examples: int = 0, thresholds: tuple[float, ...] = ()) -> Detections:
-        """Return what is found on a part, in float32, exact at 0.5 and some more thresholds."""
+    def predictions(self, part: str) -> list[Predicted]:
+        """Return what is found on each image of a part, in float32."""
         self.eval()
-        predicted = [image for images, _ in self.loader(part) for image in predict(self.network, images)]
-        return detection.match(predicted, self.truth(part), range(examples), thresholds=(0.5, *thresholds))
+        return [image for images, _ in self.loader(part) for image in predict(self.network, images)]
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the detector on validation and test images, and what it found on these."""
-        valid = self.detect("valid")
+        valid = self._match("valid", self.predictions("valid"))
         tuned = detection.best_threshold(valid)
-        test = self.detect("test", EXAMPLES, (tuned,))
+        test = self._match("test", self.predictions("test"), EXAMPLES, tuned)
         return evaluation(
             test=outcome(detection.scores(test, 0.5)),
             test_tuned=outcome(detection.scores(test, tuned), tuned),

@@ -12,18 +12,14 @@ from typing import Any
 
 #: The counter of Intel's and AMD's processors that CodeCarbon reads where it may.
 RAPL = "/sys/class/powercap/intel-rapl:0/energy_uj"
-#: Seconds between two looks at the load.
-EVERY = 5
 
 
 @dataclass
 class Energy:
-    """What was used, as far as it is known.
+    """Watt hours of processor, memory and GPU, None where CodeCarbon cannot tell, and by which method.
 
-    Attributes:
-        wh: Watt hours of processor, memory and GPU; None where CodeCarbon cannot tell.
-        method: `measured`, by the counters of the hardware, or `estimated`, from the load of this process and what the
-            processor's maker says it takes; "" where nothing is known.
+    They are `measured` by the counters of the hardware, or `estimated` from the load of this process and what the
+    processor's maker says it takes.
     """
 
     wh: float | None = None
@@ -39,45 +35,28 @@ def metered() -> Iterator[Energy]:
 
     Reference: CodeCarbon, doi:10.5281/zenodo.11171501.
     """
-    used = Energy()
-    before = _kwh()
-    yield used
-    after = _kwh()
-    if before is not None and after is not None:
-        used.wh = round(max(0.0, (after - before) * 1000), 4)
+    used, tracker = Energy(), _tracker()
+    tracker.start_task()
+    try:
+        yield used
+    finally:
+        task = tracker.stop_task()
+    if task is not None:
+        used.wh = round(max(0.0, task.energy_consumed * 1000), 4)
         used.method = "measured" if os.access(RAPL, os.R_OK) else "estimated"
 
 
-def _kwh() -> float | None:
-    """Return what this process has used since it first asked."""
-    tracker, totals = _tracker()
-    tracker.flush()
-    return totals[-1] if totals else None
-
-
 @cache
-def _tracker() -> tuple[Any, list[float]]:
+def _tracker() -> Any:
     """Start CodeCarbon once a process, without its notes and its network: it takes seconds to look at the hardware."""
     from codecarbon import OfflineEmissionsTracker
-    from codecarbon.output_methods.base_output import BaseOutput
 
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
-    totals: list[float] = []
-
-    class Total(BaseOutput):  # type: ignore[misc, unused-ignore]
-        def out(self, total: Any, delta: Any) -> None:
-            totals[:] = [float(total.energy_consumed)]
-
-        live_out = out
-
-    tracker = OfflineEmissionsTracker(
+    return OfflineEmissionsTracker(
         country_iso_code="USA",
         output_methods=[],
         log_level="critical",
         allow_multiple_runs=True,
         tracking_mode="process",
-        measure_power_secs=EVERY,
-        output_handlers=[Total()],
+        measure_power_secs=5,
     )
-    tracker.start()
-    return tracker, totals

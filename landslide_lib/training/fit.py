@@ -16,10 +16,8 @@ from landslide_lib.data import augment as augmentations
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.metrics import scores as scoring
-from landslide_lib.models.checkpoints import read_checkpoint
 from landslide_lib.models.heads import mask_of
-from landslide_lib.training import devices, loop
-from landslide_lib.training.optimizers import OPTIMIZERS
+from landslide_lib.training import loop
 from landslide_lib.training.segmentation import SegmentationTask
 
 if TYPE_CHECKING:  # both take seconds to import
@@ -47,22 +45,19 @@ def fit(
     """Train a segmentation network.
 
     Args:
-        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits (B, 1, S, S). It is trained in
-            place. Seed torch before you build it if its initial weights are to be the same next time.
+        network: Yours or one of `landslide_lib.models`: images (B, C, S, S) to logits (B, 1, S, S), trained in place.
+            Seed torch before you build it if its initial weights are to be the same next time.
         data: Of `landslide_lib.load`, with C bands.
         loss: Of logits and masks in {0, 1}, both (B, 1, S, S): a scalar; by default cross entropy.
-        epochs: Passes over the training images, at least 1.
+        epochs: Passes over the training images.
         seed: Of the order of the images and of the augmentation.
-        batch: Images a batch, at least 1.
+        batch: Images a batch.
         lr: Peak learning rate; it warms up for a tenth of the steps, then falls to 0 as a cosine.
         optimizer: `adam`, `adamw`, `nadam`, `sgd`, `rmsprop` or `adagrad`.
         augment: Of `rotation`, `cutmix` and `colour`, in this order; () for none.
         precision: `bf16-mixed` or `32-true`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         folder: For checkpoints, from which a call that was stopped goes on; None keeps none.
-
-    Returns:
-        The run: its scores, its history, its pictures.
 
     Raises:
         ValueError: Network, loss, labels, folder or an argument do not fit; one line says which.
@@ -71,7 +66,7 @@ def fit(
     known = augmentations.AUGMENTATIONS
     for fits, given, allowed in (
         (isinstance(network, nn.Module), f"network {network!r}", "an nn.Module"),
-        (optimizer in OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(OPTIMIZERS)),
+        (optimizer in loop.OPTIMIZERS, f"optimizer {optimizer!r}", ", ".join(loop.OPTIMIZERS)),
         (epochs >= 1, f"epochs {epochs}", "1 or more"),
         (batch >= 1, f"batch {batch}", "1 or more"),
         (seed >= 0, f"seed {seed}", "0 or more"),
@@ -81,7 +76,7 @@ def fit(
     ):
         if not fits:
             raise ValueError(f"{given}: not allowed; possible: {allowed}")
-    where = devices.device(device)
+    where = loop.device_of(device)
     task = SegmentationTask(
         network,
         loss or CrossEntropyLoss(),
@@ -93,11 +88,9 @@ def fit(
     )
     _try(task)
     plan = loop.Plan(epochs=epochs, optimizer=optimizer, lr=lr, precision=precision)
-    about = {"call": _describe(task, plan, augment)}
+    about = _describe(task, plan, augment)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = folder or Path(scratch)
-        _check_folder(folder, about["call"])
-        history, _ = loop.train(task, plan, seed=seed, folder=folder, device=where, about=about)
+        history, _ = loop.train(task, plan, seed=seed, folder=folder or Path(scratch), device=where, about=about)
     return Run(task, history)
 
 
@@ -115,21 +108,6 @@ def _describe(task: SegmentationTask, plan: loop.Plan, augment: tuple[str, ...])
     }
 
 
-def _check_folder(folder: Path, call: dict[str, str]) -> None:
-    """Refuse a folder with the checkpoint of another training."""
-    last = folder / loop.LAST
-    try:
-        before = read_checkpoint(last).get("call", {}) if last.is_file() else call
-    except Exception:  # damaged; the loop sets it aside and says so
-        return
-    other = [name for name, value in call.items() if before.get(name) != value]
-    if other:
-        raise ValueError(
-            f"folder {folder}: its checkpoint is of a training with another {', '.join(other)}; "
-            "take another folder, or remove the checkpoint"
-        )
-
-
 @torch.no_grad()
 def _try(task: SegmentationTask) -> None:
     """Give two images to the network and the loss, so that what does not fit is refused at once."""
@@ -142,31 +120,26 @@ def _try(task: SegmentationTask) -> None:
     images, masks = next(iter(data.loader("valid", batch=2)))
     was_training = network.training
     try:
-        outputs = network.cpu().eval()(images)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"network: it cannot take the data's images, {tuple(images.shape)} with the bands "
-            f"{', '.join(data.bands)} ({_first_line(error)}); build it with "
-            f"in_channels={len(data.bands)}"
-        ) from error
+        given: Any = tuple(mask_of(network.cpu().eval()(images)).shape)
+    except Exception as error:  # whatever a user's code raises
+        given = _first_line(error)
     finally:
         network.train(was_training)
-    logits = outputs.get("mask") if isinstance(outputs, dict) else outputs
-    if not isinstance(logits, Tensor) or logits.shape != masks.shape:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(outputs).__name__
-        raise ValueError(f"network: it gives {shape}, not logits of shape {tuple(masks.shape)}")
+    if given != tuple(masks.shape):
+        raise ValueError(
+            f"network: of the data's images {tuple(images.shape)} it gives {given}, not logits of shape "
+            f"{tuple(masks.shape)}; build it with in_channels={len(data.bands)} for {', '.join(data.bands)}"
+        )
     # Of both signs, as an untrained network may not give them: a loss of probabilities fails here.
     trial = torch.linspace(-4, 4, masks.numel()).view_as(masks).requires_grad_()
     try:
         with torch.enable_grad():
-            value = task.loss(trial, masks)
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(f"loss: it fails on logits and masks {tuple(masks.shape)} ({_first_line(error)})") from error
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"loss: it returns {shape}, not a scalar tensor; take its mean")
-    if not value.requires_grad:
-        raise ValueError("loss: it has no gradient, so nothing can be learnt from it; compute it without thresholds")
+            value: Any = task.loss(trial, masks)
+            value.backward()
+    except Exception as error:
+        raise ValueError(
+            f"loss: of logits and masks {tuple(masks.shape)} it gives no scalar with a gradient ({_first_line(error)})"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -175,12 +148,7 @@ def _first_line(error: Exception) -> str:
 
 @dataclass
 class Run:
-    """A trained network, with its scores and its pictures.
-
-    Attributes:
-        task: With the network and the data.
-        lines: Of the history, a dict an epoch.
-    """
+    """A trained network, with its scores and its pictures; `lines` are those of the history, a dict an epoch."""
 
     task: SegmentationTask
     lines: list[dict[str, Any]]
@@ -212,23 +180,18 @@ class Run:
         histograms = {part: self.task.count(part).histogram().numpy() for part in ("valid", "test")}
         if threshold is None:
             threshold = scoring.best_threshold(*histograms["valid"])
-        names = ["precision", "recall", "f1", "iou"]
         at = {part: scoring.at_threshold(*each, threshold=threshold)["pooled"] for part, each in histograms.items()}
-        frame = pd.DataFrame.from_dict(at, orient="index", dtype=float)[names]
-        return frame.assign(threshold=threshold)
+        frame = pd.DataFrame.from_dict(at, orient="index", dtype=float)
+        return frame[["precision", "recall", "f1", "iou"]].assign(threshold=threshold)
 
+    @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Return the probability of landslide of images as the loader gives them, (B, 1, S, S)."""
-        with torch.no_grad():
-            outputs = self.task.eval().network(images.to(self.task.device))
+        outputs = self.task.eval().network(images.to(self.task.device))
         return mask_of(outputs).float().sigmoid().cpu()
 
     def show(self, count: int = 3, part: str = "test") -> Figure:
-        """Draw image, truth and probability of the images that hold most landslide.
-
-        Args:
-            count: Rows, at least 1.
-            part: `train`, `valid` or `test`.
+        """Draw image, truth and probability of the `count` images of a part that hold most landslide.
 
         Raises:
             ValueError: There is no such part.

@@ -1,7 +1,6 @@
-"""The training loop: a Lightning Trainer, a history, checkpoints that resume.
+"""The training loop: a Lightning Trainer, an optimizer and a learning rate, a history, checkpoints that resume.
 
-Lightning's Trainer rather than Fabric: AMP, checkpoints that resume, early stopping and DDP over nodes come with it,
-and a table runs in one process, so it is imported once.
+Lightning's Trainer rather than Fabric: AMP, checkpoints that resume and early stopping come with it.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,42 @@ from torch import Tensor
 from tqdm import tqdm
 
 from landslide_lib.models.checkpoints import not_finite, read_checkpoint
-from landslide_lib.training.optimizers import OPTIMIZERS, learning_rate
 from landslide_lib.training.task import Task
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, fused=True),
+    "adagrad": partial(torch.optim.Adagrad, fused=True),
+    "rmsprop": torch.optim.RMSprop,
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "nadam": torch.optim.NAdam,
+}
 #: A run is checkpointed about this many times.
 CHECKPOINTS = 10
 #: The file in a run's folder that the run goes on from.
 LAST = "last.ckpt"
 REMEDY = "lower the learning rate (optimizer.lr), or use precision 32-true"
+#: Warnings of Lightning about what is so on purpose.
+KNOWN = (
+    "num_workers|does not have many workers|deterministic|Checkpoint directory|tensorboard|isinstance.*LeafSpec"
+    "|`len` of|srun|lr_scheduler.step"
+)
+
+
+def device_of(name: str = "auto") -> torch.device:
+    """Return the device to train on: `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        ValueError: There is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if name not in here and not (name == "cuda" and len(here) > 1):
+        raise ValueError(f"device {name!r}: not here; possible: auto, {', '.join(here)}")
+    return torch.device(name)
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,7 @@ class Plan:
         lr: Peak learning rate.
         weight_decay: Of the optimizer.
         schedule: `warmup_cosine` or `constant`.
-        warmup: Share of the steps spent warming up.
+        warmup: Share of the steps spent warming up, in [0, 1).
         precision: `32-true` or `bf16-mixed`.
     """
 
@@ -58,15 +86,22 @@ class Plan:
     precision: str = "bf16-mixed"
 
 
-class Loop(lightning.LightningModule):  # type: ignore[misc]
-    """What Lightning asks for, answered by a task and a plan.
+def learning_rate(step: int, steps: int, schedule: str, warmup: float) -> float:
+    """Return the factor on the peak learning rate at a step from 0: warm-up, then cosine decay; or 1 throughout.
 
-    Args:
-        task: What is trained.
-        plan: How.
-        name: Of the run, for messages.
-        about: Plain values that a checkpoint is to say of the run.
+    >>> [round(learning_rate(s, 10, "warmup_cosine", 0.2), 2) for s in (0, 1, 2, 6, 9)]
+    [0.5, 1.0, 1.0, 0.5, 0.04]
     """
+    if schedule == "constant":
+        return 1.0
+    warm = round(warmup * steps)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+class Loop(lightning.LightningModule):  # type: ignore[misc]
+    """What Lightning asks for, answered by a task and a plan; see `train` for the arguments."""
 
     def __init__(self, task: Task, plan: Plan, name: str, about: dict[str, Any]) -> None:
         super().__init__()
@@ -76,20 +111,12 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.started = 0.0
         self.bar: Any = None
 
-    def train_dataloader(self) -> Any:
-        """Lightning asks for it once."""
-        return self.task.loader("train", rank=self.trainer.global_rank, world=self.trainer.world_size)
-
-    def val_dataloader(self) -> Any:
-        """Lightning asks for it once."""
-        return self.task.loader("valid")
-
     def configure_optimizers(self) -> Any:
         """Build optimizer and schedule."""
         plan = self.plan
         trained = [value for value in self.parameters() if value.requires_grad]
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
-        steps = len(self.trainer.train_dataloader or self.train_dataloader()) * plan.epochs
+        steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
         )
@@ -97,8 +124,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
 
     def on_train_epoch_start(self) -> None:
         """Set the order of the epoch; a resumed run goes on in the whole run's order."""
-        loader: Any = self.trainer.train_dataloader
-        loader.set_epoch(self.current_epoch)
+        self.trainer.train_dataloader.set_epoch(self.current_epoch)
         self.task.start_epoch(self.current_epoch)
         self.started = time.perf_counter()
         self.losses["training"] = []
@@ -155,9 +181,10 @@ def train(
     name: str = "this run",
     about: dict[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Train a task; take it up from the last checkpoint in a folder if there is one.
+    """Train a task, from the last checkpoint in a folder if there is one.
 
-    The weights are those of the last epoch: none is picked by its score.
+    Returns the history, a dict an epoch, and whether it was taken up from a checkpoint. The weights are those of the
+    last epoch: none is picked by its score.
 
     Args:
         task: What is trained; it ends on the device.
@@ -166,28 +193,27 @@ def train(
         folder: Of this run alone, for its checkpoints.
         device: To train on.
         name: Of the run, for messages.
-        about: Plain values that a checkpoint is to say of the run.
-
-    Returns:
-        The history, a dict an epoch, and whether the run was taken up from a checkpoint.
+        about: Plain values by name that tell this training from others; a checkpoint says them.
 
     Raises:
         FloatingPointError: The network diverged: a loss or a weight is NaN or infinite.
-        ValueError: A batch is of one image, and batch normalisation cannot train on it.
+        ValueError: The folder is of another training; or a batch is of one image, and batch normalisation cannot train
+            on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
-    loop, last = Loop(task, plan, name, about or {}), folder / LAST
-    checkpoint = _readable(last)
+    about, last = about or {}, folder / LAST
+    loop, checkpoint = Loop(task, plan, name, about), _readable(last)
     if checkpoint:
+        if other := [key for key, value in about.items() if checkpoint.get(key) != value]:
+            raise ValueError(
+                f"folder {folder}: its checkpoint is of a training with another {', '.join(other)}; "
+                "take another folder, or remove the checkpoint"
+            )
         print(f"going on after epoch {checkpoint['epoch'] + 1} of {plan.epochs}", file=sys.stderr)
-    with _quiet():
-        keeper = ModelCheckpoint(
-            folder,
-            filename=Path(LAST).stem,
-            save_top_k=1,
-            every_n_epochs=max(1, plan.epochs // CHECKPOINTS),
-            enable_version_counter=False,
-        )
+    keeper = ModelCheckpoint(
+        folder, filename=last.stem, every_n_epochs=max(1, plan.epochs // CHECKPOINTS), enable_version_counter=False
+    )
+    with _quiet(), _bar(plan.epochs) as loop.bar:
         trainer = lightning.Trainer(
             max_epochs=plan.epochs,
             accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -200,11 +226,10 @@ def train(
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder,
-            use_distributed_sampler=False,
         )
         try:
-            with _bar(plan.epochs) as loop.bar:
-                trainer.fit(loop, ckpt_path=last if checkpoint else None, weights_only=True)
+            loaders = task.loader("train"), task.loader("valid")
+            trainer.fit(loop, *loaders, ckpt_path=last if checkpoint else None, weights_only=True)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise
@@ -222,16 +247,14 @@ def train(
 
 def _readable(last: Path) -> dict[str, Any] | None:
     """Return the checkpoint to go on from, if there is one; set a broken one aside."""
-    if not last.is_file():
-        return None
     try:
         return read_checkpoint(last)
+    except FileNotFoundError:
+        return None
     except Exception as error:  # a damaged archive ends in whatever its readers raise
-        aside = last.with_suffix(".broken")
-        last.replace(aside)
-        print(
-            f"{last} is broken ({type(error).__name__}); kept as {aside.name}, the run starts afresh", file=sys.stderr
-        )
+        aside = last.replace(last.with_suffix(".broken"))
+        kind = type(error).__name__
+        print(f"{last} is broken ({kind}); kept as {aside.name}, the run starts afresh", file=sys.stderr)
         return None
 
 
@@ -239,23 +262,15 @@ def _bar(epochs: int) -> Any:
     """Return a bar of epochs, which shows on a terminal or in a notebook, not in a log or under `TQDM_DISABLE`."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     # A terminal's IPython has another shell; that a kernel's packages are imported says nothing.
-    in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
-    shows = (sys.stderr.isatty() or in_notebook) and not os.environ.get("TQDM_DISABLE")
-    return tqdm(total=epochs, unit="epoch", leave=False, disable=not shows)
+    shows = sys.stderr.isatty() or type(shell).__name__ == "ZMQInteractiveShell"
+    return tqdm(total=epochs, unit="epoch", leave=False, disable=not shows or bool(os.environ.get("TQDM_DISABLE")))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what Lightning says of things that are so on purpose."""
-    words = (
-        "num_workers|does not have many workers|deterministic|Checkpoint directory|tensorboard|isinstance.*LeafSpec"
-        "|`len` of|srun|lr_scheduler.step"
-    )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f".*({words})")
+        warnings.filterwarnings("ignore", message=f".*({KNOWN})")
         for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
             logging.getLogger(name).setLevel(logging.ERROR)
         yield
-
-
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so

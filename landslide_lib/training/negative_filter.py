@@ -2,7 +2,7 @@
 
 The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the highest
 one that loses none out of fold. That none is lost on other tiles does not follow. If n positives set the threshold, a
-new one of the same kind falls below all of them with chance 1 / (n + 1); `losses` counts how many really do.
+new one of the same kind falls below all of them with chance 1 / (n + 1); chapter 41 counts how many really do.
 
 Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
 """
@@ -10,8 +10,7 @@ Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive los
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -26,32 +25,8 @@ from landslide_lib.training.tabular import boosting
 if TYPE_CHECKING:
     from xgboost import Booster
 
-#: The scene of each tile; None where none is known.
-Groups = Sequence[Any] | NDArray[Any] | None
-
 #: Of the file that `Filter.save` writes.
 FORMAT = "negative-filter-1"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a filter costs and saves on its training tiles, each judged out of fold.
-
-    Attributes:
-        tiles: How many there are.
-        removed: Share of them that it sorts out.
-        positive_before: Share of positives among all.
-        positive_after: Among those it keeps.
-        lost: Share of the positives that it sorts out; 0 by its making.
-        seconds: Of fitting, features not included; of the machine, not of the seed.
-    """
-
-    tiles: int
-    removed: float
-    positive_before: float
-    positive_after: float
-    lost: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,10 @@ class Filter:
         columns: Names of the features, in order.
         threshold: Tiles at or above it are kept; 0 where none could be sorted out.
         out_of_fold: (N,) probability of each training tile by the fold that did not see it, in 0..1.
-        cost: On the training tiles.
+        cost: What it costs and saves on its training tiles, each judged out of fold: `tiles`, how many there are;
+            `removed`, the share of them that it sorts out; the share of positives among all (`positive_before`) and
+            among those it keeps (`positive_after`); `lost`, the share of the positives that it sorts out, 0 by its
+            making; `seconds` of fitting.
         seed: Of folds and trees.
     """
 
@@ -71,7 +49,7 @@ class Filter:
     columns: tuple[str, ...]
     threshold: float
     out_of_fold: NDArray[np.float64]
-    cost: Cost
+    cost: dict[str, float]
     seed: int
 
     @property
@@ -83,28 +61,21 @@ class Filter:
         """Return the mean probability of the folds' trees for new tiles, (M,) in 0..1.
 
         Raises:
-            ValueError: A column is missing, or a feature is NaN or infinite.
+            KeyError: `features` lacks one of `columns`.
         """
-        missing = [name for name in self.columns if name not in features]
-        if missing:
-            raise ValueError(f"features: the filter also takes {', '.join(missing)}")
         known = features[list(self.columns)]
-        boosting.check_finite(known)
         return np.asarray(np.mean([boosting.probabilities(booster, known) for booster in self.boosters], axis=0))
 
     def keeps(self, features: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which new tiles it keeps, (M,); on the others it sees surely no landslide. See `probabilities`."""
+        """Return which new tiles it keeps, (M,); on the others it sees surely no landslide."""
         return np.asarray(self.probabilities(features) >= self.threshold)
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
         content = {
+            **vars(self),
             "format": FORMAT,
-            "columns": self.columns,
-            "threshold": self.threshold,
             "out_of_fold": self.out_of_fold.tolist(),
-            "cost": asdict(self.cost),
-            "seed": self.seed,
             "boosters": [json.loads(bytes(booster.save_raw("json"))) for booster in self.boosters],
         }
         with atomic_write(path) as scratch:
@@ -112,100 +83,54 @@ class Filter:
 
 
 def load(path: Path) -> Filter:
-    """Read a filter that `Filter.save` wrote.
-
-    Raises:
-        ValueError: The file is missing, is none, or is damaged.
-    """
+    """Read a filter that `Filter.save` wrote; a ValueError names a file that is missing, is none, or is damaged."""
     import xgboost as xgb
 
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
+        if (given := content.pop("format")) != FORMAT:
+            raise ValueError(f"its format is {given!r}, not {FORMAT!r}")
         boosters = [xgb.Booster({"nthread": 1}) for _ in content["boosters"]]
         for booster, saved in zip(boosters, content["boosters"], strict=True):
             booster.load_model(bytearray(json.dumps(saved).encode()))
-        return Filter(
-            tuple(boosters),
-            tuple(content["columns"]),
-            float(content["threshold"]),
-            np.array(content["out_of_fold"], np.float64),
-            Cost(**content["cost"]),
-            int(content["seed"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, xgb.core.XGBoostError) as error:
+        arrays = {
+            "boosters": tuple(boosters),
+            "columns": tuple(content["columns"]),
+            "out_of_fold": np.array(content["out_of_fold"], np.float64),
+        }
+        return Filter(**{**content, **arrays})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as error:
         what = str(error).splitlines()[-1] if str(error) else type(error).__name__
         raise ValueError(f"{path}: no negative filter that can be read ({what}); fit and save it again") from error
 
 
-def fit(features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None) -> Filter:
+def fit(
+    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: boosting.Groups = None
+) -> Filter:
     """Fit a filter that loses no positive training tile out of fold.
 
     Args:
         features: (N, columns) as `features.measure` returns them.
         labels: (N,) in {0, 1}.
         folds: How many; each tile is judged by the trees of the others.
-        seed: Of folds and trees: the same gives the same filter.
+        seed: Of folds and trees.
         groups: (N,) the scene of each tile, so that a tile's neighbours do not judge it.
 
     Raises:
-        ValueError: One class only, a fold without a positive, a feature that is NaN or infinite.
+        ValueError: A fold without a positive or a negative, a feature that is NaN or infinite.
     """
     start = perf_counter()
     truth = boosting.check(features, labels)
-    splits = boosting.folds(truth, folds, seed, groups)
-    judged = boosting.out_of_fold(features, truth, splits, seed)
-    scores = np.asarray(judged.probabilities, np.float64)
-    lowest = float(scores[truth == 1].min())
-    keep = scores >= lowest
-    return Filter(
-        judged.boosters,
-        tuple(map(str, features.columns)),
-        0.0 if keep.all() else lowest,
-        scores,
-        Cost(
-            tiles=len(truth),
-            removed=float(1 - keep.mean()),
-            positive_before=float(truth.mean()),
-            positive_after=float(truth[keep].mean()),
-            lost=float(1 - keep[truth == 1].mean()),
-            seconds=perf_counter() - start,
-        ),
-        seed,
-    )
-
-
-def losses(
-    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None
-) -> pd.DataFrame:
-    """Count how often a filter loses a positive on tiles that it was not tuned on; see `fit` for the arguments.
-
-    Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
-    that is left is sorted by it.
-
-    Returns:
-        A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
-        `threshold`, `tuned_on` (positives that set it) and `expected`: positives lost if the new ones were like those,
-        `positives / (tuned_on + 1)`. That holds where one trained model judges all; here it is the mean of several.
-    """
-    truth = boosting.check(features, labels)
-    scenes = None if groups is None else np.asarray(groups)
-    lines = []
-    for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
-        fitted = fit(features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest])
-        removed = ~fitted.keeps(features.iloc[left])
-        new, old = int(truth[left].sum()), int(truth[rest].sum())
-        lines.append(
-            {
-                "fold": number,
-                "tiles": len(left),
-                "positives": new,
-                "removed": int(removed.sum()),
-                "lost": int(truth[left][removed].sum()),
-                "threshold": fitted.threshold,
-                "tuned_on": old,
-                "expected": new / (old + 1),
-            }
-        )
-    return pd.DataFrame(lines)
+    judged = boosting.out_of_fold(features, truth, boosting.folds(truth, folds, seed, groups), seed)
+    lowest = float(judged.probabilities[truth == 1].min())
+    keep = judged.probabilities >= lowest
+    cost = {
+        "tiles": len(truth),
+        "removed": float(1 - keep.mean()),
+        "positive_before": float(truth.mean()),
+        "positive_after": float(truth[keep].mean()),
+        "lost": float(1 - keep[truth == 1].mean()),
+        "seconds": perf_counter() - start,
+    }
+    threshold = 0.0 if keep.all() else lowest
+    return Filter(judged.boosters, tuple(map(str, features.columns)), threshold, judged.probabilities, cost, seed)

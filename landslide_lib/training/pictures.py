@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -46,20 +47,13 @@ class DescribedFigure(Figure):
 def image_grid(
     data: Data, rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
 ) -> Figure:
-    """Draw image, truth, probability, and where the two agree, a line an image.
+    """Draw image, truth, probability, and where the two agree at a threshold, a line an image.
 
-    Args:
-        data: The dataset.
-        rows: (N,) the packed images.
-        masks: (N, S, S) in {0, 1}.
-        probabilities: (N, S, S) in 0..1.
-        threshold: Above which a pixel is called landslide.
+    `rows` (N,) are the packed images, `masks` (N, S, S) in {0, 1} their truth, `probabilities` (N, S, S) in 0..1.
     """
     titles = ("image", "truth", "probability", "hits, misses, false alarms")
-    count = len(rows)
-    figure, axes = plt.subplots(
-        count, 4, figsize=(9, 2.4 * count), squeeze=False, layout="constrained", FigureClass=DescribedFigure
-    )
+    figure = plt.figure(figsize=(9, 2.4 * len(rows)), layout="constrained", FigureClass=DescribedFigure)
+    axes = figure.subplots(len(rows), 4, squeeze=False)
     for line, picture, mask, probability, row in zip(axes, rgb(data, rows), masks, probabilities, rows, strict=True):
         line[0].imshow(picture)
         line[1].imshow(mask, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -88,6 +82,5 @@ def agreement(picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[n
     shown = np.repeat(picture.mean(-1, keepdims=True), 3, axis=-1).astype(np.float32)
     colours = {"#009E73": truth & called, "#E69F00": truth & ~called, "#CC79A7": ~truth & called}
     for colour, where in colours.items():
-        value = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
-        shown[where] = 0.35 * shown[where] + 0.65 * value
+        shown[where] = 0.35 * shown[where] + 0.65 * np.array(to_rgb(colour), np.float32)
     return shown

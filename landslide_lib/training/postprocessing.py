@@ -1,8 +1,7 @@
 """What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
 
-All steps give probabilities, so that any threshold can be taken after them. Opening and closing take them, too; voting
-takes the logits of three masks, turning the network. Opening and closing with a flat kernel commute with thresholding
-(Serra 1982): a mask cut from the opened probabilities is the opened mask.
+All steps give probabilities, so that any threshold can be taken after them. Opening and closing with a flat kernel
+commute with thresholding (Serra 1982): a mask cut from the opened probabilities is the opened mask.
 """
 
 from __future__ import annotations
@@ -23,16 +22,13 @@ MORPHOLOGY = {"opening": cv2.MORPH_OPEN, "closing": cv2.MORPH_CLOSE}
 
 @torch.no_grad()
 def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -> Tensor:
-    """Return the probability of landslide of every pixel.
+    """Return the probability of landslide of every pixel, (B, 1, S, S) in 0..1, float32.
 
     Args:
         network: In evaluation mode; gives logits, or several by name (`models.heads`).
         images: (B, C, S, S).
         steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a `kernel`. Turning
             and voting decide what the network is asked, wherever they stand; opening and closing follow in their order.
-
-    Returns:
-        (B, 1, S, S) in 0..1, float32.
 
     Raises:
         ValueError: Voting over the masks of a network that gives one.
@@ -59,10 +55,7 @@ def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
     The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged to the image's
-    size is what we assume.
-
-    Raises:
-        ValueError: There is one mask only.
+    size is what we assume. A ValueError says that there is one mask only.
     """
     if isinstance(outputs, Tensor) or not {"mask", "half", "double"} <= outputs.keys():
         raise ValueError("voting takes the three masks of head multi_resolution; here is one")
@@ -73,14 +66,7 @@ def voted(outputs: Outputs) -> Tensor:
 
 
 def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
-    """Open or close each image of probabilities with a square.
-
-    What lies outside the image takes no part.
-
-    Args:
-        probabilities: (B, 1, S, S).
-        name: `opening` or `closing`.
-        kernel: Side of the square in pixels, odd.
+    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part.
 
     >>> dot = torch.zeros(1, 1, 5, 5); dot[..., 2, 2] = 0.9
     >>> float(morphology(dot, "opening", 3).max()), float(morphology(1 - dot, "closing", 3).min())

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.data.batches import Augment, CropTarget
+from landslide_lib.data.batches import CropTarget
 from landslide_lib.data.crops import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import confusion
+from landslide_lib.training.segmentation import valid_f1
 from landslide_lib.training.task import Task, evaluation, outcome
 
 
@@ -43,13 +44,14 @@ class MaskedAutoencodingTask(Task):
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss on the masked patches, other ones in each epoch."""
-        seed = self.epoch_seed(epoch) * 100_003 + step
-        loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(seed)).loss
-        return loss
+        return self._loss(batch, self.epoch_seed(epoch) * 100_003 + step)
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss; the same patches are masked in every epoch."""
-        loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(step)).loss
+        return self._loss(batch, step)
+
+    def _loss(self, batch: Any, seed: int) -> Tensor:
+        loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(seed)).loss
         return loss
 
     @torch.no_grad()
@@ -58,7 +60,7 @@ class MaskedAutoencodingTask(Task):
         self.eval()
         means = {}
         for part in ("valid", "test"):
-            pairs = [(float(self.validation_loss(b, step)), len(b[0])) for step, b in enumerate(self.loader(part))]
+            pairs = [(float(self._loss(batch, step)), len(batch[0])) for step, batch in enumerate(self.loader(part))]
             losses, sizes = zip(*pairs, strict=True)
             means[part] = outcome({"pixels": {"loss": float(np.average(losses, weights=sizes))}})
         return evaluation(test=means["test"], valid=means["valid"])
@@ -79,31 +81,16 @@ class Teacher(NamedTuple):
 
 
 class PresenceTask(Task):
-    """Telling crops with a landslide from those without; alone or after a teacher.
-
-    Args:
-        network: A `Classifier`.
-        data: Its images.
-        crops: Of each part; for what is not listed here see `Task`.
-        teacher: Whose answers are learnt, too; None for none.
+    """Telling `crops` of each part with a landslide from those without by a `Classifier`, alone or after a teacher.
 
     Raises:
         ValueError: The crops of a part are all of one kind.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        data: Data,
-        crops: dict[str, Crops],
-        *,
-        batch: int,
-        seed: int,
-        augment: Augment | None = None,
-        teacher: Teacher | None = None,
-        device: torch.device | str = "cpu",
+        self, network: nn.Module, data: Data, crops: dict[str, Crops], *, teacher: Teacher | None = None, **options: Any
     ) -> None:
-        super().__init__(network, data, batch=batch, seed=seed, augment=augment, device=device)
+        super().__init__(network, data, **options)
         for part, of_part in crops.items():
             if len(set(of_part.label.tolist())) < 2:
                 raise ValueError(
@@ -113,7 +100,7 @@ class PresenceTask(Task):
         self.crops, self.teacher = crops, teacher
         if teacher is not None:
             self.teacher_network = teacher.network.requires_grad_(False)
-        self.counts = torch.zeros(4, dtype=torch.long)
+        self.counts: list[Tensor] = []
 
     def batch_target(self, part: str) -> CropTarget:
         """Return crops with and without a landslide, with their labels."""
@@ -129,25 +116,24 @@ class PresenceTask(Task):
         return distillation(logits, soft, labels, self.teacher.temperature, self.teacher.alpha)
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of images and labels."""
         images, labels = batch
         return self.loss(images, labels, self.network(images))
 
     def start_validation(self) -> None:
         """Start counting."""
-        self.counts = torch.zeros(4, dtype=torch.long)
+        self.counts = []
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
         """Return the loss of a batch and count it."""
         images, labels = batch
         logits = self.network(images)
-        self.counts += count(probability(logits), labels).sum(0)
+        self.counts.append(count(probability(logits), labels))
         return self.loss(images, labels, logits)
 
     def scores(self) -> dict[str, float | None]:
         """Return the F1 of images with a landslide, at 0.5."""
-        tp, fp, fn, _ = self.counts.tolist()
-        return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
+        return valid_f1(torch.cat(self.counts))
 
     @torch.no_grad()
     def predict(self, part: str) -> tuple[Tensor, Tensor]:
@@ -158,9 +144,8 @@ class PresenceTask(Task):
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the crops of validation and test."""
-        counts = {"valid": count(*self.predict("valid"))}
         predicted, labels = self.predict("test")
-        counts["test"] = count(predicted, labels)
+        counts = {"valid": count(*self.predict("valid")), "test": count(predicted, labels)}
         at = {part: outcome({"tiles": scores.scores(each)["pooled"]}) for part, each in counts.items()}
         bins = (predicted * 100).ceil().clamp(1, 100).long() - 1
         histogram = [torch.bincount(bins[labels == label], minlength=100).tolist() for label in (1, 0)]

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.data.batches import Augment
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import Counter
@@ -22,15 +21,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
-    """Return the loss of what a network gives.
+    """Return the loss of what a network gives: logits of the mask, or several by name, see `models.heads`.
 
     Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy of the image is added
-    (the report's "focal + iou + cross entropy").
-
-    Args:
-        loss: Of a mask.
-        outputs: Logits of the mask, or by name, see `models.heads`.
-        masks: (B, 1, S, S) in {0, 1}.
+    (the report's "focal + iou + cross entropy"). `masks` are (B, 1, S, S) in {0, 1}.
     """
     if isinstance(outputs, Tensor):
         return torch.as_tensor(loss(outputs, masks))
@@ -55,24 +49,15 @@ class SegmentationTask(Task):
     Args:
         network: Images (B, C, S, S) to logits (B, 1, S, S), or several by name.
         loss: Of logits and masks.
-        data: With C bands; for it and the others see `Task`.
+        data: With C bands.
         post_processing: Steps after the network, see `postprocessing`; only `count` applies them.
+        **options: Of `Task`.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        loss: Loss,
-        data: Data,
-        *,
-        batch: int = 16,
-        seed: int = 0,
-        augment: Augment | None = None,
-        post_processing: Sequence[Any] = (),
-        device: torch.device | str = "cpu",
+        self, network: nn.Module, loss: Loss, data: Data, *, post_processing: Sequence[Any] = (), **options: Any
     ) -> None:
-        network = network.to(memory_format=torch.channels_last)
-        super().__init__(network, data, batch=batch, seed=seed, augment=augment, device=device)
+        super().__init__(network.to(memory_format=torch.channels_last), data, **options)
         self.loss, self.post_processing = loss, post_processing
         self.counter = Counter()
 
@@ -82,7 +67,7 @@ class SegmentationTask(Task):
         return outputs
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of images and masks."""
         images, masks = batch
         return total_loss(self.loss, self(images), masks)
 
@@ -99,8 +84,7 @@ class SegmentationTask(Task):
 
     def scores(self) -> dict[str, float | None]:
         """Return the pooled F1 at 0.5."""
-        tp, fp, fn, _ = self.counter.images().sum(0).tolist()
-        return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
+        return valid_f1(self.counter.images())
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -122,6 +106,12 @@ class SegmentationTask(Task):
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the network on validation and test images."""
         return score(self.count)
+
+
+def valid_f1(counts: Tensor) -> dict[str, float | None]:
+    """Return the pooled F1 of tp, fp, fn, tn of each image, (N, 4), by its name in the history."""
+    tp, fp, fn, _ = counts.sum(0).tolist()
+    return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
 
 
 def score(count: Callable[..., Counter]) -> dict[str, Any]:

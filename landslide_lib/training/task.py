@@ -20,13 +20,8 @@ class Task(nn.Module, ABC):
     Modules that are set as attributes (the network, a loss, a teacher) move to the device and change between training
     and evaluation with it. Parameters that require a gradient are trained.
 
-    Args:
-        network: What is trained and kept.
-        data: Its images.
-        batch: Images a batch.
-        seed: Of the order of the images, of the augmentation, and of what is drawn in an epoch.
-        augment: Of a training batch; None for none.
-        device: Where batches are made.
+    Batches are made on `device`; those of training are augmented. The seed decides the order of the images, the
+    augmentation, and what is drawn in an epoch.
     """
 
     def __init__(
@@ -34,8 +29,8 @@ class Task(nn.Module, ABC):
         network: nn.Module,
         data: Data,
         *,
-        batch: int,
-        seed: int,
+        batch: int = 16,
+        seed: int = 0,
         augment: Augment | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -43,14 +38,8 @@ class Task(nn.Module, ABC):
         self.network, self.data = network, data
         self.batch, self.seed, self.augment, self.device = batch, seed, augment, device
 
-    def loader(self, part: str, *, rank: int = 0, world: int = 1) -> Any:
-        """Return the batches of `train`, `valid` or `test`; only `train` is shuffled and augmented.
-
-        Args:
-            part: Of the data.
-            rank: Of this process among those that train together.
-            world: How many they are.
-        """
+    def loader(self, part: str) -> Any:
+        """Return the batches of `train`, `valid` or `test`; only `train` is shuffled and augmented."""
         training = part == "train"
         return self.data.loader(
             part,
@@ -60,8 +49,6 @@ class Task(nn.Module, ABC):
             seed=self.seed if training else None,
             augment=self.augment if training else None,
             chances=self.chances() if training else None,
-            rank=rank,
-            world=world,
         )
 
     def batch_target(self, part: str) -> Target | None:
@@ -119,13 +106,9 @@ def evaluation(
 ) -> dict[str, Any]:
     """Return what a record says of every trained network.
 
-    Args:
-        test: Scores of the test images at threshold 0.5, an `outcome`.
-        valid: Of the validation images.
-        test_tuned: At the threshold that is best on the validation images; None where there is none to choose.
-        valid_tuned: Of the validation images.
-        test_counts: tp, fp, fn, tn of each test image at 0.5; None for none.
-        histogram: Landslide and background pixels of the test images by probability; None for none.
+    `test` and `valid` are each an `outcome` at threshold 0.5; the tuned ones are at the threshold that is best on the
+    validation images, where there is one to choose. `test_counts` are tp, fp, fn, tn of each test image at 0.5,
+    `histogram` landslide and background pixels of the test images by probability.
     """
     return {
         "test": test,

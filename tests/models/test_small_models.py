@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from landslide_lib.study import complexity
+from landslide_lib.study import export
 from landslide_lib.study.recipe import recipe
 from landslide_lib.study.tasks.segmentation import model_of
 
@@ -22,13 +22,13 @@ def test_multiply_adds_are_those_of_each_convolution_at_its_resolution():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             layer.register_forward_hook(note)
     network.eval()(torch.zeros(1, 3, 32, 32))
-    found = complexity.count(wanted)
+    found = export.cost(wanted)
     assert found["multiply_adds"] == sum(places)
     assert found["parameters"] == sum(p.numel() for p in network.parameters())
 
 
 def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
-    one, two = (complexity.count(recipe({"dataset": "bijie", "width": 4, "image_size": size})) for size in (32, 64))
+    one, two = (export.cost(recipe({"dataset": "bijie", "width": 4, "image_size": size})) for size in (32, 64))
     assert two["multiply_adds"] == 4 * one["multiply_adds"]
     assert two["parameters"] == one["parameters"]
 
@@ -36,4 +36,4 @@ def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
 def test_counting_a_pretrained_network_fetches_no_weights(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "small_mobilenet_v3"}
-    assert complexity.count(recipe({**layers, "pretrained": True})) == complexity.count(recipe(layers))
+    assert export.cost(recipe({**layers, "pretrained": True})) == export.cost(recipe(layers))

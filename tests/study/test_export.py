@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from landslide_lib import cli
 from landslide_lib.models.checkpoints import write_checkpoint
-from landslide_lib.study import edge, export, machine, reports
+from landslide_lib.study import export, machine, reports
 from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import RecordError, Store
 
@@ -65,7 +65,11 @@ def path(made, tmp_path):
     return tmp_path / "net.onnx"
 
 
-@pytest.mark.parametrize("row", TABLE.runnable(), ids=lambda row: row.id)
+ROWS = [pytest.param(row, id=row.id, marks=pytest.mark.slow) for row in TABLE.runnable()]
+ROWS[0] = pytest.param(TABLE.runnable()[0])  # the others take minutes
+
+
+@pytest.mark.parametrize("row", ROWS)
 def test_every_small_model_gives_the_same_in_onnxruntime_for_any_batch(row, tmp_path):
     wanted = tiny(**row.change)
     network, record = export.network_of(wanted, 0, Store())
@@ -139,7 +143,7 @@ def test_a_network_that_gives_noise_is_refused_for_that(tmp_path):
     torch.manual_seed(0)
     network = Magnifying(1e6)
     path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
-    with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.1.*train it"):
+    with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.\d+ .*train it"):
         export.check(network, path, **SHAPE)
 
 
@@ -149,9 +153,7 @@ def test_a_deep_network_without_training_magnifies_no_rounding():
     network, _ = export.network_of(wanted, 0, Store())
     images = export._images(np.random.default_rng(0), 3, 3, 32)
     exact = export._torch(network, torch.float64)(images)
-    for layout in (torch.contiguous_format, torch.channels_last):
-        found = export._torch(network, layout=layout)(images)
-        np.testing.assert_allclose(found, exact, atol=1e-5)
+    np.testing.assert_allclose(export._torch(network)(images), exact, atol=1e-5)
     assert exact.std() > 0.01
 
 
@@ -186,17 +188,12 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path):
 
 def test_latency_counts_every_repeat_and_puts_the_threads_back(net, path, monkeypatch):
     seen, before = [], torch.get_num_threads()
-    frozen = export._frozen
-
-    def watched(network):
-        made = frozen(network)
-        made.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
-        return made
-
-    monkeypatch.setattr(export, "_frozen", watched)
+    net.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(export, "REPEATS", 4)
+    monkeypatch.setattr(export, "WARM_UP", 1)
     torch.set_num_threads(2)
     try:
-        taken = export.latency(net, path, **SHAPE, repeats=4, warm_up=1)
+        taken = export.latency(net, path, **SHAPE)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -270,10 +267,11 @@ def test_a_row_that_fails_is_reported_at_the_end_and_the_others_go_on(quick, net
 
 def test_a_file_that_fails_its_check_is_removed(quick, net, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TIMES", 0)
-    monkeypatch.setattr(export.check, "__kwdefaults__", {"tolerance": -1.0})
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path))
     with pytest.raises(ValueError, match="differ by up to"):
-        export.measure(tiny(model="small_v_net"), folder=tmp_path)
-    assert not list(tmp_path.iterdir())
+        export.measure(tiny(model="small_v_net"), 0, Store())
+    assert not list((tmp_path / "onnx").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -294,16 +292,13 @@ def test_a_slip_is_refused_before_anything_is_exported(words, said, monkeypatch)
     assert said in text
 
 
-def test_what_is_published_is_read_and_not_written_over(quick, tmp_path, monkeypatch):
+def test_what_is_published_is_not_written_over(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "commit", lambda: ("a" * 40, False))
-    rows = [
-        {"row": row.id, "label": row.label, **export.measure(tiny(**row.change), repeats=2)}
-        for row in TABLE.runnable()[:2]
-    ]
-    assert [row["trained"] for row in rows] == [False, False]
-    assert edge.published(TABLE.name, folder=tmp_path) is None
-    path = edge.publish(TABLE.name, "full", "bijie", rows, folder=tmp_path)
+    monkeypatch.setattr(export, "FOLDER", tmp_path)
+    row = TABLE.runnable()[0]
+    rows = [{"row": row.id, "label": row.label, **export.measure(tiny(**row.change), 0, Store())}]
+    assert not rows[0]["trained"]
+    path = export.publish(TABLE.name, "full", "bijie", rows)
     assert json.loads(path.read_text())["rows"] == rows
     with pytest.raises(RecordError, match="remove it"):
-        edge.publish(TABLE.name, "full", "bijie", rows, folder=tmp_path)
-    assert edge.published(TABLE.name, folder=tmp_path)["dataset"] == "bijie"
+        export.publish(TABLE.name, "full", "bijie", rows)

@@ -17,7 +17,7 @@ from landslide_lib.study import reports, runs, submission
 from landslide_lib.study.recipe.classification import Optical
 from landslide_lib.study.recipe.detection import Encoder
 from landslide_lib.study.records import Store
-from landslide_lib.study.submit import submit
+from landslide_lib.study.submission import submit
 
 #: Test tiles of Zindi's challenge, whose labels nobody has.
 UNKNOWN = ("ID_B", "ID_A", "ID_C")

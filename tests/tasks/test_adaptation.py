@@ -12,8 +12,7 @@ from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import adaptation
 from landslide_lib.study.tasks.run import Setting, train
-from landslide_lib.training.adaptation import AdaptationTask, PairedBatches
-from landslide_lib.training.pseudo_labels import IGNORE_INDEX
+from landslide_lib.training.adaptation import IGNORE_INDEX, AdaptationTask, PairedBatches
 
 ON = torch.device("cpu")
 SMOKE = recipe(

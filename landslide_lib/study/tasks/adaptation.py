@@ -21,8 +21,7 @@ from landslide_lib.study import submission
 from landslide_lib.study.domains import parts
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
 from landslide_lib.study.tasks.segmentation import loss_of
-from landslide_lib.training.adaptation import AdaptationTask, Labels
-from landslide_lib.training.pseudo_labels import labels_of, mean_probability
+from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of, mean_probability
 
 
 def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images: Indices) -> Data:

@@ -131,7 +131,7 @@ def labels(recipe: recipes.Classification, setting: Setting, part: str, threshol
     """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
     members, tiles = _members(recipe, setting), images_of(setting.packed, part)
     for task in members.tasks:
-        task.filtered.set_test_tiles(tiles)
+        task.filtered.set_tiles("test", tiles)
     probability, _ = members.predict("test")
     ids = [setting.packed.ids[i] for i in members.tiles("test")]
     return {name: int(p > threshold) for name, p in zip(ids, probability, strict=True)}
