@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import os
 import re
@@ -11,6 +10,8 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from landslide_lib.paths import NOTEBOOKS, cache_root, data_root, runs_root
 
@@ -26,11 +27,21 @@ def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
     Raises:
         ValueError: There is none of this name.
     """
-    path = folder / f"{name}.ipynb"
-    if path not in chapters(folder):
-        known = ", ".join(path.stem for path in chapters(folder))
-        raise ValueError(f"chapter {name!r}: unknown; allowed: {known}")
-    return path
+    known = {path.stem: path for path in chapters(folder)}
+    if name not in known:
+        raise ValueError(f"chapter {name!r}: unknown; allowed: {', '.join(known)}")
+    return known[name]
+
+
+def sources(path: Path, kind: str = "code") -> list[str]:
+    """Return the texts of a notebook's cells of a kind, `code` or `markdown`."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+
+
+def title(path: Path) -> str:
+    """Return the first heading of a chapter."""
+    return next(line[2:] for text in sources(path, "markdown") for line in text.splitlines() if line.startswith("# "))
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
@@ -42,9 +53,24 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
     named = f'table\\("{re.escape(table)}"'
     for asked in (rf"{named}[^)]*\)\s*\.run\(", named):
         for path in reversed(chapters(folder)):
-            if any(re.search(asked, "".join(cell["source"])) for cell in json.loads(path.read_text("utf-8"))["cells"]):
+            if any(re.search(asked, source) for source in sources(path)):
                 return path.stem
     return None
+
+
+def claims(path: Path) -> list[str]:
+    """Return the sentences that a chapter claims, in their order.
+
+    >>> claims(chapter("11_losses"))[0]
+    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
+    """
+    sentences = []
+    for source in sources(path):
+        if "claim(" in source:
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+            named = [call for call in calls if getattr(call.func, "attr", "") == "claim"]
+            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
+    return sentences
 
 
 def parameters(path: Path) -> dict[str, Any]:
@@ -98,31 +124,9 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
 
 
 def _value(word: str, default: Any) -> Any:
-    """Return a word as a value of the type of a default."""
     if isinstance(default, str) or default is None:
         return word
-    value = json.loads(word)
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(default):
-        raise ValueError
-    return value
-
-
-def claims(path: Path) -> list[str]:
-    """Return the sentences that a chapter claims, in their order.
-
-    >>> claims(chapter("11_losses"))[0]
-    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
-    """
-    sentences = []
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and "claim(" in source:
-            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
-            named = [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == "claim"]
-            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
-    return sentences
+    return TypeAdapter(type(default)).validate_json(word, strict=True)
 
 
 def executed(name: str) -> Path:
@@ -147,14 +151,19 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
         The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have; or no kernel can be
-            started. Nothing has been run then.
+        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have. Nothing has been run
+            then.
         papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
-    values = _checked(convert(given, parameters(path)))
-    if importlib.util.find_spec("ipykernel") is None:
-        raise ValueError("ipykernel is not installed, which runs notebooks: pip install ipykernel")
+    values = convert(given, parameters(path))
+    for seed in values.get("seeds", ()):
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
+    if root := values.get("data_root"):
+        if not Path(root).is_dir():
+            raise ValueError(f"parameter data_root = {root!r}: there is no such folder")
+        values["data_root"] = str(Path(root).absolute())  # the kernel starts in the notebook's folder
     import papermill
 
     target, unfinished = executed(name), failed(name)
@@ -175,21 +184,6 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     )
     unfinished.replace(target)
     return target
-
-
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what a chapter would refuse at its first run; name a folder from the root.
-
-    The kernel starts in the notebook's folder; what is relative to here must stay so.
-    """
-    for seed in values.get("seeds", ()):
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
-    if root := values.get("data_root"):
-        if not Path(root).is_dir():
-            raise ValueError(f"parameter data_root = {root!r}: there is no such folder")
-        values["data_root"] = str(Path(root).absolute())
-    return values
 
 
 def _kernel_manager() -> type:

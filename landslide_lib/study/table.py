@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_lib.study import cells, comparison, derived, render, reports, runs
 from landslide_lib.study.records import Record, Store
-from landslide_lib.study.reports import Table
+from landslide_lib.study.reports import Row, Table
 
 if TYPE_CHECKING:  # it takes seconds to import
     import pandas as pd
-
-#: What a comparison says, by the signs of the ends of its 95 % interval.
-BETTER, WORSE, NOT_SIGNIFICANT = "better", "worse", "no significant difference"
-TOO_FEW_SEEDS = "too few seeds"
 
 
 def table(
@@ -89,21 +85,21 @@ class StudyTable:
             ValueError: No table of the report has such a row.
         """
         chosen = {**self.selection, "seeds": self.seeds or (0,)}
+        there = self.report.runnable(chosen["dataset"])
         if rows:
             tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
             if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
                 known = ", ".join(row.id for row in self.report.rows)
                 raise ValueError(f"{self.report.name} has no row {', '.join(sorted(unknown))}; its rows: {known}")
-            named = [derived.leaves(self.report, row) for row in self.report.rows if row.id in rows]
-            wanted = {row.id for leaves in named for other, row in leaves if other.name == self.report.name}
-            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if row.id in wanted]
-            if not rows:
-                return self
+            named = [leaf for row in self.report.rows if row.id in rows for leaf in derived.leaves(self.report, row)]
+            wanted = [row.id for row in there if (self.report, row) in named]
         else:
-            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if not self._recipe(row).needs_download]
-        if rows:
+            wanted = [row.id for row in there if not self._needs_download(row)]
+        if wanted:
             root = Path(self.data_root) if self.data_root else None
-            runs.ensure(self.report, rows=rows, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
+            runs.ensure(
+                self.report, rows=wanted, device=device, rerun=rerun, data_root=root, store=self.store, **chosen
+            )
         return self
 
     def frame(self) -> pd.DataFrame:
@@ -131,9 +127,8 @@ class StudyTable:
             Index `row`, its id or your name; columns `label`, `against` (label of the other row), `reported`
             (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed score where that is not
             printed), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5), `low`,
-            `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`: `better`, `worse`, `no significant
-            difference` or, with fewer than two seeds, `too few seeds`. Rows that were not run, or on other images, are
-            left out.
+            `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`. Rows that were not run, or on
+            other images, are left out.
 
         Raises:
             ValueError: A pair names a row that the table does not have.
@@ -143,24 +138,21 @@ class StudyTable:
         records, lines = self.records, {}
         if pairs is None:
             reference = self.report.reference_on(self.selection["dataset"])
-            names = [name for name in records if reference and name != reference.id]
-            pairs = {name: (name, reference.id) for name in names if reference}
+            pairs = {name: (name, reference.id) for name in records} if reference else {}
         for name, (one, other) in pairs.items():
-            both = [self.report.row(row) for row in (one, other)]
-            versus = comparison.effect(records.get(one, ()), records.get(other, ()))
-            if versus:
+            row, base = self.report.row(one), self.report.row(other)
+            if versus := comparison.effect(records.get(one, ()), records.get(other, ())):
                 lines[name] = {
-                    "label": both[0].label if name == one else name,
-                    "against": both[1].label,
-                    "reported": self._printed_difference(*both),
+                    "label": row.label if name == one else name,
+                    "against": base.label,
+                    "reported": self._printed_difference(row, base),
                     **{key: versus[key] for key in ("difference", "low", "high")},
                     "seeds": versus["common"],
                     "verdict": verdict(versus),
                 }
         columns = ["label", "against", "reported", "difference", "low", "high", "seeds", "verdict"]
         frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
-        numbers = ["reported", "difference", "low", "high"]
-        return frame.astype(dict.fromkeys(numbers, float)).rename_axis("row")
+        return frame.astype(dict.fromkeys(columns[2:6], float)).rename_axis("row")
 
     def agreement(self, column: str = "f1") -> dict[str, float | None] | None:
         """Return Kendall's tau between the report's order of the rows and ours; see `comparison.agreement`."""
@@ -172,7 +164,7 @@ class StudyTable:
         Raises:
             ValueError: No two rows of the table have been run that can be compared.
         """
-        from landslide_lib.study.plots.effects import forest
+        from landslide_lib.study.plots import forest
 
         effects = self.effects(pairs)
         if effects.empty:
@@ -186,12 +178,11 @@ class StudyTable:
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""
-        words = {True: "need weights of others, from a model hub or a file", False: "need only time"}
-        without: dict[bool, list[str]] = {True: [], False: []}
-        for row in self.report.runnable(self.selection["dataset"]):
-            if not self.records.get(row.id):
-                without[self._recipe(row).needs_download].append(row.label)
-        lines = [f"- Not run here, and {words[key]}: {'; '.join(rows)}." for key, rows in without.items() if rows]
+        without = [row for row in self.report.runnable(self.selection["dataset"]) if not self.records.get(row.id)]
+        lines = []
+        for download, need in ((True, "need weights of others, from a model hub or a file"), (False, "need only time")):
+            if labels := [row.label for row in without if self._needs_download(row) == download]:
+                lines.append(f"- Not run here, and {need}: {'; '.join(labels)}.")
         return _markdown("\n".join(lines) or "Every row that can be run has been.")
 
     def elsewhere(self) -> Any:
@@ -199,34 +190,30 @@ class StudyTable:
         from IPython.display import HTML
 
         shown = (self.selection["dataset"], self.selection["profile_name"])
-        return HTML(
-            "".join(
-                render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=name))
-                for data, name, _ in comparison.known_runs(self.report, self.store)
-                if (data, name) != shown
-            )
-            or '<p class="study-note">None yet.</p>'
-        )
+        others = [
+            render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=profile))
+            for data, profile, _ in comparison.known_runs(self.report, self.store)
+            if (data, profile) != shown
+        ]
+        return HTML("".join(others) or '<p class="study-note">None yet.</p>')
 
-    def _columns(self) -> list[tuple[str, reports.Column]]:
-        return [(name, self.report.columns[name]) for name in self.report.metrics]
-
-    def _recipe(self, row: reports.Row) -> Any:
+    def _needs_download(self, row: Row) -> bool:
         chosen = self.selection
-        return reports.resolve(self.report, row, dataset=chosen["dataset"], profile_name=chosen["profile_name"])
+        recipe = reports.resolve(self.report, row, dataset=chosen["dataset"], profile_name=chosen["profile_name"])
+        return recipe.needs_download
 
-    def _printed_difference(self, one: reports.Row, other: reports.Row) -> float | None:
+    def _printed_difference(self, one: Row, other: Row) -> float | None:
         """Return what the score that rows are compared by differs by as printed, as a share of 1."""
         compared = "map_50" if self.report.task == "detection" else "f1"
-        same = [name for name, column in self._columns() if column.score == compared]
-        name = next(iter([*same, *self.report.metrics]), "")
-        pair = one.reported.get(name), other.reported.get(name)
-        if not all(isinstance(value, float) for value in pair):
+        names = sorted(self.report.metrics, key=lambda name: self.report.columns[name].score != compared)
+        if not names:
             return None
-        return float(pair[0] - pair[1]) / self.report.columns[name].scale  # type: ignore[operator]
+        here, there = one.reported.get(names[0]), other.reported.get(names[0])
+        if not (isinstance(here, float) and isinstance(there, float)):
+            return None
+        return (here - there) / self.report.columns[names[0]].scale
 
     def _repr_html_(self) -> str:
-        """Return the table as the book shows it."""
         return render.html(self.report, self.rows)
 
     def __repr__(self) -> str:
@@ -234,14 +221,14 @@ class StudyTable:
 
 
 def verdict(versus: Mapping[str, Any]) -> str:
-    """Return what a comparison says; see `StudyTable.effects`.
+    """Return what a comparison says, by the signs of the ends of its 95 % interval.
 
     >>> verdict({"low": 0.01, "high": 0.2, "common": 3}), verdict({"low": 0.01, "high": 0.2, "common": 1})
     ('better', 'too few seeds')
     """
     if versus["common"] < 2 or versus["low"] is None:
-        return TOO_FEW_SEEDS
-    return BETTER if versus["low"] > 0 else WORSE if versus["high"] < 0 else NOT_SIGNIFICANT
+        return "too few seeds"
+    return "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "no significant difference"
 
 
 def _markdown(text: str) -> Any:

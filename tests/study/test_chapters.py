@@ -1,6 +1,5 @@
 """Chapters: their parameters are checked, they are in step, they run alone."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -160,13 +159,6 @@ def test_a_chapter_runs_in_this_python_and_finds_a_relative_folder(small, tmp_pa
     (tmp_path / "my data").mkdir()
     target = chapters.run("01_small", {"data_root": "my data"}, small)
     assert printed(target) == [sys.executable, str(tmp_path / "my data")]
-
-
-def test_without_ipykernel_nothing_is_begun(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match="pip install ipykernel"):
-        chapters.run("01_small", {}, small)
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_chapter_that_fails_leaves_no_notebook_that_passes_for_whole(tmp_path, monkeypatch):
