@@ -1,37 +1,30 @@
 """What a printed pair of scores can mean. No torch.
 
-A report prints an F1 and a mean IoU and does not say over what they were averaged. This module asks which conventions
-the pair admits, given that each number was rounded. F is the printed F1, M the printed mean IoU, both in 0..1;
-I(x) = x / (2 - x) turns the F1 of any count of tp, fp, fn into its IoU, and 2x / (1 + x) turns it back. I rises, is
-convex, and I(x) <= x. That a pair admits a reading does not show that it was meant.
+A report prints an F1 and a mean IoU, both rounded, and does not say over what they were averaged: which conventions
+does the pair admit? F is the printed F1, M the printed mean IoU, in 0..1; I(x) = x / (2 - x) turns the F1 of any counts
+into its IoU, 2x / (1 + x) turns it back. That a pair admits a reading does not show that it was meant.
 
-`pooled`: both of the landslide class, from summed counts. Then M = I(F), nothing else.
+`pooled`: both of the landslide class, from summed counts. Then M = I(F).
 
-`two_class`: both are means over landslide (F1 a) and background (F1 b): a + b = 2 F and I(a) + I(b) = 2 M. With
-u = 2 - a and v = 2 - b, I(a) = 2/u - 1, so 1/u + 1/v = 1 + M and u + v = 4 - 2 F: u and v are the roots of a quadratic,
+`two_class`: both are means over landslide (F1 a) and background (F1 b): a + b = 2 F, I(a) + I(b) = 2 M. With u = 2 - a
+and v = 2 - b that is u + v = 4 - 2 F, 1/u + 1/v = 1 + M: the two roots of a quadratic,
 
     a = F - d,   b = F + d,   d^2 = h (h - 2 / (1 + M)),   h = 2 - F,
 
-admitted where d^2 >= 0, a >= 0 and b <= 1. Which root is the landslide the quadratic does not say; here it is the lower
-one, which is right wherever more background than landslide pixels are called rightly. With c = 2 / (1 + M), d falls
-with F and rises with M, and db/dF = 1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2. So a rises with F and
-falls with M, b does the opposite, and under rounding all bounds stand in two corners of the rectangle of F and M.
+admitted where d^2 >= 0, a >= 0, b <= 1. That the lower one is the landslide is right wherever more background than
+landslide pixels are called rightly. d falls with F and rises with M, and with c = 2 / (1 + M), db/dF =
+1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2: under rounding all bounds stand in two corners of F and M.
 
-`per_image`: means over images of the landslide F1 and IoU. Each image is a point (x, I(x)), and their mean can be any
-point of the convex hull of that curve: I(F) <= M <= F (Jensen). An image with nothing to find and nothing found may be
-left out or count as (1, 1). This holds for every mean that weighs F1 and IoU alike, `two_class` included: a pair that
-breaks it was averaged in no such way, a pair that keeps it is weak evidence.
+`per_image`: means over images. Each is a point (x, I(x)); I is convex, so I(F) <= M <= F (Jensen), and any such point
+can be reached, whether empty images are left out or count as (1, 1). This holds for every mean that weighs F1 and IoU
+alike: a pair that breaks it was averaged in no such way, a pair that keeps it is weak evidence.
 
-`mixed_f1`: F of the landslide class, M over both classes; the background IoU is 2 M - I(F).
-`mixed_iou`: M of the landslide class, F over both classes; the background F1 is 2 F - a.
+`mixed_f1`: F of landslide, M over both classes; the background IoU is 2 M - I(F).
+`mixed_iou`: M of landslide, F over both classes; the background F1 is 2 F - a.
 
-Where both classes are known, so is the confusion matrix, up to how its errors e divide into fp and fn. With shares of
-all pixels tp + tn + e = 1, a = 2 tp / (2 tp + e), b = 2 tn / (2 tn + e):
-
-    tp = a (1 - b) / (2 - a - b),   e = 2 (1 - a)(1 - b) / (2 - a - b),
-
-and the share of landslide is at least tp (no fn) and at most tp + e (no fp). A reading that needs another share than
-the data has is refused.
+Where both classes are known, so is the confusion matrix, up to how its errors e divide into fp and fn. In shares of all
+pixels tp = a (1 - b) / (2 - a - b) and e = 2 (1 - a)(1 - b) / (2 - a - b), so the share of landslide lies between tp
+(no fn) and tp + e (no fp). A reading that needs another share than the data has is refused.
 """
 
 from __future__ import annotations
@@ -50,14 +43,9 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a pair says under one reading; all intervals lowest to highest, in 0..1.
+    """What a pair says under one reading, as intervals in 0..1: scores of landslide (means over images if `per_image`).
 
-    Attributes:
-        f1: Of landslide; under `per_image` its mean over images.
-        iou: The same of the IoU.
-        background_f1: None where the reading says nothing of the background.
-        background_iou: The same of the IoU.
-        share: Of landslide pixels that the reading needs; None where any will do.
+    None stands where the reading says nothing of the background; `share` is that of landslide pixels which it needs.
     """
 
     f1: Interval
@@ -68,15 +56,12 @@ class Reading:
 
 
 def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> Interval:
-    """Return what a printed score may have been before it was rounded.
+    """Return the lowest and the highest score, in 0..1, that is rounded to a printed one.
 
     Args:
         printed: As printed; text such as `<0.0010` is an upper bound.
         digits: Printed after the point.
         scale: 100 where the report prints per cent.
-
-    Returns:
-        Lowest and highest, in 0..1: half a unit of the last digit to both sides.
 
     Raises:
         ValueError: Not a number, or outside 0..scale.
@@ -116,18 +101,14 @@ def common(intervals: Iterable[Interval]) -> Interval | None:
 def readings(
     f1: float | str, miou: float | str, *, digits: int = 4, scale: int = 1, share: Interval | None = None
 ) -> dict[str, Reading | None]:
-    """Return what a printed pair says under each reading; see the module for the conditions.
+    """Return what a printed pair says under each reading of the module's text; None where it is not admitted.
 
     Args:
-        f1: As printed.
+        f1: As printed; for its `digits` and `scale` see `bounds`.
         miou: The mean IoU, as printed.
-        digits: Printed after the point.
-        scale: 100 where the report prints per cent.
-        share: Lowest and highest share of landslide pixels that the test images can have, in 0..1; None knows nothing
-            of it.
-
-    Returns:
-        By name of the reading; None where it is not admitted.
+        digits: Of both.
+        scale: Of both.
+        share: Lowest and highest share of landslide pixels that the test images can have, in 0..1; None is any.
 
     Raises:
         ValueError: A score outside 0..scale, or a share that is no interval in 0..1.
@@ -205,63 +186,38 @@ def _two_class(f: Interval, m: Interval) -> Reading | None:
     return _classes((a_low, a_high), (b_low, b_high))
 
 
-def boxes(mean: Interval, first: Interval) -> bool:
-    """Return whether the mean average precision over IoU 0.5, 0.55, ..., 0.95 can stand beside that at 0.5.
-
-    A stricter threshold does not raise average precision, so the first of the ten is the highest and the mean is at
-    most that; the other nine are at least 0, so it is at least a tenth of it.
-
-    Args:
-        mean: Lowest and highest mAP over the ten thresholds, from `bounds`.
-        first: Lowest and highest mAP at 0.5.
-
-    >>> boxes((0.09, 0.11), (0.29, 0.31)), boxes((0.01, 0.02), (0.3, 0.4))
-    (True, False)
-    """
-    return first[0] / 10 <= mean[1] and mean[0] <= first[1]
-
-
 def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str, Any]]:
-    """Ask of every row that prints two scores what they can mean together.
-
-    Args:
-        table: Of a report.
-        share: Of landslide pixels in its test images, see `readings`.
+    """Ask of every row that prints F1 and mean IoU what they can mean together, with a share as in `readings`.
 
     Returns:
-        A dict a row and pair: `table`, `id`, `label` and `printed` (both as text). Of F1 and mean IoU also `f1` and
-        `miou` (in 0..1), `readings`, `admitted` (the names of those that are) and `exchanged` (the readings of the pair
-        with its cells exchanged). Of average precisions also `sound`, see `boxes`.
+        A dict a row and pair: `table`, `id`, `label`, `printed` (both as text), `f1` and `miou` (in 0..1), `readings`,
+        `admitted` (the names of those that are) and `exchanged` (the readings of the pair with its cells exchanged).
 
     Raises:
         ValueError: A cell is no score; the message names table and row.
     """
     found = []
-    pairs = [pair for scores in (("f1", "iou"), ("map", "map_50")) for pair in _pairs(table, *scores)]
-    for row, pair in product(table.rows, pairs):
-        cells, columns = [row.reported.get(name) for name in pair], [table.columns[name] for name in pair]
-        if None in cells:
+    names = [[name for name in table.metrics if table.columns[name].score == score] for score in ("f1", "iou")]
+    for row, pair in product(table.rows, list(zip(*names, strict=False))):
+        if None in [row.reported.get(name) for name in pair]:
             continue
-        printed = [reported_text(row.model_dump(), name, table.columns[name].digits) for name in pair]
-        facts: dict[str, Any] = {"table": table.name, "id": row.id, "label": row.label, "printed": printed}
+        columns = {name: table.columns[name] for name in pair}
         try:
-            one, other = (
-                bounds(str(cell), digits=column.digits, scale=column.scale)
-                for cell, column in zip(cells, columns, strict=True)
-            )
-            if columns[0].score == "map":
-                facts["sound"] = boxes(one, other)
-            else:
-                facts |= {"f1": sum(one) / 2, "miou": sum(other) / 2}
-                facts |= {"readings": _readings(one, other, share), "exchanged": _readings(other, one, share)}
-                facts["admitted"] = [name for name, reading in facts["readings"].items() if reading]
+            f, m = (bounds(str(row.reported[name]), digits=c.digits, scale=c.scale) for name, c in columns.items())
         except ValueError as error:
             raise ValueError(f"{table.name}, row {row.id}: {error}") from None
-        found.append(facts)
+        admitted = _readings(f, m, share)
+        found.append(
+            {
+                "table": table.name,
+                "id": row.id,
+                "label": row.label,
+                "printed": [reported_text(row.model_dump(), name, c.digits) for name, c in columns.items()],
+                "f1": sum(f) / 2,
+                "miou": sum(m) / 2,
+                "readings": admitted,
+                "admitted": [name for name, reading in admitted.items() if reading],
+                "exchanged": _readings(m, f, share),
+            }
+        )
     return found
-
-
-def _pairs(table: Table, one: str, other: str) -> list[tuple[str, str]]:
-    """Pair the columns of two scores in the order of the table."""
-    names = [[n for n in table.metrics if table.columns[n].score == s] for s in (one, other)]
-    return list(zip(*names, strict=False))

@@ -50,12 +50,7 @@ def records_of(
 ) -> dict[str, list[Record]]:
     """Return the records of each row, by its id, in the order of the seeds; empty where nothing was run.
 
-    Args:
-        table: Of a report.
-        store: Of records.
-        dataset: In place of the report's own.
-        profile_name: The budget; None is `full`.
-        seeds: Only these; None takes all there are.
+    Without a dataset that of the report is taken, without a profile `full`, without seeds all there are.
     """
     found = collect_records(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
@@ -89,12 +84,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Set each row of a table beside our records of it.
 
-    Args:
-        table: Of a report.
-        store: Of records.
-        dataset: None takes the one with the most records; likewise the budget, `profile_name`.
-        profile_name: See there.
-        seeds: Only these; None takes all there are.
+    Without a dataset or a profile that with the most records is taken, without seeds all there are.
 
     Returns:
         A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`, `uncertain`, `added` (a
@@ -212,7 +202,7 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
     Args:
         table: Of a report.
         rows: From `compare`.
-        column: Of the table; ours is taken under the column's convention.
+        column: Of the table; ours is taken under its convention.
 
     Returns:
         See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds

@@ -49,33 +49,20 @@ def facts(report: Report) -> str:
     return _frame(f"{report.report}-facts", lines, "What the report states outside its tables.")
 
 
-@cache
-def _store() -> Store:
-    """Return the records; a page reads them once."""
-    return Store()
-
-
-@cache
-def _of_report(report: str) -> tuple[str, str]:
-    """Return dataset and profile with the most records of a report: its page shows one run, not a mixture."""
-    found: Counter[tuple[str, str]] = Counter()
-    store = _store()
-    for one in reports()[report].tables.values():
-        for dataset, profile, count in comparison.known_runs(one, store):
-            found[dataset, profile] += count
-    return found.most_common(1)[0][0]
-
-
 def table(name: str) -> str:
     """Return a table beside our run of its report, its notes, and its chapter.
 
-    Where the table was not run on the data of that run, the run of it with the most rows is shown.
+    The page of a report shows one run, that with the most records, and not a mixture; where the table was not run on
+    its data, the run of the table with the most rows is shown.
     """
-    chosen, store = named(name), _store()
-    dataset, profile = _of_report(name.split("/")[0])
-    known = [run[:2] for run in comparison.known_runs(chosen, store)]
-    where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if (dataset, profile) in known else {}
-    shown = [html(chosen, comparison.compare(chosen, store, **where))]
+    chosen = named(name)
+    found: Counter[tuple[str, str]] = Counter()
+    for one in _tables(name.split("/")[0]):
+        found.update({(dataset, profile): count for dataset, profile, count in _known(one.name)})
+    ((dataset, profile), _), *_ = found.most_common(1)
+    there = any(run[:2] == (dataset, profile) for run in _known(name))
+    where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if there else {}
+    shown = [html(chosen, comparison.compare(chosen, _store(), **where))]
     if chosen.notes:
         shown.append(f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in chosen.notes)}</ul>")
     if chapter := _chapter(name):
@@ -94,13 +81,13 @@ def findings() -> str:
 
 def progress() -> str:
     """Return how many rows of each report have a number of ours, as HTML."""
-    store, lines = _store(), []
+    lines = []
     for report in reports().values():
         printed = [(one, row) for one in report.tables.values() for row in one.rows if not row.ours]
         seeds: dict[tuple[str, str], int] = defaultdict(int)
         for one in report.tables.values():
-            for dataset, profile, _ in comparison.known_runs(one, store):
-                found = comparison.collect_records(one, store, dataset, profile)
+            for dataset, profile, _ in _known(one.name):
+                found = comparison.collect_records(one, _store(), dataset, profile)
                 for row in one.rows:
                     seeds[one.name, row.id] = max(seeds[one.name, row.id], len(derived.metrics(one, row, found)))
         counts = [seeds[one.name, row.id] for one, row in printed if row.kind != "quoted"]
@@ -120,7 +107,7 @@ def progress() -> str:
 
 def tables() -> str:
     """Return an index of every table of every report, as HTML."""
-    store, lines = _store(), []
+    lines = []
     for one in _tables():
         kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
         if kinds["ours"] == len(one.rows):
@@ -135,7 +122,7 @@ def tables() -> str:
                 "of them run": kinds["run"],
                 "derived": kinds["derived"],
                 "quoted": kinds["quoted"],
-                "published": ", ".join(f"{d} {p} ({n})" for d, p, n in comparison.known_runs(one, store)),
+                "published": ", ".join(f"{d} {p} ({n})" for d, p, n in _known(one.name)),
                 "chapter": _chapter(one.name),
             }
         )
@@ -150,10 +137,10 @@ def tables() -> str:
 
 def published() -> str:
     """Return what is published of each table at which budget, on which machine, as HTML."""
-    store, lines = _store(), []
+    lines = []
     for one in _tables():
-        for dataset, profile, _ in comparison.known_runs(one, store):
-            found = comparison.records_of(one, store, dataset=dataset, profile_name=profile)
+        for dataset, profile, _ in _known(one.name):
+            found = comparison.records_of(one, _store(), dataset=dataset, profile_name=profile)
             if not found:
                 continue  # all its rows are derived from another table's
             flat = [record for records in found.values() for record in records]
@@ -210,10 +197,9 @@ def speed() -> str:
 
 def runs() -> str:
     """Return every record with its origin, as HTML, a table a task; an anchor a recipe and data."""
-    store = _store()
     rows_of: dict[str, list[str]] = defaultdict(list)
     for one in _tables():
-        for dataset, profile, _ in comparison.known_runs(one, store):
+        for dataset, profile, _ in _known(one.name):
             for row in one.runnable(dataset):
                 recipe = resolve(one, row, dataset=dataset, profile_name=profile)
                 name = f"{one.name}, {row.label}"
@@ -223,7 +209,7 @@ def runs() -> str:
                         rows_of[other.hash].append(f"for {name}")
     lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
     seen = set()
-    for record in sorted(store.all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
+    for record in sorted(_store().all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
         if not rows_of[record.hash] or record.stale:
             continue
         target = "" if record.run in seen else f' id="{record.run}"'
@@ -248,43 +234,39 @@ def runs() -> str:
 
 def _shown(record: Record) -> dict[str, Any]:
     """Return the scores of a record as the page of runs shows them, by its task."""
-    recipe, metrics, tuned = record.recipe, record.test.metrics, record.test_tuned
-    if isinstance(recipe, Detection):
-        found = tuned.metrics["boxes"]
-        return {
-            "mAP": _rounded(found["map"]),
-            "mAP (IoU 0.5)": _rounded(found["map_50"]),
-            "F1 at validation's score": _rounded(found["f1"]),
-            "score": tuned.threshold,
-            "start": recipe.start.name if recipe.start else "random",
-        }
+    recipe, tuned = record.recipe, record.test_tuned
+    kind = next(iter(record.test.metrics))
+    fixed, best = (
+        {name: None if value is None else round(value, 3) for name, value in one.metrics.get(kind, {}).items()}
+        for one in (record.test, tuned)
+    )
     if isinstance(recipe, Pretraining):
-        ((kind, found),) = metrics.items()
-        score, value = next(iter(found.items()))
-        return {
-            "encoder": recipe.encoder,
-            "objective": recipe.objective.name,
-            "score": f"{score} of {kind}",
-            "on test images": _rounded(value),
-        }
+        ((score, value),) = list(fixed.items())[:1]
+        start = {"encoder": recipe.encoder, "objective": recipe.objective.name}
+        return start | {"score": f"{score} of {kind}", "on test images": value}
+    if isinstance(recipe, Detection):
+        scores = {"mAP": best["map"], "mAP (IoU 0.5)": best["map_50"], "F1 at validation's score": best["f1"]}
+        return scores | {"score": tuned.threshold, "start": recipe.start.name if recipe.start else "random"}
+    at = {"at validation's threshold": best["f1"], "threshold": tuned.threshold}
     if isinstance(recipe, Classification):
-        return {
-            "network": recipe.model,
-            "ensemble": recipe.ensemble is not None,
-            "F1 at 0.5": _rounded(metrics["tiles"]["f1"]),
-            "at validation's threshold": _rounded(tuned.metrics["tiles"]["f1"]),
-            "threshold": tuned.threshold,
-            "Wh": record.energy_wh,
-        }
-    return {
-        "landslide F1 at 0.5": _rounded(metrics["pooled"]["f1"]),
-        "at validation's threshold": _rounded(tuned.metrics["pooled"]["f1"]),
-        "threshold": tuned.threshold,
-    }
+        network = {"network": recipe.model, "ensemble": recipe.ensemble is not None}
+        return network | {"F1 at 0.5": fixed["f1"]} | at | {"Wh": record.energy_wh}
+    return {"landslide F1 at 0.5": fixed["f1"]} | at
 
 
-def _tables() -> list[Table]:
-    return [one for report in reports().values() for one in report.tables.values()]
+@cache
+def _store() -> Store:
+    """Return the records, read once."""
+    return Store()
+
+
+@cache
+def _known(table: str) -> list[tuple[str, str, int]]:
+    return comparison.known_runs(named(table), _store())
+
+
+def _tables(report: str = "") -> list[Table]:
+    return [one for each in reports().values() for one in each.tables.values() if report in ("", each.report)]
 
 
 def _frame(name: str, lines: list[dict[str, Any]], caption: str, *, links: bool = False) -> str:
@@ -302,7 +284,3 @@ def _chapter(table: str) -> str | None:
 
 def _minutes(record: Record) -> float:
     return record.seconds_per_epoch * len(record.history) / 60
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -38,13 +39,9 @@ def style() -> None:
 
 
 class Picture:
-    """A figure that a notebook shows with words for who cannot see it and, where it draws numbers, their CSV.
+    """A figure that a notebook shows with words for who cannot see it (`alt`) and the CSV of the numbers it draws.
 
-    Args:
-        figure: Drawn whole; it is closed, so that nothing else shows it too.
-        alt: What it shows, without the numbers.
-        name: Of the CSV, without its ending.
-        data: The numbers drawn, in long form; None for a picture of imagery.
+    The figure is closed, so that nothing else shows it too; `data` is None for a picture of imagery.
     """
 
     def __init__(self, figure: Figure, *, alt: str, name: str, data: pd.DataFrame | None = None) -> None:
@@ -78,12 +75,11 @@ def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pic
     """Draw landslide F1 over the threshold, the mean over the seeds of each row."""
     figure, axes = plt.subplots(figsize=(8, 4.2))
     columns = {}
-    for place, (label, records) in enumerate(named.items()):
+    for (label, records), colour, line in zip(named.items(), cycle(COLOURS), cycle(["-", "--", ":"])):
         curves = [scores.sweep(*record.histogram) for record in records]
         columns["threshold"] = curves[0]["threshold"]
         columns[label] = np.nanmean([curve["f1"] for curve in curves], axis=0)
-        line = ("-", "--", ":")[place % 3]
-        axes.plot(columns["threshold"], columns[label], line, color=COLOURS[place % len(COLOURS)], label=label)
+        axes.plot(columns["threshold"], columns[label], line, color=colour, label=label)
     axes.axvline(0.5, color="gray", lw=0.8)
     axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images", xlim=(0, 1), ylim=(0, 1))
     _legend_beside(axes)
@@ -95,22 +91,15 @@ def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pic
 def learning_curves(
     named: Mapping[str, Sequence[Record]], *, name: str, score: str = "valid_f1", label: str = "landslide F1"
 ) -> Picture:
-    """Draw training loss and a validation score over the epochs, a line a seed.
-
-    Args:
-        named: Records by label.
-        name: Of the figure.
-        score: A field of `records.Epoch`, in 0..1.
-        label: The score's name.
-    """
+    """Draw training loss and a validation score, a field of `records.Epoch` in 0..1, over the epochs, a line a seed."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     lines = []
-    for place, (row, records) in enumerate(named.items()):
+    for (row, records), colour in zip(named.items(), cycle(COLOURS)):
         for number, record in enumerate(records):
             epochs = np.arange(1, len(record.history) + 1)
             losses = [epoch.train_loss for epoch in record.history]
             values = [getattr(epoch, score) for epoch in record.history]
-            how = {"color": COLOURS[place % len(COLOURS)], "alpha": 0.8, "label": row if number == 0 else None}
+            how = {"color": colour, "alpha": 0.8, "label": row if number == 0 else None}
             left.plot(epochs, losses, **how)
             right.plot(epochs, [value or 0 for value in values], **how)
             drawn = {"row": row, "seed": record.seed, "epoch": epochs, "train_loss": losses, score: values}
@@ -123,17 +112,11 @@ def learning_curves(
         _legend_beside(right)
     figure.tight_layout()
     alt = f"Left the training loss, right the {label} of the validation images, over the epochs, a line a seed."
-    return Picture(figure, name=name, data=pd.concat(lines) if lines else pd.DataFrame(), alt=alt)
+    return Picture(figure, name=name, data=pd.concat([pd.DataFrame(), *lines]), alt=alt)
 
 
 def forest(effects: pd.DataFrame, *, score: str, name: str) -> Picture:
-    """Draw the differences of `StudyTable.effects` with their 95 % intervals, reported beside ours.
-
-    Args:
-        effects: A line a comparison.
-        score: What differs.
-        name: Of the figure.
-    """
+    """Draw the differences of `StudyTable.effects` in a score with their 95 % intervals, reported beside ours."""
     figure, axes = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(effects)), layout="constrained")
     drawn, places = effects[::-1], np.arange(len(effects))
     axes.plot(drawn.reported, places + 0.15, "s", color=COLOURS[1], mfc="none", label="reported")
@@ -182,13 +165,7 @@ def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32
 
 
 def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]], *, name: str, alt: str) -> Picture:
-    """Draw lines of pictures, each under its name, with the outline of the landslides.
-
-    Args:
-        lines: Of pictures by name, (H, W, 3) in 0..1 with a mask (H, W), None where there is no truth.
-        name: Of the figure.
-        alt: What the pictures show.
-    """
+    """Draw lines of pictures (H, W, 3) in 0..1, each under its name, with the outline of its mask (H, W) or None."""
     columns = max(len(pictures) for pictures in lines)
     figure, axes = plt.subplots(
         len(lines), columns, squeeze=False, layout="constrained", figsize=(1.45 * columns, 1.75 * len(lines))
