@@ -212,7 +212,7 @@ def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str
                 "table": table.name,
                 "id": row.id,
                 "label": row.label,
-                "printed": [reported_text(row.model_dump(), name, c.digits) for name, c in columns.items()],
+                "printed": [reported_text(table, row.model_dump(), name) for name in pair],
                 "f1": sum(f) / 2,
                 "miou": sum(m) / 2,
                 "readings": admitted,

@@ -48,14 +48,12 @@ COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classifi
 
 def scores(table: Table) -> list[Score]:
     """Return the scores of ours in a table: those that the report prints, then those that follow."""
-    own = [(name, table.columns[name]) for name in table.metrics]
-    return [
-        *(
-            Score(name, f"{c.label} ({c.convention.replace('_', '-')})", "metrics", c.convention, c.score, c.scale)
-            for name, c in own
-        ),
-        *FOLLOWING[table.task],
-    ]
+    found = []
+    for name in table.metrics:
+        column = table.columns[name]
+        heading = f"{column.label} ({column.convention.replace('_', '-')})"
+        found.append(Score(name, heading, "metrics", column.convention, column.score, column.scale))
+    return [*found, *FOLLOWING[table.task]]
 
 
 class Column(NamedTuple):
@@ -70,10 +68,8 @@ def columns(table: Table, rows: Rows) -> list[Column]:
     """Return the columns of a table; where nothing was run there is one empty column of ours."""
     found = []
     if not all(row["added"] for row in rows):  # of a table of ours nothing is printed
-        for name, column in ((name, table.columns[name]) for name in table.metrics):
-            text = partial(reported_text, name=name, digits=column.digits)
-            found.append(Column("reported", column.label, text))
-        found += [Column("reported", text, partial(reported_text, name=name)) for name, text in table.extra.items()]
+        labels = {name: table.columns[name].label for name in table.metrics} | table.extra
+        found = [Column("reported", labels[name], partial(reported_text, table, name=name)) for name in labels]
     if not any(row["ours"] for row in rows):
         quoted = all(row["kind"] == "quoted" for row in rows)
         return [*found, Column("ours", "never run" if quoted else "not run yet", lambda row: DASH)]
@@ -106,11 +102,12 @@ def label(row: dict[str, Any]) -> str:
     return name + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
 
 
-def reported_text(row: Mapping[str, Any], name: str, digits: int = 4) -> str:
+def reported_text(table: Table, row: Mapping[str, Any], name: str) -> str:
     """Return a reported cell as printed; a reading carries a question mark."""
     value = row["reported"].get(name)
     if value is None:
         return DASH
+    digits = table.columns[name].digits if name in table.metrics else 4
     shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
     return f"{shown} (?)" if name in row["uncertain"] else shown
 

@@ -22,11 +22,7 @@ def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
 
 
 def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
-    """Return the notebook of a chapter.
-
-    Raises:
-        ValueError: There is none of this name.
-    """
+    """Return the notebook of a chapter; a ValueError names those there are."""
     known = {path.stem: path for path in chapters(folder)}
     if name not in known:
         raise ValueError(f"chapter {name!r}: unknown; allowed: {', '.join(known)}")
@@ -74,11 +70,7 @@ def claims(path: Path) -> list[str]:
 
 
 def parameters(path: Path) -> dict[str, Any]:
-    """Return the names and defaults of a notebook's parameters cell, by Papermill.
-
-    Raises:
-        ValueError: It has no parameters cell.
-    """
+    """Return the names and defaults of a notebook's parameters cell; a ValueError says that it has none."""
     from papermill import inspect_notebook
 
     with warnings.catch_warnings():
@@ -90,14 +82,10 @@ def parameters(path: Path) -> dict[str, Any]:
 
 
 def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the words of a command line into values of the types that a chapter declares.
+    """Turn the words of a command line into values of the types of a chapter's defaults, see `parameters`.
 
+    The members of a list are separated by commas and of the type of the default's first one, of an empty list text.
     Papermill alone only warns of an unknown name, and makes 7 of `007` and a float of `1e3`.
-
-    Args:
-        given: Words by name; the members of a list are separated by commas.
-        defaults: From `parameters`; a default's type is the type demanded. The members of a list are of the type of the
-            first one, of an empty list text.
 
     Raises:
         ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
@@ -105,28 +93,25 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
     >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
     {'seeds': [0, 1], 'rows': ['ce']}
     """
-    known = ", ".join(f"{name} (default {value!r})" for name, value in defaults.items())
-    values: dict[str, Any] = {}
+
+    def value(word: str, default: Any) -> Any:
+        if isinstance(default, list):
+            return [value(each, default[0] if default else "") for each in word.split(",")]
+        if isinstance(default, str) or default is None:
+            return word
+        return TypeAdapter(type(default)).validate_json(word, strict=True)
+
+    known = ", ".join(f"{name} (default {default!r})" for name, default in defaults.items())
+    values = {}
     for name, word in given.items():
         if name not in defaults:
             raise ValueError(f"parameter {name!r}: unknown; this chapter has: {known}")
-        default = defaults[name]
         try:
-            if isinstance(default, list):
-                values[name] = [_value(each, default[0] if default else "") for each in word.split(",")]
-            else:
-                values[name] = _value(word, default)
+            values[name] = value(word, defaults[name])
         except ValueError:
-            raise ValueError(
-                f"parameter {name} = {word!r}: not of the default's type; this chapter has: {known}"
-            ) from None
+            wrong = f"parameter {name} = {word!r}: not of the default's type"
+            raise ValueError(f"{wrong}; this chapter has: {known}") from None
     return values
-
-
-def _value(word: str, default: Any) -> Any:
-    if isinstance(default, str) or default is None:
-        return word
-    return TypeAdapter(type(default)).validate_json(word, strict=True)
 
 
 def executed(name: str) -> Path:
@@ -140,19 +125,13 @@ def failed(name: str) -> Path:
 
 
 def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
-    """Execute a chapter with Papermill.
-
-    Args:
-        name: Of the chapter.
-        given: Words of the command line, by parameter; see `convert`.
-        folder: Of the notebooks.
+    """Execute a chapter with Papermill and words of the command line as its parameters; see `convert`.
 
     Returns:
         The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have. Nothing has been run
-            then.
+        ValueError: Before anything has run: unknown chapter or parameter, or a value that no run can have.
         papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
@@ -160,18 +139,18 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     for seed in values.get("seeds", ()):
         if not 0 <= seed < 2**32:
             raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
-    if root := values.get("data_root"):
-        if not Path(root).is_dir():
-            raise ValueError(f"parameter data_root = {root!r}: there is no such folder")
-        values["data_root"] = str(Path(root).absolute())  # the kernel starts in the notebook's folder
+    if given_root := values.get("data_root"):
+        if not Path(given_root).is_dir():
+            raise ValueError(f"parameter data_root = {given_root!r}: there is no such folder")
+        values["data_root"] = str(Path(given_root).absolute())  # the kernel starts in the notebook's folder
     import papermill
 
     target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(), "LANDSLIDE_CACHE": cache_root()}
-    os.environ.update({variable: str(folder) for variable, folder in roots.items()})
+    for variable, root in (("DATA", data_root()), ("RUNS", runs_root()), ("CACHE", cache_root())):
+        os.environ[f"LANDSLIDE_{variable}"] = str(root)
     # To the kernel: text is UTF-8 whatever the locale, and no bar of progress stays in the page.
-    os.environ.update({"PYTHONUTF8": "1", "TQDM_DISABLE": "1"})
+    os.environ.update(PYTHONUTF8="1", TQDM_DISABLE="1")
     papermill.execute_notebook(
         path,
         unfinished,

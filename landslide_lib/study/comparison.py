@@ -9,7 +9,7 @@ import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
-from landslide_lib.study.recipe import BUDGETS, PROFILES, Recipe, profile_of
+from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
 from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, resolve
 
@@ -127,20 +127,22 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     if not by_seed:
         return None
     first, run = records[0], row.kind == "run"
+    recipe = first.recipe
+    budget = [name for name in ("epochs", *PROFILES[recipe.task]["full"]) if name not in recipe.unused_fields]
     # What calling everything landslide scores; of boxes there is no end.
     floors = [scores.all_positive_f1(record.test_counts) for record in records if record.test_counts]
     unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
     at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
-        "dataset": first.recipe.dataset,
+        "dataset": recipe.dataset,
         "data": {
             "fingerprint": first.fingerprint,
             "made_on": store.made_on(first),
             "published": all(is_published(record) for record in records),
         },
-        "bands": first.recipe.channels,
-        "budget": budget(first.recipe),
+        "bands": recipe.channels,
+        "budget": {"profile": profile_of(recipe)} | {name: getattr(recipe, name) for name in budget},
         "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
@@ -220,10 +222,3 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
     if not common or any(value is None for row in values for value in row):
         return None
     return intervals.kendall([row["reported"][column] for row in run], values)
-
-
-def budget(recipe: Recipe) -> dict[str, Any]:
-    """Return the budget of a recipe, as it is printed beside a number."""
-    fields = ("epochs", *PROFILES[recipe.task]["full"])
-    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
-    return {"profile": profile_of(recipe), **used}

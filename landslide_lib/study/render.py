@@ -84,8 +84,7 @@ def html(table: Table, rows: Rows) -> str:
 
 def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     """Return heading and lines of the table as printed, with ours in a cell's second line."""
-    own = [(score, table.columns[score.name]) for score in scores(table)[: len(table.metrics)]]
-    headings = ["row", *(column.label for _, column in own), *table.extra.values()]
+    headings = ["row", *(table.columns[name].label for name in table.metrics), *table.extra.values()]
     reference = table.reference_on(dataset_of(all_rows))
     compares = any(row["ours"] and row["ours"]["versus"] for row in rows)
     if compares and reference:
@@ -93,13 +92,13 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     lines = []
     for row in rows:
         cells = []
-        for score, column in own:
-            reported, ours = reported_text(row, score.name, column.digits), score.text(row)
+        for score in scores(table)[: len(table.metrics)]:
+            reported, ours = reported_text(table, row, score.name), score.text(row)
             both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
             both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
             cells.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
         for name in table.extra:
-            cells.append(_td(text := reported_text(row, name), _broken(text), ""))
+            cells.append(_td(text := reported_text(table, row, name), _broken(text), ""))
         if compares and reference:
             cells.append(_td(text := difference_text(row), _linked(text, row), "ours"))
         lines.append(_line(row, cells))
@@ -112,7 +111,10 @@ def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     lines = []
     for row in rows:
         cells = [_td(text := column.text(row), _linked(text, row), "ours") for column in shown]
-        lines.append(_line(row, [*cells, _td(seeds.text(row), _seeds(row["ours"]), "ours")]))
+        records, numbers = row["ours"]["records"], list(map(str, row["ours"]["seeds"]))
+        # A mean over several rows' records has more of them than seeds.
+        links = list(map(record_link, records, numbers)) if len(records) == len(numbers) else numbers
+        lines.append(_line(row, [*cells, _td(seeds.text(row), " ".join(links), "ours")]))
     return _heading(["row", *(column.heading for column in shown), seeds.heading]), lines
 
 
@@ -159,12 +161,6 @@ def _number(text: str) -> str | None:
     whole = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     found = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", whole)
     return found[1] if found else None
-
-
-def _seeds(ours: dict[str, Any]) -> str:
-    if len(ours["records"]) != len(ours["seeds"]):  # a mean over several rows' records
-        return " ".join(map(str, ours["seeds"]))
-    return " ".join(map(record_link, ours["records"], map(str, ours["seeds"])))
 
 
 def record_link(name: str, text: str) -> str:

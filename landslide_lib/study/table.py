@@ -24,18 +24,14 @@ def table(
     seeds: Sequence[int] | None = None,
     data_root: str | Path | None = None,
 ) -> StudyTable:
-    """Return a table of a report, reported beside ours.
+    """Return a table of a report, reported beside ours; a ValueError names those there are.
 
     Args:
         name: Such as `raunet/losses`; `landslide list` has them all.
         dataset: To run it on; None is the one with the most records.
-        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset, and `full` where nothing has
-            been run.
+        profile: The budget, `smoke`, `quick`, `cpu` or `full`: None as for the dataset, `full` where nothing was run.
         seeds: Only these; None is all that there are, or 0 to run.
         data_root: In place of `LANDSLIDE_DATA`.
-
-    Raises:
-        ValueError: There is no such table.
     """
     return StudyTable(reports.table(name), dataset, profile, seeds, data_root)
 
@@ -75,14 +71,11 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others. Of a derived row those are run that it
-                comes from. Rows of other tables of the report, and those that this data does not have, are passed
-                over, so that a chapter can name rows of several tables.
+            rows: Ids; () for all that can be run without weights of others. A derived row runs those that it comes
+                from. Rows of the report's other tables, and those that this data does not have, are passed over, so
+                that a chapter can name rows of several tables; others raise a ValueError.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
-
-        Raises:
-            ValueError: No table of the report has such a row.
         """
         chosen = {**self.selection, "seeds": self.seeds or (0,)}
         there = self.report.runnable(chosen["dataset"])
@@ -105,10 +98,9 @@ class StudyTable:
     def frame(self) -> pd.DataFrame:
         """Return the table, tidy: a line a row and a score.
 
-        Returns:
-            Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as `landslide_f1_tuned`),
-            `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds), `seeds` (how many),
-            `all_positive_f1` (F1 of calling everything landslide), `parameters`, `dataset`, `profile`.
+        Its columns are `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
+        `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds),
+        `seeds` (how many), `all_positive_f1` (of calling everything landslide), `parameters`, `dataset`, `profile`.
         """
         import pandas as pd
 
@@ -121,17 +113,13 @@ class StudyTable:
         have, blocked by scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
 
         Args:
-            pairs: By a name of your own the ids of a row and of the row it is compared with.
+            pairs: By a name of your own the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
             Index `row`, its id or your name; columns `label`, `against` (label of the other row), `reported`
-            (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed score where that is not
-            printed), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5), `low`,
-            `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`. Rows that were not run, or on
-            other images, are left out.
-
-        Raises:
-            ValueError: A pair names a row that the table does not have.
+            (difference of the printed score), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP
+            at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`. Rows that were
+            not run, or on other images, are left out.
         """
         import pandas as pd
 
@@ -159,11 +147,7 @@ class StudyTable:
         return comparison.agreement(self.report, self.rows, column)
 
     def plot(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> Any:
-        """Draw the differences of `effects` with their intervals, reported beside ours.
-
-        Raises:
-            ValueError: No two rows of the table have been run that can be compared.
-        """
+        """Draw `effects` with their intervals, reported beside ours; a ValueError says that there are none."""
         from landslide_lib.study.plots import forest
 
         effects = self.effects(pairs)
@@ -174,16 +158,20 @@ class StudyTable:
 
     def notes(self) -> Any:
         """Return what the report leaves open and what we assume, for a notebook."""
-        return _markdown("\n".join(f"- {note}" for note in self.report.notes))
+        from IPython.display import Markdown
+
+        return Markdown("\n".join(f"- {note}" for note in self.report.notes))
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""
+        from IPython.display import Markdown
+
         without = [row for row in self.report.runnable(self.selection["dataset"]) if not self.records.get(row.id)]
         lines = []
         for download, need in ((True, "need weights of others, from a model hub or a file"), (False, "need only time")):
             if labels := [row.label for row in without if self._needs_download(row) == download]:
                 lines.append(f"- Not run here, and {need}: {'; '.join(labels)}.")
-        return _markdown("\n".join(lines) or "Every row that can be run has been.")
+        return Markdown("\n".join(lines) or "Every row that can be run has been.")
 
     def elsewhere(self) -> Any:
         """Return every other run of this table that is stored here, for a notebook."""
@@ -198,20 +186,18 @@ class StudyTable:
         return HTML("".join(others) or '<p class="study-note">None yet.</p>')
 
     def _needs_download(self, row: Row) -> bool:
-        chosen = self.selection
-        recipe = reports.resolve(self.report, row, dataset=chosen["dataset"], profile_name=chosen["profile_name"])
-        return recipe.needs_download
+        where = {key: value for key, value in self.selection.items() if key != "seeds"}
+        return reports.resolve(self.report, row, **where).needs_download
 
     def _printed_difference(self, one: Row, other: Row) -> float | None:
-        """Return what the score that rows are compared by differs by as printed, as a share of 1."""
+        """Return the difference, in 0..1, of the printed score that rows are compared by, else of the first printed."""
         compared = "map_50" if self.report.task == "detection" else "f1"
         names = sorted(self.report.metrics, key=lambda name: self.report.columns[name].score != compared)
-        if not names:
-            return None
-        here, there = one.reported.get(names[0]), other.reported.get(names[0])
-        if not (isinstance(here, float) and isinstance(there, float)):
-            return None
-        return (here - there) / self.report.columns[names[0]].scale
+        name = next(iter(names), "")
+        here, there = one.reported.get(name), other.reported.get(name)
+        if isinstance(here, float) and isinstance(there, float):
+            return (here - there) / self.report.columns[name].scale
+        return None
 
     def _repr_html_(self) -> str:
         return render.html(self.report, self.rows)
@@ -229,9 +215,3 @@ def verdict(versus: Mapping[str, Any]) -> str:
     if versus["common"] < 2 or versus["low"] is None:
         return "too few seeds"
     return "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "no significant difference"
-
-
-def _markdown(text: str) -> Any:
-    from IPython.display import Markdown
-
-    return Markdown(text)
