@@ -39,6 +39,11 @@ def test_a_chapter_holds_no_class_and_no_output(name):
             assert cell.execution_count is None
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_claims_of_a_chapter_are_plain_sentences_that_the_page_of_findings_repeats(name):
+    assert all(claim.endswith(".") for claim in chapters.claims(chapters.chapter(name)))
+
+
 def cells_of(name):
     book = nbformat.read(chapters.chapter(name), as_version=4)
     return [cell.source for cell in book.cells if cell.cell_type == "code"]
