@@ -188,7 +188,7 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
     """
     whole = frame.astype(object).where(frame.notna(), "").map(str)
     bare = whole.replace(r"<[^>]*>", "", regex=True) if links else whole
-    shown = (whole if links else whole.map(escape)).replace("", DASH)
+    shown = (whole if links else whole.map(escape)).where(frame.notna(), DASH)
     texts = bare.replace("", DASH)
     # A column that holds words stands left, all of it.
     words = texts.map(lambda text: text != DASH and _number(text) is None).any()
