@@ -122,7 +122,7 @@ def tables() -> str:
                 "of them run": kinds["run"],
                 "derived": kinds["derived"],
                 "quoted": kinds["quoted"],
-                "published": ", ".join(f"{d} {p} ({n})" for d, p, n in _known(one.name)),
+                "published": ", ".join(f"{d} {p} ({n})" for d, p, n in _known(one.name)) or None,
                 "chapter": _chapter(one.name),
             }
         )
