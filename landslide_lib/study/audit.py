@@ -1,71 +1,51 @@
 """What a printed pair of scores can mean. No torch.
 
-A report prints an F1 and a mean IoU and does not say over what they were averaged. This module
-asks which conventions the pair admits, given that each number was rounded. F is the printed F1,
-M the printed mean IoU, both in 0..1; I(x) = x / (2 - x) turns the F1 of any count of tp, fp, fn
-into its IoU, and 2x / (1 + x) turns it back. I rises, is convex, and I(x) <= x.
+A report prints an F1 and a mean IoU, both rounded, and does not say over what they were averaged: which conventions
+does the pair admit? F is the printed F1, M the printed mean IoU, in 0..1; I(x) = x / (2 - x) turns the F1 of any counts
+into its IoU, 2x / (1 + x) turns it back. That a pair admits a reading does not show that it was meant.
 
-`pooled`: both of the landslide class, from summed counts. Then M = I(F), nothing else.
+`pooled`: both of the landslide class, from summed counts. Then M = I(F).
 
-`two_class`: both are means over landslide (F1 a) and background (F1 b): a + b = 2 F and
-I(a) + I(b) = 2 M. With u = 2 - a and v = 2 - b, I(a) = 2/u - 1, so 1/u + 1/v = 1 + M and
-u + v = 4 - 2 F: u and v are the two roots of a quadratic. Around F they lie at
+`two_class`: both are means over landslide (F1 a) and background (F1 b): a + b = 2 F, I(a) + I(b) = 2 M. With u = 2 - a
+and v = 2 - b that is u + v = 4 - 2 F, 1/u + 1/v = 1 + M: the two roots of a quadratic,
 
-    a = F - d,   b = F + d,   d^2 = h (h - 2 / (1 + M)),   h = 2 - F.
+    a = F - d,   b = F + d,   d^2 = h (h - 2 / (1 + M)),   h = 2 - F,
 
-The pair is admitted where d^2 >= 0, a >= 0 and b <= 1. The quadratic does not say which root is
-the landslide; here it is the lower one. Both classes share their errors, so this is right wherever
-more background than landslide pixels are called rightly. With c = 2 / (1 + M), d falls with F and
-rises with M, and db/dF = 1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2. So a rises
-with F and falls with M, b does the opposite, and under rounding all bounds stand in two corners of
-the rectangle of F and M.
+admitted where d^2 >= 0, a >= 0, b <= 1. That the lower one is the landslide is right wherever more background than
+landslide pixels are called rightly. d falls with F and rises with M, and with c = 2 / (1 + M), db/dF =
+1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2: under rounding all bounds stand in two corners of F and M.
 
-`per_image`: means over images of the landslide F1 and IoU. Each image is a point (x, I(x)), their
-mean lies in the convex hull of that curve: I(F) <= M <= F (Jensen). Any point of the hull can be
-reached, so the condition is also sufficient; and it is the same whether an image with nothing to
-find and nothing found is left out or counts as (1, 1). It holds for every mean that weighs F1 and
-IoU alike, `two_class` included: a pair that breaks it was averaged in no such way, a pair that
-keeps it is weak evidence.
+`per_image`: means over images. Each is a point (x, I(x)); I is convex, so I(F) <= M <= F (Jensen), and any such point
+can be reached, whether empty images are left out or count as (1, 1). This holds for every mean that weighs F1 and IoU
+alike: a pair that breaks it was averaged in no such way, a pair that keeps it is weak evidence.
 
-`mixed_f1`: F of the landslide class, M over both classes; the background IoU is 2 M - I(F).
-`mixed_iou`: M of the landslide class, F over both classes; the background F1 is 2 F - a.
+`mixed_f1`: F of landslide, M over both classes; the background IoU is 2 M - I(F).
+`mixed_iou`: M of landslide, F over both classes; the background F1 is 2 F - a.
 
-Where both classes are known, so is the confusion matrix, up to how its errors divide into fp and
-fn. With shares of all pixels tp + tn + e = 1, a = 2 tp / (2 tp + e), b = 2 tn / (2 tn + e):
-
-    tp = a (1 - b) / (2 - a - b),   e = 2 (1 - a)(1 - b) / (2 - a - b),
-
-and the share of landslide is at least tp (no fn) and at most tp + e (no fp). A reading that needs
-another share than the data has is refused.
-
-That a pair admits a reading does not show that it was meant: each reading is a hypothesis.
+Where both classes are known, so is the confusion matrix, up to how its errors e divide into fp and fn. In shares of all
+pixels tp = a (1 - b) / (2 - a - b) and e = 2 (1 - a)(1 - b) / (2 - a - b), so the share of landslide lies between tp
+(no fn) and tp + e (no fp). A reading that needs another share than the data has is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from math import sqrt
 from typing import Any
 
 from landslide_lib.study.cells import reported_text
-from landslide_lib.study.reports import Column, Row, Table
+from landslide_lib.study.reports import Table
 
 Interval = tuple[float, float]
-
-READINGS = ("pooled", "two_class", "per_image", "mixed_f1", "mixed_iou")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a pair says under one reading; all intervals lowest to highest, in 0..1.
+    """What a pair says under one reading, as intervals in 0..1: scores of landslide (means over images if `per_image`).
 
-    Attributes:
-        f1: Of landslide; under `per_image` its mean over images.
-        iou: Of landslide, the same way.
-        background_f1: None where the reading says nothing of the background.
-        background_iou: As above.
-        share: Of landslide pixels that the reading needs; None where any will do.
+    None stands where the reading says nothing of the background; `share` is that of landslide pixels which it needs.
     """
 
     f1: Interval
@@ -76,15 +56,12 @@ class Reading:
 
 
 def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> Interval:
-    """Return what a printed score may have been before it was rounded.
+    """Return the lowest and the highest score, in 0..1, that is rounded to a printed one.
 
     Args:
         printed: As printed; text such as `<0.0010` is an upper bound.
         digits: Printed after the point.
         scale: 100 where the report prints per cent.
-
-    Returns:
-        Lowest and highest, in 0..1: half a unit of the last digit to both sides.
 
     Raises:
         ValueError: Not a number, or outside 0..scale.
@@ -96,7 +73,6 @@ def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> In
     (0.0, 0.001)
     """
     text = str(printed).strip()
-    below = text.startswith("<")
     try:
         value = float(text.removeprefix("<"))
     except ValueError:
@@ -104,7 +80,7 @@ def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> In
     if not 0 <= value <= scale:
         more = "; printed in per cent? Then scale=100" if scale == 1 and 1 < value <= 100 else ""
         raise ValueError(f"score {printed!r}: outside 0..{scale}{more}")
-    if below:
+    if text.startswith("<"):
         return 0.0, value / scale
     # A hair more than half a unit, so that a value that was rounded exactly there stays inside.
     half = 0.5 * 10.0**-digits * (1 + 1e-9)
@@ -125,18 +101,14 @@ def common(intervals: Iterable[Interval]) -> Interval | None:
 def readings(
     f1: float | str, miou: float | str, *, digits: int = 4, scale: int = 1, share: Interval | None = None
 ) -> dict[str, Reading | None]:
-    """Return what a printed pair says under each reading; see the module for the conditions.
+    """Return what a printed pair says under each reading of the module's text; None where it is not admitted.
 
     Args:
-        f1: As printed.
+        f1: As printed; for its `digits` and `scale` see `bounds`.
         miou: The mean IoU, as printed.
-        digits: Printed after the point.
-        scale: 100 where the report prints per cent.
-        share: Lowest and highest share of landslide pixels that the test images can have, in
-            0..1; None knows nothing of it.
-
-    Returns:
-        By name of the reading, in the order of `READINGS`; None where it is not admitted.
+        digits: Of both.
+        scale: Of both.
+        share: Lowest and highest share of landslide pixels that the test images can have, in 0..1; None is any.
 
     Raises:
         ValueError: A score outside 0..scale, or a share that is no interval in 0..1.
@@ -156,81 +128,24 @@ def readings(
     return _readings(f, m, share)
 
 
-def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str, Any]]:
-    """Ask of every row that prints two scores what they can mean together.
-
-    Args:
-        table: Of a report. An F1 is paired with the IoU, an mAP with the mAP at IoU 0.5, in
-            the order of the table's columns.
-        share: See `readings`.
-
-    Returns:
-        A dict a pair, none for a table without pairs: `table`, `id`, `label`, `uncertain`
-        (a cell of the pair is a reading of a garbled print), `printed` (both cells as text).
-        Of pixels also `f1`, `miou` (in 0..1), `readings`, `exchanged` (the readings of the
-        pair with its two cells exchanged), `admitted` (names) and `swapped`: of a pair that
-        admits none, the names that `exchanged` admits. Of boxes `sound` and `ratio`, see
-        `boxes`.
-
-    Raises:
-        ValueError: A cell is no score; the message names table and row.
-    """
-    pairs: list[tuple[Callable[..., dict[str, Any]], str, str]] = [
-        *((_pixels, *pair) for pair in _pairs(table, "f1", "iou")),
-        *((_boxes, *pair) for pair in _pairs(table, "map", "map_50")),
-    ]
-    found = []
-    for row in table.rows:
-        for look, one, other in pairs:
-            if row.reported.get(one) is None or row.reported.get(other) is None:
-                continue
-            try:
-                facts = look(row, table.columns, one, other, share)
-            except ValueError as error:
-                raise ValueError(f"{table.name}, row {row.id}: {error}") from None
-            unsure = bool({one, other} & set(row.uncertain))
-            printed = [
-                reported_text(row.reported[name], name in row.uncertain, table.columns[name].digits)
-                for name in (one, other)
-            ]
-            found.append(
-                {
-                    "table": table.name,
-                    "id": row.id,
-                    "label": row.label,
-                    "uncertain": unsure,
-                    "printed": printed,
-                    **facts,
-                }
-            )
+def _readings(f: Interval, m: Interval, share: Interval | None) -> dict[str, Reading | None]:
+    if share is not None and not 0 <= share[0] <= share[1] <= 1:
+        raise ValueError(f"share {share}: needs the lowest and the highest, both in 0..1")
+    pooled = common([f, _both(_f1, m)])
+    background_iou = common([(2 * m[0] - _iou(f[1]), 2 * m[1] - _iou(f[0])), (0.0, 1.0)])
+    landslide = _both(_f1, m)
+    background = common([(2 * f[0] - landslide[1], 2 * f[1] - landslide[0]), (0.0, 1.0)])
+    found = {
+        "pooled": Reading(pooled, _both(_iou, pooled)) if pooled else None,
+        "two_class": _two_class(f, m),
+        "per_image": Reading(f, m) if _iou(f[0]) <= m[1] and m[0] <= f[1] else None,
+        "mixed_f1": _classes(f, _both(_f1, background_iou)) if background_iou else None,
+        "mixed_iou": _classes(landslide, background) if background else None,
+    }
+    for name, reading in found.items():
+        if share and reading and reading.share and not common([reading.share, share]):
+            found[name] = None
     return found
-
-
-def boxes(mean: Interval, first: Interval) -> tuple[bool, Interval | None]:
-    """Check the mean average precision over IoU 0.5, 0.55, ..., 0.95 against that at 0.5.
-
-    A stricter threshold does not raise average precision, so the first of the ten is the
-    highest and the mean is at most that; the other nine are at least 0, so it is at least a
-    tenth of it.
-
-    Args:
-        mean: Lowest and highest mAP over the ten thresholds, from `bounds`.
-        first: Lowest and highest mAP at 0.5.
-
-    Returns:
-        Whether some values inside both intervals keep the bounds, and the interval of their
-        ratio mean / first, clipped to what is possible; None where they cannot be sound.
-
-    >>> boxes((0.09, 0.11), (0.29, 0.31))[0]
-    True
-    >>> boxes((0.01, 0.02), (0.3, 0.4))
-    (False, None)
-    """
-    if mean[0] > first[1] or mean[1] < first[0] / 10:
-        return False, None
-    low = mean[0] / first[1] if first[1] else 0.1
-    high = mean[1] / first[0] if first[0] else 1.0
-    return True, (max(0.1, low), min(1.0, high))
 
 
 def _iou(f1: float) -> float:
@@ -242,29 +157,7 @@ def _f1(iou: float) -> float:
 
 
 def _both(how: Callable[[float], float], interval: Interval) -> Interval:
-    """Apply a rising function to both ends."""
     return how(interval[0]), how(interval[1])
-
-
-def _readings(f: Interval, m: Interval, share: Interval | None) -> dict[str, Reading | None]:
-    if share is not None and not 0 <= share[0] <= share[1] <= 1:
-        raise ValueError(f"share {share}: needs the lowest and the highest, both in 0..1")
-    pooled = common([f, _both(_f1, m)])
-    hull = _iou(f[0]) <= m[1] and m[0] <= f[1]
-    found = {
-        "pooled": Reading(pooled, _both(_iou, pooled)) if pooled else None,
-        "two_class": _two_class(f, m),
-        "per_image": Reading(f, m) if hull else None,
-        "mixed_f1": _mixed_f1(f, m),
-        "mixed_iou": _mixed_iou(f, m),
-    }
-    return {name: reading if _has(reading, share) else None for name, reading in found.items()}
-
-
-def _has(reading: Reading | None, share: Interval | None) -> bool:
-    if reading is None or reading.share is None or share is None:
-        return reading is not None
-    return common([reading.share, share]) is not None
 
 
 def _classes(landslide: Interval, background: Interval) -> Reading:
@@ -277,10 +170,8 @@ def _classes(landslide: Interval, background: Interval) -> Reading:
 
 
 def _two_class(f: Interval, m: Interval) -> Reading | None:
-    def squared(f: float, m: float) -> float:
-        return (2 - f) * (2 - f - 2 / (1 + m))
-
-    widest, narrowest = squared(f[0], m[1]), squared(f[1], m[0])
+    # d^2 of the module's text where it is largest and where it is smallest.
+    widest, narrowest = ((2 - x) * (2 - x - 2 / (1 + y)) for x, y in ((f[0], m[1]), (f[1], m[0])))
     if widest < 0:
         return None
     if narrowest >= 0:
@@ -295,43 +186,38 @@ def _two_class(f: Interval, m: Interval) -> Reading | None:
     return _classes((a_low, a_high), (b_low, b_high))
 
 
-def _mixed_f1(f: Interval, m: Interval) -> Reading | None:
-    iou = common([(2 * m[0] - _iou(f[1]), 2 * m[1] - _iou(f[0])), (0.0, 1.0)])
-    return _classes(f, _both(_f1, iou)) if iou else None
+def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str, Any]]:
+    """Ask of every row that prints F1 and mean IoU what they can mean together, with a share as in `readings`.
 
+    Returns:
+        A dict a row and pair: `table`, `id`, `label`, `printed` (both as text), `f1` and `miou` (in 0..1), `readings`,
+        `admitted` (the names of those that are) and `exchanged` (the readings of the pair with its cells exchanged).
 
-def _mixed_iou(f: Interval, m: Interval) -> Reading | None:
-    landslide = _both(_f1, m)
-    f1 = common([(2 * f[0] - landslide[1], 2 * f[1] - landslide[0]), (0.0, 1.0)])
-    return _classes(landslide, f1) if f1 else None
-
-
-def _pairs(table: Table, one: str, other: str) -> list[tuple[str, str]]:
-    """Pair the columns of two scores in the order of the table."""
-    names = [[n for n in table.metrics if table.columns[n].score == s] for s in (one, other)]
-    return list(zip(*names, strict=False))
-
-
-def _cell(row: Row, columns: dict[str, Column], name: str) -> Interval:
-    cell, column = row.reported[name], columns[name]
-    assert cell is not None  # audit_table leaves out rows with an empty cell
-    return bounds(cell, digits=column.digits, scale=column.scale)
-
-
-def _pixels(row: Row, columns: dict[str, Column], f1: str, iou: str, share: Interval | None) -> dict[str, Any]:
-    f, m = _cell(row, columns, f1), _cell(row, columns, iou)
-    found, swapped = _readings(f, m, share), _readings(m, f, share)
-    admitted = [name for name, reading in found.items() if reading]
-    return {
-        "f1": sum(f) / 2,
-        "miou": sum(m) / 2,
-        "readings": found,
-        "exchanged": swapped,
-        "admitted": admitted,
-        "swapped": [] if admitted else [name for name, reading in swapped.items() if reading],
-    }
-
-
-def _boxes(row: Row, columns: dict[str, Column], mean: str, first: str, share: Interval | None) -> dict[str, Any]:
-    sound, ratio = boxes(_cell(row, columns, mean), _cell(row, columns, first))
-    return {"sound": sound, "ratio": ratio}
+    Raises:
+        ValueError: A cell is no score; the message names table and row.
+    """
+    found = []
+    names = [[name for name in table.metrics if table.columns[name].score == score] for score in ("f1", "iou")]
+    for row, pair in product(table.rows, list(zip(*names, strict=False))):
+        if None in [row.reported.get(name) for name in pair]:
+            continue
+        columns = {name: table.columns[name] for name in pair}
+        try:
+            f, m = (bounds(str(row.reported[name]), digits=c.digits, scale=c.scale) for name, c in columns.items())
+        except ValueError as error:
+            raise ValueError(f"{table.name}, row {row.id}: {error}") from None
+        admitted = _readings(f, m, share)
+        found.append(
+            {
+                "table": table.name,
+                "id": row.id,
+                "label": row.label,
+                "printed": [reported_text(table, row.model_dump(), name) for name in pair],
+                "f1": sum(f) / 2,
+                "miou": sum(m) / 2,
+                "readings": admitted,
+                "admitted": [name for name, reading in admitted.items() if reading],
+                "exchanged": _readings(m, f, share),
+            }
+        )
+    return found

@@ -1,8 +1,9 @@
-"""What stands in a table: headings, cells and caption as text. No torch."""
+"""What stands in a table: columns, cells and caption as text. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from landslide_lib.study.reports import Table
@@ -11,45 +12,116 @@ DASH = "—"
 Rows = Sequence[dict[str, Any]]
 
 
-class Follower(NamedTuple):
-    """A column of ours that follows the report's own: its names, where in `ours`, which score."""
+class Score(NamedTuple):
+    """A score of ours: its column's name and heading, where it stands in `ours`, and what it is multiplied with."""
 
     name: str
     heading: str
     where: str
     convention: str
     score: str
+    scale: int = 1
+
+    def text(self, row: dict[str, Any]) -> str:
+        """Return a row's cell; see `text_of`."""
+        return text_of(row["ours"] and row["ours"][self.where][self.convention][self.score], self.scale)
 
 
-#: By task.
-FOLLOWING: dict[str, tuple[Follower, ...]] = {
+#: What follows the report's own scores, by task.
+FOLLOWING: dict[str, tuple[Score, ...]] = {
     "segmentation": (
-        Follower("landslide_f1", "landslide F1 at 0.5", "metrics", "pooled", "f1"),
-        Follower("landslide_f1_tuned", "landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
+        Score("landslide_f1", "landslide F1 at 0.5", "metrics", "pooled", "f1"),
+        Score("landslide_f1_tuned", "landslide F1 at validation's threshold", "tuned", "pooled", "f1"),
     ),
     "detection": (
-        Follower("f1", "F1 of boxes at validation's score", "tuned", "boxes", "f1"),
-        Follower("recall", "recall there", "tuned", "boxes", "recall"),
+        Score("f1", "F1 of boxes at validation's score", "tuned", "boxes", "f1"),
+        Score("recall", "recall there", "tuned", "boxes", "recall"),
     ),
     "classification": (
-        Follower("f1_tuned", "F1 at validation's threshold", "tuned", "tiles", "f1"),
-        Follower("recall", "recall at 0.5", "metrics", "tiles", "recall"),
+        Score("f1_tuned", "F1 at validation's threshold", "tuned", "tiles", "f1"),
+        Score("recall", "recall at 0.5", "metrics", "tiles", "recall"),
     ),
 }
 #: What a row is compared with the reference row by.
 COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1 at 0.5"}
 
 
-def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
-    """Return mean ± half the 95 % interval over seeds, or an em dash.
+def scores(table: Table) -> list[Score]:
+    """Return the scores of ours in a table: those that the report prints, then those that follow."""
+    found = []
+    for name in table.metrics:
+        column = table.columns[name]
+        heading = f"{column.label} ({column.convention.replace('_', '-')})"
+        found.append(Score(name, heading, "metrics", column.convention, column.score, column.scale))
+    return [*found, *FOLLOWING[table.task]]
+
+
+class Column(NamedTuple):
+    """A column after the row's name: whose it is (`reported` or `ours`), its heading, the text of a row's cell."""
+
+    whose: str
+    heading: str
+    text: Callable[[dict[str, Any]], str]
+
+
+def columns(table: Table, rows: Rows) -> list[Column]:
+    """Return the columns of a table; where nothing was run there is one empty column of ours."""
+    found = []
+    if not all(row["added"] for row in rows):  # of a table of ours nothing is printed
+        labels = {name: table.columns[name].label for name in table.metrics} | table.extra
+        found = [Column("reported", labels[name], partial(reported_text, table, name=name)) for name in labels]
+    if not any(row["ours"] for row in rows):
+        quoted = all(row["kind"] == "quoted" for row in rows)
+        return [*found, Column("ours", "never run" if quoted else "not run yet", lambda row: DASH)]
+    derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
+    for score in scores(table):
+        at_row = derived and score.name == "landslide_f1"
+        heading = "landslide F1 at the row's threshold, else at 0.5" if at_row else score.heading
+        found.append(Column("ours", heading, score.text))
+    if reference := table.reference_on(dataset_of(rows)):
+        found.append(Column("ours", f"{COMPARED[table.task]} against {reference.label}", difference_text))
+    millions = Column(
+        "ours", "parameters", lambda row: f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
+    )
+    seeds = Column("ours", "seeds", lambda row: str(len(row["ours"]["seeds"])) if row["ours"] else DASH)
+    return [*found, millions, seeds]
+
+
+def dataset_of(rows: Rows) -> str | None:
+    """Return the dataset that ours were run on, None where nothing was."""
+    return next((row["ours"]["dataset"] for row in rows if row["ours"]), None)
+
+
+def label(row: dict[str, Any]) -> str:
+    """Return a row's name; one that nobody here runs says why."""
+    name = str(row["label"])
+    if row["kind"] == "derived" and row["ours"] and isinstance(row["at"], str):
+        # Chosen for our network: another threshold than the one that the row is named after.
+        chosen = ", ".join(f"{value:g}" for value in row["ours"]["thresholds"])
+        return f"{name} (derived; ours at {chosen})"
+    return name + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
+
+
+def reported_text(table: Table, row: Mapping[str, Any], name: str) -> str:
+    """Return a reported cell as printed; a reading carries a question mark."""
+    value = row["reported"].get(name)
+    if value is None:
+        return DASH
+    digits = table.columns[name].digits if name in table.metrics else 4
+    shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    return f"{shown} (?)" if name in row["uncertain"] else shown
+
+
+def text_of(value: Mapping[str, Any] | None, scale: int = 1) -> str:
+    """Return mean ± half the 95 % interval over seeds, or a dash.
 
     An interval that is not as long below as above stands in brackets.
 
-    >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52, "values": [0.49, 0.51]})
+    >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52})
     '0.500 ± 0.020'
-    >>> text_of({"mean": 0.46, "low": 0.045, "high": 0.939, "values": [0.62, 0.64, 0.13]})
+    >>> text_of({"mean": 0.46, "low": 0.045, "high": 0.939})
     '0.460 [0.045, 0.939]'
-    >>> text_of({"mean": 0.5, "low": None, "high": None, "values": [0.5]}, scale=100)
+    >>> text_of({"mean": 0.5, "low": None, "high": None}, scale=100)
     '50.0'
     """
     if value is None or value["mean"] is None:
@@ -64,12 +136,19 @@ def text_of(value: dict[str, Any] | None, scale: int = 1) -> str:
     return f"{mean} [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
 
 
-def reported_text(value: float | int | str | None, uncertain: bool, digits: int = 4) -> str:
-    """Return a reported cell as printed; a reading carries a question mark."""
-    if value is None:
+def difference_text(row: dict[str, Any]) -> str:
+    """Return the difference from the reference row with its interval, or why it has none, or a dash.
+
+    >>> difference_text({"ours": {"versus": {"difference": 0.1, "low": -0.05, "high": 0.25}}})
+    '+0.100 [-0.050, +0.250]'
+    >>> difference_text({"ours": {"versus": {"difference": 0.1, "low": None, "reason": "too few scenes"}}})
+    '+0.100 (too few scenes)'
+    """
+    versus = row["ours"] and row["ours"]["versus"]
+    if versus is None:
         return DASH
-    shown = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-    return f"{shown} (?)" if uncertain else shown
+    interval = f"({versus['reason']})" if versus["low"] is None else f"[{versus['low']:+.3f}, {versus['high']:+.3f}]"
+    return f"{versus['difference']:+.3f} {interval}"
 
 
 def caption(rows: Rows) -> str:
@@ -78,134 +157,34 @@ def caption(rows: Rows) -> str:
     if not run:
         quoted = all(row["kind"] == "quoted" for row in rows)
         return "Quoted; nothing of it is run." if quoted else "Ours: not run yet."
-    first, seeds = run[0], sorted({len(ours["seeds"]) for ours in run})
-    budget = first["budget"]
-    if seeds == [1]:
-        spread = "one seed, so no interval"
-    else:
-        spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
-    bands = _span(sorted({ours["bands"] for ours in run}))
-    images = f"{budget['subset']} images" if budget["subset"] else "all images"
-    epochs = f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}"
-    return (
-        f"Ours: {first['dataset']}, {budget['profile'] or 'own'} profile ({bands} bands, {images}, "
-        f"{budget['image_size']} px, {_network(budget)}{epochs}, "
-        f"batch {budget['batch']}), {spread}.{_floor(run)}{_origin(run)}"
-    )
-
-
-def _origin(run: Sequence[dict[str, Any]]) -> str:
-    """Say that records were not made on the data that is here, where that is so."""
-    strange = [ours["data"] for ours in run if ours["data"]["made_on"] in ("other", "absent")]
-    if not strange:
-        return ""
-    whose = "published records" if all(d["published"] for d in strange) else "records"
-    why = {"absent": "which is not on this machine", "other": "which is not the data at LANDSLIDE_DATA or --data-root"}[
-        strange[0]["made_on"]
+    first, budget = run[0], run[0]["budget"]
+    seeds = sorted({len(ours["seeds"]) for ours in run})
+    one_seed = seeds == [1]
+    spread = "one seed, so no interval" if one_seed else f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
+    parts = [
+        f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
+        f"{budget['subset']} images" if budget["subset"] else "all images",
+        f"{budget['image_size']} px",
+        "small encoders for a quick look" if budget.get("tiny") else "",
+        f"width {budget['width']}" if "width" in budget else "",
+        f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}",
+        f"batch {budget['batch']})",
+        f"{spread}.",
     ]
-    return f" These are {whose} of data {strange[0]['fingerprint'][:8]}, {why}."
-
-
-def _network(budget: dict[str, Any]) -> str:
-    small = "small encoders for a quick look, " if budget.get("tiny") else ""
-    return f"{small}width {budget['width']}, " if "width" in budget else small
-
-
-def _floor(run: Sequence[dict[str, Any]]) -> str:
+    text = ", ".join([f"Ours: {first['dataset']}", *filter(None, parts)])
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
-    if not floors:
-        return ""
-    floor = _span(floors) + (", by row," if len(floors) > 1 else "")
-    what = "tile" if "tiles" in run[0]["metrics"] else "pixel"
-    return f" Calling every {what} landslide scores {floor} landslide F1."
+    if floors:
+        what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""
+        text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."
+    strange = [ours["data"] for ours in run if ours["data"]["made_on"] in ("other", "absent")]
+    if strange:
+        whose = "published records" if all(data["published"] for data in strange) else "records"
+        absent = strange[0]["made_on"] == "absent"
+        why = "not on this machine" if absent else "not the data at LANDSLIDE_DATA or --data-root"
+        text += f" These are {whose} of data {strange[0]['fingerprint'][:8]}, which is {why}."
+    return text
 
 
 def _span(values: Sequence[Any]) -> str:
     """Return sorted values as text: one, or the first to the last."""
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
-def dataset_of(rows: Rows) -> str | None:
-    """Return the dataset that ours were run on, None where nothing was."""
-    return next((row["ours"]["dataset"] for row in rows if row["ours"]), None)
-
-
-def header(table: Table, rows: Rows) -> list[tuple[str, str]]:
-    """Return the headings after the row's name: whose column it is, and its text.
-
-    Where nothing was run there is one empty column of ours.
-    """
-    names = [table.columns[name] for name in table.metrics]
-    headings = [("reported", column.label) for column in names]
-    headings += [("reported", label) for label in table.extra.values()]
-    if all(row["added"] for row in rows):  # a table of ours, of which nothing is printed
-        headings = []
-    if not any(row["ours"] for row in rows):
-        quoted = all(row["kind"] == "quoted" for row in rows)
-        return [*headings, ("ours", "never run" if quoted else "not run yet")]
-    headings += [("ours", f"{column.label} ({column.convention.replace('_', '-')})") for column in names]
-    names_of_ours = [column.heading for column in FOLLOWING[table.task]]
-    derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
-    if table.task == "segmentation" and derived:
-        names_of_ours[0] = "landslide F1 at the row's threshold, else at 0.5"
-    headings += [("ours", name) for name in names_of_ours]
-    reference = table.reference_on(dataset_of(rows))
-    if reference:
-        headings.append(("ours", f"{COMPARED[table.task]} against {reference.label}"))
-    return [*headings, ("ours", "parameters"), ("ours", "seeds")]
-
-
-def label(row: dict[str, Any]) -> str:
-    """Return a row's name; one that nobody here runs says why."""
-    name = str(row["label"])
-    if row["kind"] == "derived" and row["ours"] and isinstance(row["at"], str):
-        # Chosen for our network: another threshold than the one that the row is named after.
-        chosen = ", ".join(f"{value:g}" for value in row["ours"]["thresholds"])
-        return f"{name} (derived; ours at {chosen})"
-    return name + {"derived": " (derived)", "quoted": " (quoted)"}.get(row["kind"], "")
-
-
-def cells(table: Table, row: dict[str, Any], rows: Rows) -> list[str]:
-    """Return the cells of one of a table's rows after its name, as text, see `header`."""
-    ours, unsure = row["ours"], row["uncertain"]
-    columns = [table.columns[name] for name in table.metrics]
-    printed = [
-        reported_text(row["reported"].get(name), name in unsure, column.digits)
-        for name, column in zip(table.metrics, columns, strict=True)
-    ]
-    printed += [reported_text(row["reported"].get(name), name in unsure) for name in table.extra]
-    if all(other["added"] for other in rows):
-        printed = []
-    if not any(other["ours"] for other in rows):
-        return [*printed, DASH]
-    mine = [text_of(ours and ours["metrics"][c.convention][c.score], c.scale) for c in columns]
-    mine += [text_of(ours and ours[column.where][column.convention][column.score]) for column in FOLLOWING[table.task]]
-    if table.reference_on(dataset_of(rows)):
-        mine.append(difference(ours and ours["versus"]))
-    mine.append(f"{ours['parameters'] / 1e6:.2f} M" if ours else DASH)
-    mine.append(str(len(ours["seeds"])) if ours else DASH)
-    return [*printed, *mine]
-
-
-def difference(versus: Mapping[str, Any] | None) -> str:
-    """Return a difference with its interval, or why it has none, or an em dash.
-
-    Args:
-        versus: From `intervals.paired_bootstrap`; None where nothing was compared.
-
-    >>> difference({"difference": 0.1, "low": -0.05, "high": 0.25})
-    '+0.100 [-0.050, +0.250]'
-    >>> difference({"difference": 0.1, "low": None, "high": None, "reason": "too few scenes"})
-    '+0.100 (too few scenes)'
-    """
-    if versus is None:
-        return DASH
-    return f"{versus['difference']:+.3f} {interval(versus)}"
-
-
-def interval(versus: Mapping[str, Any], scale: int = 1) -> str:
-    """Return the interval of a difference in brackets, or why it has none in parentheses."""
-    if versus["low"] is None:
-        return f"({versus['reason']})"
-    digits = 1 if scale == 100 else 3
-    return f"[{scale * versus['low']:+.{digits}f}, {scale * versus['high']:+.{digits}f}]"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import os
 import re
@@ -11,6 +10,8 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from landslide_lib.paths import NOTEBOOKS, cache_root, data_root, runs_root
 
@@ -21,16 +22,22 @@ def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
 
 
 def chapter(name: str, folder: Path = NOTEBOOKS) -> Path:
-    """Return the notebook of a chapter.
+    """Return the notebook of a chapter; a ValueError names those there are."""
+    known = {path.stem: path for path in chapters(folder)}
+    if name not in known:
+        raise ValueError(f"chapter {name!r}: unknown; allowed: {', '.join(known)}")
+    return known[name]
 
-    Raises:
-        ValueError: There is none of this name.
-    """
-    path = folder / f"{name}.ipynb"
-    if path not in chapters(folder):
-        known = ", ".join(path.stem for path in chapters(folder))
-        raise ValueError(f"chapter {name!r}: unknown; allowed: {known}")
-    return path
+
+def sources(path: Path, kind: str = "code") -> list[str]:
+    """Return the texts of a notebook's cells of a kind, `code` or `markdown`."""
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+
+
+def title(path: Path) -> str:
+    """Return the first heading of a chapter."""
+    return next(line[2:] for text in sources(path, "markdown") for line in text.splitlines() if line.startswith("# "))
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
@@ -42,17 +49,28 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
     named = f'table\\("{re.escape(table)}"'
     for asked in (rf"{named}[^)]*\)\s*\.run\(", named):
         for path in reversed(chapters(folder)):
-            if any(re.search(asked, "".join(cell["source"])) for cell in json.loads(path.read_text("utf-8"))["cells"]):
+            if any(re.search(asked, source) for source in sources(path)):
                 return path.stem
     return None
 
 
-def parameters(path: Path) -> dict[str, Any]:
-    """Return the names and defaults of a notebook's parameters cell, by Papermill.
+def claims(path: Path) -> list[str]:
+    """Return the sentences that a chapter claims, in their order.
 
-    Raises:
-        ValueError: It has no parameters cell.
+    >>> claims(chapter("11_losses"))[0]
+    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
     """
+    sentences = []
+    for source in sources(path):
+        if "claim(" in source:
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+            named = [call for call in calls if getattr(call.func, "attr", "") == "claim"]
+            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
+    return sentences
+
+
+def parameters(path: Path) -> dict[str, Any]:
+    """Return the names and defaults of a notebook's parameters cell; a ValueError says that it has none."""
     from papermill import inspect_notebook
 
     with warnings.catch_warnings():
@@ -64,14 +82,10 @@ def parameters(path: Path) -> dict[str, Any]:
 
 
 def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the words of a command line into values of the types that a chapter declares.
+    """Turn the words of a command line into values of the types of a chapter's defaults, see `parameters`.
 
+    The members of a list are separated by commas and of the type of the default's first one, of an empty list text.
     Papermill alone only warns of an unknown name, and makes 7 of `007` and a float of `1e3`.
-
-    Args:
-        given: Words by name; the members of a list are separated by commas.
-        defaults: From `parameters`; a default's type is the type demanded. The members of a list are of the type of the
-            first one, of an empty list text.
 
     Raises:
         ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
@@ -79,50 +93,25 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
     >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
     {'seeds': [0, 1], 'rows': ['ce']}
     """
-    known = ", ".join(f"{name} (default {value!r})" for name, value in defaults.items())
-    values: dict[str, Any] = {}
+
+    def value(word: str, default: Any) -> Any:
+        if isinstance(default, list):
+            return [value(each, default[0] if default else "") for each in word.split(",")]
+        if isinstance(default, str) or default is None:
+            return word
+        return TypeAdapter(type(default)).validate_json(word, strict=True)
+
+    known = ", ".join(f"{name} (default {default!r})" for name, default in defaults.items())
+    values = {}
     for name, word in given.items():
         if name not in defaults:
             raise ValueError(f"parameter {name!r}: unknown; this chapter has: {known}")
-        default = defaults[name]
         try:
-            if isinstance(default, list):
-                values[name] = [_value(each, default[0] if default else "") for each in word.split(",")]
-            else:
-                values[name] = _value(word, default)
+            values[name] = value(word, defaults[name])
         except ValueError:
-            raise ValueError(
-                f"parameter {name} = {word!r}: not of the default's type; this chapter has: {known}"
-            ) from None
+            wrong = f"parameter {name} = {word!r}: not of the default's type"
+            raise ValueError(f"{wrong}; this chapter has: {known}") from None
     return values
-
-
-def _value(word: str, default: Any) -> Any:
-    """Return a word as a value of the type of a default."""
-    if isinstance(default, str) or default is None:
-        return word
-    value = json.loads(word)
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
-    if type(value) is not type(default):
-        raise ValueError
-    return value
-
-
-def claims(path: Path) -> list[str]:
-    """Return the sentences that a chapter claims, in their order.
-
-    >>> claims(chapter("11_losses"))[0]
-    'More weight near the centre or the boundary of a landslide beats plain cross entropy.'
-    """
-    sentences = []
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and "claim(" in source:
-            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
-            named = [call for call in calls if getattr(call.func, "attr", getattr(call.func, "id", "")) == "claim"]
-            sentences += [ast.literal_eval(call.args[0]) for call in sorted(named, key=lambda call: call.lineno)]
-    return sentences
 
 
 def executed(name: str) -> Path:
@@ -136,33 +125,32 @@ def failed(name: str) -> Path:
 
 
 def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
-    """Execute a chapter with Papermill.
-
-    Args:
-        name: Of the chapter.
-        given: Words of the command line, by parameter; see `convert`.
-        folder: Of the notebooks.
+    """Execute a chapter with Papermill and words of the command line as its parameters; see `convert`.
 
     Returns:
         The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
 
     Raises:
-        ValueError: Unknown chapter or parameter, a wrong type, or a value that no run can have; or no kernel can be
-            started. Nothing has been run then.
+        ValueError: Before anything has run: unknown chapter or parameter, or a value that no run can have.
         papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
     """
     path = chapter(name, folder)
-    values = _checked(convert(given, parameters(path)))
-    if importlib.util.find_spec("ipykernel") is None:
-        raise ValueError("ipykernel is not installed, which runs notebooks: pip install ipykernel")
+    values = convert(given, parameters(path))
+    for seed in values.get("seeds", ()):
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
+    if given_root := values.get("data_root"):
+        if not Path(given_root).is_dir():
+            raise ValueError(f"parameter data_root = {given_root!r}: there is no such folder")
+        values["data_root"] = str(Path(given_root).absolute())  # the kernel starts in the notebook's folder
     import papermill
 
     target, unfinished = executed(name), failed(name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    roots = {"LANDSLIDE_DATA": data_root(), "LANDSLIDE_RUNS": runs_root(), "LANDSLIDE_CACHE": cache_root()}
-    os.environ.update({variable: str(folder) for variable, folder in roots.items()})
+    for variable, root in (("DATA", data_root()), ("RUNS", runs_root()), ("CACHE", cache_root())):
+        os.environ[f"LANDSLIDE_{variable}"] = str(root)
     # To the kernel: text is UTF-8 whatever the locale, and no bar of progress stays in the page.
-    os.environ.update({"PYTHONUTF8": "1", "TQDM_DISABLE": "1"})
+    os.environ.update(PYTHONUTF8="1", TQDM_DISABLE="1")
     papermill.execute_notebook(
         path,
         unfinished,
@@ -175,21 +163,6 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     )
     unfinished.replace(target)
     return target
-
-
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what a chapter would refuse at its first run; name a folder from the root.
-
-    The kernel starts in the notebook's folder; what is relative to here must stay so.
-    """
-    for seed in values.get("seeds", ()):
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
-    if root := values.get("data_root"):
-        if not Path(root).is_dir():
-            raise ValueError(f"parameter data_root = {root!r}: there is no such folder")
-        values["data_root"] = str(Path(root).absolute())
-    return values
 
 
 def _kernel_manager() -> type:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
-from landslide_lib.study.recipe import BUDGETS, PROFILES, Recipe, profile_of
+from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
 from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, resolve
-
-Compare = Callable[[Sequence[Record], Sequence[Record], Sequence[str]], intervals.Comparison]
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
     """Return what has been run of a table: dataset, profile, number of records.
 
-    Smoke runs are left out unless asked for. The pair with the most rows, and then seeds, comes first.
+    Smoke runs are left out unless asked for. The pair with the most rows, and then records, comes first.
     """
     found = []
     for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
         for name in BUDGETS:
-            runs = collect_records(table, store, dataset, name)
-            rows = [records for records in runs.values() if records]
+            rows = [records for records in collect_records(table, store, dataset, name).values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
     found.sort(key=lambda run: run[2:], reverse=True)
@@ -51,18 +48,9 @@ def records_of(
     profile_name: str | None = None,
     seeds: Sequence[int] | None = None,
 ) -> dict[str, list[Record]]:
-    """Return the records of each row, all made on one copy of the data.
+    """Return the records of each row, by its id, in the order of the seeds; empty where nothing was run.
 
-    Args:
-        table: Of a report.
-        store: Of records.
-        dataset: In place of the report's own.
-        profile_name: The budget; None is `full`.
-        seeds: Only these; None takes all there are.
-
-    Returns:
-        By row id, in the order of the seeds, empty where nothing was run. Rows of two copies of the data cannot be
-        compared: see `Store.copies` for the one that counts.
+    Without a dataset that of the report is taken, without a profile `full`, without seeds all there are.
     """
     found = collect_records(table, store, dataset, profile_name, seeds)
     return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
@@ -71,7 +59,10 @@ def records_of(
 def collect_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
-    """Return the records of each row to run of a table, and of those its rows derive from."""
+    """Return the records of each row to run of a table, and of those its rows derive from, by table and row.
+
+    All are made on one copy of the data, as others cannot be compared: see `Store.copies` for the one that counts.
+    """
     wanted = {
         (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
         for row in table.rows
@@ -79,14 +70,8 @@ def collect_records(
         if leaf in other.runnable(dataset)
     }
     copies = store.copies(list(wanted.values()), seeds)
-    return {
-        key: [
-            record
-            for record in store.find(made, fingerprint=copies.get(made.hash, ""))
-            if seeds is None or record.seed in seeds
-        ]
-        for key, made in wanted.items()
-    }
+    found = {key: store.find(made, fingerprint=copies.get(made.hash, "")) for key, made in wanted.items()}
+    return {key: [one for one in records if seeds is None or one.seed in seeds] for key, records in found.items()}
 
 
 def compare(
@@ -99,12 +84,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Set each row of a table beside our records of it.
 
-    Args:
-        table: Of a report.
-        store: Of records.
-        dataset: None takes the one with the most records.
-        profile_name: The budget; None takes the one with the most records.
-        seeds: Only these; None takes all there are.
+    Without a dataset or a profile that with the most records is taken, without seeds all there are.
 
     Returns:
         A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`, `uncertain`, `added` (a
@@ -118,8 +98,7 @@ def compare(
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
           over seeds, None for one seed;
         - `thresholds`: those of `tuned`; of a derived row its own;
-        - `versus`: the paired bootstrap against the table's reference row over the `common` seeds of both, see
-          `intervals.paired_bootstrap`; None for that row, for a derived one, and without a common seed.
+        - `versus`: the `effect` against the table's reference row; None for a derived row.
     """
     dataset, profile_name = most_records(table, store, dataset, profile_name)
     found = collect_records(table, store, dataset, profile_name, seeds)
@@ -148,22 +127,26 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     if not by_seed:
         return None
     first, run = records[0], row.kind == "run"
+    recipe = first.recipe
+    budget = [name for name in ("epochs", *PROFILES[recipe.task]["full"]) if name not in recipe.unused_fields]
+    # What calling everything landslide scores; of boxes there is no end.
+    floors = [scores.all_positive_f1(record.test_counts) for record in records if record.test_counts]
     unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
     at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
-        "dataset": first.recipe.dataset,
+        "dataset": recipe.dataset,
         "data": {
             "fingerprint": first.fingerprint,
             "made_on": store.made_on(first),
             "published": all(is_published(record) for record in records),
         },
-        "bands": first.recipe.channels,
-        "budget": budget(first.recipe),
+        "bands": recipe.channels,
+        "budget": {"profile": profile_of(recipe)} | {name: getattr(recipe, name) for name in budget},
         "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
-        "floor": _floor(records),
+        "floor": float(np.mean(floors)) if len(floors) == len(records) else None,
         "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
@@ -175,103 +158,44 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     }
 
 
-def _floor(records: Sequence[Record]) -> float | None:
-    """Return the mean F1 of calling all landslide; boxes have none, as there is no end of them."""
-    if any(not record.test_counts for record in records):
-        return None
-    return float(np.mean([scores.all_positive_f1(record.test_counts) for record in records]))
-
-
 def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
-    return {
-        convention: {score: _summary([one[convention][score] for one in metrics]) for score in metrics[0][convention]}
-        for convention in metrics[0]
-    }
-
-
-def _summary(values: Sequence[float | None]) -> dict[str, Any]:
-    defined = [value for value in values if value is not None]
-    # A seed without a value (no landslide predicted) makes no mean of the others.
-    whole = len(defined) == len(values)
-    reach = intervals.interval(defined) if whole else None
-    return {
-        "mean": float(np.mean(defined)) if whole else None,
-        "low": reach[0] if reach else None,
-        "high": reach[1] if reach else None,
-        "values": list(values),
-    }
-
-
-def over_common_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of kind `run` that were run, their scores over the seeds that all have.
-
-    A mean over other seeds is another number: only these can be put into an order.
-
-    Args:
-        rows: From `compare`.
-
-    Returns:
-        The rows with `seeds`, `metrics`, `tuned` and `thresholds` of `ours` cut down; none where no seed is common.
-    """
-    run = [row for row in rows if row["ours"] and row["kind"] == "run"]
-    common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
-    return [{**row, "ours": _cut(row["ours"], common)} for row in run] if common else []
-
-
-def _cut(ours: dict[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
-    places = [ours["seeds"].index(seed) for seed in seeds]
-    cut = {
-        where: {
-            convention: {
-                score: _summary([value["values"][place] for place in places]) for score, value in found.items()
-            }
-            for convention, found in ours[where].items()
-        }
-        for where in ("metrics", "tuned")
-    }
-    thresholds = [ours["thresholds"][place] for place in places]
-    return {**ours, **cut, "seeds": list(seeds), "thresholds": thresholds}
+    made: dict[str, Any] = {}
+    for convention, found in metrics[0].items():
+        made[convention] = {}
+        for score in found:
+            values = [one[convention][score] for one in metrics]
+            defined = [value for value in values if value is not None]
+            # A seed without a value (no landslide predicted) makes no mean of the others.
+            whole = len(defined) == len(values)
+            low, high = (intervals.interval(defined) if whole else None) or (None, None)
+            mean = float(np.mean(defined)) if whole else None
+            made[convention][score] = {"mean": mean, "low": low, "high": high, "values": values}
+    return made
 
 
 def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
     """Compare the records of a row with those of another over the same seeds and test images.
 
+    Pixels and tiles are compared by landslide F1 at 0.5, boxes by mAP at IoU 0.5.
+
     Returns:
         See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have none in common, were
         tested on other images, or are runs of one recipe.
     """
-    if not records or not base:
-        return None
-    mine, other = ({record.seed: record for record in side} for side in (records, base))
-    common = sorted(set(mine) & set(other))
+    by_seed = [{record.seed: record for record in side} for side in (records, base)]
+    common = sorted(set.intersection(*map(set, by_seed)))
     if not common or records[0].hash == base[0].hash:
         return None
-    first = mine[common[0]]
-    if first.test_ids != other[common[0]].test_ids:
+    mine, others = ([side[seed] for seed in common] for side in by_seed)
+    if mine[0].test_ids != others[0].test_ids:
         return None
-    found = COMPARED[first.recipe.task](
-        [mine[seed] for seed in common], [other[seed] for seed in common], first.test_groups
-    )
+    if mine[0].recipe.task == "detection":
+        boxes, other_boxes = ([one.detections for one in side if one.detections] for side in (mine, others))
+        found = detection.paired_bootstrap(boxes, other_boxes, mine[0].test_groups)
+    else:
+        counts, other_counts = ([one.test_counts for one in side] for side in (mine, others))
+        found = intervals.paired_bootstrap(counts, other_counts, mine[0].test_groups)
     return {**found, "common": len(common)}
-
-
-def _pixels(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
-    mine, other = ([record.test_counts for record in side] for side in (ours, base))
-    return intervals.paired_bootstrap(mine, other, blocks)
-
-
-def _boxes(ours: Sequence[Record], base: Sequence[Record], blocks: Sequence[str]) -> intervals.Comparison:
-    mine, other = ([record.detections for record in side if record.detections] for side in (ours, base))
-    return detection.paired_bootstrap(mine, other, blocks)
-
-
-#: What two rows of a task are compared by: landslide F1 of pixels or tiles at 0.5, mAP at IoU 0.5.
-COMPARED: dict[str, Compare] = {
-    "segmentation": _pixels,
-    "adaptation": _pixels,
-    "detection": _boxes,
-    "classification": _pixels,
-}
 
 
 def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
@@ -280,23 +204,21 @@ def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") 
     Args:
         table: Of a report.
         rows: From `compare`.
-        column: Of the table; ours is taken under the column's convention.
+        column: Of the table; ours is taken under its convention.
 
     Returns:
-        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have; None for fewer than
-        three rows, no common seed, or where a score is undefined.
+        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds
+        is another number. None for fewer than three rows, no common seed, or where a score is undefined.
     """
     what = table.columns[column]
+    run = [row for row in rows if row["ours"] and row["kind"] == "run"]
+    common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
     # A cell such as `<0.0010` is printed, and no number to rank by.
-    run = [row for row in over_common_seeds(rows) if isinstance(row["reported"].get(column), float)]
-    values = [row["ours"]["metrics"][what.convention][what.score]["values"] for row in run]
-    if any(value is None for row in values for value in row):
+    run = [row for row in run if isinstance(row["reported"].get(column), float)]
+    values = []
+    for ours in (row["ours"] for row in run):
+        by_seed = dict(zip(ours["seeds"], ours["metrics"][what.convention][what.score]["values"], strict=True))
+        values.append([by_seed[seed] for seed in common])
+    if not common or any(value is None for row in values for value in row):
         return None
     return intervals.kendall([row["reported"][column] for row in run], values)
-
-
-def budget(recipe: Recipe) -> dict[str, Any]:
-    """Return the budget of a recipe, as it is printed beside a number."""
-    fields = ("epochs", *PROFILES[recipe.task]["full"])
-    used = {name: getattr(recipe, name) for name in fields if name not in recipe.unused_fields}
-    return {"profile": profile_of(recipe), **used}

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,15 @@ from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.study.cells import (
     COMPARED,
     DASH,
-    FOLLOWING,
     Rows,
+    Score,
     caption,
-    cells,
+    columns,
     dataset_of,
-    difference,
-    header,
+    difference_text,
     label,
     reported_text,
-    text_of,
+    scores,
 )
 from landslide_lib.study.reports import Table
 
@@ -38,23 +37,17 @@ if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to i
 
 def markdown(table: Table, rows: Rows) -> str:
     """Return a Markdown table with its caption."""
-    names = ["row", *(f"{whose} {name}" for whose, name in header(table, rows))]
-    body = [[label(row), *cells(table, row, rows)] for row in rows]
-    lines = [names, ["---"] * len(names), *body]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    shown = columns(table, rows)
+    names = ["row", *(f"{column.whose} {column.heading}" for column in shown)]
+    body = [[label(row), *(column.text(row) for column in shown)] for row in rows]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in [names, ["---"] * len(names), *body])
     return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{caption(rows)}\n"
 
 
 @cache
 def repository() -> str:
-    """Return the repository's public address, which stands in `_config.yml` alone.
-
-    It is "" where the code lies outside a checkout.
-    """
-    if not CONFIG.is_file():
-        return ""
-    address: str = yaml.safe_load(CONFIG.read_text("utf-8"))["repository"]["url"]
-    return address
+    """Return the public address of the repository, from `_config.yml`; "" outside a checkout."""
+    return str(yaml.safe_load(CONFIG.read_text("utf-8"))["repository"]["url"]) if CONFIG.is_file() else ""
 
 
 def html(table: Table, rows: Rows) -> str:
@@ -63,110 +56,93 @@ def html(table: Table, rows: Rows) -> str:
     Rows that the report does not have stand in a table of their own, folded too. Where the book is built, a cell of
     ours links to the runs it comes from, a seed to its record. A click on a heading sorts.
     """
-    name = "-".join([table.name.replace("/", "-"), *_which(rows)])
-    printed = [row for row in rows if not row["added"]] or list(rows)
-    added = [row for row in rows if row["added"]] if any(not row["added"] for row in rows) else []
     run = [row for row in rows if row["ours"]]
+    first = run[0]["ours"] if run else None
+    # Dataset and profile name the table's anchor: a heading has its bare name.
+    which = [first["dataset"], first["budget"]["profile"] or "own"] if first else ["reported"]
+    name = "-".join([table.name.replace("/", "-"), *which])
+    printed = [row for row in rows if not row["added"]] or list(rows)
+    added = [row for row in rows if row not in printed]
     dataset = f"<strong>{escape(dataset_of(rows) or 'not run yet')}</strong>"
-    legend = LEGEND if run and any(row["reported"] for row in rows) else ""
+    both = run and any(row["reported"] for row in rows)
+    legend = " In a cell the first line is reported, the second ours." if both else ""
     parts = [
         f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), ours on {dataset}</p>',
-        _table(name, _printed(table, printed, rows), f"{caption(rows)} {legend}", as_csv(table, rows)),
+        _table(name, *_printed(table, printed, rows), caption(rows) + legend, as_csv(table, rows)),
     ]
     if any(row["ours"] for row in added):
         count = f"{len(added)} row{'s' * (len(added) != 1)} of ours that the report does not have"
-        body = _table(f"{name}-added", _printed(table, added, rows), caption(added), as_csv(table, added))
-        alone = not any(row["ours"] for row in printed)
-        parts.append(f"<details{' open' if alone else ''}><summary>{count}</summary>{body}</details>")
+        body = _table(f"{name}-added", *_printed(table, added, rows), caption(added), as_csv(table, added))
+        folded = any(row["ours"] for row in printed)
+        parts.append(f"<details{'' if folded else ' open'}><summary>{count}</summary>{body}</details>")
     if run:
         text = f"All scores of ours. {caption(rows)}"
-        body = _table(f"{name}-scores", _scores(table, run, rows), text, as_csv(table, run))
+        body = _table(f"{name}-scores", *_scores(table, run, rows), text, as_csv(table, run))
         parts.append(f"<details><summary>All scores of ours, parameters, records</summary>{body}</details>")
     return f'<div class="study-table">{"".join(parts)}</div>'
 
 
-#: What the two lines of a cell are.
-LEGEND = "In a cell the first line is reported, the second ours."
-
-
-def _printed(table: Table, rows: Rows, all_rows: Rows) -> list[list[str]]:
+def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     """Return heading and lines of the table as printed, with ours in a cell's second line."""
-    columns = [table.columns[name] for name in table.metrics]
+    headings = ["row", *(table.columns[name].label for name in table.metrics), *table.extra.values()]
     reference = table.reference_on(dataset_of(all_rows))
-    compares = reference and any(row["ours"] and row["ours"]["versus"] for row in rows)
-    heading = ["row", *(column.label for column in columns), *table.extra.values()]
-    heading += [f"{COMPARED[table.task]} against {reference.label}"] if compares and reference else []
-    lines = [_heading(heading)]
+    compares = any(row["ours"] and row["ours"]["versus"] for row in rows)
+    if compares and reference:
+        headings.append(f"{COMPARED[table.task]} against {reference.label}")
+    lines = []
     for row in rows:
-        ours, unsure = row["ours"], row["uncertain"]
-        cells = [
-            _two(
-                reported_text(row["reported"].get(name), name in unsure, column.digits),
-                text_of(ours and ours["metrics"][column.convention][column.score], column.scale),
-                ours,
-            )
-            for name, column in zip(table.metrics, columns, strict=True)
-        ]
-        cells += [_cell(reported_text(row["reported"].get(name), name in unsure), "") for name in table.extra]
-        if compares:
-            cells.append(_cell(difference(ours and ours["versus"]), "ours", ours))
-        lines.append([f'<tr class="{row["kind"]}">', f"<th>{escape(label(row))}</th>", *cells, "</tr>"])
-    return lines
+        cells = []
+        for score in scores(table)[: len(table.metrics)]:
+            reported, ours = reported_text(table, row, score.name), score.text(row)
+            both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
+            both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
+            cells.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
+        for name in table.extra:
+            cells.append(_td(text := reported_text(table, row, name), _broken(text), ""))
+        if compares and reference:
+            cells.append(_td(text := difference_text(row), _linked(text, row), "ours"))
+        lines.append(_line(row, cells))
+    return _heading(headings), lines
 
 
-def _scores(table: Table, rows: Rows, all_rows: Rows) -> list[list[str]]:
-    """Return heading and lines of all scores of ours."""
-    names = [name for whose, name in header(table, all_rows) if whose == "ours"]
-    lines = [_heading(["row", *names])]
+def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
+    """Return heading and lines of all scores of ours; a seed links to its record."""
+    *shown, seeds = [column for column in columns(table, all_rows) if column.whose == "ours"]
+    lines = []
     for row in rows:
-        texts = cells(table, row, all_rows)[-len(names) :]
-        shown = [_cell(text, "ours", row["ours"]) for text in texts[:-1]]
-        shown.append(_td(texts[-1], _seeds(row["ours"]) or DASH, "ours"))
-        lines.append([f'<tr class="{row["kind"]}">', f"<th>{escape(label(row))}</th>", *shown, "</tr>"])
-    return lines
+        cells = [_td(text := column.text(row), _linked(text, row), "ours") for column in shown]
+        records, numbers = row["ours"]["records"], list(map(str, row["ours"]["seeds"]))
+        # A mean over several rows' records has more of them than seeds.
+        links = list(map(record_link, records, numbers)) if len(records) == len(numbers) else numbers
+        lines.append(_line(row, [*cells, _td(seeds.text(row), " ".join(links), "ours")]))
+    return _heading(["row", *(column.heading for column in shown), seeds.heading]), lines
 
 
-def _heading(names: list[str]) -> list[str]:
-    return ["<tr>", *(f"<th>{escape(name)}</th>" for name in names), "</tr>"]
+def _heading(names: Sequence[str]) -> str:
+    return "".join(f"<th>{escape(name)}</th>" for name in names)
 
 
-def _table(name: str, lines: list[list[str]], text: str, csv_text: str) -> str:
-    heading, *body = ("".join(line) for line in lines)
+def _line(row: dict[str, Any], cells: list[str]) -> str:
+    return f'<tr class="{row["kind"]}"><th>{escape(label(row))}</th>{"".join(cells)}</tr>'
+
+
+def _table(name: str, heading: str, lines: list[str], text: str, csv_text: str) -> str:
     return (
         f'<table class="sortable n-last" id="{name}"><caption><span>{escape(text.strip())} {csv_link(name, csv_text)}'
-        f"</span></caption><thead>{heading}</thead><tbody>{''.join(body)}</tbody></table>"
+        f"</span></caption><thead><tr>{heading}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
 
 
-def _two(reported: str, ours: str, of: dict[str, Any] | None) -> str:
-    """Return a cell with the reported number in its first line and ours in its second."""
-    lines = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
-    lines += [f'<span class="ours">{_linked(ours, of)}</span>'] if ours != DASH else []
-    return _td(reported if reported != DASH else ours, " <br>".join(lines), "")
+def _broken(text: str) -> str:
+    """Return the text of a cell with its interval below: a table has to fit beside the contents."""
+    return escape(text).replace(" [", "<br>[").replace(" (too few", "<br>(too few")
 
 
-def _which(rows: Rows) -> list[str]:
-    """Return dataset and profile of ours, which name a table's anchor: a heading has its bare name."""
-    ours = next((row["ours"] for row in rows if row["ours"]), None)
-    return [ours["dataset"], ours["budget"]["profile"] or "own"] if ours else ["reported"]
-
-
-def _linked(text: str, ours: dict[str, Any] | None) -> str:
-    """Return the text of a cell, in the book with a link to the runs that it comes from."""
-    # An interval, or why there is none, stands below: a table has to fit beside the contents.
-    shown = escape(text).replace(" [", "<br>[").replace(" (too few", "<br>(too few")
-    if ours and text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
-        return f'<a href="{runs_page(ours["run"])}">{shown}</a>'
-    return shown
-
-
-def _cell(text: str, kind: str, ours: dict[str, Any] | None = None) -> str:
-    return _td(text, _linked(text, ours if kind == "ours" else None), kind)
-
-
-def runs_page(run: str) -> str:
-    """Return the address of a run's records in the book, from any of its pages."""
-    return f"../book/runs.html#{run}"
+def _linked(text: str, row: dict[str, Any]) -> str:
+    """Return the text of a cell of ours, in the book with a link to the runs that it comes from."""
+    if text != DASH and os.environ.get("LANDSLIDE_TRAIN") == "no":
+        return f'<a href="../book/runs.html#{row["ours"]["run"]}">{_broken(text)}</a>'
+    return _broken(text)
 
 
 def _td(text: str, shown: str, kind: str) -> str:
@@ -187,31 +163,16 @@ def _number(text: str) -> str | None:
     return found[1] if found else None
 
 
-def _seeds(ours: dict[str, Any] | None) -> str:
-    if not ours:
-        return ""
-    if len(ours["records"]) != len(ours["seeds"]):  # a mean over several rows' records
-        return " ".join(map(str, ours["seeds"]))
-    pairs = zip(ours["records"], ours["seeds"], strict=True)
-    return " ".join(record_link(name, str(seed)) for name, seed in pairs)
-
-
 def record_link(name: str, text: str) -> str:
     """Return a link to a published record; of a local one only its name, on hovering."""
-    title = f"record {name}"
     if repository() and (PUBLISHED / f"{name}.json").is_file():
         address = f"{repository()}/blob/main/data/results/{name}.json"
-        return f'<a href="{escape(address)}" title="{escape(title)}">{escape(text)}</a>'
-    return f'<span title="{escape(title)} (local)">{escape(text)}</span>'
+        return f'<a href="{escape(address)}" title="record {escape(name)}">{escape(text)}</a>'
+    return f'<span title="record {escape(name)} (local)">{escape(text)}</span>'
 
 
 def csv_link(name: str, text: str) -> str:
-    """Return a link that saves a CSV; the data is in the link, so a saved page keeps it.
-
-    Args:
-        name: Of the file, without its ending.
-        text: CSV.
-    """
+    """Return a link that saves a CSV as `name`; the data is in the link, so a saved page keeps it."""
     data = b64encode(text.encode()).decode()
     return f'<a class="csv" download="{name}.csv" href="data:text/csv;base64,{data}">CSV</a>'
 
@@ -225,34 +186,21 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
         caption: A line below.
         links: Cells hold HTML and are not escaped; the CSV then has their text alone.
     """
-
-    def shown(value: Any) -> str:
-        text = DASH if value is None or value != value else str(value)
-        return text if links else escape(text)
-
-    def bare(value: Any) -> str:
-        text = "" if value is None or value != value else str(value)
-        return re.sub(r"<[^>]*>", "", text) if links else text
-
-    texts = frame.map(lambda value: bare(value) or DASH)
+    whole = frame.astype(object).where(frame.notna(), "").map(str)
+    bare = whole.replace(r"<[^>]*>", "", regex=True) if links else whole
+    shown = (whole if links else whole.map(escape)).where(frame.notna(), DASH)
+    texts = bare.replace("", DASH)
     # A column that holds words stands left, all of it.
-    kinds = [
-        "text" if any(_number(text) is None and text != DASH for text in texts[column]) else ""
-        for column in frame.columns
-    ]
-    head = "".join(
+    words = texts.map(lambda text: text != DASH and _number(text) is None).any()
+    kinds = ["text" if word else "" for word in words]
+    heading = "".join(
         f'<th class="{kind}">{escape(str(column))}</th>' for column, kind in zip(frame.columns, kinds, strict=True)
     )
-    body = []
-    for (_, (first, *rest)), (_, (_, *bares)) in zip(frame.iterrows(), texts.iterrows(), strict=True):
-        line = [_td(text, shown(value), kind) for text, value, kind in zip(bares, rest, kinds[1:], strict=True)]
-        body.append(f"<tr><th>{shown(first)}</th>{''.join(line)}</tr>")
-    text = frame.map(bare).to_csv(index=False)
-    return (
-        f'<div class="study-table"><table class="sortable n-last" id="{name}">'
-        f"<caption><span>{escape(caption)} {csv_link(name, text)}</span></caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
+    lines = []
+    for (first, *rest), (_, *keys) in zip(shown.to_numpy(), texts.to_numpy(), strict=True):
+        cells = map(_td, keys, rest, kinds[1:])
+        lines.append(f"<tr><th>{first}</th>{''.join(cells)}</tr>")
+    return f'<div class="study-table">{_table(name, heading, lines, caption, bare.to_csv(index=False))}</div>'
 
 
 def as_csv(table: Table, rows: Rows) -> str:
@@ -267,14 +215,14 @@ def as_csv(table: Table, rows: Rows) -> str:
 
 def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
     """Return a table as tidy data: a dict a row and a score, see `StudyTable.frame`."""
-    own = [(name, "metrics", table.columns[name].convention, table.columns[name].score) for name in table.metrics]
-    ours_alone = [column for column in FOLLOWING[table.task] if column.name not in table.metrics]
-    own += [(column.name, column.where, column.convention, column.score) for column in ours_alone]  # type: ignore[misc]
+    found: dict[str, Score] = {}
+    for score in scores(table):
+        found.setdefault(score.name, score)
     lines = []
     for row in rows:
         ours = row["ours"]
-        for name, where, convention, score in own:
-            value = ours[where][convention][score] if ours else {}
+        for name, score in found.items():
+            value = ours[score.where][score.convention][score.score] if ours else {}
             lines.append(
                 {
                     "row": row["id"],

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_lib.study import cells, comparison, derived, render, reports, runs
 from landslide_lib.study.records import Record, Store
-from landslide_lib.study.reports import Table
+from landslide_lib.study.reports import Row, Table
 
 if TYPE_CHECKING:  # it takes seconds to import
     import pandas as pd
-
-#: What a comparison says, by the signs of the ends of its 95 % interval.
-BETTER, WORSE, NOT_SIGNIFICANT = "better", "worse", "no significant difference"
-TOO_FEW_SEEDS = "too few seeds"
 
 
 def table(
@@ -28,18 +24,14 @@ def table(
     seeds: Sequence[int] | None = None,
     data_root: str | Path | None = None,
 ) -> StudyTable:
-    """Return a table of a report, reported beside ours.
+    """Return a table of a report, reported beside ours; a ValueError names those there are.
 
     Args:
         name: Such as `raunet/losses`; `landslide list` has them all.
         dataset: To run it on; None is the one with the most records.
-        profile: The budget: `smoke`, `quick`, `cpu` or `full`; None as for the dataset, and `full` where nothing has
-            been run.
+        profile: The budget, `smoke`, `quick`, `cpu` or `full`: None as for the dataset, `full` where nothing was run.
         seeds: Only these; None is all that there are, or 0 to run.
         data_root: In place of `LANDSLIDE_DATA`.
-
-    Raises:
-        ValueError: There is no such table.
     """
     return StudyTable(reports.table(name), dataset, profile, seeds, data_root)
 
@@ -79,40 +71,36 @@ class StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Args:
-            rows: Ids; () for all that can be run without weights of others. Of a derived row those are run that it
-                comes from. Rows of other tables of the report, and those that this data does not have, are passed
-                over, so that a chapter can name rows of several tables.
+            rows: Ids; () for all that can be run without weights of others. A derived row runs those that it comes
+                from. Rows of the report's other tables, and those that this data does not have, are passed over, so
+                that a chapter can name rows of several tables; others raise a ValueError.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
-
-        Raises:
-            ValueError: No table of the report has such a row.
         """
         chosen = {**self.selection, "seeds": self.seeds or (0,)}
+        there = self.report.runnable(chosen["dataset"])
         if rows:
             tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
             if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
                 known = ", ".join(row.id for row in self.report.rows)
                 raise ValueError(f"{self.report.name} has no row {', '.join(sorted(unknown))}; its rows: {known}")
-            named = [derived.leaves(self.report, row) for row in self.report.rows if row.id in rows]
-            wanted = {row.id for leaves in named for other, row in leaves if other.name == self.report.name}
-            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if row.id in wanted]
-            if not rows:
-                return self
+            named = [leaf for row in self.report.rows if row.id in rows for leaf in derived.leaves(self.report, row)]
+            wanted = [row.id for row in there if (self.report, row) in named]
         else:
-            rows = [row.id for row in self.report.runnable(chosen["dataset"]) if not self._recipe(row).needs_download]
-        if rows:
+            wanted = [row.id for row in there if not self._needs_download(row)]
+        if wanted:
             root = Path(self.data_root) if self.data_root else None
-            runs.ensure(self.report, rows=rows, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
+            runs.ensure(
+                self.report, rows=wanted, device=device, rerun=rerun, data_root=root, store=self.store, **chosen
+            )
         return self
 
     def frame(self) -> pd.DataFrame:
         """Return the table, tidy: a line a row and a score.
 
-        Returns:
-            Columns `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as `landslide_f1_tuned`),
-            `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds), `seeds` (how many),
-            `all_positive_f1` (F1 of calling everything landslide), `parameters`, `dataset`, `profile`.
+        Its columns are `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
+        `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds),
+        `seeds` (how many), `all_positive_f1` (of calling everything landslide), `parameters`, `dataset`, `profile`.
         """
         import pandas as pd
 
@@ -125,54 +113,42 @@ class StudyTable:
         have, blocked by scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
 
         Args:
-            pairs: By a name of your own the ids of a row and of the row it is compared with.
+            pairs: By a name of your own the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
             Index `row`, its id or your name; columns `label`, `against` (label of the other row), `reported`
-            (difference of the printed F1, of boxes mAP at IoU 0.5; of the first printed score where that is not
-            printed), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP at IoU 0.5), `low`,
-            `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`: `better`, `worse`, `no significant
-            difference` or, with fewer than two seeds, `too few seeds`. Rows that were not run, or on other images, are
-            left out.
-
-        Raises:
-            ValueError: A pair names a row that the table does not have.
+            (difference of the printed score), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP
+            at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`. Rows that were
+            not run, or on other images, are left out.
         """
         import pandas as pd
 
         records, lines = self.records, {}
         if pairs is None:
             reference = self.report.reference_on(self.selection["dataset"])
-            names = [name for name in records if reference and name != reference.id]
-            pairs = {name: (name, reference.id) for name in names if reference}
+            pairs = {name: (name, reference.id) for name in records} if reference else {}
         for name, (one, other) in pairs.items():
-            both = [self.report.row(row) for row in (one, other)]
-            versus = comparison.effect(records.get(one, ()), records.get(other, ()))
-            if versus:
+            row, base = self.report.row(one), self.report.row(other)
+            if versus := comparison.effect(records.get(one, ()), records.get(other, ())):
                 lines[name] = {
-                    "label": both[0].label if name == one else name,
-                    "against": both[1].label,
-                    "reported": self._printed_difference(*both),
+                    "label": row.label if name == one else name,
+                    "against": base.label,
+                    "reported": self._printed_difference(row, base),
                     **{key: versus[key] for key in ("difference", "low", "high")},
                     "seeds": versus["common"],
                     "verdict": verdict(versus),
                 }
         columns = ["label", "against", "reported", "difference", "low", "high", "seeds", "verdict"]
         frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
-        numbers = ["reported", "difference", "low", "high"]
-        return frame.astype(dict.fromkeys(numbers, float)).rename_axis("row")
+        return frame.astype(dict.fromkeys(columns[2:6], float)).rename_axis("row")
 
     def agreement(self, column: str = "f1") -> dict[str, float | None] | None:
         """Return Kendall's tau between the report's order of the rows and ours; see `comparison.agreement`."""
         return comparison.agreement(self.report, self.rows, column)
 
     def plot(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> Any:
-        """Draw the differences of `effects` with their intervals, reported beside ours.
-
-        Raises:
-            ValueError: No two rows of the table have been run that can be compared.
-        """
-        from landslide_lib.study.plots.effects import forest
+        """Draw `effects` with their intervals, reported beside ours; a ValueError says that there are none."""
+        from landslide_lib.study.plots import forest
 
         effects = self.effects(pairs)
         if effects.empty:
@@ -182,51 +158,48 @@ class StudyTable:
 
     def notes(self) -> Any:
         """Return what the report leaves open and what we assume, for a notebook."""
-        return _markdown("\n".join(f"- {note}" for note in self.report.notes))
+        from IPython.display import Markdown
+
+        return Markdown("\n".join(f"- {note}" for note in self.report.notes))
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""
-        words = {True: "need weights of others, from a model hub or a file", False: "need only time"}
-        without: dict[bool, list[str]] = {True: [], False: []}
-        for row in self.report.runnable(self.selection["dataset"]):
-            if not self.records.get(row.id):
-                without[self._recipe(row).needs_download].append(row.label)
-        lines = [f"- Not run here, and {words[key]}: {'; '.join(rows)}." for key, rows in without.items() if rows]
-        return _markdown("\n".join(lines) or "Every row that can be run has been.")
+        from IPython.display import Markdown
+
+        without = [row for row in self.report.runnable(self.selection["dataset"]) if not self.records.get(row.id)]
+        lines = []
+        for download, need in ((True, "need weights of others, from a model hub or a file"), (False, "need only time")):
+            if labels := [row.label for row in without if self._needs_download(row) == download]:
+                lines.append(f"- Not run here, and {need}: {'; '.join(labels)}.")
+        return Markdown("\n".join(lines) or "Every row that can be run has been.")
 
     def elsewhere(self) -> Any:
         """Return every other run of this table that is stored here, for a notebook."""
         from IPython.display import HTML
 
         shown = (self.selection["dataset"], self.selection["profile_name"])
-        return HTML(
-            "".join(
-                render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=name))
-                for data, name, _ in comparison.known_runs(self.report, self.store)
-                if (data, name) != shown
-            )
-            or '<p class="study-note">None yet.</p>'
-        )
+        others = [
+            render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=profile))
+            for data, profile, _ in comparison.known_runs(self.report, self.store)
+            if (data, profile) != shown
+        ]
+        return HTML("".join(others) or '<p class="study-note">None yet.</p>')
 
-    def _columns(self) -> list[tuple[str, reports.Column]]:
-        return [(name, self.report.columns[name]) for name in self.report.metrics]
+    def _needs_download(self, row: Row) -> bool:
+        where = {key: value for key, value in self.selection.items() if key != "seeds"}
+        return reports.resolve(self.report, row, **where).needs_download
 
-    def _recipe(self, row: reports.Row) -> Any:
-        chosen = self.selection
-        return reports.resolve(self.report, row, dataset=chosen["dataset"], profile_name=chosen["profile_name"])
-
-    def _printed_difference(self, one: reports.Row, other: reports.Row) -> float | None:
-        """Return what the score that rows are compared by differs by as printed, as a share of 1."""
+    def _printed_difference(self, one: Row, other: Row) -> float | None:
+        """Return the difference, in 0..1, of the printed score that rows are compared by, else of the first printed."""
         compared = "map_50" if self.report.task == "detection" else "f1"
-        same = [name for name, column in self._columns() if column.score == compared]
-        name = next(iter([*same, *self.report.metrics]), "")
-        pair = one.reported.get(name), other.reported.get(name)
-        if not all(isinstance(value, float) for value in pair):
-            return None
-        return float(pair[0] - pair[1]) / self.report.columns[name].scale  # type: ignore[operator]
+        names = sorted(self.report.metrics, key=lambda name: self.report.columns[name].score != compared)
+        name = next(iter(names), "")
+        here, there = one.reported.get(name), other.reported.get(name)
+        if isinstance(here, float) and isinstance(there, float):
+            return (here - there) / self.report.columns[name].scale
+        return None
 
     def _repr_html_(self) -> str:
-        """Return the table as the book shows it."""
         return render.html(self.report, self.rows)
 
     def __repr__(self) -> str:
@@ -234,17 +207,11 @@ class StudyTable:
 
 
 def verdict(versus: Mapping[str, Any]) -> str:
-    """Return what a comparison says; see `StudyTable.effects`.
+    """Return what a comparison says, by the signs of the ends of its 95 % interval.
 
     >>> verdict({"low": 0.01, "high": 0.2, "common": 3}), verdict({"low": 0.01, "high": 0.2, "common": 1})
     ('better', 'too few seeds')
     """
     if versus["common"] < 2 or versus["low"] is None:
-        return TOO_FEW_SEEDS
-    return BETTER if versus["low"] > 0 else WORSE if versus["high"] < 0 else NOT_SIGNIFICANT
-
-
-def _markdown(text: str) -> Any:
-    from IPython.display import Markdown
-
-    return Markdown(text)
+        return "too few seeds"
+    return "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "no significant difference"

@@ -49,8 +49,9 @@ def test_the_mean_over_seeds_is_that_of_the_records(store):
 def test_a_row_that_was_not_run_has_nothing_of_ours_and_an_em_dash(store):
     rows = {row["id"]: row for row in comparison.compare(TABLE, store)}
     assert rows["lovasz"]["ours"] is None
-    assert cells.cells(TABLE, rows["lovasz"], list(rows.values()))[-1] == "—"
-    assert "0.6461" in cells.cells(TABLE, rows["lovasz"], list(rows.values()))
+    texts = [column.text(rows["lovasz"]) for column in cells.columns(TABLE, list(rows.values()))]
+    assert texts[-1] == "—"
+    assert "0.6461" in texts
 
 
 def test_the_budget_and_the_floor_stand_beside_the_numbers(store):
@@ -137,7 +138,7 @@ def test_markdown_and_html_say_the_same(store):
     rows = comparison.compare(TABLE, store)
     text, page = render.markdown(TABLE, rows), render.html(TABLE, rows)
     for row in rows:
-        for cell in cells.cells(TABLE, row, rows)[:-1]:
+        for cell in [column.text(row) for column in cells.columns(TABLE, rows)][:-1]:
             assert cell in text
             assert cell.replace("'", "&#x27;").replace(" [", "<br>[").replace(" (too", "<br>(too") in page
     columns = text.splitlines()[2].count("|")
@@ -203,20 +204,8 @@ def test_of_data_without_its_bad_files_all_rows_are_of_the_same_choice(store, re
     assert rows["focal"]["ours"]["seeds"] == [0]
 
 
-def test_rows_are_put_in_order_over_the_seeds_that_all_have(store):
-    """Cross entropy has seeds 0 to 2, focal 0 and 1: the third may not help or harm."""
-    rows = comparison.over_common_seeds(comparison.compare(TABLE, store))
-    assert [row["ours"]["seeds"] for row in rows] == [[0, 1], [0, 1]]
-    for row in rows:
-        f1 = row["ours"]["metrics"]["pooled"]["f1"]
-        assert len(f1["values"]) == 2
-        assert f1["mean"] == pytest.approx(np.mean(f1["values"]))
-        assert len(row["ours"]["thresholds"]) == 2
-
-
 def test_rows_without_a_common_seed_have_no_order(store, record):
     wanted = reports.resolve(TABLE, TABLE.row("iou"), dataset="bijie", profile_name="cpu")
     store.add(record(non_default_fields(wanted), COUNTS["ce"], seed=7))
     rows = comparison.compare(TABLE, store)
-    assert comparison.over_common_seeds(rows) == []
     assert comparison.agreement(TABLE, rows) is None

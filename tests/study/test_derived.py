@@ -43,7 +43,7 @@ def test_mean_and_deviation_over_folds_are_those_of_the_folds_themselves(folds):
     assert ours["f1"]["mean"] == pytest.approx(np.mean(f1))
     assert ours["f1_std"]["mean"] == pytest.approx(np.sqrt(np.mean((f1 - np.mean(f1)) ** 2)))
     rows = list(by_id(OVER, folds).values())
-    assert cells.header(OVER, rows)[3][1] == "STD of F1 (two-class)"
+    assert cells.columns(OVER, rows)[3].heading == "STD of F1 (two-class)"
 
 
 def test_a_missing_fold_leaves_no_mean(folds, tmp_path):
@@ -70,7 +70,7 @@ def test_a_threshold_is_taken_from_the_histogram_of_the_run(tmp_path, record):
     )
     assert rows["voting"]["ours"] is None
     assert rows["threshold-multi-angles"]["ours"] is None  # its row was not run
-    assert "at the row's threshold" in str(cells.header(AFTER, list(rows.values())))
+    assert "at the row's threshold" in str(cells.columns(AFTER, list(rows.values())))
 
 
 def test_scored_takes_the_best_threshold_on_the_very_images(folds):

@@ -1,11 +1,12 @@
 """The book's pages about the study: every table has its place, every run its line."""
 
 import re
+from html import escape
 from pathlib import Path
 
 import pytest
 
-from landslide_lib.study import pages, reports
+from landslide_lib.study import comparison, pages, render, reports
 from landslide_lib.study.records import Store
 
 HOME = Path(__file__).parent.parent.parent
@@ -40,13 +41,19 @@ def test_the_index_has_a_line_a_table():
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_every_printed_cell_stands_on_the_page(table):
-    page = pages.table(table.name)
+def test_every_printed_cell_is_shown(table, tmp_path):
+    page = render.html(table, comparison.compare(table, Store(tmp_path, more=())))
     for row in table.rows:
         for name, value in row.reported.items():
             if isinstance(value, float):
                 digits = table.columns[name].digits if name in table.columns else 4
                 assert f"{value:.{digits}f}" in page
+
+
+def test_a_table_stands_beside_its_notes_and_its_chapter():
+    page = pages.table("refinement/validation")
+    assert all(escape(note) in page for note in reports.table("refinement/validation").notes)
+    assert '<p>Its chapter: <a href="../notebooks/' in page
 
 
 def test_what_a_report_states_outside_its_tables_is_shown():
