@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,17 +55,19 @@ class Sample:
     region: str = ""  # where the scene lies, if that is known
     problem: str = ""  # what is wrong with its files, where their names alone tell; it is refused when it is read
     boxes: Path | None = None  # the file of its boxes, in a dataset that has boxes instead of masks
-    files: tuple[Path, ...] = field(init=False)  # those that are named above
 
     def __post_init__(self) -> None:
-        files = tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
-        object.__setattr__(self, "files", files)
         object.__setattr__(self, "id", plain_name(self.id))
         object.__setattr__(self, "group", plain_name(self.group))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that are named above."""
+        return tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
+
 
 class Dataset(Protocol):
-    """The protocol of a dataset of images and masks."""
+    """A dataset of images and masks."""
 
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
     bands: tuple[str, ...]  # the names of its bands, in the order of the file
@@ -92,10 +94,10 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class BoxDataset(Dataset, Protocol):
-    """The protocol of a dataset with boxes, one of `bands.BOXES`.
+    """A dataset with boxes, one of `bands.BOXES`; its masks are empty.
 
-    Its masks are empty. `read` reads the boxes of an image as well, so an image that was packed has readable boxes.
-    `fingerprint` covers the boxes.
+    `read` reads the boxes of an image as well, so an image that was packed has readable boxes. `fingerprint` covers the
+    boxes.
     """
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
@@ -106,13 +108,13 @@ class BoxDataset(Dataset, Protocol):
 def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
     """Give each sample whose id an earlier one has a problem that says so."""
     first: dict[str, Sample] = {}
-    marked = []
-    for sample in samples:
-        twin = first.setdefault(sample.id, sample)
-        if twin is not sample:
-            sample = replace(sample, problem=f"has the id {sample.id!r} of {twin.files[0]} too")
-        marked.append(sample)
-    return marked
+    samples = list(samples)
+    twins = [first.setdefault(sample.id, sample) for sample in samples]
+    problem = "has the id {!r} of {} too"
+    return [
+        sample if twin is sample else replace(sample, problem=problem.format(sample.id, twin.files[0]))
+        for sample, twin in zip(samples, twins, strict=True)
+    ]
 
 
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -1,7 +1,6 @@
 """Which images lie side by side: raster order found in their edges, and the pairs a split cuts."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -82,7 +81,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
         if len(down):
             below.append((float(np.median(down)), row, len(over)))
     best, length, count = max(below) if below else (None, None, 0)
-    ordered = bool(len(r) and len(chance) and np.median(r) > np.quantile(chance, 0.95))
+    high = float(np.quantile(chance, 0.95)) if len(chance) else None
+    ordered = bool(len(r) and high is not None and np.median(r) > high)
     return {
         "pairs": len(first),
         "right": float(np.median(r)) if len(r) else None,
@@ -90,7 +90,7 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
         "below": best,
         "below_pairs": count,
         "random": float(np.median(chance)) if len(chance) else None,
-        "random_high": float(np.quantile(chance, 0.95)) if len(chance) else None,
+        "random_high": high,
         "random_pairs": len(chance),
         "ordered": ordered,
         "cut": cuts(packed, length) if ordered else None,
@@ -105,11 +105,9 @@ def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
-    parts_of: dict[str, set[str]] = defaultdict(set)
-    for key, part in zip(numbered(packed.ids), shipped.tolist(), strict=True):
-        if key is not None:
-            parts_of[key[0]].add(part)
-    sides = {"shipped": shipped} if any(len(parts) > 1 for parts in parts_of.values()) else {}
+    series = [key[0] if key else None for key in numbered(packed.ids)]
+    parts_of = {(name, part) for name, part in zip(series, shipped.tolist(), strict=True) if name is not None}
+    sides = {"shipped": shipped} if len(parts_of) > len({name for name, _ in parts_of}) else {}
     # Images without masks are not trained on yet, but their split can be computed.
     whole = packed if "train" in packed.parts else replace(packed, parts=("train",) * len(packed))
     for method in ("random", "blocked"):

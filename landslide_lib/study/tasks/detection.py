@@ -16,7 +16,7 @@ from landslide_lib.training.detection import DetectionTask
 def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     """Build the detector of a recipe with its data, with random weights."""
     packed, root = setting.packed, setting.data_root
-    boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=root)
+    boxes = load_boxes(get_dataset(recipe.dataset), packed, root)
     data = data_of(recipe, packed)
     seeded(setting.seed)
     return DetectionTask(

@@ -49,7 +49,7 @@ def presence(recipe: recipes.Pretraining, setting: Setting) -> PresenceTask:
     seeded(setting.seed)
     network = Classifier(encoder_of(recipe, recipe.encoder, len(data.bands)))
     dataset = get_dataset(recipe.dataset)
-    boxes = load_boxes(dataset, setting.packed, recipe.image_size, root=setting.data_root)
+    boxes = load_boxes(dataset, setting.packed, setting.data_root)
     crops = {part: examples(setting.packed, images, boxes) for part, images in data.parts.items()}
     return PresenceTask(
         network,
