@@ -104,10 +104,9 @@ def despeckled(backscatter: Planes) -> Planes:
 def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
     """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0. Bands are reflectances.
 
-    Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028): the distances of the
-    three bands from their mean make up less than `WHITENESS` of it. Bright is above `BRIGHT`, in place of Fmask's own
-    test for haze, which needs reflectance above the atmosphere without an offset. In the near infrared glinting or
-    muddy water is dark. Thin cloud is missed, snow and bright roofs are not.
+    Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028). Bright is above
+    `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above the atmosphere without an offset. In
+    the near infrared glinting or muddy water is dark. Thin cloud is missed, snow and bright roofs are not.
     """
     mean = gray(red, green, blue)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)

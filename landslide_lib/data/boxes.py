@@ -46,9 +46,9 @@ class Boxes:
 def load_boxes(dataset: Dataset, packed: Packed, root: Path | None = None) -> Boxes:
     """Return the boxes of a packed dataset, made on first use and stored beside its arrays.
 
-    Those of a `BoxDataset` are read from the data root that was packed (by default `LANDSLIDE_DATA`) and scaled like
-    its pictures; those of another are derived from the packed masks, see `around`. Raises ValueError: the packed images
-    are of other files than those at the root. BadFileError: the file in which they are stored is damaged.
+    Those of a `BoxDataset` are read from the data root that was packed and scaled like its pictures; those of another
+    are derived from the packed masks, see `around`. Raises ValueError: the packed images are of other files than those
+    at the root. BadFileError: the file in which they are stored is damaged.
     """
     if packed.folder is None:
         return _make(dataset, packed, root)

@@ -47,9 +47,9 @@ def examples(
 ) -> Crops:
     """Return examples for learning whether there is a landslide, in the order of `indices`, their kinds not balanced.
 
-    Where at least a tenth of the dataset's images has no landslide, as in `bijie`, or without `boxes` (of all images),
-    the images themselves are the examples. Else they are crops of half the side, with their corners on a regular grid,
-    of each image at most `per_image` of each kind, whose draw depends on the seed and that image alone:
+    Where at least a tenth of the dataset's images has no landslide, or without `boxes`, the images themselves are the
+    examples. Else they are crops of half the side, with their corners on a regular grid, of each image at most
+    `per_image` of each kind, whose draw depends on the seed and that image alone:
 
     - positive: at least half of some box's area is inside, or boxes cover a tenth of the crop;
     - negative: not a pixel of a box or of the mask is inside;

@@ -23,9 +23,9 @@ CHUNK = 16
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and stored beside them, a file for each channel. The names
-    are bands of the dataset, R, G and B, or of `bands.ENGINEERED`. Raises ValueError: the dataset has no such band and
-    none to make it of, or it lies nowhere. BadFileError: the file of a channel is damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file for each channel. Raises
+    ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: a file is
+    damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]

@@ -56,15 +56,13 @@ def likeness(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]
 
 
 def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[str, Any] | None:
-    """Find out whether the numbers of the images are a raster order, from the numbers in their ids.
+    """Find out whether the numbers in the ids of the images are a raster order; None for fewer than `FEW` pairs.
 
     If image n + 1 lies to the right of n, the right edge of n continues on its left edge; if a row has k images, the
-    bottom of n continues on the top of n + k. Random pairs, drawn by the seed, show the likeness of edges by chance.
-    Returns None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
-    (the median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
-    `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
-    `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None where
-    all edges are constant.
+    bottom of n continues on the top of n + k. Returns the number of `pairs` n and n + 1 and `right`, the median r of
+    their edges; the k of `rows` with the highest median r, as `row`, `below` and `below_pairs`; median and 95 %
+    quantile of r of random pairs; `ordered`, whether `right` is above that quantile; and `cut` (see `cuts`). r is None
+    where all edges are constant.
     """
     first, second = pairs(packed.ids)
     if len(first) < FEW:
@@ -100,9 +98,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
-    there are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how
-    many whose images are both in the split.
+    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and by
+    kind (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
     series = [key[0] if key else None for key in numbered(packed.ids)]

@@ -82,12 +82,10 @@ def load_packed(
 ) -> Packed:
     """Return a dataset packed at an image size, S pixels, packing it on first use.
 
-    Images are resized to a square (area averaging when they shrink), so the aspect of an oblong image changes; a pixel
-    of the small mask is landslide where at least half of the area that it covers is. Metrics are those of the resized
-    masks. The data root is by default `LANDSLIDE_DATA`, the cache of packed arrays `LANDSLIDE_CACHE`. With `skip_bad`
-    unusable files are left out and listed; otherwise the first one ends the packing. Raises DatasetNotFoundError: it is
-    not there. BadFileError: a file cannot be used and `skip_bad` is not set, no file can be used, or the packed copy is
-    damaged.
+    Images are resized to a square (area averaging when they shrink); a pixel of the small mask is landslide where at
+    least half of the area that it covers is. With `skip_bad` unusable files are left out and listed; otherwise the
+    first one ends the packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and
+    `skip_bad` is not set, no file can be used, or the packed copy is damaged.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()

@@ -97,11 +97,11 @@ def load(
         subset: Images drawn before the split, at least 20; None for all.
         bands: By name, engineered ones such as `NDVI` too; () for the dataset's own.
         standardize: Give each band mean 0 and deviation 1; else it is divided by its mean.
-        split: The split; by default the first of five folds, all images of a scene on one side.
+        split: By default the first of five folds, all images of a scene on one side.
         root: The data root; by default `LANDSLIDE_DATA`.
 
-    Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: its files are
-    not there; the message says how to get them.
+    Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: it is not
+    there.
 
     >>> data = load("synthetic", size=32, subset=40)
     >>> len(data.train) + len(data.valid) + len(data.test)

@@ -24,9 +24,9 @@ PARTS = ("train", "valid", "test")
 class Split(Part):
     """Which images are trained on, validated on and tested on.
 
-    `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own);
-    `region` does so with whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their
-    numbers; `published` takes the parts of the publisher and ignores the folds.
+    `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own),
+    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers;
+    `published` takes the parts of the publisher and ignores the folds.
     """
 
     method: Literal["blocked", "region", "random", "contiguous", "published"] = field("blocked")
@@ -52,16 +52,13 @@ class Split(Part):
 def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str, Indices]:
     """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
-    Of a dataset with masks only the publisher's `train` part is split, because the others belong to another domain
-    (Landslide4Sense) or have no masks; of one with boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with
-    masks or boxes are. `blocked` and `random` balance images with and without a landslide over the folds, where there
-    are masks. `published` on a folder of one's own without all three parts is `blocked`.
+    Only the publisher's `train` part is split, as the others belong to another domain (Landslide4Sense) or have no
+    masks; of a dataset with boxes and of one's own all parts are. `blocked` and `random` balance images with and
+    without a landslide over the folds. `published` on a folder of one's own without all three parts is `blocked`.
 
     A subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
-    Under `blocked` no scene and under `region` no region is in two parts, and their shares are rounded accordingly.
     Images that are the same, byte for byte, are on one side; where they cannot be, under `published` and `contiguous`,
-    a line on stderr says so. Raises ValueError: fewer images, or scenes, than the split needs, or no published part
-    where one is asked for.
+    a line on stderr says so. Raises ValueError: fewer images or scenes than the split needs, or no published part.
     """
     if options.method == "published" and not (packed.name in OWN and set(PARTS) - set(packed.parts)):
         parts = _published(packed, options, subset)

@@ -39,19 +39,13 @@ def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: b
 def describe(packed: Packed) -> dict[str, Any]:
     """Return the statistics of a packed dataset.
 
-    These are `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name: {mean, std, min, max,
-    around}}` over all pixels; `around` is the mean distance of a pixel from the median of its image) and, over the
-    images with masks or labels, `labelled` (their number), `positive` (the share with a landslide), `landslide` (the
-    share of the pixels), `smallest` and `largest` (landslide share of one image that has any); None without such
-    images, and the last three where there are labels. Besides:
-
-    - `regions`: `{name: {images, bands: {name: {mean, std}}, positive, landslide}}`, where regions are known;
-    - `split` and `parts`: the same of each part, those of the publisher (`shipped`) or, where there is but one, of our
-      split by scenes (`blocked`); None and empty where the images are too few for it;
-    - `areas`: `edges` of bins (shares of one image), `images` and `landslides` (how many images, and how many connected
-      landslides, have an area in each bin), `connected` (the number of landslides, which touch at sides or corners);
-      None without masks;
-    - `neighbours`: see `neighbours.measure`.
+    Over all pixels `bands` have mean, std, min, max and `around`, the mean distance of a pixel from the median of its
+    image. Over the images with masks or labels there are `labelled` (their number), `positive` (the share with a
+    landslide), `landslide` (the share of the pixels), `smallest` and `largest` (landslide share of an image that has
+    any): None without such images, the last three with labels too. `regions` and `parts` describe some of the images;
+    `split` says whose parts, the publisher's (`shipped`) or where there is but one our default split's. `areas` are
+    histograms over `edges` (shares of an image) of images and of connected landslides, which touch at sides or corners;
+    None without masks. For `neighbours` see there.
     """
     bands = {}
     for column, name in enumerate(packed.bands):
@@ -89,11 +83,10 @@ def describe(packed: Packed) -> dict[str, Any]:
 
 
 def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return what packing does not keep of usable samples.
+    """Return what packing does not keep of usable samples. Raises BadFileError: one cannot be read.
 
-    Returns `sizes`: smallest, median and largest `short` and `long` side of the pictures in pixels, and of `aspect`,
-    the long side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none. Raises
-    BadFileError: one cannot be read.
+    `sizes` are smallest, median and largest `short` and `long` side of the pictures in pixels, and `aspect`, the long
+    side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none.
     """
     arrays = (".h5", ".npy")
     paths = [s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays]
@@ -169,8 +162,8 @@ def _boxes(dataset: BoxDataset, samples: Sequence[Sample], shapes: Sequence[Sequ
     """Describe the boxes of usable samples; `shapes` are the two sides of the picture of each.
 
     Returns `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty` (tiles without
-    one), `side` (smallest, 25 %, median, 75 % and largest square root of the area, in pixels of a picture of `size`,
-    the median length of a side), `edges` and `counts` (of the area as a share of the tile).
+    one), `side` (quartiles of the root of the area, in pixels of a picture of `size`), and `counts` of areas over
+    `edges`.
     """
     of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])

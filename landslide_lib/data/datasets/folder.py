@@ -26,10 +26,9 @@ class TileSample(Sample):
 class Folder(FileDataset):
     """A folder of RGB pictures of any size, of 8 or 16 bits, each with a mask of its name.
 
-    Reads `folder/` below the data root or, where there is no such folder, the data root itself; see `locate.locate`.
-    Pictures lie in `images/` (or a folder named like it, `locate.IMAGES`), masks in `masks/`, `annotations/` or
-    `labels/`, both with folders `train`, `valid` (or `val`) and `test` in them or around them where there are parts:
-    see `locate.pairs`. Masks hold 0 and 1, or 0 and 255. A part without masks has no truth.
+    Reads `folder/` below the data root or the data root itself, see `locate.locate`: pictures in `images/`, masks in
+    `masks/` (or as in `locate.IMAGES` and `locate.MASKS`), both with the parts `train`, `valid` and `test` in them or
+    around them, see `locate.pairs`. A part without masks has no truth.
 
     A TIFF of three bands is taken for red, green and blue, see `pictures.colours`. Pictures of 16 bits are divided by
     65,535 whatever their values are: one scale for all tiles, so all pictures have as many bits as the first; another

@@ -34,8 +34,7 @@ class Landslide4Sense(FileDataset):
 
     Reads both layouts in use: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and `images/train/image_N.h5,
     annotations/train/mask_N.h5`, and folders named like them (`locate.pairs`). HDF5 keys `img` and `mask`. A part whose
-    folder of masks is missing has no truth: its images are read with an empty mask and never trained or tested on. A
-    mask whose image is missing is listed with the image that ought to be there.
+    folder of masks is missing has no truth: its images are never trained or tested on.
 
     Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
     """

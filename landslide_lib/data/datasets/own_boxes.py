@@ -30,12 +30,10 @@ class BoxSample(Sample):
 
 
 class VOC(FileDataset):
-    """A folder of JPEG or PNG pictures of any size with boxes: Pascal VOC, YOLO or COCO.
+    """A folder of RGB pictures of any size with boxes: Pascal VOC, YOLO or COCO.
 
-    Reads `voc/` below the data root or, where there is no such folder, the data root itself; see `locate.locate`.
-    Folders `train`, `valid` (or `val`) and `test`, where there are any, are the publisher's parts, and nothing beside
-    them is read; without them all pictures are `train`. Pictures lie in such a folder or in `images/` (or
-    `JPEGImages/`), see `locate.pairs`. Boxes are of one format, of which each picture has its file or line:
+    Reads `voc/` below the data root or the data root itself, see `locate.locate`. Folders `train`, `valid` and `test`,
+    where there are any, are the publisher's parts, see `locate.pairs`. Boxes are of one format:
 
     - Pascal VOC: an XML a picture, beside it or in `Annotations/` (or `labels/`). `<size>` is ignored: boxes are in
       pixels of the picture as it is shown (turned as its EXIF says).
@@ -43,9 +41,8 @@ class VOC(FileDataset):
       refused; an empty file says that it has no landslide.
     - COCO: a JSON a folder or part, in `annotations/` or beside the pictures, see `coco`.
 
-    All objects count as landslides, whatever their class. A box that reaches beyond the picture is clipped to it; one
-    that lies wholly outside, or has no area, is refused. A file without objects is a picture without a landslide.
-    Scenes are not known: each picture is a group of its own.
+    All objects count as landslides. A box that reaches beyond the picture is clipped to it; one that lies outside, or
+    has no area, is refused. Scenes are not known: each picture is a group of its own.
     """
 
     name = "voc"

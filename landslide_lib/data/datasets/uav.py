@@ -20,9 +20,8 @@ BLOCK = 10
 class UAV(Folder):
     """2,137 tiles of one scene, 128x128 RGB, 659 of them with a landslide.
 
-    Reads `uav/image/image_N` and `uav/mask/image_N` as `Folder` does. All tiles are of one orthophoto, so a group is a
-    square block of neighbouring ones: `blocked` is a split by position. A target domain for networks trained on Bijie.
-    The source of the orthophoto is not stated where these tiles come from.
+    Reads `uav/image/image_N` and `uav/mask/image_N`. A group is a square block of neighbouring tiles: `blocked` is a
+    split by position. A target domain for networks trained on Bijie. The source of the orthophoto is not known.
     """
 
     name = "uav"

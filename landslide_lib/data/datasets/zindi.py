@@ -43,18 +43,14 @@ class Zindi(FileDataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
-    line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of numbers. The folders may also be those that
-    an archive unpacked in its own name makes (`train_data/train_data`), `train/images` or `train`, in any case. The
-    test tiles are left out where `Test.csv` or their folder is missing; they have no label here, so their part is
-    `test, no masks`, which is neither trained nor scored on.
+    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of numbers. Test tiles have
+    no label, so their part is `test, no masks`, which is neither trained nor scored on.
 
     The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
-    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, so that the packed float16,
-    which is exact to 0.05 %, holds them well within its range; an offset that they may have is left in. Radar is in dB.
-
-    A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and a label that is
-    neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of another shape, with NaN or with
-    anything but numbers; nothing is ever unpickled.
+    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, with an offset that they
+    may have; radar is in dB. A line without a tile, a tile without a line, an id of several lines and another label
+    than 0 and 1 are each refused, as is a tile of another shape, with NaN or with anything but numbers; nothing is ever
+    unpickled.
     """
 
     name = "zindi"

@@ -57,10 +57,9 @@ def list_xml(folder: Path) -> list[Path]:
 def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """Read the objects of an XML in the format of Pascal VOC; its `<size>` is ignored.
 
-    A DOCTYPE is refused: an annotation needs none, and it can name entities that read other files or grow without
-    bound. Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed. The corners are
-    taken as edges: a box from 5 to 6 is one pixel wide. Raises BadFileError: missing, no such XML, with a DOCTYPE, or
-    with a box that `checked` refuses.
+    Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed, taken as edges: a box
+    from 5 to 6 is one pixel wide. Raises BadFileError: no such XML, with a DOCTYPE (it can name entities that read
+    other files or grow without bound), or with a box that `checked` refuses.
     """
     try:
         data = path.read_bytes()
@@ -87,9 +86,8 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
 def read_labels(path: Path) -> NDArray[np.float64]:
     """Read the boxes of a picture, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of its sides, in 0..1.
 
-    Lines are `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a polygon of at least three
-    corners, which becomes the box around it), in shares. The class is ignored. Raises BadFileError: missing, no text,
-    or a line that is neither, holds a number outside 0..1 by more than rounding, or has no area.
+    Lines are `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a polygon, which becomes the
+    box around it), in shares. Raises BadFileError: missing, no text, or a line that is neither, or has no area.
     """
     try:
         text = path.read_text("utf-8-sig")

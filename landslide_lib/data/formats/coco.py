@@ -74,8 +74,7 @@ def place(path: Path, names: Iterable[str], home: Path) -> Iterator[tuple[str, P
     """Find the pictures that a JSON lists: our name of the part, and the file that is or ought to be there.
 
     A name is looked for below the folder of the JSON's part (`train/`, `images/train2017/`), beside the JSON, and in
-    the folders of the dataset's `home`, first with the folders in the name, then without. Folders outside `home` are
-    never read.
+    the folders of `home`, first with the folders in the name, then without. Folders outside `home` are never read.
     """
     word = _part(path.stem) or _part(path.parent.name)
     outer = [folder for folder in (child(home, *IMAGES), home) if folder]

@@ -99,9 +99,8 @@ def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) ->
     """Download a dataset into a hidden folder, move it in place as a whole, and return its folder `home`.
 
     `fetch` is given the hidden folder; it returns the folder in it that is to become `home`, and where it came from,
-    for `SOURCE.json`. It is not called where `home` was downloaded before. A download that is broken off leaves the
-    hidden folder and no `home`; the next attempt continues it. A second process waits for the first. Raises
-    DownloadError: `home` holds something that was not downloaded, and is left alone.
+    for `SOURCE.json`. A download that is broken off leaves the hidden folder, which the next attempt continues; a
+    second process waits for the first. Raises DownloadError: `home` holds something that was not downloaded.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     scratch = home.with_name(f".{home.name}.download")

@@ -24,10 +24,9 @@ def locate(
     """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
     The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
-    below the root, one folder too high (the root is a folder of the dataset). Folders that are named after other
-    datasets are left alone. `fits` tells whether a folder holds files of the dataset, `expected` and `remedy` are for
-    the message. Raises DatasetNotFoundError: the root is no folder, nothing fits, or several folders fit on one level;
-    the message says what there is.
+    below the root, one folder too high. Folders that are named after other datasets are left alone. `fits` tells
+    whether a folder holds files of the dataset; `expected` and `remedy` are for the message. Raises
+    DatasetNotFoundError: nothing fits, or several folders fit on one level.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
@@ -104,8 +103,8 @@ def pairs(home: Path, truth: Sequence[str]) -> list[Pair]:
     """List the folders of pictures of a dataset, each with the folder of its truth, which has one of the names `truth`.
 
     Read are `train/`, `train/images/` with `train/TRUTH/`, `images/train/` with `TRUTH/train/`, `images/` with
-    `TRUTH/`, and the folder itself; names may be in any case. Raises BadFileError: two folders have the same meaning,
-    such as `images` and `JPEGImages`.
+    `TRUTH/`, and the folder itself, in any case. Raises BadFileError: two folders have the same meaning (`images`,
+    `JPEGImages`).
     """
     above, beside = child(home, *IMAGES), child(home, *truth)
     if inner := _parts(home):
@@ -129,7 +128,7 @@ def match_truth(
 ) -> list[tuple[Path, list[Path]]]:
     """Return each picture with the files (masks or boxes) of its stem; a missing file is the one that is expected.
 
-    Files without a picture come last. `images` and `truth` are the folders of the two, `suffix` is `.png` for masks.
+    Files without a picture come last. `images` and `truth` are the folders of the two.
     """
     named = by_stem(files)
     matched = [(path, named.pop(plain_name(path.stem), [truth / f"{path.stem}{suffix}"])) for path in pictures]

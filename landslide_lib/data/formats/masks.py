@@ -30,11 +30,11 @@ HALF = 128
 def read_pair(sample: Sample, depth: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Read an image, (H, W, 3) float32 in 0..1, and its mask, (H, W) uint8 in {0, 1}, so that one lies on the other.
 
-    Where EXIF turns the two alike, both are read as they are stored. Where it turns only one, because the other was
-    made by a program that ignores EXIF or applies it, the sizes decide: both are read as stored, or both as shown,
-    whichever fits. Without a mask, the mask is empty and the image is read as it is shown. With `depth` all images have
-    so many bits, and may be a sensor's, see `pictures.colours`. Raises BadFileError: one of the two cannot be read, the
-    depth is another, they differ in size, or EXIF leaves open how one lies on the other.
+    Where EXIF turns the two alike, both are read as stored. Where it turns only one, because the other was made by a
+    program that ignores EXIF or applies it, the sizes decide: both are read as stored, or both as shown. Without a
+    mask, the mask is empty. With `depth` all images have so many bits, and may be a sensor's, see `pictures.colours`.
+    Raises BadFileError: one cannot be read or has another depth, they differ in size, or EXIF leaves open how one lies
+    on the other.
     """
     assert sample.image is not None
     picture = open_picture(sample.image)

@@ -126,7 +126,7 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def unit(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
     """Scale whole numbers of some bits to 0..1."""
-    return np.asarray(pixels, np.float32) / np.float32(2**bits - 1)
+    return np.asarray(pixels, np.float32, order="C") / np.float32(2**bits - 1)
 
 
 def _by_pillow(path: Path, data: bytes) -> Picture:
