@@ -1,13 +1,17 @@
 """What a dataset is, and how it reports that a file is wrong."""
 
+import hashlib
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from landslide_lib.data.bands import RGB
 
 #: The remedy for most bad files.
 REDO = "Replace the file, or leave it out with --skip-bad"
@@ -66,43 +70,50 @@ class Sample:
         return tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
 
 
-class Dataset(Protocol):
-    """A dataset of images and masks."""
+class Dataset:
+    """A dataset of images and masks; by default RGB pictures in files that cannot be downloaded."""
 
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
-    bands: tuple[str, ...]  # the names of its bands, in the order of the file
-    scale: str  # one unit of the packed image, for the caption of a figure
+    bands: tuple[str, ...] = RGB  # the names of its bands, in the order of the file
+    scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
+    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the images below the data root, in the dataset's own order. Raises DatasetNotFoundError."""
-        ...
+        raise NotImplementedError
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}. Raises BadFileError."""
-        ...
+        raise NotImplementedError
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """16 hexadecimal digits that change when any byte of the data changes."""
-        ...
+        return hash_files(samples)
 
     def download(self, root: Path) -> Path:
         """Download the dataset as a whole, unless it is there, and return its folder. Raises DownloadError."""
-        ...
+        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
 
 
-@runtime_checkable
-class BoxDataset(Dataset, Protocol):
-    """A dataset with boxes, one of `bands.BOXES`; its masks are empty.
-
-    `read` reads the boxes of an image as well, so an image that was packed has readable boxes. `fingerprint` covers the
-    boxes.
-    """
+class BoxDataset(Dataset):
+    """A dataset with boxes, one of `bands.BOXES`; its masks are empty, `read` and `fingerprint` cover the boxes."""
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of one image, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of width and height."""
-        ...
+        raise NotImplementedError
+
+
+def hash_files(samples: Iterable[Sample]) -> str:
+    """Hash names and bytes of the files of samples, 16 hexadecimal digits; a copy elsewhere has the same hash."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for path in sample.files:
+            digest.update(os.fsencode(f"{path.parent.name}/{path.name}\0"))
+            if path.is_file():
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def mark_twins(samples: Iterable[Sample]) -> list[Sample]:

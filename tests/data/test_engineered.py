@@ -181,13 +181,6 @@ def test_what_a_killed_process_left_never_passes_for_whole(packed, tiny_bijie, c
     np.testing.assert_array_equal(made.plane("gray"), expected(packed, "gray"))
 
 
-def test_two_processes_that_ask_at_once_get_the_same(packed, tiny_bijie, cache):
-    both = [start(tiny_bijie, cache) for _ in range(2)]
-    sums = [process.communicate()[0] for process in both]
-    assert sums[0] == sums[1] != ""
-    assert [process.returncode for process in both] == [0, 0]
-
-
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of another shape", "of another dtype"])
 def test_a_damaged_channel_is_refused_by_name(packed, damage):
     with_bands(packed, ("gray",))

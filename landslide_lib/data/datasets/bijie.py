@@ -11,8 +11,8 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import DownloadError, Sample, mark_twins
-from landslide_lib.data.formats.files import FileDataset, deliver
+from landslide_lib.data.base import Dataset, DownloadError, Sample, mark_twins
+from landslide_lib.data.formats.files import deliver
 from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, match_truth, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images
@@ -21,7 +21,7 @@ from landslide_lib.data.formats.pictures import list_images
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
 
 
-class Bijie(FileDataset):
+class Bijie(Dataset):
     """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 
     Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import BadFileError, Sample, mark_twins
-from landslide_lib.data.formats.files import FileDataset
+from landslide_lib.data.base import BadFileError, Dataset, Sample, mark_twins
 from landslide_lib.data.formats.locate import MASKS, Pair, locate, match_truth, pairs, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images, open_picture
@@ -23,7 +22,7 @@ class TileSample(Sample):
     depth: int = 8
 
 
-class Folder(FileDataset):
+class Folder(Dataset):
     """A folder of RGB pictures of any size, of 8 or 16 bits, each with a mask of its name.
 
     Reads `folder/` below the data root or the data root itself, see `locate.locate`: pictures in `images/`, masks in

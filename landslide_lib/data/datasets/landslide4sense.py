@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import L4S
-from landslide_lib.data.base import BadFileError, DownloadError, Sample, check_same_size, mark_twins
-from landslide_lib.data.formats.files import FileDataset, deliver, list_files
+from landslide_lib.data.base import BadFileError, Dataset, DownloadError, Sample, check_same_size, mark_twins
+from landslide_lib.data.formats.files import deliver, list_files
 from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs, several_masks
 from landslide_lib.data.formats.masks import as_mask
 
@@ -29,7 +29,7 @@ PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
 BLOCK = 164
 
 
-class Landslide4Sense(FileDataset):
+class Landslide4Sense(Dataset):
     """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
 
     Reads both layouts in use: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and `images/train/image_N.h5,

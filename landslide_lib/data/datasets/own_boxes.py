@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import BadFileError, Sample, mark_twins, plain_name
+from landslide_lib.data.base import BadFileError, BoxDataset, Sample, hash_files, mark_twins, plain_name
 from landslide_lib.data.formats import boxes as formats
 from landslide_lib.data.formats import coco
-from landslide_lib.data.formats.files import FileDataset, hash_files, list_files
+from landslide_lib.data.formats.files import list_files
 from landslide_lib.data.formats.locate import Pair, child, locate, match_truth, pairs
 from landslide_lib.data.formats.pictures import list_images, read_rgb
 
@@ -29,7 +29,7 @@ class BoxSample(Sample):
     listed: coco.Picture | None = None  # as a JSON of COCO has it
 
 
-class VOC(FileDataset):
+class VOC(BoxDataset):
     """A folder of RGB pictures of any size with boxes: Pascal VOC, YOLO or COCO.
 
     Reads `voc/` below the data root or the data root itself, see `locate.locate`. Folders `train`, `valid` and `test`,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import ZINDI
-from landslide_lib.data.base import BadFileError, Sample, mark_twins, plain_name
-from landslide_lib.data.formats.files import FileDataset, by_stem, hash_files, list_files
+from landslide_lib.data.base import BadFileError, Dataset, Sample, hash_files, mark_twins, plain_name
+from landslide_lib.data.formats.files import by_stem, list_files
 from landslide_lib.data.formats.locate import child, locate
 from landslide_lib.data.tabular import files
 
@@ -39,7 +39,7 @@ class LabelledSample(Sample):
     label: str = ""  # `0` or `1`; "" without one
 
 
-class Zindi(FileDataset):
+class Zindi(Dataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import DTypeLike
 
-from landslide_lib.data.bands import RGB
 from landslide_lib.data.base import DownloadError, Sample, plain_name
 
 #: Written into a downloaded dataset's folder: where it came from.
 SOURCE = "SOURCE.json"
-
-
-class FileDataset:
-    """What datasets in files share: pictures are RGB, the fingerprint is of all files, nothing can be downloaded."""
-
-    name: str
-    bands: tuple[str, ...] = RGB
-    scale = "digital number / 255"
-    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
-
-    def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all files."""
-        return hash_files(samples)
-
-    def download(self, root: Path) -> Path:
-        """Say how the files get there: they cannot be downloaded. Raises DownloadError: always."""
-        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
 
 
 @cache
@@ -58,17 +40,6 @@ def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
     for path in paths:
         named[plain_name(path.stem)].append(path)
     return dict(named)
-
-
-def hash_files(samples: Iterable[Sample]) -> str:
-    """Hash names and bytes of the files of samples, 16 hexadecimal digits; a copy elsewhere has the same hash."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        for path in sample.files:
-            digest.update(os.fsencode(f"{path.parent.name}/{path.name}\0"))
-            if path.is_file():
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
 
 
 def listing(samples: Iterable[Sample]) -> str:
