@@ -31,10 +31,10 @@ def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.Data
         frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False).fillna("")
     except (OSError, ValueError) as error:  # those of pandas are ValueErrors, and those of an encoding
         raise BadFileError(path, f"is no CSV in {encoding} that can be read ({error})", "Get it again") from None
-    if missing := [name for name in columns if name not in frame]:
-        problem = f"has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
-    elif not isinstance(frame.index, pd.RangeIndex):  # taken for the names of the rows
+    if not isinstance(frame.index, pd.RangeIndex):  # taken for the names of the rows
         problem = "its rows have more cells than its head"
+    elif missing := [name for name in columns if name not in frame]:
+        problem = f"has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
     elif frame.empty:
         problem = "holds a head and no row"
     if problem:
@@ -48,7 +48,8 @@ def number(
     """Return a column as numbers. Raises BadFileError: a cell is none from low to high, or among the given ones."""
     values = pd.to_numeric(frame[name], errors="coerce")
     good = values.isin(list(among)) if among else values.between(low, high)
-    refuse(frame[name], good, path, f"no number from {low:g} to {high:g}" if not among else f"not among {among}")
+    allowed = f"not {' or '.join(map(str, among))}" if among else f"no number from {low:g} to {high:g}"
+    refuse(frame[name], good, path, allowed)
     return values.astype(float)
 
 
