@@ -64,12 +64,10 @@ WHITENESS = 0.7
 Planes = NDArray[np.float32]
 
 
-def local(band: Planes) -> Planes:
-    """Rescale each image to 0..1 by its own minimum and maximum; a constant one is 0."""
-    return _rescale(band, band.min((1, 2), keepdims=True), band.max((1, 2), keepdims=True))
-
-
-def _rescale(band: Planes, low: Any, high: Any) -> Planes:
+def rescale(band: Planes, low: Any = None, high: Any = None) -> Planes:
+    """Rescale to 0..1 from a lowest and highest value, by default each image's own; 0 where the two are the same."""
+    low = band.min((1, 2), keepdims=True) if low is None else low
+    high = band.max((1, 2), keepdims=True) if high is None else high
     span = np.asarray(high - low, np.float32)
     scaled: Planes = (band - low) / np.where(span > 0, span, 1)
     return scaled
@@ -104,13 +102,11 @@ def despeckled(backscatter: Planes) -> Planes:
 
 
 def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
-    """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0.
+    """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0. Bands are reflectances.
 
-    Bands are reflectances, not the rescaled ones of Landslide4Sense. Grey is the whiteness test of Fmask (Zhu and
-    Woodcock 2012, doi:10.1016/j.rse.2011.10.028): the distances of the three bands from their mean make up less than
-    `WHITENESS` of it. Bright is above `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above
-    the atmosphere without an offset. In the near infrared glinting or muddy water is dark. Thin cloud is missed, snow
-    and bright roofs are not.
+    Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028). Bright is above
+    `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above the atmosphere without an offset. In
+    the near infrared glinting or muddy water is dark. Thin cloud is missed, snow and bright roofs are not.
     """
     mean = gray(red, green, blue)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
@@ -125,7 +121,7 @@ def cloud_score(red: NDArray[Any], green: NDArray[Any], blue: NDArray[Any]) -> N
 
 
 def _levels(shades: Planes) -> NDArray[np.uint8]:
-    return np.rint(local(shades) * 255).astype(np.uint8)
+    return np.rint(rescale(shades) * 255).astype(np.uint8)
 
 
 def _each(planes: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]) -> Planes:
@@ -141,8 +137,8 @@ class Channel(NamedTuple):
 
 
 ENGINEERED: dict[str, Channel] = {
-    **{f"{name}_local": Channel((name,), local) for name in RGB},
-    **{f"{name}_global": Channel((name,), _rescale, whole=True) for name in RGB},
+    **{f"{name}_local": Channel((name,), rescale) for name in RGB},
+    **{f"{name}_global": Channel((name,), rescale, whole=True) for name in RGB},
     "NDVI": Channel(("B8", "B4"), index),
     "VI": Channel(("B8", "B11"), index),  # so the report; elsewhere NDMI, of moisture
     "NBR": Channel(("B8", "B12"), index),
@@ -179,24 +175,19 @@ def source(name: str, own: Sequence[str]) -> str:
 
 def possible(own: Sequence[str]) -> tuple[str, ...]:
     """Return every name that a recipe may choose of a dataset whose files have these bands."""
-
-    def available(names: Iterable[str]) -> bool:
-        return all(source(name, own) in own for name in names)
-
-    colours = [name for name in RGB if name not in own and available([name])]
-    return (*own, *colours, *(name for name, channel in ENGINEERED.items() if available(channel.of)))
+    colours = [name for name in RGB if name not in own and source(name, own) in own]
+    made = [name for name, channel in ENGINEERED.items() if all(source(band, own) in own for band in channel.of)]
+    return (*own, *colours, *made)
 
 
 def check(names: Sequence[str], own: Sequence[str], dataset: str) -> None:
     """Refuse bands that a dataset with the bands `own` neither has nor can make. Raises ValueError."""
     allowed = possible(own)
-    missing = [
-        f"{name} (made of {' and '.join(ENGINEERED[name].of)})" if name in ENGINEERED else name
-        for name in names
-        if name not in allowed
-    ]
-    if missing:
-        raise ValueError(f"bands: {dataset} has no {', '.join(missing)}; allowed: {', '.join(allowed)}")
+    if missing := [name for name in names if name not in allowed]:
+        of = [
+            f"{name} (made of {' and '.join(ENGINEERED[name].of)})" if name in ENGINEERED else name for name in missing
+        ]
+        raise ValueError(f"bands: {dataset} has no {', '.join(of)}; allowed: {', '.join(allowed)}")
 
 
 def engineer(

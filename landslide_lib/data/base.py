@@ -1,13 +1,17 @@
 """What a dataset is, and how it reports that a file is wrong."""
 
+import hashlib
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from landslide_lib.data.bands import RGB
 
 #: The remedy for most bad files.
 REDO = "Replace the file, or leave it out with --skip-bad"
@@ -55,64 +59,73 @@ class Sample:
     region: str = ""  # where the scene lies, if that is known
     problem: str = ""  # what is wrong with its files, where their names alone tell; it is refused when it is read
     boxes: Path | None = None  # the file of its boxes, in a dataset that has boxes instead of masks
-    files: tuple[Path, ...] = field(init=False)  # those that are named above
 
     def __post_init__(self) -> None:
-        files = tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
-        object.__setattr__(self, "files", files)
         object.__setattr__(self, "id", plain_name(self.id))
         object.__setattr__(self, "group", plain_name(self.group))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that are named above."""
+        return tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
 
-class Dataset(Protocol):
-    """The protocol of a dataset of images and masks."""
+
+class Dataset:
+    """A dataset of images and masks; by default RGB pictures in files that cannot be downloaded."""
 
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
-    bands: tuple[str, ...]  # the names of its bands, in the order of the file
-    scale: str  # one unit of the packed image, for the caption of a figure
+    bands: tuple[str, ...] = RGB  # the names of its bands, in the order of the file
+    scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
+    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the images below the data root, in the dataset's own order. Raises DatasetNotFoundError."""
-        ...
+        raise NotImplementedError
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read one image, (H, W, bands) float32, and its mask, (H, W) uint8 in {0, 1}. Raises BadFileError."""
-        ...
+        raise NotImplementedError
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """16 hexadecimal digits that change when any byte of the data changes."""
-        ...
+        return hash_files(samples)
 
     def download(self, root: Path) -> Path:
         """Download the dataset as a whole, unless it is there, and return its folder. Raises DownloadError."""
-        ...
+        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
 
 
-@runtime_checkable
-class BoxDataset(Dataset, Protocol):
-    """The protocol of a dataset with boxes, one of `bands.BOXES`.
-
-    Its masks are empty. `read` reads the boxes of an image as well, so an image that was packed has readable boxes.
-    `fingerprint` covers the boxes.
-    """
+class BoxDataset(Dataset):
+    """A dataset with boxes, one of `bands.BOXES`; its masks are empty, `read` and `fingerprint` cover the boxes."""
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
         """Read the boxes of one image, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of width and height."""
-        ...
+        raise NotImplementedError
+
+
+def hash_files(samples: Iterable[Sample]) -> str:
+    """Hash names and bytes of the files of samples, 16 hexadecimal digits; a copy elsewhere has the same hash."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for path in sample.files:
+            digest.update(os.fsencode(f"{path.parent.name}/{path.name}\0"))
+            if path.is_file():
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
     """Give each sample whose id an earlier one has a problem that says so."""
     first: dict[str, Sample] = {}
-    marked = []
-    for sample in samples:
-        twin = first.setdefault(sample.id, sample)
-        if twin is not sample:
-            sample = replace(sample, problem=f"has the id {sample.id!r} of {twin.files[0]} too")
-        marked.append(sample)
-    return marked
+    samples = list(samples)
+    twins = [first.setdefault(sample.id, sample) for sample in samples]
+    problem = "has the id {!r} of {} too"
+    return [
+        sample if twin is sample else replace(sample, problem=problem.format(sample.id, twin.files[0]))
+        for sample, twin in zip(samples, twins, strict=True)
+    ]
 
 
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

@@ -1,7 +1,7 @@
 """The dataloader: whole batches by index, on the device where they fit, with masks, boxes or labels as the target."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,15 @@ class Batches:
     packed masks have, in {0, 1}, both of `dtype`.
 
     Args:
-        packed: The dataset.
         indices: Which images.
-        batch: Images in a batch; a training epoch drops the images that do not fill one.
         band_scale: (C, 1, 1), what each band is divided by.
         bands: By name, engineered ones too; () for the dataset's own.
-        target: `BoxTarget`, `CropTarget`, or None for masks.
         device: Where batches are made; the scaled images stay there, also for the next run, if they take at most half
             of its free memory.
-        seed: None keeps the order and every image (validation, test); a number shuffles.
+        seed: None keeps the order and every image; with a number they are shuffled, and an epoch drops the images that
+            do not fill a batch.
         augment: Applied to a batch on the device: (images, masks, generator) to the same.
         rank: Of this process among the `world` that share the batches of an epoch.
-        world: How many processes train together.
         dtype: Of images and masks, which are divided in float32 and rounded to it: float16 moves half as many bytes.
         shift: (C, 1, 1), what is subtracted from each band before the division; None for nothing.
         chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement.
@@ -206,14 +203,13 @@ def turn(image: Tensor, boxes: Tensor, quarters: int, mirrored: int) -> tuple[Te
 
 @dataclass(frozen=True)
 class CropTarget:
-    """Labels of whole images or crops, (B,) int64, 1 with a landslide; the part's images are `crops.image`."""
+    """Crops, enlarged to the size of the images, and their labels, (B,) int64; the part's images are `crops.image`."""
 
     crops: Crops
 
     def __call__(
         self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the crops of a batch, enlarged to the size of the images, and their labels."""
-        chosen = {field.name: getattr(self.crops, field.name)[places] for field in fields(Crops)}
-        crops = replace(self.crops, **chosen)
+        """Return crops and labels of a batch."""
+        crops = Crops(*(getattr(self.crops, field.name)[places] for field in fields(Crops)))
         return cut(images, crops), torch.from_numpy(crops.label).long().to(images.device)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset
@@ -44,33 +43,29 @@ class Boxes:
         return len(self.starts) - 1
 
 
-def load_boxes(
-    dataset: Dataset, packed: Packed, image_size: int, root: Path | None = None, cache: Path | None = None
-) -> Boxes:
-    """Return the boxes of a packed dataset, made on first use and stored beside its arrays, or in `cache`.
+def load_boxes(dataset: Dataset, packed: Packed, root: Path | None = None) -> Boxes:
+    """Return the boxes of a packed dataset, made on first use and stored beside its arrays.
 
-    Those of a `BoxDataset` are read from the data root that was packed (by default `LANDSLIDE_DATA`) and scaled like
-    its pictures; those of another are derived from the packed masks, see `around`. Raises ValueError: the packed images
-    are not of this size, or of other files than those at the root. BadFileError: the file in which they are stored is
-    damaged.
+    Those of a `BoxDataset` are read from the data root that was packed and scaled like its pictures; those of another
+    are derived from the packed masks, see `around`. Raises ValueError: the packed images are of other files than those
+    at the root. BadFileError: the file in which they are stored is damaged.
     """
-    size = packed.masks.shape[-1]
-    if size != image_size:
-        raise ValueError(f"image_size = {image_size}: {packed.name} is packed at {size} pixels")
-    folder = cache or packed.folder
-    if folder is None:
+    if packed.folder is None:
         return _make(dataset, packed, root)
-    path = folder / f"boxes-{REVISIONS.get('boxes', 1)}.npz"
+    path = packed.folder / f"boxes-{REVISIONS.get('boxes', 1)}.npz"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # The lock that packed the folder.
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            if not path.exists():
-                boxes = _make(dataset, packed, root)
-                # Into an open file: numpy would add .npz to a name.
-                with atomic_write(path) as scratch, scratch.open("wb") as file:
-                    np.savez(file, corners=boxes.corners, starts=boxes.starts)
-    return _open(path, len(packed), size)
+        boxes = _make(dataset, packed, root)
+        # Into an open file: numpy would add .npz to a name.
+        with atomic_write(path) as scratch, scratch.open("wb") as file:
+            np.savez(file, corners=boxes.corners, starts=boxes.starts)
+    try:
+        with np.load(path) as stored:
+            boxes = Boxes(stored["corners"], stored["starts"])
+        if len(boxes) != len(packed) or boxes.corners.shape != (boxes.starts[-1], 4):
+            raise ValueError(f"{boxes.corners.shape} corners of {len(boxes)} images")
+    except (OSError, EOFError, KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
+        raise BadFileError(path, f"the boxes are damaged ({error})", REMOVE.format("file")) from error
+    return boxes
 
 
 def around(mask: NDArray[np.uint8], least: int = MIN_AREA) -> Corners:
@@ -107,20 +102,3 @@ def _joined(boxes: Iterable[Corners]) -> Boxes:
     of_images = list(boxes)
     starts = np.cumsum([0, *map(len, of_images)], dtype=np.int64)
     return Boxes(np.concatenate([np.zeros((0, 4), np.float32), *of_images]), starts)
-
-
-def _open(path: Path, images: int, size: int) -> Boxes:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            boxes = Boxes(file["corners"], file["starts"])
-        if boxes.starts.dtype != np.int64 or boxes.starts.shape != (images + 1,):
-            raise ValueError(f"{boxes.starts.shape} starts of {images} images")
-        if boxes.corners.dtype != np.float32 or boxes.corners.shape != (boxes.starts[-1], 4):
-            raise ValueError(f"{boxes.corners.dtype} corners of shape {boxes.corners.shape}")
-        if boxes.starts[0] or (np.diff(boxes.starts) < 0).any():
-            raise ValueError("starts that do not rise from 0")
-        if not ((boxes.corners >= 0) & (boxes.corners <= size)).all():
-            raise ValueError(f"corners beyond {size} pixels")
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise BadFileError(path, f"the boxes are damaged ({error})", REMOVE.format("file")) from error
-    return boxes

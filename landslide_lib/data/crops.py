@@ -47,15 +47,14 @@ def examples(
 ) -> Crops:
     """Return examples for learning whether there is a landslide, in the order of `indices`, their kinds not balanced.
 
-    Where at least a tenth of the dataset's images has no landslide, as in `bijie`, or without `boxes` (of all images),
-    the images themselves are the examples. Else they are crops of half the side, with their corners on a regular grid,
-    of each image at most `per_image` of each kind, whose draw depends on the seed and that image alone:
+    Where at least a tenth of the dataset's images has no landslide, or without `boxes`, the images themselves are the
+    examples. Else they are crops of half the side, with their corners on a regular grid, of each image at most
+    `per_image` of each kind, whose draw depends on the seed and that image alone:
 
     - positive: at least half of some box's area is inside, or boxes cover a tenth of the crop;
     - negative: not a pixel of a box or of the mask is inside;
     - all others are left out. An image may have no crop of one kind, or of either.
     """
-    indices = np.asarray(indices, dtype=np.int64)
     positives = packed.positive
     if boxes is not None:
         positives = positives | np.array([len(boxes.of(i)) > 0 for i in range(len(packed))], dtype=bool)
@@ -106,15 +105,11 @@ def _candidates(
 def cut(images: Tensor, crops: Crops) -> Tensor:
     """Cut M crops out of their images, `packed.images[crops.image]`, and enlarge them bilinearly: (M, C, S, S) to same.
 
-    Raises ValueError: there are not as many images as crops.
-
     >>> image = torch.arange(16.0).view(1, 1, 4, 4)
     >>> one = np.ones(1, np.int64)
     >>> cut(image, Crops(0 * one, np.array([[2, 0]]), 2 * one, one))[0, 0, 0].tolist()
     [2.0, 2.25, 2.75, 3.0]
     """
-    if len(images) != len(crops.image):
-        raise ValueError(f"{len(images)} images, {len(crops.image)} crops: give the image of each crop")
     size = list(images.shape[-2:])
     parts = zip(images, crops.corner.tolist(), crops.side.tolist(), strict=True)
     cut_out = [transforms.resized_crop(image, top, left, side, side, size) for image, (left, top), side in parts]

@@ -1,21 +1,20 @@
 """Engineered channels of a packed dataset: made when a recipe first asks, then read by index."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from landslide_lib.data.bands import ENGINEERED, check, engineer
 from landslide_lib.data.base import BadFileError
 from landslide_lib.data.formats.files import new_array
-from landslide_lib.data.pack import REMOVE, Packed
+from landslide_lib.data.pack import REMOVE, Packed, in_threads
 from landslide_lib.fields import REVISIONS
+from landslide_lib.paths import atomic_write
 
 #: Images that a thread processes at once: their planes stay in its cache.
 CHUNK = 16
@@ -24,9 +23,9 @@ CHUNK = 16
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and stored beside them, a file for each channel. The names
-    are bands of the dataset, R, G and B, or of `bands.ENGINEERED`. Raises ValueError: the dataset has no such band and
-    none to make it of, or it lies nowhere. BadFileError: the file of a channel is damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file for each channel. Raises
+    ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: a file is
+    damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]
@@ -42,21 +41,15 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
         # The lock that packed the folder.
         with FileLock(packed.folder.with_name(f"{packed.folder.name}.lock")):
             _make(packed, {name: path for name, path in paths.items() if not path.exists()})
-    opened = {name: _open(path, _shape(packed)) for name, path in paths.items()}
+    opened = {name: _open(path, packed) for name, path in paths.items()}
     return replace(packed, engineered={**packed.engineered, **opened})
 
 
-def _shape(packed: Packed) -> tuple[int, ...]:
-    # Of the images: a mask may be of one pixel.
-    return len(packed), *packed.images.shape[2:]
-
-
 def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
-    """Write each channel under another name and rename it: complete or not there. The caller holds the lock."""
+    """Write each channel, complete or not at all. The caller holds the lock."""
     planes = {band: packed.plane(band) for name in paths for band in ENGINEERED[name].of}
     whole = {band for name in paths if ENGINEERED[name].whole for band in ENGINEERED[name].of}
     extremes = {band: (float(planes[band].min()), float(planes[band].max())) for band in whole}
-    scratch = {name: path.with_name(f".{path.name}.part") for name, path in paths.items()}
 
     def fill(start: int) -> None:
         part = slice(start, start + CHUNK)
@@ -64,29 +57,24 @@ def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
         for name, values in engineer(paths, inputs, extremes).items():
             files[name][part] = values
 
-    try:
+    with ExitStack() as stack:
+        scratch = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
         files = {name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()}
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            starts = range(0, len(packed), CHUNK)
-            title = f"engineering {packed.name}"
-            list(tqdm(pool.map(fill, starts), title, len(starts), disable=None, leave=False))
-        finally:
-            pool.shutdown(cancel_futures=True)
-        for name, path in paths.items():
-            files[name].flush()
-            scratch[name].rename(path)
-    except BaseException:
-        for path in scratch.values():
-            path.unlink(missing_ok=True)
-        raise
+        for _ in in_threads(fill, range(0, len(packed), CHUNK), f"engineering {packed.name}"):
+            pass
+        for file in files.values():
+            file.flush()
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+def _shape(packed: Packed) -> tuple[int, ...]:
+    return len(packed), *packed.images.shape[2:]  # a mask may be of one pixel
+
+
+def _open(path: Path, packed: Packed) -> NDArray[np.float16]:
     try:
-        plane: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
-        if plane.shape != shape or plane.dtype != np.float16:
-            raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {shape}")
+        plane: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        if plane.shape != _shape(packed) or plane.dtype != np.float16:
+            raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {_shape(packed)}")
     except (OSError, EOFError, ValueError) as error:
         raise BadFileError(path, f"the channel is damaged ({error})", REMOVE.format("file")) from error
     return plane

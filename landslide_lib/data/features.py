@@ -29,11 +29,22 @@ CHUNK = 64
 
 
 class Plane(NamedTuple):
-    """A plane of a tile: the bands it takes, its meaning with the unit, and their planes (N, S, S) to it."""
+    """A plane of a tile: the bands it takes, and their planes (N, S, S) to it."""
 
     of: tuple[str, ...]
-    meaning: str
     function: Callable[..., Floats]
+
+
+def _same(band: Floats) -> Floats:
+    return band
+
+
+def _index(first: Floats, second: Floats) -> Floats:
+    return np.asarray(index(first, second), np.float64)  # type: ignore[arg-type]
+
+
+def _index_of_sums(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
+    return _index(a + b, c + d)
 
 
 def savi(near: Floats, red: Floats) -> Floats:
@@ -47,80 +58,42 @@ def savi(near: Floats, red: Floats) -> Floats:
     return (1 + L) * np.clip(ratio, -1, 1)
 
 
-def _same(band: Floats) -> Floats:
-    return band
-
-
-def _index(first: Floats, second: Floats) -> Floats:
-    return np.asarray(index(first, second), np.float64)  # type: ignore[arg-type]
-
-
-def _index_of_sums(first: Floats, more: Floats, second: Floats, last: Floats) -> Floats:
-    return _index(first + more, second + last)
-
-
-def _single(name: str, meaning: str) -> dict[str, Plane]:
-    return {name: Plane((name,), meaning, _same)}
-
-
-def _of_pass(name: str, title: str) -> dict[str, Plane]:
-    vv, vh, dvv, dvh = (f"{band}_{name}" for band in ("VV", "VH", "dVV", "dVH"))
-    ratio = f"VV - VH of the {title} pass, dB: the ratio of the polarisations, high without a canopy"
+def _of_pass(name: str) -> dict[str, Plane]:
+    bands = vv, vh, dvv, dvh = tuple(f"{band}_{name}" for band in ("VV", "VH", "dVV", "dVH"))
     return {
-        **_single(vv, f"VV of the {title} pass after the event, dB"),
-        **_single(vh, f"VH of the {title} pass after the event, dB"),
-        **_single(dvv, f"change of VV of the {title} pass, dB"),
-        **_single(dvh, f"change of VH of the {title} pass, dB"),
-        f"ratio_{name}": Plane((vv, vh), ratio, np.subtract),
-        f"dratio_{name}": Plane((dvv, dvh), f"change of that ratio in the {title} pass, dB", np.subtract),
-        f"change_{name}": Plane((dvv, dvh), f"length of the change (VV, VH) of the {title} pass, dB", np.hypot),
+        **{band: Plane((band,), _same) for band in bands},
+        f"ratio_{name}": Plane((vv, vh), np.subtract),  # of the polarisations, high without a canopy
+        f"dratio_{name}": Plane((dvv, dvh), np.subtract),  # change of that ratio
+        f"change_{name}": Plane((dvv, dvh), np.hypot),  # length of the change (VV, VH)
     }
 
 
 def _of_passes(band: str) -> dict[str, Plane]:
     of = (f"d{band}_desc", f"d{band}_asc")
-    apart = f"how far the passes' changes of {band} are apart, dB: slopes that one of them sees badly"
     return {
-        f"d{band}_mean": Plane(
-            of, f"mean change of {band} over both passes, dB: less speckle", lambda a, b: (a + b) / 2
-        ),
-        f"d{band}_apart": Plane(of, apart, lambda a, b: np.abs(a - b)),
+        f"d{band}_mean": Plane(of, lambda a, b: (a + b) / 2),  # less speckle than in either
+        f"d{band}_apart": Plane(of, lambda a, b: np.abs(a - b)),  # large on slopes that one pass sees badly
     }
 
 
 PLANES: dict[str, Plane] = {
-    **_single("R", "red, reflectance"),
-    **_single("G", "green, reflectance"),
-    **_single("B", "blue, reflectance"),
-    **_single("NIR", "near infrared, reflectance"),
-    **_single("SWIR", "short-wave infrared, reflectance"),
-    **_single("slope", "slope, as the dataset scales it"),
-    **_single("DEM", "elevation, as the dataset scales it"),
-    "brightness": Plane(RGB, "mean of red, green and blue: clouds, bare rock", lambda *rgb: np.mean(rgb, axis=0)),
-    "colour": Plane(
-        RGB, "largest less smallest of them: 0 where gray, as clouds are", lambda *rgb: np.ptp(np.stack(rgb), axis=0)
-    ),
-    "NGRDI": Plane(("G", "R"), "(G - R) / (G + R): green cover without infrared (Tucker 1979)", _index),
-    "NDVI": Plane(("NIR", "R"), "(NIR - R) / (NIR + R): green cover (Tucker 1979)", _index),
-    "SAVI": Plane(("NIR", "R"), "1.5 (NIR - R) / (NIR + R + 0.5): the same over bare soil (Huete 1988)", savi),
-    "NDWI": Plane(("G", "NIR"), "(G - NIR) / (G + NIR): open water (McFeeters 1996)", _index),
-    "BSI": Plane(
-        ("SWIR", "R", "NIR", "B"),
-        "((SWIR + R) - (NIR + B)) / their sum: bare soil (Rikimaru and others 2002)",
-        _index_of_sums,
-    ),
-    "bare": Plane(
-        ("R", "G", "NIR", "B"),
-        "((R + G) - (NIR + B)) / their sum: ours, like BSI where there is no SWIR",
-        _index_of_sums,
-    ),
-    **{name: plane for of in PASSES.items() for name, plane in _of_pass(*of).items()},
+    **{band: Plane((band,), _same) for band in (*OPTICAL, "slope", "DEM")},
+    "brightness": Plane(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
+    "colour": Plane(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
+    "NGRDI": Plane(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
+    "NDVI": Plane(("NIR", "R"), _index),  # green cover (Tucker 1979)
+    "SAVI": Plane(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
+    "NDWI": Plane(("G", "NIR"), _index),  # open water (McFeeters 1996)
+    "BSI": Plane(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
+    "bare": Plane(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
+    **{name: plane for of in PASSES for name, plane in _of_pass(of).items()},
     **_of_passes("VV"),
     **_of_passes("VH"),
 }
 
 
 def _energy(planes: Floats) -> Floats:
+    """Return the mean square of the steps to the next pixel below and to the right: texture."""
     down, right = np.diff(planes, axis=1), np.diff(planes, axis=2)
     return np.asarray((down**2).mean((1, 2)) + (right**2).mean((1, 2)))
 
@@ -129,14 +102,14 @@ def _quantile(planes: Floats, share: float) -> Floats:
     return np.asarray(np.quantile(planes.reshape(len(planes), -1), share, axis=1))
 
 
-#: Of a plane (N, S, S) a number for each tile, (N,): its meaning, and the function.
-STATISTICS: dict[str, tuple[str, Callable[[Floats], Floats]]] = {
-    "mean": ("mean of the pixels", lambda planes: planes.mean((1, 2))),
-    "std": ("standard deviation of the pixels", lambda planes: planes.std((1, 2))),
-    "p05": ("5 % quantile", partial(_quantile, share=0.05)),
-    "p50": ("median", partial(_quantile, share=0.5)),
-    "p95": ("95 % quantile", partial(_quantile, share=0.95)),
-    "energy": ("mean square of the steps to the next pixel below and to the right: texture", _energy),
+#: Of a plane (N, S, S) a number for each tile, (N,).
+STATISTICS: dict[str, Callable[[Floats], Floats]] = {
+    "mean": lambda planes: planes.mean((1, 2)),
+    "std": lambda planes: planes.std((1, 2)),
+    "p05": partial(_quantile, share=0.05),
+    "p50": partial(_quantile, share=0.5),
+    "p95": partial(_quantile, share=0.95),
+    "energy": _energy,
 }
 
 
@@ -166,33 +139,25 @@ def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None
 
     The planes of each band are (N, S, S), any floats, S at least 2, and may be memory-mapped. All features are finite:
     of an index whose sum is 0 it is 0, of a constant tile `std` and `energy` are 0. Raises ValueError: the bands allow
-    no feature, differ in shape, or hold NaN or infinity.
+    no feature, or hold NaN or infinity.
 
     >>> measure({"R": np.array([[[0.0, 1.0], [0.0, 1.0]]])}).round(2).to_dict("records")
     [{'R_mean': 0.5, 'R_std': 0.5, 'R_p05': 0.0, 'R_p50': 0.5, 'R_p95': 1.0, 'R_energy': 1.0}]
     """
     names = planes_of(planes)
     if not names:
-        single = ", ".join(name for name, plane in PLANES.items() if plane.of == (name,))
-        raise ValueError(f"features: the bands {', '.join(planes) or '(none)'} allow none; any of these does: {single}")
+        raise ValueError(f"features: the bands {', '.join(planes) or '(none)'} allow none")
     needed = {band: planes[band if band in planes else ALIASES[band]] for name in names for band in PLANES[name].of}
-    shapes = {plane.shape for plane in needed.values()}
-    shape = shapes.pop()
-    if shapes or len(shape) != 3 or min(shape[1:]) < 2:
-        sizes = ", ".join(f"{band} {plane.shape}" for band, plane in needed.items())
-        raise ValueError(f"features: all bands need one shape (N, S, S), S at least 2; got {sizes}")
-    table = np.empty((shape[0], len(names) * len(STATISTICS)))
-    for start in range(0, shape[0], CHUNK):
+    count = len(next(iter(needed.values())))
+    table = np.empty((count, len(names) * len(STATISTICS)))
+    for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
         inputs = {band: np.asarray(plane[part], np.float64) for band, plane in needed.items()}
         for band, plane in inputs.items():
-            good = np.isfinite(plane).all((1, 2))
-            if not good.all():
-                raise ValueError(
-                    f"features: band {band} of tile {start + int(np.argmin(good))} holds NaN or infinity; repair the "
-                    "tile or leave it out"
-                )
+            if not np.isfinite(plane).all():
+                tile = start + int(np.argmin(np.isfinite(plane).all((1, 2))))
+                raise ValueError(f"features: band {band} of tile {tile} holds NaN or infinity; repair or leave it out")
         computed = (PLANES[name].function(*(inputs[band] for band in PLANES[name].of)) for name in names)
-        table[part] = np.stack([function(plane) for plane in computed for _, function in STATISTICS.values()], axis=1)
+        table[part] = np.stack([function(plane) for plane in computed for function in STATISTICS.values()], axis=1)
     labels = None if ids is None else pd.Index(list(ids), name="id")
     return pd.DataFrame(table, index=labels, columns=list(possible(planes)))

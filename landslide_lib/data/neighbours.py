@@ -1,7 +1,6 @@
 """Which images lie side by side: raster order found in their edges, and the pairs a split cuts."""
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -57,15 +56,13 @@ def likeness(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]
 
 
 def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[str, Any] | None:
-    """Find out whether the numbers of the images are a raster order, from the numbers in their ids.
+    """Find out whether the numbers in the ids of the images are a raster order; None for fewer than `FEW` pairs.
 
     If image n + 1 lies to the right of n, the right edge of n continues on its left edge; if a row has k images, the
-    bottom of n continues on the top of n + k. Random pairs, drawn by the seed, show the likeness of edges by chance.
-    Returns None where fewer than `FEW` images are followed by the next number. Else `pairs` (of n and n + 1), `right`
-    (the median r of their edges), `row` (the k of `rows` with the highest median r), `below` (that r), `below_pairs`,
-    `random` and `random_high` (median and 95 % quantile of the right-left r of random pairs), `random_pairs`;
-    `ordered`, whether `right` is above `random_high`; and `cut` (see `cuts`; None without an order). r is None where
-    all edges are constant.
+    bottom of n continues on the top of n + k. Returns the number of `pairs` n and n + 1 and `right`, the median r of
+    their edges; the k of `rows` with the highest median r, as `row`, `below` and `below_pairs`; median and 95 %
+    quantile of r of random pairs; `ordered`, whether `right` is above that quantile; and `cut` (see `cuts`). r is None
+    where all edges are constant.
     """
     first, second = pairs(packed.ids)
     if len(first) < FEW:
@@ -82,7 +79,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
         if len(down):
             below.append((float(np.median(down)), row, len(over)))
     best, length, count = max(below) if below else (None, None, 0)
-    ordered = bool(len(r) and len(chance) and np.median(r) > np.quantile(chance, 0.95))
+    high = float(np.quantile(chance, 0.95)) if len(chance) else None
+    ordered = bool(len(r) and high is not None and np.median(r) > high)
     return {
         "pairs": len(first),
         "right": float(np.median(r)) if len(r) else None,
@@ -90,7 +88,7 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
         "below": best,
         "below_pairs": count,
         "random": float(np.median(chance)) if len(chance) else None,
-        "random_high": float(np.quantile(chance, 0.95)) if len(chance) else None,
+        "random_high": high,
         "random_pairs": len(chance),
         "ordered": ordered,
         "cut": cuts(packed, length) if ordered else None,
@@ -100,16 +98,13 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours, where
-    there are scenes enough) and by kind (`right`, and `below` where `row` is known): how many pairs are cut, of how
-    many whose images are both in the split.
+    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and by
+    kind (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
-    parts_of: dict[str, set[str]] = defaultdict(set)
-    for key, part in zip(numbered(packed.ids), shipped.tolist(), strict=True):
-        if key is not None:
-            parts_of[key[0]].add(part)
-    sides = {"shipped": shipped} if any(len(parts) > 1 for parts in parts_of.values()) else {}
+    series = [key[0] if key else None for key in numbered(packed.ids)]
+    parts_of = {(name, part) for name, part in zip(series, shipped.tolist(), strict=True) if name is not None}
+    sides = {"shipped": shipped} if len(parts_of) > len({name for name, _ in parts_of}) else {}
     # Images without masks are not trained on yet, but their split can be computed.
     whole = packed if "train" in packed.parts else replace(packed, parts=("train",) * len(packed))
     for method in ("random", "blocked"):

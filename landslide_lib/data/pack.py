@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ from landslide_lib.data.formats.masks import remarks
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import cache_root, data_root
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 #: Of the layout of the packed files and of how an image is resized.
 REVISION = REVISIONS.get("pack", 1)
 #: The remedy for a damaged file of the cache.
@@ -79,12 +82,10 @@ def load_packed(
 ) -> Packed:
     """Return a dataset packed at an image size, S pixels, packing it on first use.
 
-    Images are resized to a square (area averaging when they shrink), so the aspect of an oblong image changes; a pixel
-    of the small mask is landslide where at least half of the area that it covers is. Metrics are those of the resized
-    masks. The data root is by default `LANDSLIDE_DATA`, the cache of packed arrays `LANDSLIDE_CACHE`. With `skip_bad`
-    unusable files are left out and listed; otherwise the first one ends the packing. Raises DatasetNotFoundError: it is
-    not there. BadFileError: a file cannot be used and `skip_bad` is not set, no file can be used, or the packed copy is
-    damaged.
+    Images are resized to a square (area averaging when they shrink); a pixel of the small mask is landslide where at
+    least half of the area that it covers is. With `skip_bad` unusable files are left out and listed; otherwise the
+    first one ends the packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and
+    `skip_bad` is not set, no file can be used, or the packed copy is damaged.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
@@ -92,17 +93,31 @@ def load_packed(
     key = f"{dataset.name}-{image_size}px-{listing(samples)}-{revision(dataset)}{'s' * skip_bad}"
     folder = cache / key
     if not folder.is_dir():
+        scratch = cache / f".{key}.part"
         with FileLock(cache / f"{key}.lock"):
-            if not folder.is_dir():
-                _pack(dataset, samples, image_size, folder, skip_bad)
+            shutil.rmtree(scratch, ignore_errors=True)
+            try:
+                if not folder.is_dir():
+                    scratch.mkdir()
+                    _pack(dataset, samples, image_size, scratch, skip_bad)
+                    scratch.rename(folder)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     try:
-        packed, about = _open(dataset.name, folder)
+        about = json.loads((folder / "about.json").read_text("utf-8"))
+        columns: dict[str, Any] = {
+            name: tuple(about[name]) for name in ("bands", "ids", "groups", "parts", "regions", "excluded")
+        }
+        images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+        if not len(images) == len(masks) == len(columns["ids"]):
+            raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(columns['ids'])} names")
+        if "copies" not in about:  # packed before they were looked for
+            about["copies"] = copies(sample for sample in samples if sample.id in columns["ids"])
+        same = tuple(map(tuple, about["copies"]))
+        prints = about["fingerprint"]
+        return Packed(dataset.name, images, masks, fingerprint=prints, folder=folder, copies=same, **columns)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise BadFileError(folder, f"the packed copy is damaged ({error})", REMOVE.format("folder")) from error
-    if "copies" not in about:  # packed before they were looked for
-        used = set(packed.ids)
-        return replace(packed, copies=copies(sample for sample in samples if sample.id in used))
-    return packed
 
 
 def revision(dataset: Dataset) -> str:
@@ -110,83 +125,62 @@ def revision(dataset: Dataset) -> str:
     return f"{REVISION}.{REVISIONS.get(f'dataset/{dataset.name}', 1)}"
 
 
-def _open(name: str, folder: Path) -> tuple[Packed, dict[str, Any]]:
-    about: dict[str, Any] = json.loads((folder / "about.json").read_text("utf-8"))
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
-    if not len(images) == len(masks) == len(about["ids"]):
-        raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(about['ids'])} names")
-    columns: dict[str, Any] = {
-        name: tuple(about[name]) for name in ("bands", "ids", "groups", "parts", "regions", "excluded")
-    }
-    sets = tuple(map(tuple, about.get("copies", ())))
-    packed = Packed(name, images, masks, fingerprint=about["fingerprint"], folder=folder, copies=sets, **columns)
-    return packed, about
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item], title: str) -> Generator[Result, None, None]:
+    """Call a function for each item in threads, with a bar of progress; after an error the rest is not begun."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield from tqdm(pool.map(function, items), title, len(items), disable=None, leave=False)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool) -> None:
-    """Write into a folder beside the final one and rename it: complete or not there. The caller holds the lock."""
-    scratch = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
+    """Write a packed dataset into an empty folder."""
     for remark in remarks(samples):
         say_once(f"{dataset.name}: {remark}")
-    try:
-        # Space for both is reserved before anything is read: that takes minutes.
-        images = new_array(scratch / "images.npy", np.float16, (len(samples), len(dataset.bands), size, size))
-        masks = new_array(scratch / "masks.npy", np.uint8, (len(samples), size, size))
-        usable: list[Sample] = []
-        bad: list[BadFileError] = []
-        pool = ThreadPoolExecutor(os.cpu_count())
+    images = new_array(folder / "images.npy", np.float16, (len(samples), len(dataset.bands), size, size))
+    masks = new_array(folder / "masks.npy", np.uint8, (len(samples), size, size))
+    usable: list[Sample] = []
+    bad: list[BadFileError] = []
+
+    def read(sample: Sample) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
         try:
-            results = pool.map(lambda sample: _read(dataset, sample, size), samples)
-            bar = tqdm(results, f"packing {dataset.name}", total=len(samples), disable=None, leave=False)
-            for sample, result in zip(samples, bar, strict=True):
-                if not isinstance(result, BadFileError):
-                    images[len(usable)], masks[len(usable)] = result
-                    usable.append(sample)
-                elif skip_bad:
-                    bad.append(result)
-                else:
-                    raise result
-        finally:
-            # On the first bad file the rest is not read.
-            pool.shutdown(cancel_futures=True)
-        if bad and not usable:
-            problem = f"{bad[0].problem}; none of the {len(samples)} images can be used"
-            raise BadFileError(bad[0].path, problem, f"Get the dataset again: {dataset.remedy}")
-        for name, array in (("images", images), ("masks", masks)):
-            array.flush()
-            if bad:
-                shorter = new_array(scratch / "some.npy", array.dtype, (len(usable), *array.shape[1:]))
-                shorter[:] = array[: len(usable)]
-                (scratch / "some.npy").replace(scratch / f"{name}.npy")
-        about = {
-            "bands": dataset.bands,
-            "ids": [sample.id for sample in usable],
-            "groups": [sample.group for sample in usable],
-            "parts": [sample.part for sample in usable],
-            "regions": [sample.region for sample in usable],
-            "fingerprint": dataset.fingerprint(usable),
-            "excluded": [
-                {"file": printable(f"{error.path.parent.name}/{error.path.name}"), "problem": error.problem}
-                for error in bad
-            ],
-            "copies": copies(usable),
-        }
-        (scratch / "about.json").write_text(json.dumps(about), "utf-8")
-        scratch.rename(folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+            return resize(*read_sample(dataset, sample), size)
+        except BadFileError as error:
+            return error
 
-
-def _read(dataset: Dataset, sample: Sample, size: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]] | BadFileError:
-    try:
-        image, mask = read_sample(dataset, sample)
-    except BadFileError as error:
-        return error
-    return resize(image, mask, size)
+    with closing(in_threads(read, samples, f"packing {dataset.name}")) as results:
+        for sample, result in zip(samples, results, strict=True):
+            if not isinstance(result, BadFileError):
+                images[len(usable)], masks[len(usable)] = result
+                usable.append(sample)
+            elif skip_bad:
+                bad.append(result)
+            else:
+                raise result
+    if bad and not usable:
+        problem = f"{bad[0].problem}; none of the {len(samples)} images can be used"
+        raise BadFileError(bad[0].path, problem, f"Get the dataset again: {dataset.remedy}")
+    for name, array in (("images", images), ("masks", masks)):
+        array.flush()
+        if bad:
+            shorter = new_array(folder / "some.npy", array.dtype, (len(usable), *array.shape[1:]))
+            shorter[:] = array[: len(usable)]
+            (folder / "some.npy").replace(folder / f"{name}.npy")
+    about = {
+        "bands": dataset.bands,
+        "ids": [sample.id for sample in usable],
+        "groups": [sample.group for sample in usable],
+        "parts": [sample.part for sample in usable],
+        "regions": [sample.region for sample in usable],
+        "fingerprint": dataset.fingerprint(usable),
+        "excluded": [
+            {"file": printable(f"{error.path.parent.name}/{error.path.name}"), "problem": error.problem}
+            for error in bad
+        ],
+        "copies": copies(usable),
+    }
+    (folder / "about.json").write_text(json.dumps(about), "utf-8")
 
 
 def resize(

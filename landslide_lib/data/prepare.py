@@ -52,11 +52,7 @@ class Data:
         return Part(self, name)
 
     def loader(self, part: str, *, batch: int = 16, **options: Any) -> Batches:
-        """Return the batches of `train`, `valid` or `test`, or the crops of a `CropTarget`.
-
-        By default images (B, C, S, S) and masks (B, 1, S, S) in {0, 1}, both float32. The options are those of
-        `Batches`, such as target, seed (None keeps the order), augment, device and chances.
-        """
+        """Return the batches of a part, or the crops of a `CropTarget`; the options are those of `Batches`."""
         target = options.get("target")
         indices = target.crops.image if isinstance(target, CropTarget) else self.parts[part]
         return Batches(self.packed, indices, batch, self.scale, bands=self.bands, shift=self.shift, **options)
@@ -70,11 +66,9 @@ class Part(Dataset[tuple[Tensor, Tensor]]):
         self._loader = data.loader(name, batch=1)
 
     def __len__(self) -> int:
-        """Images."""
         return len(self.data.parts[self.name])
 
     def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
-        """Return one image and its mask."""
         if not -len(self) <= place < len(self):
             raise IndexError(f"{self.name} has {len(self)} images; there is none at {place}")
         images, masks = self.batch(np.array([place % len(self)]))
@@ -103,11 +97,11 @@ def load(
         subset: Images drawn before the split, at least 20; None for all.
         bands: By name, engineered ones such as `NDVI` too; () for the dataset's own.
         standardize: Give each band mean 0 and deviation 1; else it is divided by its mean.
-        split: The split; by default the first of five folds, all images of a scene on one side.
+        split: By default the first of five folds, all images of a scene on one side.
         root: The data root; by default `LANDSLIDE_DATA`.
 
-    Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: its files are
-    not there; the message says how to get them.
+    Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: it is not
+    there.
 
     >>> data = load("synthetic", size=32, subset=40)
     >>> len(data.train) + len(data.valid) + len(data.test)
@@ -140,7 +134,8 @@ def prepare(
 ) -> Data:
     """Split a packed dataset, or take its parts, and compute the scale from the training images; see `load`."""
     parts = parts or split_images(packed, split, subset)
-    if standardize:
-        shift, scale = moments(packed, parts["train"], bands)
-        return Data(packed, parts, tuple(bands) or packed.bands, scale, shift)
-    return Data(packed, parts, tuple(bands) or packed.bands, band_means(packed, parts["train"], bands))
+    names = tuple(bands) or packed.bands
+    if not standardize:
+        return Data(packed, parts, names, band_means(packed, parts["train"], bands))
+    shift, scale = moments(packed, parts["train"], bands)
+    return Data(packed, parts, names, scale, shift)

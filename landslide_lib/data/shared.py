@@ -22,8 +22,8 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
     """
     if packed.folder is None:
         return make()
-    label = _label(packed, bands)
-    if not is_shared(packed, bands, key):
+    label = packed.folder, packed.fingerprint, bands
+    if (label, key) not in _shelf:
         if any(other != label for other, _ in _shelf):
             clear()
         while len(_shelf) >= MOST:
@@ -36,13 +36,9 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
 
 def is_shared(packed: Packed, bands: tuple[str, ...], key: Hashable) -> bool:
     """Return whether `shared` would have to make nothing."""
-    return (_label(packed, bands), key) in _shelf
+    return ((packed.folder, packed.fingerprint, bands), key) in _shelf
 
 
 def clear() -> None:
     """Remove everything."""
     _shelf.clear()
-
-
-def _label(packed: Packed, bands: tuple[str, ...]) -> Hashable:
-    return packed.folder, packed.fingerprint, bands

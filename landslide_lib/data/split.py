@@ -24,9 +24,9 @@ PARTS = ("train", "valid", "test")
 class Split(Part):
     """Which images are trained on, validated on and tested on.
 
-    `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own);
-    `region` does so with whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their
-    numbers; `published` takes the parts of the publisher and ignores the folds.
+    `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own),
+    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers;
+    `published` takes the parts of the publisher and ignores the folds.
     """
 
     method: Literal["blocked", "region", "random", "contiguous", "published"] = field("blocked")
@@ -52,18 +52,15 @@ class Split(Part):
 def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str, Indices]:
     """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
-    Of a dataset with masks only the publisher's `train` part is split, because the others belong to another domain
-    (Landslide4Sense) or have no masks; of one with boxes (`bands.BOXES`) and of one's own (`bands.OWN`) all parts with
-    masks or boxes are. `blocked` and `random` balance images with and without a landslide over the folds, where there
-    are masks. `published` on a folder of one's own without all three parts is `blocked`.
+    Only the publisher's `train` part is split, as the others belong to another domain (Landslide4Sense) or have no
+    masks; of a dataset with boxes and of one's own all parts are. `blocked` and `random` balance images with and
+    without a landslide over the folds. `published` on a folder of one's own without all three parts is `blocked`.
 
     A subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
-    Under `blocked` no scene and under `region` no region is in two parts, and their shares are rounded accordingly.
     Images that are the same, byte for byte, are on one side; where they cannot be, under `published` and `contiguous`,
-    a line on stderr says so. Raises ValueError: fewer images, or scenes, than the split needs, or no published part
-    where one is asked for.
+    a line on stderr says so. Raises ValueError: fewer images or scenes than the split needs, or no published part.
     """
-    if options.method == "published" and not (packed.name in OWN and _missing(packed)):
+    if options.method == "published" and not (packed.name in OWN and set(PARTS) - set(packed.parts)):
         parts = _published(packed, options, subset)
     else:
         names = {"blocked": packed.groups, "region": packed.regions}.get(options.method, packed.ids)
@@ -82,13 +79,8 @@ def images_of(packed: Packed, part: str) -> Indices:
     return indices
 
 
-def _missing(packed: Packed) -> list[str]:
-    """Return the parts that the publisher did not make."""
-    return [part for part in PARTS if part not in packed.parts]
-
-
 def _published(packed: Packed, options: Split, subset: int | None) -> dict[str, Indices]:
-    if missing := _missing(packed):
+    if missing := [part for part in PARTS if part not in packed.parts]:
         raise ValueError(
             f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part with truth, only: "
             f"{', '.join(sorted(set(packed.parts)))}; choose another method"
@@ -97,10 +89,7 @@ def _published(packed: Packed, options: Split, subset: int | None) -> dict[str, 
     if subset is None or subset >= sum(map(len, parts.values())):
         return parts
     if subset < len(PARTS):
-        raise ValueError(
-            f"subset = {subset}: split.method = 'published' needs an image of each of {', '.join(PARTS)}; take at "
-            f"least {len(PARTS)}"
-        )
+        raise ValueError(f"subset = {subset}: split.method = 'published' needs an image of each of {', '.join(PARTS)}")
     # One of each part, and of the rest in proportion: the bounds of the parts are rounded, not their sizes, so that
     # there are `subset` images in all.
     bounds = np.cumsum([0, *(len(indices) - 1 for indices in parts.values())])
@@ -126,61 +115,29 @@ def _split(
         pool = np.sort(np.random.default_rng(options.seed).choice(pool, subset, replace=False))
     groups = np.unique(np.array(names)[pool], return_inverse=True)[1]
     labels = np.frombuffer(positive, np.bool_)[pool]
-    try:
-        rest, train, valid, test = _cut(labels, groups, options)
-    except _TooFewError as error:
-        drawn = "a larger subset, " if subset is not None and len(pool) == subset else ""
-        raise ValueError(
-            f"split.method = {options.method!r}: {name} has {_counted(labels, groups)} for it; {error}."
-            f" Take more images, {drawn}another method or fewer folds"
-        ) from error
-    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
-
-
-class _TooFewError(ValueError):
-    """There are too few groups for a split; the message says for what."""
-
-
-def _cut(labels: NDArray[np.bool_], groups: Indices, options: Split) -> tuple[Indices, Indices, Indices, Indices]:
-    """Return what is not tested, of it what is trained and validated on, and what is tested; or raise _TooFewError."""
     count = len(np.unique(groups))
-    if count <= options.folds:
-        raise _TooFewError(f"{options.folds} folds need more than {options.folds}")
-    inner_folds = max(2, min(round(1 / options.validation), count - count // options.folds - 1))
-    part, folds, whole = "testing", options.folds, "them"
+    inner = max(2, min(round(1 / options.validation), count - count // options.folds - 1))
     try:
-        rest, test = _fold(labels, groups, options, folds, options.fold)
-        part, folds, whole = "validation", inner_folds, "the rest"
-        train, valid = _fold(labels[rest], groups[rest], options, folds, options.valid_fold)
+        rest, test = _fold(labels, groups, options, options.folds, options.fold)
+        train, valid = _fold(labels[rest], groups[rest], options, inner, options.valid_fold)
+        if count <= options.folds or not (len(train) and len(valid) and len(test)):
+            raise ValueError("a part has no images")
     except (ValueError, IndexError) as error:
         # Balancing asks for as many images of a kind as folds; or there are fewer groups.
-        kind = "" if options.method == "contiguous" else " of one kind"
-        raise _TooFewError(
-            f"one of {folds} folds of {whole} is for {part}, so that {folds} images{kind} are needed there"
+        raise ValueError(
+            f"split.method = {options.method!r}: {name} has {count} groups of {len(pool)} images in all "
+            f"({int(labels.sum())} with a landslide) for it, too few for {options.folds} folds and {inner} of the "
+            "rest. Take more images, a larger subset, another method or fewer folds"
         ) from error
-    if not (len(train) and len(valid) and len(test)):
-        raise _TooFewError("balancing leaves a part without images, as the groups are few")
-    return rest, train, valid, test
-
-
-def _counted(labels: NDArray[np.bool_], groups: Indices) -> str:
-    """Return how many groups and images there are, with and without a landslide, in words.
-
-    >>> _counted(np.array([True, False, False]), np.array([0, 1, 1]))
-    '2 groups of 3 images in all (1 with a landslide, 2 without)'
-    """
-    count, positive = len(np.unique(groups)), int(labels.sum())
-    kinds = f" ({positive} with a landslide, {len(labels) - positive} without)" * (positive > 0)
-    if count == len(labels):
-        return f"{count} images{kinds}"
-    return f"{count} group{'s' * (count != 1)} of {len(labels)} images in all{kinds}"
+    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
 
 
 def _fold(labels: NDArray[np.bool_], groups: Indices, options: Split, folds: int, fold: int) -> tuple[Indices, Indices]:
     from sklearn.model_selection import KFold, StratifiedGroupKFold  # it takes a second to import
 
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=options.seed)
     if options.method == "contiguous":
-        splitter = KFold(folds)
-    rest, test = list(splitter.split(labels, labels, None if options.method == "contiguous" else groups))[fold]
+        cuts = KFold(folds).split(labels)
+    else:
+        cuts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.seed).split(labels, labels, groups)
+    rest, test = list(cuts)[fold]
     return np.sort(rest), np.sort(test)

@@ -1,7 +1,6 @@
 """A dataset in numbers, and where such numbers are published."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from landslide_lib.data import neighbours
@@ -39,20 +39,13 @@ def measure(name: str, image_size: int, *, root: Path | None = None, skip_bad: b
 def describe(packed: Packed) -> dict[str, Any]:
     """Return the statistics of a packed dataset.
 
-    Returns:
-        `dataset`, `made` (when), `fingerprint`, `image_size`, `images`, `bands` (`{name: {mean, std, min, max,
-        around}}` over all pixels; `around` is the mean distance of a pixel from the median of its image) and, over the
-        images with masks or labels, `labelled` (their number), `positive` (the share with a landslide), `landslide`
-        (the share of the pixels), `smallest` and `largest` (landslide share of one image that has any); None without
-        such images, and the last three where there are labels. Besides:
-
-        - `regions`: `{name: {images, bands: {name: {mean, std}}, positive, landslide}}`, where regions are known;
-        - `split` and `parts`: the same of each part, those of the publisher (`shipped`) or, where there is but one, of
-          our split by scenes (`blocked`); None and empty where the images are too few for it;
-        - `areas`: `edges` of bins (shares of one image), `images` and `landslides` (how many images, and how many
-          connected landslides, have an area in each bin), `connected` (the number of landslides, which touch at sides
-          or corners); None without masks;
-        - `neighbours`: see `neighbours.measure`.
+    Over all pixels `bands` have mean, std, min, max and `around`, the mean distance of a pixel from the median of its
+    image. Over the images with masks or labels there are `labelled` (their number), `positive` (the share with a
+    landslide), `landslide` (the share of the pixels), `smallest` and `largest` (landslide share of an image that has
+    any): None without such images, the last three with labels too. `regions` and `parts` describe some of the images;
+    `split` says whose parts, the publisher's (`shipped`) or where there is but one our default split's. `areas` are
+    histograms over `edges` (shares of an image) of images and of connected landslides, which touch at sides or corners;
+    None without masks. For `neighbours` see there.
     """
     bands = {}
     for column, name in enumerate(packed.bands):
@@ -90,11 +83,10 @@ def describe(packed: Packed) -> dict[str, Any]:
 
 
 def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return what packing does not keep of usable samples.
+    """Return what packing does not keep of usable samples. Raises BadFileError: one cannot be read.
 
-    Returns `sizes`: smallest, median and largest `short` and `long` side of the pictures in pixels, and of `aspect`,
-    the long side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none. Raises
-    BadFileError: one cannot be read.
+    `sizes` are smallest, median and largest `short` and `long` side of the pictures in pixels, and `aspect`, the long
+    side over the short; None without pictures. `boxes`: see `_boxes`; None where the dataset has none.
     """
     arrays = (".h5", ".npy")
     paths = [s.image for s in samples if s.image is not None and s.image.suffix.lower() not in arrays]
@@ -119,15 +111,6 @@ def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """Return the published statistics by dataset, of each those that were made last."""
     of_files = [json.loads(path.read_text("utf-8")) for path in list_files(folder, {".json"})]
     return {facts["dataset"]: facts for facts in sorted(of_files, key=lambda facts: facts["made"])}
-
-
-def all_positive_f1(landslide: float) -> float:
-    """Return the F1 of calling every pixel landslide, from the share of landslide pixels.
-
-    >>> all_positive_f1(0.5)
-    0.6666666666666666
-    """
-    return 2 * landslide / (1 + landslide)
 
 
 def _truth(packed: Packed) -> NDArray[np.bool_]:
@@ -179,19 +162,17 @@ def _boxes(dataset: BoxDataset, samples: Sequence[Sample], shapes: Sequence[Sequ
     """Describe the boxes of usable samples; `shapes` are the two sides of the picture of each.
 
     Returns `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty` (tiles without
-    one), `side` (smallest, 25 %, median, 75 % and largest square root of the area, in pixels of a picture of `size`,
-    the median length of a side), `edges` and `counts` (of the area as a share of the tile).
+    one), `side` (quartiles of the root of the area, in pixels of a picture of `size`), and `counts` of areas over
+    `edges`.
     """
     of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])
     boxes = np.concatenate(of_tile)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     pixels = np.repeat([height * width for height, width in shapes], numbers)
-    parts: Counter[str] = Counter()
-    for sample, number in zip(samples, numbers.tolist(), strict=True):
-        parts[sample.part] += number
+    parts = pd.Series(numbers).groupby([sample.part for sample in samples], sort=False).sum()
     return {
-        "parts": dict(parts),
+        "parts": {str(part): int(number) for part, number in parts.items()},
         "per_tile": [int(numbers.min()), float(np.median(numbers)), _rounded(numbers.mean()), int(numbers.max())],
         "empty": int((numbers == 0).sum()),
         "size": int(np.median(shapes)),

@@ -1,9 +1,9 @@
 """Read every file of a dataset and report what is there and what is wrong."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -15,8 +15,7 @@ from landslide_lib.data.formats.masks import remarks
 from landslide_lib.paths import data_root
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A file that cannot be used, and why."""
 
     file: str
@@ -39,10 +38,6 @@ class Verdict:
     copies: Copies = ()  # ids of usable images whose files are the same, byte for byte
     leaks: Copies = ()  # those of them that lie in more than one part
     remarks: tuple[str, ...] = ()  # what is usable and yet worth a remark, see `masks.remarks`
-
-    def asdict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
 
 
 def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:

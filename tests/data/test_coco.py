@@ -58,7 +58,7 @@ def test_layouts(tmp_path, put, cache, path, images, part):
     assert (verdict.images, verdict.boxes, verdict.bad) == (2, 2, ())
     assert verdict.parts == {part: 2}
     packed = load_packed(VOC, 20, root=tmp_path, cache=cache)
-    boxes = load_boxes(VOC, packed, 20, root=tmp_path)
+    boxes = load_boxes(VOC, packed, tmp_path)
     np.testing.assert_allclose(boxes.of(0), [[10, 5, 15, 15], [0, 0, 2, 2]], rtol=1e-6)
     assert boxes.of(1).shape == (0, 4)
 
@@ -103,7 +103,6 @@ def test_verify_names_what_is_not_on_disk_and_what_is_not_listed(tmp_path, put, 
     ("how", "problem"),
     [
         ({"boxes": [(5, 5, 0, 9)]}, "holds the box 5, 5, 5, 14, which has no area"),
-        ({"boxes": [(5, 5, None, 9)]}, "has a box without numbers: [5, 5, None, 9]"),
         ({"iscrowd": 1}, "has a crowd (iscrowd 1), a region of many objects"),
         ({"boxes": [(61, 5, 9, 9)]}, "holds the box 61, 5, 70, 14, outside its 60x40 pixels"),
         ({"boxes": [(1, 5, 9, 9), (0.1, 0.1, 0.5, 0.5)]}, "looks normalised to 0..1"),
@@ -129,9 +128,10 @@ def test_a_picture_of_another_size_than_the_json_says_is_refused(tmp_path, put):
     ("text", "problem"),
     [
         (json.dumps(content("a.jpg"))[:-30], "is truncated or no JSON"),
-        (json.dumps(content()), "a box is of image 0, which is not listed"),
+        (json.dumps(content()), "lists an image twice, or a box of an image that is not listed"),
         ('{"images": [{"id": 1}], "annotations": []}', "no JSON of COCO that can be read"),
         ('{"images": [1], "annotations": []}', "no JSON of COCO that can be read"),
+        (json.dumps(content("a.jpg", boxes=[(5, 5, None, 9)])), r"COCO .*annotations\.0\.bbox\.2"),
         ("[" * 100_000, "is truncated or no JSON"),
     ],
 )
@@ -142,12 +142,6 @@ def test_a_json_that_is_wrong_is_a_bad_file(tmp_path, put, text, problem):
         VOC.samples(tmp_path)
 
 
-def test_normalised_boxes_are_shares_of_the_picture(tmp_path, put):
-    put(tmp_path / "a.json", tmp_path, "a.jpg", boxes=[(0.5, 0.25, 0.25, 0.75), (0, 0, 1, 1)])
-    (sample,) = VOC.samples(tmp_path)
-    assert VOC.boxes(sample).tolist() == [[0.5, 0.25, 0.75, 1], [0, 0, 1, 1]]
-
-
 def test_the_fingerprint_is_of_the_json_and_the_pictures(tmp_path, put):
     put(tmp_path / "a.json", tmp_path, "a.jpg", "b.jpg")
     before = VOC.fingerprint(VOC.samples(tmp_path))
@@ -155,7 +149,7 @@ def test_the_fingerprint_is_of_the_json_and_the_pictures(tmp_path, put):
     assert VOC.fingerprint(VOC.samples(tmp_path)) != before
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data())
 def test_cuts_and_flips_of_a_json_are_read_or_a_bad_file(tmp_path_factory, data):
     whole = json.dumps(content("a.jpg", "b.jpg")).encode()
@@ -171,4 +165,4 @@ def test_cuts_and_flips_of_a_json_are_read_or_a_bad_file(tmp_path_factory, data)
     except BadFileError:
         return
     assert len(text) == len(whole)
-    assert read is None or len(read.pictures) == 2
+    assert read is None or len(read) == 2

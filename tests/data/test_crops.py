@@ -209,12 +209,6 @@ def test_an_enlarged_crop_shows_nothing_from_outside():
     assert not cut(images, Crops(0 * one, np.array([[4, 8]]), 16 * one, one)).any()
 
 
-def test_as_many_images_as_crops():
-    crops = examples(tiles(4), np.arange(4), BOXES)
-    with pytest.raises(ValueError, match=r"4 images, \d+ crops: give the image of each crop"):
-        cut(torch.zeros(4, 1, SIZE, SIZE), crops)
-
-
 def test_the_real_tiles_give_both_kinds(real):
     home = real / "landslide4sense-boxes"
     if not home.is_dir():

@@ -377,14 +377,14 @@ def test_files_that_the_client_leaves_out_are_noticed(hub, root, monkeypatch):
         return str(local_dir)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", half)
-    with pytest.raises(DownloadError, match="misses 3 of 4 files"):
+    with pytest.raises(DownloadError, match="3 files of 4 are missing"):
         fetch(hub, root)
     no_patches(root)
 
 
 def test_a_repository_without_patches_is_refused(server, root):
     publish(server, {"data.zip": b"?", "README.md": b"?"})
-    with pytest.raises(DownloadError, match=r"has no images/train/image_1\.h5 or the like"):
+    with pytest.raises(DownloadError, match="0 files of 0"):
         fetch(server, root)
     no_patches(root)
 

@@ -1,7 +1,6 @@
 """Engineered channels are made once, beside the packed images, and whole or not there."""
 
-import errno
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,15 +47,8 @@ def test_a_channel_is_that_of_the_packed_images(packed, monkeypatch):
 
 def test_a_full_disk_leaves_no_channel(packed, cache, monkeypatch):
     before = sorted(cache.rglob("*"))
-    reserved = []
-
-    def full(_, start, size):
-        if len(reserved) == 4:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        reserved.append(size)
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match=r"packed: \w_\w+-1\.npy needs 0\.0 MB"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1000, 999, 1))
+    with pytest.raises(OSError, match=r"needs 0\.0 MB there"):
         with_bands(packed, NINE)
     assert sorted(cache.rglob("*")) == before
 
@@ -184,19 +176,9 @@ def test_what_a_killed_process_left_never_passes_for_whole(packed, tiny_bijie, c
     assert process.stdout.readline() == "stuck\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    litter = [path for path in packed.folder.iterdir() if path.name.startswith(".")]
-    assert litter
     assert not list(packed.folder.glob("gray*"))
     made = with_bands(packed, ("gray", "canny"))
     np.testing.assert_array_equal(made.plane("gray"), expected(packed, "gray"))
-    assert not any(path.exists() for path in litter)
-
-
-def test_two_processes_that_ask_at_once_get_the_same(packed, tiny_bijie, cache):
-    both = [start(tiny_bijie, cache) for _ in range(2)]
-    sums = [process.communicate()[0] for process in both]
-    assert sums[0] == sums[1] != ""
-    assert [process.returncode for process in both] == [0, 0]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of another shape", "of another dtype"])

@@ -17,7 +17,6 @@ from PIL import Image
 from rasterio.io import MemoryFile
 
 from landslide_lib.data.bands import ZINDI
-from landslide_lib.data.datasets import zindi as zindi_data
 from landslide_lib.data.datasets.landslide4sense import read_array
 from landslide_lib.data.datasets.zindi import read_tile
 from landslide_lib.data.formats.boxes import read_objects
@@ -26,7 +25,7 @@ from landslide_lib.data.formats.pictures import open_picture, read_rgb
 from landslide_lib.data.registry import BadFileError
 from landslide_lib.data.tabular import files
 
-fuzz = settings(max_examples=200, deadline=2000, database=None, suppress_health_check=list(HealthCheck))
+fuzz = settings(max_examples=60, deadline=2000, database=None, suppress_health_check=list(HealthCheck))
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 TRUTH = (PIXELS[..., 0] > 128).astype(np.uint8)
@@ -163,8 +162,11 @@ def cut(forms):
 @pytest.mark.parametrize("forms", [PNG, JPEG, TIFF, OTHER], ids=["png", "jpeg", "tiff", "other"])
 @fuzz
 @given(data=st.data())
-def test_a_picture_that_is_cut_is_never_read(path, forms, data):
-    assert pictures(path, data.draw(cut(forms))) == (None, None)
+def test_a_picture_that_is_cut_is_never_read_in_part(path, forms, data):
+    form = data.draw(st.sampled_from(sorted(forms)))
+    whole = pictures(path, forms[form])
+    for found, expected in zip(pictures(path, data.draw(cut({form: forms[form]}))), whole, strict=True):
+        assert found is None or np.array_equal(found, expected)
 
 
 @pytest.fixture(scope="module")
@@ -270,34 +272,32 @@ LABELS = b"ID,label\r\nID_A,1\r\nID_B,0\r\nID_C,1\r\n"
 
 
 def labels_of(path):
-    return zindi_data._parse.__wrapped__(path, True, 0)
+    return dict(files.read(path, ["ID", "label"]).to_numpy().tolist())
 
 
 @fuzz
 @given(st.one_of(st.binary(), st.binary().map(lambda data: b"ID,label\n" + data)))
 def test_random_bytes_are_labels_cell_by_cell_or_no_csv(path, data):
     labels = read(labels_of, path, data)
-    assert labels is None or all(labels.values())
+    assert labels is None or all(isinstance(label, str) for label in labels.values())
 
 
 @fuzz
 @given(st.integers(0, len(LABELS) - 1))
 def test_labels_that_are_cut_are_those_of_the_first_lines(path, cut):
     labels = read(labels_of, path, LABELS[:cut])
-    whole = {"ID_A": ["1"], "ID_B": ["0"], "ID_C": ["1"]}
-    assert labels is None or labels.items() <= whole.items()
+    names, values = zip(*(labels or {"": ""}).items(), strict=True)
+    assert "ID_A,ID_B,ID_C".startswith(",".join(names))
+    assert "1,0,1".startswith(",".join(values).rstrip(","))
 
 
 TABLE = b"lon,lat,target\n109.5,27.25,1\n108.25,26.5,0\n107.75,26.75,1\n"
 
 
 def table_of(path):
-    try:
-        frame = files.read(path, ["lon", "lat", "target"])
-        for name in ("lon", "lat", "target"):
-            files.number(frame, name, path, -180, 180)
-    except ValueError as error:
-        raise BadFileError(path, str(error).replace("\n", "|"), "") from None
+    frame = files.read(path, ["lon", "lat", "target"])
+    for name in ("lon", "lat", "target"):
+        files.number(frame, name, path, -180, 180)
     return frame
 
 

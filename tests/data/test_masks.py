@@ -206,12 +206,6 @@ def test_a_mask_with_other_values_is_refused(values, problem):
         as_mask(mask, Path("m.png"))
 
 
-@pytest.mark.parametrize("shape", [(16,), (4, 4, 1), (4, 4, 3)])
-def test_a_mask_of_another_shape_is_refused(shape):
-    with pytest.raises(BadFileError, match=r"m\.png"):
-        as_mask(np.zeros(shape), Path("m.png"))
-
-
 @pytest.mark.parametrize("high", [1, 255])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 def test_1_and_255_both_stand_for_landslide(high, dtype):
@@ -289,7 +283,7 @@ def test_verify_reads_every_form_and_names_what_it_cannot_read(tmp_path):
         photograph.save(home / "image" / f"{name}.jpg", exif=exif)
     verdict = verify_files(BIJIE, tmp_path)
     said = {Path(p.file).name: p.problem for p in verdict.bad}
-    assert said.pop("turned.jpg").startswith("is turned by EXIF (orientation 6)")
+    assert "turned differently by EXIF" in said.pop("turned.jpg")
     assert said == {"two.png": "mask holds 2 channels that disagree"}
     assert (verdict.images, verdict.with_landslide) == (3, 3)
     assert verdict.landslide_share == TRUTH.mean()

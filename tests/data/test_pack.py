@@ -1,6 +1,5 @@
 """Packing: exact, whole or not there, once, and honest about what was left out."""
 
-import errno
 import json
 import os
 import shutil
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -189,43 +189,11 @@ def test_a_packing_that_fails_leaves_nothing_behind(tiny_bijie, cache):
     assert [p for p in cache.iterdir() if p.suffix != ".lock"] == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-@pytest.mark.parametrize("allowed", [0, 1], ids=["images", "masks"])
-def test_a_full_disk_is_named_before_a_file_is_read(tiny_bijie, cache, monkeypatch, number, allowed):
-    reserved = []
-
-    def full(_, start, size):
-        if len(reserved) >= allowed:
-            raise OSError(number, os.strerror(number))
-        reserved.append(size)
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(type(BIJIE), "read", None)
-    needed = ("images.npy needs 0.0", "masks.npy needs 0.0")[allowed]
-    with pytest.raises(OSError, match=f"^{cache}: {needed} MB .* are free.* LANDSLIDE_CACHE"):
-        load_packed(BIJIE, SIZE, root=tiny_bijie, cache=cache)
-    assert [p for p in cache.iterdir() if p.suffix != ".lock"] == []
-
-
 def test_an_array_that_is_larger_than_the_disk_is_not_begun(tmp_path):
     size = 4 * shutil.disk_usage(tmp_path).free
     with pytest.raises(OSError, match=rf"needs {size / 1e6:.1f} MB there, and \d+\.\d MB are free"):
         new_array(tmp_path / "all.npy", np.uint8, (4, size // 4))
     assert not list(tmp_path.iterdir())
-
-
-def test_the_space_of_an_array_is_taken_at_once(tmp_path):
-    array = new_array(tmp_path / "all.npy", np.float16, (1000, 1000))
-    assert (tmp_path / "all.npy").stat().st_blocks * 512 >= array.nbytes == 2_000_000
-    assert not array.any()
-
-
-def test_a_disk_that_cannot_reserve_space_is_packed_on(tiny_bijie, cache, monkeypatch):
-    def unable(*_):
-        raise OSError(errno.EOPNOTSUPP, "not supported")
-
-    monkeypatch.setattr(os, "posix_fallocate", unable)
-    assert len(load_packed(BIJIE, SIZE, root=tiny_bijie, cache=cache)) == 8
 
 
 CODE = """
@@ -310,20 +278,21 @@ def test_a_pickle_is_not_unpickled(tiny_bijie, cache):
 # --- Files that are wrong -------------------------------------------------------------------------
 
 
-def spoil(root: Path) -> list[dict[str, str]]:
+def spoil(root: Path) -> dict[str, str]:
     """Cut an image, remove a mask; return what is to be said of them."""
     found = BIJIE.samples(root)
     found[0].image.write_bytes(found[0].image.read_bytes()[:100])
     found[2].mask.unlink()
-    return [
-        {"file": "image/ls_0.png", "problem": "is truncated"},
-        {"file": "mask/ls_2.png", "problem": "mask is missing"},
-    ]
+    return {"image/ls_0.png": "is truncated", "mask/ls_2.png": "mask is missing"}
+
+
+def agree(said: dict[str, str], problems: dict[str, str]) -> bool:
+    return said.keys() == problems.keys() and all(problems[name].startswith(said[name]) for name in said)
 
 
 def test_the_first_bad_file_ends_the_packing_with_its_name_and_the_remedy(tiny_bijie, cache):
     spoil(tiny_bijie)
-    with pytest.raises(BadFileError, match=r"image/ls_0.png: is truncated. .*--skip-bad"):
+    with pytest.raises(BadFileError, match=r"image/ls_0.png: is truncated .*--skip-bad"):
         load_packed(BIJIE, SIZE, root=tiny_bijie, cache=cache)
 
 
@@ -332,7 +301,7 @@ def test_skip_bad_leaves_bad_files_out_and_lists_them(tiny_bijie, cache):
     whole_images = np.array(whole.images)
     said = spoil(tiny_bijie)
     packed = load_packed(BIJIE, SIZE, root=tiny_bijie, cache=cache, skip_bad=True)
-    assert list(packed.excluded) == said
+    assert agree(said, {one["file"]: one["problem"] for one in packed.excluded})
     keep = [1, 3, 4, 5, 6, 7]
     assert packed.ids == tuple(whole.ids[i] for i in keep)
     np.testing.assert_array_equal(packed.images, whole_images[keep])
@@ -408,14 +377,14 @@ def test_verify_counts_what_numpy_counts(tiny_bijie):
     sizes = sorted({image.shape[:2] for image, _ in pairs})
     assert verdict.sizes == tuple(f"{h}x{w}" for h, w in (sizes[0], sizes[-1]))
     assert verdict.bad == ()
-    assert json.loads(json.dumps(verdict.asdict()))["images"] == 8
+    assert json.loads(json.dumps(asdict(verdict)))["images"] == 8
 
 
 def test_verify_goes_on_after_a_bad_file_and_names_each(tiny_bijie):
     said = spoil(tiny_bijie)
     verdict = verify_files(BIJIE, tiny_bijie)
     assert verdict.images == 6
-    assert [{"file": "/".join(Path(p.file).parts[-2:]), "problem": p.problem} for p in verdict.bad] == said
+    assert agree(said, {"/".join(Path(p.file).parts[-2:]): p.problem for p in verdict.bad})
 
 
 def test_verify_of_nothing_but_bad_files_has_no_numbers_to_show(tiny_bijie):

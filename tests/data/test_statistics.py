@@ -114,14 +114,6 @@ def test_measure_adds_what_packing_does_not_keep(bijie):
     assert facts["neighbours"] is None  # no number is followed by the next one
 
 
-def test_the_floor_is_the_f1_of_calling_all_pixels_landslide():
-    mask = np.zeros(1000, int)
-    mask[:57] = 1
-    tp, fp = mask.sum(), (1 - mask).sum()
-    assert statistics.all_positive_f1(mask.mean()) == pytest.approx(2 * tp / (2 * tp + fp))
-    assert statistics.all_positive_f1(0.0) == 0.0
-
-
 def test_published_statistics_hold_what_the_chapter_reads():
     for name, facts in statistics.published().items():
         if "image_size" not in facts:

@@ -22,7 +22,7 @@ DATASET = get_dataset("synthetic-zindi")
 GENUINE = yaml.safe_load((Path(__file__).parent / "zindi_channels.yaml").read_text())
 CHALLENGE = statistics.published()["zindi"]
 #: Scenes of each region that are simulated here.
-SOME = 2
+SOME = 1
 
 
 @cache

@@ -226,7 +226,7 @@ def test_samples_are_read_and_twins_counted(tmp_path):
         ({"slope": ""}, r"slope of row 3 is ''"),
         ({"Soil": "clay"}, r"Soil of row 3 is 'clay'"),
         ({"lat": "127"}, r"lat of row 3"),
-        ({"target": "0.5"}, r"target of row 3 is 0.5, not 0 or 1"),
+        ({"target": "0.5"}, r"target of row 3 is .0.5., not 0 or 1"),
     ],
 )
 def test_a_bad_cell_is_named_with_its_row(tmp_path, change, said):

@@ -11,8 +11,8 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import DownloadError, Sample, mark_twins
-from landslide_lib.data.formats.files import FileDataset, deliver
+from landslide_lib.data.base import Dataset, DownloadError, Sample, mark_twins
+from landslide_lib.data.formats.files import deliver
 from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, match_truth, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images
@@ -21,12 +21,12 @@ from landslide_lib.data.formats.pictures import list_images
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
 
 
-class Bijie(FileDataset):
+class Bijie(Dataset):
     """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 
     Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:
-    `landslide/{image,mask}` and `non-landslide/image`, in `bijie/` or `Bijie-landslide-dataset/`, or folders named like
-    them (`locate.IMAGES`, `locate.MASKS`). An image of `non-landslide` has an empty mask.
+    `landslide/{image,mask}` and `non-landslide/image`, or folders named like them (`locate.IMAGES`, `locate.MASKS`). An
+    image of `non-landslide` has an empty mask.
 
     Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
     """
@@ -38,7 +38,7 @@ class Bijie(FileDataset):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List landslides first, then the rest, by file name; each image is a scene, as none are published."""
         remedy, aliases = f"get it with `{self.remedy}`", ["Bijie-landslide-dataset"]
-        home = locate(root, self.name, _holds_images, "picture in landslide/image/", remedy, aliases=aliases)
+        home = locate(root, self.name, _holds_images, "picture in landslide/image/", remedy, aliases)
         images, others = _images(home, "landslide"), _images(home, "non-landslide")
         truth = child(images.parent, *MASKS) or images.parent / "mask"
         samples = [
@@ -62,21 +62,19 @@ class Bijie(FileDataset):
                 archive = Path(pooch.retrieve(address, None, path=scratch, fname="archive.zip", progressbar=progress))
             except OSError as error:
                 raise DownloadError(f"bijie: {address} cannot be fetched ({error}). {again}") from error
-            checksum = pooch.file_hash(archive)
-            unpacked = scratch / "unpacked"
-            shutil.rmtree(unpacked, ignore_errors=True)
+            source = {"address": address, "sha256": pooch.file_hash(archive)}
+            shutil.rmtree(scratch / "unpacked", ignore_errors=True)
             try:
                 # Checks the sum of each file, and writes below this folder whatever the names in the archive are.
-                pooch.Unzip(extract_dir=unpacked.name)(str(archive), "download", None)
+                pooch.Unzip(extract_dir="unpacked")(str(archive), "download", None)
+                problem = "has no image in a landslide/image/"
             except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-                archive.unlink()
-                sent = f"bijie: what {address} sent is truncated or no zip archive ({error})"
-                raise DownloadError(f"{sent}. {again}") from error
-            for folder in sorted(unpacked.rglob("landslide/image")):
-                if list_images(folder):
-                    return folder.parent.parent, {"address": address, "sha256": checksum}
+                problem = f"is truncated or no zip archive ({error})"
+            for folder in sorted(scratch.glob("unpacked/**/landslide/image")):
+                if list_images(folder) and not problem.startswith("is"):
+                    return folder.parent.parent, source
             archive.unlink()
-            raise DownloadError(f"bijie: the archive of {address} has no image in a landslide/image/. {again}")
+            raise DownloadError(f"bijie: what {address} sent {problem}. {again}")
 
         return deliver(root / self.name, fetch)
 

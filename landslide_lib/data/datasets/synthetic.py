@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import L4S
-from landslide_lib.data.base import Sample
+from landslide_lib.data.base import Dataset, Sample
 from landslide_lib.data.simulator.scenes import REGIONS, simulate_scene
 from landslide_lib.fields import REVISIONS
 
 TILE, SCENE, SCENES = 128, 512, 8
 
 
-class Simulated:
+class Simulated(Dataset):
     """What simulated datasets share: `scenes` of each region, from each the same `tiles`; no files."""
 
-    name: str
     scenes: int
     tiles: tuple[str, ...]
 

@@ -14,8 +14,7 @@ from landslide_lib.data.datasets.synthetic import Simulated
 from landslide_lib.data.simulator.cover import SPECTRA
 from landslide_lib.data.simulator.noise import Field, Rng, fractal, top
 from landslide_lib.data.simulator.radar import backscatter
-from landslide_lib.data.simulator.reflectance import air, sensor, under_clouds
-from landslide_lib.data.simulator.scenes import Scene, lay_out
+from landslide_lib.data.simulator.scenes import Scene, air, lay_out, sensor, under_clouds
 
 #: Sides in pixels of 10 m, and scenes of each region.
 TILE, SCENE, SCENES = 64, 384, 17

@@ -1,12 +1,8 @@
 """Zindi's landslide challenge: 64x64 tiles of Sentinel-2 and Sentinel-1 with a label each."""
 
-import csv
 import hashlib
-import io
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -14,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.bands import ZINDI
-from landslide_lib.data.base import BadFileError, Sample, mark_twins, plain_name
-from landslide_lib.data.formats.files import FileDataset, by_stem, hash_files, list_files
+from landslide_lib.data.base import BadFileError, Dataset, Sample, hash_files, mark_twins, plain_name
+from landslide_lib.data.formats.files import by_stem, list_files
 from landslide_lib.data.formats.locate import child, locate
+from landslide_lib.data.tabular import files
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
@@ -35,22 +32,25 @@ PARTS = (
 )
 
 
-class Zindi(FileDataset):
+@dataclass(frozen=True)
+class LabelledSample(Sample):
+    """A tile with its label."""
+
+    label: str = ""  # `0` or `1`; "" without one
+
+
+class Zindi(Dataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
-    line: `train_data/ID.npy` and `test_data/ID.npy`, arrays (64, 64, 12) of numbers. The folders may also be those that
-    an archive unpacked in its own name makes (`train_data/train_data`), `train/images` or `train`, in any case. The
-    test tiles are left out where `Test.csv` or their folder is missing; they have no label here, so their part is
-    `test, no masks`, which is neither trained nor scored on.
+    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of numbers. Test tiles have
+    no label, so their part is `test, no masks`, which is neither trained nor scored on.
 
     The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
-    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, so that the packed float16,
-    which is exact to 0.05 %, holds them well within its range; an offset that they may have is left in. Radar is in dB.
-
-    A line without a tile, a tile without a line, an id of several lines (its label is in doubt) and a label that is
-    neither 0 nor 1 are each refused, or left out with --skip-bad. So is a tile of another shape, with NaN or with
-    anything but numbers; nothing is ever unpickled.
+    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, with an offset that they
+    may have; radar is in dB. A line without a tile, a tile without a line, an id of several lines and another label
+    than 0 and 1 are each refused, as is a tile of another shape, with NaN or with anything but numbers; nothing is ever
+    unpickled.
     """
 
     name = "zindi"
@@ -78,19 +78,17 @@ class Zindi(FileDataset):
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read 12 channels, and a mask that is the label everywhere; 0 where there is none."""
+        assert isinstance(sample, LabelledSample)
         assert sample.image is not None
         image = read_tile(sample.image)
         image[..., :OPTICAL] /= UNIT
-        return image, np.full(image.shape[:2], self._label(sample) == "1", np.uint8)
+        return image, np.full(image.shape[:2], sample.label == "1", np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         """Hash names and bytes of all tiles, and their labels."""
         tiles = hash_files(replace(sample, mask=None) for sample in samples)
-        labels = [f"{sample.id}\0{self._label(sample)}" for sample in samples]
+        labels = [f"{sample.id}\0{getattr(sample, 'label', '')}" for sample in samples]
         return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]
-
-    def _label(self, sample: Sample) -> str:
-        return _lines(sample.mask, True)[sample.id][0] if sample.mask else ""
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:
@@ -124,47 +122,28 @@ def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None,
     return lines, None
 
 
-def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
-    lines, tiles = _lines(path, labelled), by_stem(list_files(folder, {".npy"}))
-    rows: list[tuple[str, Path, str]] = []
-    for name, labels in lines.items():
-        problem = ""
-        if len(labels) > 1:
+def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[LabelledSample]:
+    lines = files.read(path, ["ID", "label"] if labelled else ["ID"]).apply(lambda column: column.str.strip())
+    lines["ID"] = lines["ID"].map(plain_name)
+    tiles = by_stem(list_files(folder, {".npy"}))
+    mask, named = (path, part) if labelled else (None, f"{part}, no masks")
+    samples = []
+
+    def add(name: str, paths: Sequence[Path], label: str, problem: str) -> None:
+        for tile in paths:
+            samples.append(LabelledSample(name, name, tile, mask, named, problem=problem, label=label))
+
+    for name, rows in lines.groupby("ID", sort=False):
+        labels = rows["label"].tolist() if labelled else [""]
+        image, problem = folder / f"{name}.npy", ""
+        if len(rows) > 1:
             given = f", with labels {', '.join(sorted(set(labels)))}" if labelled else ""
-            problem = f"stands in {len(labels)} lines of {path.name}{given}"
+            problem = f"stands in {len(rows)} lines of {path.name}{given}"
         elif labelled and labels[0] not in ("0", "1"):
             problem = f"has the label {labels[0]!r} in {path.name}, neither 0 nor 1"
-        image = folder / f"{name}.npy"
-        if Path(name).name != name or "\0" in name or len(name.encode()) > LONGEST:
+        if Path(name).name != name or not name or "\0" in name or len(name.encode()) > LONGEST:
             image, problem = path, f"has the id {name[:99]!r}, which is no name of a file"
-        rows += [(name, tile, problem) for tile in tiles.pop(name, [image])]
-    rows += [(name, tile, f"stands in no line of {path.name}") for name, paths in tiles.items() for tile in paths]
-    mask, part = (path, part) if labelled else (None, f"{part}, no masks")
-    return [Sample(name, name, tile, mask, part, problem=problem) for name, tile, problem in rows]
-
-
-def _lines(path: Path, labelled: bool) -> dict[str, list[str]]:
-    return _parse(path, labelled, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)  # the label of each tile is asked for
-def _parse(path: Path, labelled: bool, _: int) -> dict[str, list[str]]:
-    """Read the labels by id, one a line; "" in a list without labels. Raises BadFileError."""
-    columns = ["ID", "label"] if labelled else ["ID"]
-    labels = defaultdict(list)
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True)
-        if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
-            has = ", ".join(reader.fieldnames or ()) or "none"
-            problem = f"has no column {' and no '.join(missing)}; it has: {has}"
-            raise BadFileError(path, problem, f"Get it again from {ADDRESS}")
-        for line in reader:
-            cells = [line[name] for name in columns]
-            if not all(cells) or None in line:
-                problem = f"line {reader.line_num} has not the cells of its {len(line)} columns"
-                raise BadFileError(path, problem, "Mend or remove the line")
-            labels[plain_name(cells[0].strip())].append(cells[1].strip() if labelled else "")
-    except (OSError, UnicodeError, csv.Error) as error:
-        problem = f"is no CSV that can be read ({error})"
-        raise BadFileError(path, problem, f"Get it again from {ADDRESS}") from None
-    return dict(labels)
+        add(str(name), tiles.pop(name, [image]), labels[0], problem)
+    for name, paths in tiles.items():
+        add(name, paths, "", f"stands in no line of {path.name}")
+    return samples

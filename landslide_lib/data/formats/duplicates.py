@@ -46,18 +46,12 @@ def together(scenes: Sequence[str], ids: Sequence[str], sets: Copies) -> tuple[s
     >>> together(["s1", "s2", "s3"], ["a", "b", "c"], (("a", "c"),))
     ('s3', 's2', 's3')
     """
-    scene = dict(zip(ids, scenes, strict=True))
-    above = {name: name for name in scenes}
-
-    def top(name: str) -> str:
-        while above[name] != name:
-            name = above[name]
-        return name
-
+    now = dict(zip(ids, scenes, strict=True))
     for first, *others in sets:
         for other in others:
-            above[top(scene[first])] = top(scene[other])
-    return tuple(top(name) for name in scenes)
+            old, new = now[first], now[other]
+            now = {name: new if scene == old else scene for name, scene in now.items()}
+    return tuple(now.values())
 
 
 def warn(name: str, ids: Sequence[str], sets: Copies, parts: Mapping[str, NDArray[np.int64]]) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landslide_lib.data.bands import OF_DATASET
-from landslide_lib.data.base import BadFileError, DatasetNotFoundError
-from landslide_lib.data.formats.files import by_stem, say_once, stem
+from landslide_lib.data.base import BadFileError, DatasetNotFoundError, plain_name
+from landslide_lib.data.formats.files import by_stem, say_once
 
 #: What a folder of pictures, and one of masks, is called, in any case.
 IMAGES = ("images", "image", "img", "JPEGImages")
@@ -19,34 +19,27 @@ SHOWN = 8
 
 
 def locate(
-    root: Path,
-    name: str,
-    fits: Callable[[Path], bool],
-    expected: str,
-    remedy: str,
-    *,
-    aliases: Sequence[str] = (),
-    itself: bool = False,
+    root: Path, name: str, fits: Callable[[Path], bool], expected: str, remedy: str, aliases: Sequence[str] = ()
 ) -> Path:
     """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
     The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
-    below the root, one folder too high (the root is a folder of the dataset). Folders that are named after other
-    datasets are left alone. `fits` tells whether a folder holds files of the dataset, `expected` and `remedy` are for
-    the message, and with `itself` the root is a usual place. Raises DatasetNotFoundError: the root is no folder,
-    nothing fits, or several folders fit on one level; the message says what there is.
+    below the root, one folder too high. Folders that are named after other datasets are left alone. `fits` tells
+    whether a folder holds files of the dataset; `expected` and `remedy` are for the message. Raises
+    DatasetNotFoundError: nothing fits, or several folders fit on one level.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
         state = "is a file, not a folder" if root.exists() else "does not exist"
         raise DatasetNotFoundError(f"{name}: the data root {root} {state}. {again}")
     places = [root / alias for alias in (name, *aliases)]
-    for place in [*places, root] if itself else places:
+    for place in (*places, root):
         if place.is_dir() and fits(place):
+            if place == root:
+                say_once(f"{name}: read from {root}")
             return place
     below = [path for path in subfolders(root) if path.name == name or path.name not in OF_DATASET]
     for candidates in (
-        [root],
         [inner for place in places for inner in subfolders(place)],
         [*below, *(folder / alias for folder in below for alias in (name, *aliases))],
         [root.absolute().parent] if any(root.iterdir()) else [],
@@ -60,8 +53,11 @@ def locate(
         if fitting:
             say_once(f"{name}: read from {fitting[0]}")
             return fitting[0]
-    seen = "; ".join(f"{folder} holds {holds(folder)}" for folder in (root, *places[:1]) if folder.is_dir())
-    raise DatasetNotFoundError(f"{name}: no {expected} below {places[0]}, nor one folder up or down. {seen}. {again}")
+    entries = sorted(path.name for path in root.iterdir())
+    holds = ", ".join(entries[:SHOWN]) + ", …" * (len(entries) > SHOWN) or "nothing"
+    raise DatasetNotFoundError(
+        f"{name}: no {expected} below {places[0]}, nor one folder up or down. {root} holds {holds}. {again}"
+    )
 
 
 def _fits(folder: Path, fits: Callable[[Path], bool]) -> bool:
@@ -69,16 +65,6 @@ def _fits(folder: Path, fits: Callable[[Path], bool]) -> bool:
         return fits(folder)
     except BadFileError:  # of a folder that nobody named
         return False
-
-
-def holds(folder: Path) -> str:
-    """Return the entries of a folder as a message names them."""
-    try:
-        entries = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
-    except OSError as error:
-        return f"what cannot be listed ({error.strerror})"
-    more = f" and {len(entries) - SHOWN} more" if len(entries) > SHOWN else ""
-    return ", ".join(entries[:SHOWN]) + more if entries else "nothing"
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -105,8 +91,8 @@ class Pair:
 
     name: str  # of the publisher's folder, such as `val`; "" where there are no parts
     part: str  # our name of it; `train` where there are no parts
-    images: Path  # the pictures
-    truth: Path  # their masks or labels: `images` itself where these have no folder of their own
+    images: Path
+    truth: Path  # of masks or labels: `images` itself where these have no folder of their own
 
     def id(self, path: Path) -> str:
         """Return the id of a picture of this folder."""
@@ -117,24 +103,19 @@ def pairs(home: Path, truth: Sequence[str]) -> list[Pair]:
     """List the folders of pictures of a dataset, each with the folder of its truth, which has one of the names `truth`.
 
     Read are `train/`, `train/images/` with `train/TRUTH/`, `images/train/` with `TRUTH/train/`, `images/` with
-    `TRUTH/`, and the folder itself; names may be in any case. Raises BadFileError: two folders have the same meaning,
-    such as `images` and `JPEGImages`.
+    `TRUTH/`, and the folder itself, in any case. Raises BadFileError: two folders have the same meaning (`images`,
+    `JPEGImages`).
     """
-    if inner := _parts(home):
-        images_of = {name: child(part, *IMAGES) or part for name, part in inner.items()}
-        return [
-            Pair(name, PARTS[name], images_of[name], child(part, *truth) or images_of[name])
-            for name, part in inner.items()
-        ]
     above, beside = child(home, *IMAGES), child(home, *truth)
-    if above and (inner := _parts(above)):
-        of_part = {PARTS[name]: path for name, path in (_parts(beside) if beside else {}).items()}
-        common = None if of_part else beside  # one folder of truth may be of all parts
-        return [
-            Pair(name, PARTS[name], images, of_part.get(PARTS[name], common or images))
-            for name, images in inner.items()
-        ]
-    return [Pair("", "train", above or home, beside or above or home)]
+    if inner := _parts(home):
+        of_part = [(name, child(part, *IMAGES) or part, child(part, *truth)) for name, part in inner.items()]
+    elif above and (inner := _parts(above)):
+        apart = {PARTS[name]: path for name, path in (_parts(beside) if beside else {}).items()}
+        common = None if apart else beside  # one folder of truth may be of all parts
+        of_part = [(name, images, apart.get(PARTS[name], common)) for name, images in inner.items()]
+    else:
+        return [Pair("", "train", above or home, beside or above or home)]
+    return [Pair(name, PARTS[name], images, labels or images) for name, images, labels in of_part]
 
 
 def _parts(folder: Path) -> dict[str, Path]:
@@ -147,10 +128,10 @@ def match_truth(
 ) -> list[tuple[Path, list[Path]]]:
     """Return each picture with the files (masks or boxes) of its stem; a missing file is the one that is expected.
 
-    Files without a picture come last. `images` and `truth` are the folders of the two, `suffix` is `.png` for masks.
+    Files without a picture come last. `images` and `truth` are the folders of the two.
     """
     named = by_stem(files)
-    matched = [(path, named.pop(stem(path), [truth / f"{path.stem}{suffix}"])) for path in pictures]
+    matched = [(path, named.pop(plain_name(path.stem), [truth / f"{path.stem}{suffix}"])) for path in pictures]
     rest = [(paths[0].name if suffix == ".png" else f"{paths[0].stem}.jpg", paths) for paths in named.values()]
     return matched + [(images / name, paths) for name, paths in rest]
 

@@ -15,28 +15,22 @@ from landslide_lib.data.tabular import files
 FILE = "nasa_glc_2016.csv"
 #: Of a cell of the map, in degrees.
 CELL = 3
-#: What the file calls no trigger at all, or not known.
-UNKNOWN = ("", "unknown")
 
 
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the events, `tabular/nasa_glc_2016.csv` (latin-1) below the data root.
 
     Returns a row for each event: `longitude`, `latitude` in degrees, `date` (NaT without one) and `trigger`, in words
-    of one spelling; "unknown" also where the file has none. Raises FileNotFoundError: it is not there. ValueError: a
+    of one spelling; "unknown" also where the file has none. Raises FileNotFoundError: it is not there. BadFileError: a
     column is missing, a place is none on Earth, or a date is not month/day/year.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["date", "trigger", "longitude", "latitude"], "latin-1")
     date = pd.to_datetime(raw["date"], format="%m/%d/%Y", errors="coerce")
-    bad = date.isna() & (raw["date"] != "")
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        raise ValueError(f"{path}: date of row {row + 1} is {raw['date'].iloc[row]!r}, not month/day/year")
-    trigger = raw["trigger"].str.lower().str.replace("_", " ")
+    files.refuse(raw["date"], date.notna() | (raw["date"] == ""), path, "not month/day/year")
+    trigger = raw["trigger"].str.lower().str.replace("_", " ").replace("", "unknown")
     longitude = files.number(raw, "longitude", path, -180, 180)
     latitude = files.number(raw, "latitude", path, -90, 90)
-    trigger = trigger.mask(trigger.isin(UNKNOWN), "unknown")
     return pd.DataFrame({"longitude": longitude, "latitude": latitude, "date": date, "trigger": trigger})
 
 

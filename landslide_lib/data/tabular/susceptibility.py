@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from landslide_lib.data.base import BadFileError
 from landslide_lib.data.tabular import files
 
 FILE = "susceptibility_cf.csv"
@@ -32,20 +33,16 @@ def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the samples, `tabular/susceptibility_cf.csv` below the data root.
 
     Returns a row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
-    samples are kept: see `twins`. Raises FileNotFoundError: it is not there. ValueError: a column is missing, a cell is
-    no number of its range, or there is one class only.
+    samples are kept: see `twins`. Raises FileNotFoundError: it is not there. BadFileError: a column is missing, a cell
+    is no number of its range, or there is one class only.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["lon", "lat", "target", *FACTORS])
     limits = {"lon": 180, "lat": 90} | dict.fromkeys(FACTORS, 1)
     columns = {name: files.number(raw, name, path, -limit, limit) for name, limit in limits.items()}
-    target = files.number(raw, "target", path, 0, 1)
-    odd = ~target.isin((0, 1))
-    if odd.any():
-        row = int(odd.to_numpy().argmax())
-        raise ValueError(f"{path}: target of row {row + 1} is {target.iloc[row]:g}, not 0 or 1")
+    target = files.number(raw, "target", path, 0, 1, among=(0, 1))
     if target.nunique() < 2:
-        raise ValueError(f"{path}: target is {target.iloc[0]:g} in all rows; both are needed")
+        raise BadFileError(path, f"target is {target.iloc[0]:g} in all rows; both are needed", "Get it again")
     return pd.DataFrame({**columns, "target": target.astype(int)})
 
 

@@ -21,7 +21,7 @@ from landslide_lib.training.detection import DetectionTask
 def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
     """Build the detector of a recipe with its data, with random weights."""
     packed = setting.packed
-    boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=setting.data_root)
+    boxes = load_boxes(get_dataset(recipe.dataset), packed, setting.data_root)
     data = data_of(recipe, packed)
     seeded(setting.seed)
     return DetectionTask(

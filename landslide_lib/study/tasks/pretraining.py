@@ -35,7 +35,7 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
         restoring = autoencoder(learner, recipe.encoder, recipe.image_size, bands, objective.masked)
         return MaskedAutoencodingTask(restoring, data, **how)
     network = Classifier(learner)
-    boxes = load_boxes(get_dataset(recipe.dataset), packed, recipe.image_size, root=setting.data_root)
+    boxes = load_boxes(get_dataset(recipe.dataset), packed, setting.data_root)
     crops = {part: examples(packed, images, boxes) for part, images in data.parts.items()}
     teacher = None
     if isinstance(objective, Distillation):
