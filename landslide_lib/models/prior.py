@@ -1,10 +1,7 @@
 """How a network of rare things begins: with what is known before an image is seen."""
 
-from __future__ import annotations
-
 import math
 
-import torch
 from torch import nn
 
 
@@ -19,9 +16,6 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
         network: With one convolution of one channel, which makes the logits; changed in place.
         share: Of landslide among the pixels to train on, above 0 and below 1.
 
-    Raises:
-        ValueError: The share is out of range, or the network has not one such layer.
-
     Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
 
     >>> layer = nn.Conv2d(4, 1, 1)
@@ -29,13 +23,5 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
     >>> layer.bias.sigmoid()
     tensor([0.2000], grad_fn=<SigmoidBackward0>)
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share {share} is refused: of landslide and of the rest there is some")
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.out_channels == 1]
-    if len(layers) != 1 or layers[0].bias is None:
-        raise ValueError(
-            f"{type(network).__name__} has {len(layers)} convolutions of one channel, not the one "
-            "with a bias that makes logits"
-        )
-    with torch.no_grad():
-        layers[0].bias.fill_(math.log(share / (1 - share)))
+    (layer,) = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.out_channels == 1]
+    nn.init.constant_(layer.bias, math.log(share / (1 - share)))  # type: ignore[arg-type]

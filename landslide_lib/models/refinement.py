@@ -4,16 +4,14 @@ None has dropout or stochastic depth, which draw from the global generator, whos
 training, a batch has two images or more, because maps of one cell are normalised by their batch.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, Literal
 
-import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
+import segmentation_models_pytorch as smp
 import timm
-from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel  # type: ignore[import-untyped, unused-ignore]
-from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder  # type: ignore[import-untyped, unused-ignore]
-from segmentation_models_pytorch.encoders import mix_transformer  # type: ignore[import-untyped, unused-ignore]
+from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel
+from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder
+from segmentation_models_pytorch.encoders import mix_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,23 +47,14 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
     Args:
         family: Of `SIZES`.
         in_channels: Of the images.
-        size: `tiny`, `small` or `base`.
+        size: Of the network.
         image_size: S, the side in pixels of what the network sees, after any enlargement: a multiple of 16 from 32 up.
 
     Shape: (B, in_channels, S, S) to (B, 1, S, S), logits.
-
-    Raises:
-        ValueError: `image_size` is not such a multiple.
-
     References: Ronneberger and others 2015, arXiv:1505.04597; He and others 2015, arXiv:1512.03385; Tan and Le 2021,
         arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and others 2021, arXiv:2105.15203; Wang and others
         2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
-    if image_size < 32 or image_size % 16:
-        raise ValueError(
-            f"image_size {image_size} is refused: these networks see images of 32 pixels or more, "
-            "in multiples of 16; where they are enlarged, image_size times scale is such a number"
-        )
     name, width = SIZES[family][size]
     arguments = ENCODERS[name].arguments(tiny=size == "tiny")
     if family == "segformer":
@@ -90,9 +79,7 @@ class Reflected(nn.Module):
     """A network that asks for sides that are multiples of 32, for multiples of 16.
 
     Eight pixels on each side are the image reflected, and their logits are cut off again. Zeros would be a rim of the
-    mean colour, up to a third of the map, which moves the statistics of batch norms; replicated borders be streaks.
-
-    Shape: (B, in_channels, S, S) to (B, 1, S, S), S a multiple of 16 from 32 up.
+    mean colour, up to a third of the map, which moves the statistics of batch norms.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -103,8 +90,7 @@ class Reflected(nn.Module):
         """Return logits."""
         side = x.shape[-1]
         rim = -side % 32 // 2
-        logits: Tensor = self.network(F.pad(x, [rim] * 4, mode="reflect"))
-        return logits[..., rim : rim + side, rim : rim + side]
+        return self.network(F.pad(x, [rim] * 4, mode="reflect"))[..., rim : rim + side, rim : rim + side]
 
 
 def window(image_size: int) -> int:
@@ -142,12 +128,13 @@ class _SegFormer(SegmentationModel):  # type: ignore[misc]
 class _HRNetOCR(nn.Module):
     """The four maps of an HRNet and the head that makes logits of them."""
 
+    encoder: Any
+
     def __init__(self, in_channels: int, width: int, encoder: dict[str, Any]) -> None:
         super().__init__()
         maps: dict[str, Any] = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
         self.encoder = timm.create_model(**encoder, **maps, pretrained=False, in_chans=in_channels)
-        info: Any = self.encoder.feature_info
-        self.head = OCR(sum(info.channels()), width)
+        self.head = OCR(sum(self.encoder.feature_info.channels()), width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""

@@ -581,35 +581,3 @@ def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[P
     assert fields.keys() == defaults.keys()
     # None is filled in from the training masks.
     assert all(value in (None, defaults[key]) for key, value in fields.items())
-<<<<<<< HEAD
-
-
-@pytest.mark.parametrize(
-    ("term", "value"),
-    [
-        (TERMS["soft_ce"], {"name": "soft_ce", "smoothing": 1.0}),
-        (TERMS["soft_ce"], {"name": "soft_ce", "smoothing": -0.1}),
-        (TERMS["ohem"], {"name": "ohem", "share": 0.0}),
-        (TERMS["ohem"], {"name": "ohem", "share": 1.1}),
-    ],
-)
-def test_a_recipe_refuses_what_its_loss_refuses(term: type[Part], value: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"should be (less|greater) than"):
-        term.model_validate(value)
-    with pytest.raises(ValueError, match="is refused"):
-        LOSSES[str(value.pop("name"))](**value)
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ([], r"weights \[\] are refused"),
-        ([0.0, 0.0], r"weights \[0.0, 0.0\] are refused"),
-        ([1.0, -0.5], r"terms\[1\] weight=-0.5 is refused"),
-        ([math.nan], r"terms\[0\] weight=nan is refused"),
-    ],
-)
-def test_refuses_combination(weights: list[float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        combine([(weight, IoULoss()) for weight in weights])
-=======
