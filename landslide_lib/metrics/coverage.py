@@ -12,13 +12,10 @@ Counts = NDArray[np.int64]
 def study(
     draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float, uneven: float = 0, largest: float = 0
 ) -> tuple[Counts, Counts, NDArray[np.int64]]:
-    """Simulate two rows that are tested on the same tiles; see `of_bootstrap` for the arguments.
+    """Simulate counts (seeds, N, 4) of two rows on the same tiles, and the scene of each; see `of_bootstrap`.
 
     How much of a landslide is found depends on the scene, the same for both rows and a little for each alone, on the
     tile, and on the training.
-
-    Returns:
-        Counts (seeds, N, 4) of each row, and the scene of each tile.
     """
     sizes = np.maximum(1, np.round(tiles * np.exp(draw.normal(0, uneven, scenes)))).astype(int)
     if largest:

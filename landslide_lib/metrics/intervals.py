@@ -40,16 +40,11 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
-    """Return the ends of an interval that holds no impossible value.
+    """Return the ends of an interval that holds no impossible value, none below or above those `within`.
 
     Where value - reach to value + reach leaves the range, the interval is taken on the scale of the logarithm of the
     odds, (value - lowest) / (highest - value), to which the error is carried by the derivative (the delta method). To
     cut it off would leave it too short: a mean near the end of its range is of skewed values.
-
-    Args:
-        value: Within the range.
-        reach: Half the width of the interval, on the plain scale.
-        within: The lowest and the highest value there can be.
 
     >>> low, high = limits(0.9, 0.2)
     >>> round(low, 3), round(high, 3)
@@ -132,7 +127,7 @@ def difference_interval(
         difference: Ours minus base.
         over_images: The same of each bootstrap sample.
         weight: Of each block.
-        by_seed: Of each of the two rows the score of each seed.
+        by_seed: The scores of the seeds, of each of the two rows.
     """
     # A variance and its degrees of freedom: of the seeds of each row, and of the images.
     parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1)) for each in by_seed if len(each) > 1]

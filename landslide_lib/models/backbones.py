@@ -19,17 +19,22 @@ from landslide_lib.models.weights import unavailable
 class Padded(nn.Module):
     """A network that asks for sides that are multiples of 32, for images of any size.
 
-    Zeros are added on the right and below, and the logits there are cut off again.
+    Zeros are added on the right and below, and the logits there are cut off again. With `reflect` half is added on each
+    side, the image reflected: zeros are a rim of the mean colour, up to a third of the map of a small image, which
+    moves the statistics of batch norms.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, reflect: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.reflect = network, reflect
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
         height, width = x.shape[2:]
-        return self.network(F.pad(x, (0, -width % 32, 0, -height % 32)))[..., :height, :width]
+        below, right = -height % 32, -width % 32
+        top, left = (below // 2, right // 2) if self.reflect else (0, 0)
+        x = F.pad(x, (left, right - left, top, below - top), mode="reflect" if self.reflect else "constant")
+        return self.network(x)[..., top : top + height, left : left + width]
 
 
 def small_mobilenet_v3(

@@ -80,14 +80,9 @@ class Simple(nn.Module):
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         half, quarter = width // 2, width // 4
-        enlarged = [
-            nn.ConvTranspose2d(width, half, 2, 2),
-            LayerNorm2d(half),
-            nn.GELU(),
-            nn.ConvTranspose2d(half, quarter, 2, 2),
-        ]
+        twice, again = nn.ConvTranspose2d(width, half, 2, 2), nn.ConvTranspose2d(half, quarter, 2, 2)
         scaled: list[tuple[list[nn.Module], int]] = [
-            (enlarged, quarter),
+            ([twice, LayerNorm2d(half), nn.GELU(), again], quarter),
             ([nn.ConvTranspose2d(width, half, 2, 2)], half),
             ([], width),
             ([nn.MaxPool2d(2, ceil_mode=True)], width),

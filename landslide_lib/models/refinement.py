@@ -1,9 +1,11 @@
-"""The networks of the label-refinement report, each in three sizes, with random weights.
+"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin.
 
 None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have. In
 training, a batch has two images or more, because maps of one cell are normalised by their batch.
 """
 
+import math
+from fractions import Fraction
 from functools import partial
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from segmentation_models_pytorch.encoders import mix_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
 from landslide_lib.models.ocr import OCR
 
@@ -58,9 +61,9 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
     name, width = SIZES[family][size]
     arguments = ENCODERS[name].arguments(tiny=size == "tiny")
     if family == "segformer":
-        return Reflected(_SegFormer(in_channels, width, arguments))
+        return Padded(_SegFormer(in_channels, width, arguments), reflect=True)
     if family == "hrnet_ocr":
-        return Reflected(_HRNetOCR(in_channels, width, arguments))
+        return Padded(_HRNetOCR(in_channels, width, arguments), reflect=True)
     if family == "swin":
         padded = image_size + -image_size % 32
         arguments |= {"img_size": padded, "window_size": window(padded), "drop_path_rate": 0.0}
@@ -72,25 +75,7 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
         decoder_channels=[int(width * share) for share in (4, 2, 1, 0.5, 0.25)],
         **arguments,
     )
-    return Reflected(unet) if family == "swin" else unet
-
-
-class Reflected(nn.Module):
-    """A network that asks for sides that are multiples of 32, for multiples of 16.
-
-    Eight pixels on each side are the image reflected, and their logits are cut off again. Zeros would be a rim of the
-    mean colour, up to a third of the map, which moves the statistics of batch norms.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
-        side = x.shape[-1]
-        rim = -side % 32 // 2
-        return self.network(F.pad(x, [rim] * 4, mode="reflect"))[..., rim : rim + side, rim : rim + side]
+    return Padded(unet, reflect=True) if family == "swin" else unet
 
 
 def window(image_size: int) -> int:
@@ -139,3 +124,61 @@ class _HRNetOCR(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
         return F.interpolate(self.head(self.encoder(x)), scale_factor=4, mode="bilinear")
+
+
+class UpsampledInput(nn.Module):
+    """A network that sees its images enlarged, bilinearly.
+
+    The logit of a pixel is the mean of the logits on its own area, so that all of them count, and alike: bilinear
+    reduction by 4 would look at 4 of a pixel's 16 and teach no other. Where a pixel covers parts of others, as by 2.5,
+    the mean is by the parts. The report says that images of 128 pixels are resized to 512, and not where its loss is;
+    we assume the images' own size, where masks and scores are.
+
+    Args:
+        network: From images (B, C, T, T) to logits (B, 1, T, T), where T is the scale times S, a whole number.
+        scale: At least 1, as a decimal number; the report has 1, 2.5 and 4. 1 is the network as it is.
+
+    Shape: (B, C, S, S) to (B, 1, S, S).
+    Reference: `label-refinement.md`, 2.1.
+
+    >>> import torch
+    >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
+    (2, 1, 32, 32)
+    """
+
+    def __init__(self, network: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = Fraction(str(scale))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits at the images' own size."""
+        if self.scale == 1:
+            return self.network(images)
+        enlarged = F.interpolate(images, size=[int(side * self.scale) for side in images.shape[2:]], mode="bilinear")
+        # The mean over 5/2 pixels is that over 5 halves. Adaptive pooling, torch's "area", counts parts as wholes, and
+        # has no deterministic gradient on CUDA.
+        parts = F.interpolate(self.network(enlarged), scale_factor=float(self.scale.denominator), mode="nearest")
+        return F.avg_pool2d(parts, self.scale.numerator)
+
+
+def init_logit_bias(network: nn.Module, share: float) -> None:
+    """Set the bias of the layer of logits to the log odds of a share.
+
+    It is what is known before an image is seen. With a bias of zero, all that a network learns at first is that nearly
+    no pixel is landslide, in every one of its last channels. Those end in a ReLU, so that on landslides they are
+    silent, and the highest logit is the bias: no probability above one half, until long training undoes it.
+
+    Args:
+        network: With one convolution of one channel, which makes the logits; changed in place.
+        share: Of landslide among the pixels to train on, above 0 and below 1.
+
+    Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
+
+    >>> layer = nn.Conv2d(4, 1, 1)
+    >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
+    >>> layer.bias.sigmoid()
+    tensor([0.2000], grad_fn=<SigmoidBackward0>)
+    """
+    (layer,) = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.out_channels == 1]
+    nn.init.constant_(layer.bias, math.log(share / (1 - share)))  # type: ignore[arg-type]

@@ -50,8 +50,7 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
         source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else NAME of timm's
-            repositories on the hub. A path: a file in that folder, of torch or safetensors. A state dict: of a run of
-            ours.
+            repositories on the hub. A path: a file in that folder, of torch or safetensors. Weights of a run of ours.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
     Returns:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.models.upsampled_input import UpsampledInput
+from landslide_lib.models.refinement import UpsampledInput
 
 SCALES = [1, 1.25, 1.5, 2.5, 4, 1.1]
 

@@ -22,12 +22,9 @@ UNIT, DRAWN = 10_000, 20
 
 
 class Example(BaseModel):
-    """The boxes of one image, for a figure; pixels, rounded.
+    """The boxes of the n-th image, for a figure: lines xmin, ymin, xmax, ymax in whole pixels.
 
-    Attributes:
-        image: Its place among the images, from 0.
-        found: Lines xmin, ymin, xmax, ymax, score (in 1/10,000) of the twenty best, in order.
-        truth: Lines xmin, ymin, xmax, ymax.
+    The twenty best that were found have a score behind them, in 1/10,000.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -140,10 +137,15 @@ def match(
         values = np.asarray(scores, np.float64)
         order = np.argsort(-values, kind="stable")[:MOST]
         best.append((np.asarray(boxes, np.float64).reshape(-1, 4)[order], values[order]))
+    drawn = []
+    for image in (i for i in examples if i < len(true)):
+        boxes, scores = best[image]
+        found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
+        drawn.append(Example(image=image, found=found.tolist(), truth=true[image].round().astype(int).tolist()))
     return Detections(
         truth=[len(boxes) for boxes in true],
         **_compact([scores for _, scores in best], _right(best, true), thresholds),
-        examples=[_example(i, *best[i], true[i]) for i in examples if i < len(true)],
+        examples=drawn,
     )
 
 
@@ -186,11 +188,6 @@ def short(score: float) -> float:
     0.7
     """
     return float(str(np.float32(score)))
-
-
-def _example(image: int, boxes: Floats, scores: Floats, truth: Floats) -> Example:
-    found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
-    return Example(image=image, found=found.tolist(), truth=truth.round().astype(int).tolist())
 
 
 def _right(predicted: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) -> list[Integers]:
