@@ -109,9 +109,9 @@ RANGES = {
 
 
 @pytest.mark.parametrize("change", RANGES.values(), ids=RANGES)
-@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (1, 10), (6, 5)])
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (6, 5)])
 def test_what_is_kept_gives_cocos_scores_at_any_range(change, skill, clutter):
-    predicted, truth = simulated(np.random.default_rng(7), 60, skill, clutter, least=0)
+    predicted, truth = simulated(np.random.default_rng(7), 30, skill, clutter, least=0)
     predicted = [(found, change(values.astype(np.float64))) for found, values in predicted]
     expected = coco(predicted, truth).stats
     every = np.concatenate([values for _, values in predicted])
@@ -164,7 +164,7 @@ def test_of_equal_scores_the_earlier_image_ranks_first():
         assert best_threshold(found) == 0.7
 
 
-@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (3, 40), (3, 150)])
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (3, 150)])
 def test_a_record_of_all_that_coco_looks_at_is_small(skill, clutter):
     found = match(*simulated(np.random.default_rng(7), 310, skill, clutter), range(6))
     assert clutter < 150 or sum(found.count(i) for i in range(310)) > 90 * 310

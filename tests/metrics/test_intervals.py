@@ -308,7 +308,7 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says(mean, spread, seeds)
     """Scores whose log odds are normal; in the last two Student's interval would leave the range."""
     at, scale = special.logit(mean), spread / (mean * (1 - mean))
     truth = special.expit(np.random.default_rng(1).normal(at, scale, 10**6)).mean()
-    drawn = special.expit(np.random.default_rng(0).normal(at, scale, (600, seeds)))
+    drawn = special.expit(np.random.default_rng(0).normal(at, scale, (2000, seeds)))
     held = [low <= truth <= high for low, high in map(interval, drawn)]
     assert np.mean(held) > 0.93
 

@@ -141,7 +141,8 @@ def match(
     for image in (i for i in examples if i < len(true)):
         boxes, scores = best[image]
         found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
-        drawn.append(Example(image=image, found=found.tolist(), truth=true[image].round().astype(int).tolist()))
+        boxes = true[image].round().astype(int)
+        drawn.append(Example.model_validate({"image": image, "found": found.tolist(), "truth": boxes.tolist()}))
     return Detections(
         truth=[len(boxes) for boxes in true],
         **_compact([scores for _, scores in best], _right(best, true), thresholds),
