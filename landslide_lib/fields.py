@@ -3,8 +3,6 @@
 Pure data, no torch: a bad recipe is refused at once.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,9 +14,8 @@ REVISIONS: dict[str, int] = {
     "start/file": 2,
 }
 
-
-#: The range of each number that a loss takes, as pydantic's constraints: a loss and its part of a recipe refuse alike.
-#: The upper ends keep every weight within float32. Between 0 and 1 a focal gamma has a gradient without a bound.
+#: The range of each number that a loss takes, as pydantic's constraints. The upper ends keep every weight in float32.
+#: Between 0 and 1 a focal gamma has a gradient without a bound.
 LOSS_RANGES: dict[str, dict[str, float]] = {
     "focal.alpha": {"ge": 0.0, "le": 1.0},
     "focal.gamma": {"ge": 0.0, "le": 100.0},

@@ -1,4 +1,7 @@
-"""Losses that are a mean over pixels: cross entropy and its relatives; see `landslide_lib.losses` for shapes."""
+"""Losses that are a mean over pixels: cross entropy and its relatives; see `landslide_lib.losses` for shapes.
+
+Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses", where no other is named.
+"""
 
 import math
 from fractions import Fraction
@@ -7,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import in_range, prepare
+from landslide_lib.losses.checks import prepare
 
 
 class CrossEntropyLoss(nn.Module):
@@ -15,14 +18,11 @@ class CrossEntropyLoss(nn.Module):
 
     The report prints -log(P_t) and calls it pixel-wise. Softmax cross entropy with two classes is the same function
     with one logit (the difference of the two), which is used here.
-
-    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
-        logits, target = prepare(logits, target)
-        return F.binary_cross_entropy_with_logits(logits, target)
+        return F.binary_cross_entropy_with_logits(*prepare(logits, target))
 
 
 class FocalLoss(nn.Module):
@@ -34,11 +34,10 @@ class FocalLoss(nn.Module):
 
     Args:
         alpha: Weight of landslide pixels, in [0, 1]; background has 1 - alpha.
-        gamma: How strongly easy pixels are played down, 0 or in [1, 100]; 0 is weighted cross entropy. Between the two
+        gamma: How strongly easy pixels are played down, 0 or at least 1; 0 is weighted cross entropy. Between the two
             the derivative of (1 - p_t)^gamma is infinite at p_t = 1.
 
-    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Lin et al., Focal Loss
-        for Dense Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002.
+    Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002.
 
     >>> x, y = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
     >>> round(FocalLoss(alpha=0.25, gamma=2.0)(x, y).item(), 4)  # 0.25 * 0.5^2 * log 2
@@ -47,9 +46,7 @@ class FocalLoss(nn.Module):
 
     def __init__(self, *, alpha: float = 0.25, gamma: float = 2.0) -> None:
         super().__init__()
-        self.alpha, self.gamma = in_range("focal.alpha", alpha), in_range("focal.gamma", gamma)
-        if 0 < self.gamma < 1:
-            raise ValueError(f"gamma={gamma!r} is refused: allowed are 0 and [1.0, 100.0]")
+        self.alpha, self.gamma = alpha, gamma
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -61,11 +58,9 @@ class FocalLoss(nn.Module):
 
 
 class LogCoshLoss(nn.Module):
-    """Mean over the pixels of log(cosh(p - y)), at most log(cosh(1)) = 0.4338; p is the predicted probability.
+    """Mean over the pixels of log(cosh(p - y)), at most log(cosh(1)) = 0.4338.
 
-    We assume that the report's y^p is the probability, not the logit.
-
-    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
+    We assume that the report's y^p is the probability p, not the logit.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -97,22 +92,20 @@ class SoftCrossEntropyLoss(nn.Module):
 
     def __init__(self, *, smoothing: float = 0.1) -> None:
         super().__init__()
-        self.smoothing = in_range("soft_ce.smoothing", smoothing)
+        self.smoothing = smoothing
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
         logits, target = prepare(logits, target)
-        softened = target * (1 - self.smoothing) + self.smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits, softened)
+        return F.binary_cross_entropy_with_logits(logits, target * (1 - self.smoothing) + self.smoothing / 2)
 
 
 class HardExamplesLoss(nn.Module):
     """Online hard example mining: mean cross entropy of the pixels of the batch that cost most.
 
-    They are exactly ceil(share * pixels), at least one; all others have no gradient. Of pixels that cost the same some
-    are taken. The share is the number as it is written: a tenth of 30 pixels are 3, though the float nearest to 0.1 is
-    a little more. We assume pixels where the paper has regions of interest, and choose them over the batch, because
-    most patches have next to no landslide. The report names no number; the default is this study's.
+    They are exactly ceil(share * pixels), at least one; all others have no gradient. We assume pixels where the paper
+    has regions of interest, and choose them over the batch, because most patches have next to no landslide. The report
+    names no number; the default is this study's.
 
     Args:
         share: Of the pixels, in (0, 1]; 1 is cross entropy.
@@ -127,11 +120,11 @@ class HardExamplesLoss(nn.Module):
 
     def __init__(self, *, share: float = 0.25) -> None:
         super().__init__()
-        self.share = in_range("ohem.share", share)
+        self.share = share
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
-        logits, target = prepare(logits, target)
-        losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten()
+        losses = F.binary_cross_entropy_with_logits(*prepare(logits, target), reduction="none").flatten()
+        # As written: a tenth of 30 pixels are 3, though the float nearest to 0.1 is a little more.
         hardest = math.ceil(Fraction(str(self.share)) * len(losses))
         return losses.topk(hardest, sorted=False).values.mean()

@@ -1,9 +1,12 @@
-"""Losses of the overlap of predicted and true landslide over the whole batch; see `landslide_lib.losses` for shapes."""
+"""Losses of the overlap of predicted and true landslide over the whole batch; see `landslide_lib.losses` for shapes.
+
+Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses".
+"""
 
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import in_range, prepare
+from landslide_lib.losses.checks import prepare
 
 
 class TverskyLoss(nn.Module):
@@ -17,13 +20,12 @@ class TverskyLoss(nn.Module):
     alarms there cost nothing and have no gradient. Here `smooth` keeps such a batch finite, with a gradient.
 
     Args:
-        alpha: Weight of the false negatives, in (0, 100].
-        beta: Weight of the false positives, in (0, 100].
-        smooth: Pixels added to numerator and denominator, in [1e-6, 1e6].
+        alpha: Weight of the false negatives, above 0.
+        beta: Weight of the false positives, above 0.
+        smooth: Pixels added to numerator and denominator, above 0. One pixel is little beside a landslide.
 
-    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Salehi et al., Tversky
-        Loss Function for Image Segmentation using 3D Fully Convolutional Deep Networks, MLMI 2017,
-        https://arxiv.org/abs/1706.05721.
+    Reference: Salehi et al., Tversky Loss Function for Image Segmentation using 3D Fully Convolutional Deep Networks,
+        MLMI 2017, https://arxiv.org/abs/1706.05721.
 
     >>> y = torch.tensor([[[[1.0, 0.0]]]])
     >>> missed, false_alarm = torch.full_like(y, -50.0), torch.full_like(y, 50.0)
@@ -34,26 +36,25 @@ class TverskyLoss(nn.Module):
 
     def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> None:
         super().__init__()
-        self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
-        self.smooth = in_range("tversky.smooth", smooth)
+        self.alpha, self.beta, self.smooth = alpha, beta, smooth
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
-        tp, fn, fp = soft_counts(*prepare(logits, target))
+        logits, target = prepare(logits, target)
+        probability = torch.sigmoid(logits)
+        tp = (probability * target).sum()
+        # Each error is a sum of its own: sum(p) - TP would cancel to noise where they are small.
+        fn, fp = (torch.sigmoid(-logits) * target).sum(), (probability * (1 - target)).sum()
         # log1p keeps a small loss exact: -log(n / d) = log(1 + (d - n) / n).
         return torch.log1p((self.alpha * fn + self.beta * fp) / (tp + self.smooth))
 
 
-class IoULoss(nn.Module):
+class IoULoss(TverskyLoss):
     """-log of the soft intersection over union of the whole batch: `TverskyLoss` with both weights 1.
 
     The report prints log(1 - IoU); we assume the IoU loss of UnitBox, for the reason that `TverskyLoss` gives.
 
-    Args:
-        smooth: Pixels added to intersection and union, in [1e-6, 1e6]. One pixel is little beside a landslide.
-
-    Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses"; Yu et al., UnitBox: An
-        Advanced Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
+    Reference: Yu et al., UnitBox: An Advanced Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
 
     >>> x, y = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     >>> round(IoULoss()(x, y).item(), 4)  # -log((32 + 1) / (64 + 1))
@@ -61,21 +62,7 @@ class IoULoss(nn.Module):
     """
 
     def __init__(self, *, smooth: float = 1.0) -> None:
-        super().__init__()
-        self.smooth = in_range("iou.smooth", smooth)
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
-        tp, fn, fp = soft_counts(*prepare(logits, target))
-        return torch.log1p((fn + fp) / (tp + self.smooth))  # -log((tp + smooth) / (tp + fn + fp + smooth))
-
-
-def soft_counts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return true positives, false negatives and false positives of the probabilities, a scalar each."""
-    probability = torch.sigmoid(logits)
-    # Each error is a sum of its own: sum(p) - TP would cancel to noise where they are small.
-    fn, fp = (torch.sigmoid(-logits) * target).sum(), (probability * (1 - target)).sum()
-    return (probability * target).sum(), fn, fp
+        super().__init__(alpha=1.0, beta=1.0, smooth=smooth)
 
 
 class LovaszLoss(nn.Module):
@@ -88,8 +75,7 @@ class LovaszLoss(nn.Module):
     `smp.losses.LovaszLoss("binary")` is the same function in float32, but cannot take float64 logits (it casts its
     weights to float32) or boolean targets, and sums bfloat16 targets in bfloat16.
 
-    Reference: `raunet-ablation`, slide "II. Losses Examination"; Berman et al., The Lovasz-Softmax loss, CVPR 2018,
-        https://arxiv.org/abs/1705.08790, algorithm 1.
+    Reference: Berman et al., The Lovasz-Softmax loss, CVPR 2018, https://arxiv.org/abs/1705.08790, algorithm 1.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

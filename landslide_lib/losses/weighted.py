@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import in_range, prepare
+from landslide_lib.losses.checks import prepare
 
 
 class WeightedCrossEntropyLoss(nn.Module):
     """Binary cross entropy on logits whose landslide term is multiplied by a weight; the target is in [0, 1].
 
     Args:
-        weight: Of a landslide, in (0, 1000]; 1 is cross entropy.
+        weight: Of a landslide; 1 is cross entropy.
 
     Reference: `negative-filter-fpn`, section Training Strategy, which does not state the weight.
 
@@ -24,7 +24,7 @@ class WeightedCrossEntropyLoss(nn.Module):
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = in_range("weighted_ce.weight", weight)
+        self.weight = weight
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -41,23 +41,20 @@ class BoundaryLoss(nn.Module):
     is divided by the sum of the weights, so the loss keeps the scale of cross entropy.
 
     Args:
-        weight: Extra weight on the boundary itself, in [0, 1000]; 0 is cross entropy.
-        sigma: Width of the zone in pixels, in [0.1, 32].
+        weight: Extra weight on the boundary itself; 0 is cross entropy.
+        sigma: Width of the zone in pixels.
 
-    Reference: `raunet-ablation`, slide "II. Losses Examination"; Ronneberger et al., U-Net, MICCAI 2015,
-        https://arxiv.org/abs/1505.04597, equation 2.
+    Reference: `raunet-ablation`, slide "II. Losses Examination"; Ronneberger et al. 2015, arXiv:1505.04597, equation 2.
     """
 
     def __init__(self, *, weight: float = 5.0, sigma: float = 2.0) -> None:
         super().__init__()
-        self.weight, self.sigma = in_range("boundary.weight", weight), in_range("boundary.sigma", sigma)
+        self.weight, self.sigma = weight, sigma
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
         logits, target = prepare(logits, target)
-        weights = boundary_weights(target, weight=self.weight, sigma=self.sigma)
-        losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return (losses * weights).sum() / weights.sum()
+        return averaged(logits, target, boundary_weights(target, weight=self.weight, sigma=self.sigma))
 
 
 class CenterLoss(nn.Module):
@@ -68,38 +65,35 @@ class CenterLoss(nn.Module):
     as a centre and a large one has its edge lightest. The sum is divided by the sum of the weights.
 
     Args:
-        weight: Extra weight at a centre, in [0, 1000]; 0 is cross entropy.
+        weight: Extra weight at a centre; 0 is cross entropy.
 
-    Reference: `raunet-ablation`, slide "II. Losses Examination"; no paper is named there, and the term's usual one (Wen
-        et al., ECCV 2016, on face features) is another loss.
+    Reference: `raunet-ablation`, slide "II. Losses Examination". Wen et al., ECCV 2016, on face features, is another.
     """
 
     def __init__(self, *, weight: float = 5.0) -> None:
         super().__init__()
-        self.weight = in_range("center.weight", weight)
+        self.weight = weight
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
         logits, target = prepare(logits, target)
-        weights = center_weights(target, weight=self.weight)
-        losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return (losses * weights).sum() / weights.sum()
+        return averaged(logits, target, center_weights(target, weight=self.weight))
+
+
+def averaged(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean cross entropy over the pixels by their weights."""
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (losses * weights).sum() / weights.sum()
 
 
 def boundary_weights(target: Tensor, *, weight: float, sigma: float) -> Tensor:
     """Weight the pixels by 1 + weight * exp(-d^2 / (2 sigma^2)), d the distance to a boundary.
 
-    d is the chessboard distance to the nearest boundary pixel: one with a pixel of the other class among its eight
-    neighbours, so the pixels on both sides of an outline have d = 0. The image's border is no boundary. Beyond
+    d is the chessboard distance in pixels to the nearest boundary pixel: one with a pixel of the other class among its
+    eight neighbours, so the pixels on both sides of an outline have d = 0. The image's border is no boundary. Beyond
     ceil(3 sigma) the weight is 1.
 
-    Args:
-        target: (B, 1, H, W), 1 is landslide.
-        weight: Extra weight on the boundary.
-        sigma: Width of the boundary zone in pixels.
-
-    Returns:
-        (B, 1, H, W), float32.
+    Shape: (B, 1, H, W), 1 is landslide, to (B, 1, H, W), float32.
 
     >>> w = boundary_weights(torch.tensor([[[[0, 0, 0, 1, 1, 1]]]]), weight=1.0, sigma=0.5)
     >>> [round(v, 2) for v in w.flatten().tolist()]
@@ -130,12 +124,7 @@ def center_weights(target: Tensor, *, weight: float) -> Tensor:
     settled would wait for the device. In a narrow, winding region a pixel may be farther from the deepest one than
     that: its weight is then too high, never over 1 + weight.
 
-    Args:
-        target: (B, 1, H, W), 1 is landslide.
-        weight: Extra weight on a region's deepest pixels.
-
-    Returns:
-        (B, 1, H, W), float32.
+    Shape: (B, 1, H, W), 1 is landslide, to (B, 1, H, W), float32.
 
     >>> center_weights(torch.tensor([[[[0, 1, 1, 1, 1, 0, 1, 0]]]]), weight=5.0)[0, 0, 0].tolist()
     [1.0, 3.5, 6.0, 6.0, 3.5, 1.0, 6.0, 1.0]

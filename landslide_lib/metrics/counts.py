@@ -3,8 +3,6 @@
 Scores are computed from them in `landslide_lib.metrics.scores`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,11 +1,9 @@
-"""What seeds and test images leave open: intervals of scores and of their order. No torch.
+"""What seeds and test images leave open: intervals of scores and of their order, 95 % each. No torch.
 
-How often each interval holds the truth is measured in `landslide_lib.metrics.coverage`.
+How often the interval of a difference holds the truth is measured in `landslide_lib.metrics.coverage`.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,8 @@ from scipy.special import expit, logit, stdtrit  # scipy.stats takes seconds to 
 
 from landslide_lib.metrics.scores import Floats, class_scores
 
+#: The upper quantile of Student's t that an interval reaches to.
+UPPER = 0.975
 #: Where a score lies, and where a difference of two.
 SCORE = (0.0, 1.0)
 DIFFERENCE = (-1.0, 1.0)
@@ -27,45 +27,24 @@ FEWEST = 2
 Comparison = dict[str, Any]
 
 
-def interval(
-    values: Sequence[float], level: float = 0.95, within: tuple[float, float] = SCORE
-) -> tuple[float, float] | None:
-    """Return Student's t interval of the mean over seeds; None for fewer than two.
-
-    Args:
-        values: One a seed.
-        level: Of the interval.
-        within: The lowest and the highest value there can be; see `limits`.
-
-    Raises:
-        ValueError: A value lies outside the range.
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return Student's t interval of the mean of scores in 0..1 over seeds, see `limits`; None for fewer than two.
 
     >>> low, high = interval([0.62, 0.64, 0.13])  # Student's alone: -0.256 to 1.182
     >>> round(low, 3), round(high, 3)
     (0.046, 0.939)
     """
-    if not all(within[0] <= value <= within[1] for value in values):
-        raise ValueError(
-            f"interval: values from {min(values):g} to {max(values):g} lie outside {within[0]:g} "
-            f"to {within[1]:g}; say within which range they can lie"
-        )
     if len(values) < 2:
         return None
-    reach = float(stdtrit(len(values) - 1, (1 + level) / 2)) * _error(values)
-    return limits(float(np.mean(values)), reach, within)
+    return limits(float(np.mean(values)), float(stdtrit(len(values) - 1, UPPER)) * _error(values))
 
 
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
-    """Return the ends of an interval that holds no impossible value.
+    """Return the ends of an interval that holds no impossible value, none below or above those `within`.
 
     Where value - reach to value + reach leaves the range, the interval is taken on the scale of the logarithm of the
     odds, (value - lowest) / (highest - value), to which the error is carried by the derivative (the delta method). To
     cut it off would leave it too short: a mean near the end of its range is of skewed values.
-
-    Args:
-        value: Within the range.
-        reach: Half the width of the interval, on the plain scale.
-        within: The lowest and the highest value there can be.
 
     >>> low, high = limits(0.9, 0.2)
     >>> round(low, 3), round(high, 3)
@@ -82,42 +61,26 @@ def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> t
     return float(low), float(high)
 
 
-def equal_blocks(weight: ArrayLike) -> float:
-    """Return how many equal blocks would weigh as much, (sum w)^2 / sum w^2 (Kish 1965); 0 without any weight.
-
-    >>> equal_blocks([1, 1, 1]), equal_blocks([98, 1, 1]) < 1.05
-    (3.0, True)
-    """
-    weights = np.asarray(weight, np.float64)
-    return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
-
-
 def paired_bootstrap(
-    ours: Sequence[ArrayLike],
-    base: Sequence[ArrayLike],
-    blocks: Sequence[str],
-    *,
-    draws: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
+    ours: Sequence[ArrayLike], base: Sequence[ArrayLike], blocks: Sequence[str], *, draws: int = 2000, seed: int = 0
 ) -> Comparison:
     """Compare the pooled F1 of two rows over the same test images.
 
     Two things are left open, and their variances add. Which images there were to test on: whole blocks (scenes) are
     drawn with replacement, the same ones for both rows, because the tiles of a scene are neighbours and no independent
     evidence; the variance of the difference over those draws is stretched by B / (B - 1) for B blocks. A block without
-    any landslide, found or called, says nothing of F1 and is left out; B is that of `equal_blocks`, as one large scene
-    decides more than ten small ones. Where it is two or less, there is no interval. Which networks came of the
-    training: the variance of the F1 of each row's seeds over their number. To draw the seeds too would be far too
-    narrow, as three seeds hold but two thirds of their variance. The interval is Student's, with the degrees of freedom
-    of Welch (1947) and Satterthwaite (1946), and holds no impossible value (`limits`).
+    any landslide, found or called, says nothing of F1 and is left out; B is the number of equal blocks that would weigh
+    as much, (sum w)^2 / sum w^2 (Kish 1965), as one large scene decides more than ten small ones. Where it is two or
+    less, there is no interval. Which networks came of the training: the variance of the F1 of each row's seeds over
+    their number. To draw the seeds too would be far too narrow, as three seeds hold but two thirds of their variance.
+    The interval is Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946), and holds no
+    impossible value (`limits`).
 
     Args:
         ours: Per-image counts (N, 4), one a seed.
         base: The same of the base row.
         blocks: (N,) the scene of each image.
         draws: Bootstrap samples.
-        level: Of the interval.
         seed: Of the draws.
 
     Returns:
@@ -145,7 +108,7 @@ def paired_bootstrap(
     with_landslide = np.flatnonzero(weight)
     drawn = drawn_blocks(len(with_landslide), draws, seed)
     over_images = [_f1(drawn @ side[with_landslide]) for side in sums]
-    return difference_interval(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed, level)
+    return difference_interval(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed)
 
 
 def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
@@ -156,12 +119,7 @@ def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
 
 
 def difference_interval(
-    difference: float,
-    over_images: Floats,
-    weight: NDArray[Any],
-    by_seed: Sequence[Floats],
-    level: float,
-    within: tuple[float, float] = DIFFERENCE,
+    difference: float, over_images: Floats, weight: NDArray[Any], by_seed: Sequence[Floats]
 ) -> Comparison:
     """Return what `paired_bootstrap` says of a difference, from its two sources of chance.
 
@@ -169,42 +127,29 @@ def difference_interval(
         difference: Ours minus base.
         over_images: The same of each bootstrap sample.
         weight: Of each block.
-        by_seed: Of each of the two rows the score of each seed.
-        level: Of the interval.
-        within: Where the difference can lie.
+        by_seed: The scores of the seeds, of each of the two rows.
     """
+    # A variance and its degrees of freedom: of the seeds of each row, and of the images.
     parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1)) for each in by_seed if len(each) > 1]
     seeds = sum(variance for variance, _ in parts) ** 0.5
-    equal = equal_blocks(weight)
-    if equal <= FEWEST:
+    weight = np.asarray(weight, np.float64)
+    blocks = float(weight.sum() ** 2 / (weight**2).sum()) if weight.any() else 0.0
+    if blocks <= FEWEST:
         none = dict.fromkeys(("low", "high", "images"))
         return {"difference": difference, **none, "seeds": seeds, "reason": FEW_SCENES}
-    images = float(over_images.var(ddof=1)) * equal / (equal - 1)
-    low, high = limits(difference, _reach([*parts, (images, equal - 1)], level), within)
+    images = float(over_images.var(ddof=1)) * blocks / (blocks - 1)
+    parts.append((images, blocks - 1))
+    total, reach = sum(variance for variance, _ in parts), 0.0
+    if total:
+        freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
+        reach = float(stdtrit(freedom, UPPER)) * float(np.sqrt(total))
+    low, high = limits(difference, reach, DIFFERENCE)
     return {"difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds}
-
-
-def sign(versus: Mapping[str, Any]) -> int:
-    """Return 1 or -1 where a difference is above or below 0 by more than is left open, else 0, as without an interval.
-
-    >>> sign({"low": 0.1, "high": 0.3}), sign({"low": -0.1, "high": 0.3}), sign({"low": None})
-    (1, 0, 0)
-    """
-    return 0 if versus["low"] is None else int(versus["low"] > 0) - int(versus["high"] < 0)
 
 
 def _error(values: Sequence[float]) -> float:
     """Return the standard error of the mean."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
-
-
-def _reach(parts: Sequence[tuple[float, float]], level: float) -> float:
-    """Return half the width of an interval from variances with their degrees of freedom."""
-    total = sum(variance for variance, _ in parts)
-    if total == 0:
-        return 0.0
-    freedom = total**2 / sum(variance**2 / degrees for variance, degrees in parts)
-    return float(stdtrit(freedom, (1 + level) / 2)) * float(np.sqrt(total))
 
 
 def _f1(counts: NDArray[np.int64]) -> Floats:
@@ -228,7 +173,7 @@ def kendall(
         rows or where a row has one seed only; for fewer than three rows, or where all tie, None is returned.
     """
     means = np.array([np.mean(row) for row in ours])
-    of_means = float(tau(np.asarray(reported), means))
+    of_means = float(tau(reported, means))
     if len(reported) < 3 or not np.isfinite(of_means):
         return None
     if len(reported) < 5 or any(len(row) < 2 for row in ours):
@@ -236,7 +181,7 @@ def kendall(
     errors = np.array([_error(row) for row in ours])
     freedom = np.array([len(row) - 1 for row in ours])
     drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
-    low, high = np.nanquantile(tau(np.asarray(reported), drawn), [0.025, 0.975])
+    low, high = np.nanquantile(tau(reported, drawn), [0.025, 0.975])
     return {"tau": of_means, "low": float(low), "high": float(high)}
 
 

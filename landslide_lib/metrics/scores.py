@@ -10,8 +10,6 @@ conventions that the five reports mix:
   found.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -47,15 +45,10 @@ def scores(counts: ArrayLike) -> dict[str, dict[str, float | None]]:
         `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the precision of a model that
         predicts no landslide.
 
-    Raises:
-        ValueError: Not of shape (N, 4), or negative.
-
     >>> scores([[2, 1, 1, 12]])["pooled"]["iou"]
     0.5
     """
     table = np.asarray(counts, np.int64)
-    if table.ndim != 2 or table.shape[1] != 4 or (table < 0).any():
-        raise ValueError(f"counts of shape {table.shape}: need (N, 4), none negative")
     tp, fp, fn, tn = table.sum(0)
     landslide, background = class_scores(tp, fp, fn), class_scores(tn, fn, fp)
     images = class_scores(table[:, 0], table[:, 1], table[:, 2])
@@ -104,10 +97,9 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
 def at_threshold(
     landslide: ArrayLike, background: ArrayLike, *, threshold: float
 ) -> dict[str, dict[str, float | None]]:
-    """Return what two histograms of probability, as `sweep` takes them, tell of one threshold.
+    """Return the `scores` that two histograms of probability, as `sweep` takes them, have at one threshold.
 
-    Returns:
-        As `scores`; those per image are None, because the histograms are of all images.
+    Those per image are None, because the histograms are of all images.
 
     Raises:
         ValueError: The threshold is no multiple of 1/K: it lies inside a bin.
@@ -139,8 +131,8 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
 def ranking(landslide: ArrayLike, background: ArrayLike) -> float:
     """Return the area under the ROC curve, from two histograms of probability as `sweep` takes them, not empty.
 
-    It is how often a landslide pixel has a higher probability than one of the background, so one half where nothing
-    tells them apart. Two pixels of the same bin count as a half.
+    It is how often a landslide pixel has a higher probability than one of the background; two of the same bin count as
+    a half.
 
     >>> ranking([0, 0, 1, 4], [9, 0, 1, 0])
     0.99

@@ -28,37 +28,20 @@ class Restored(NamedTuple):
     mask: Tensor
 
 
-def masked_patches(share: float, patches: int) -> int:
-    """Return how many patches are masked: the nearest number to the share, halves upwards; one at least is visible.
-
-    Raises:
-        ValueError: The share is not between 0 and 1, or there are fewer than two patches.
-
-    >>> masked_patches(0.75, 16), masked_patches(0.75, 49), masked_patches(0.99, 16)
-    (12, 37, 15)
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"masked={share!r} is refused: allowed are shares between 0 and 1")
-    if patches < 2:
-        raise ValueError(
-            "masked: an image of one patch leaves nothing to see or nothing to restore; take a larger image_size"
-        )
-    return min(max(math.floor(share * patches + 0.5), 1), patches - 1)
-
-
 def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int, masked: float) -> Autoencoder:
     """Build the autoencoder of an encoder, which stays its `encoder`.
 
     Args:
-        encoder: A ViT or Swin of timm, for such images. The positions of a ViT are set to sines and cosines; weights to
-            start from are loaded afterwards.
+        encoder: A ViT or Swin of timm. The positions of a ViT are set to sines and cosines; weights to start from are
+            loaded afterwards.
         name: Of the encoder, for messages.
         image_size: S, in pixels.
         in_channels: C.
-        masked: Share of the patches that is masked, between 0 and 1; see `masked_patches`.
+        masked: Share of the patches that is masked, between 0 and 1: the nearest number of patches, halves upwards,
+            such that one at least is masked and one visible.
 
     Raises:
-        ValueError: The encoder takes no patches, the image is no whole number of them, or the share is out of range.
+        ValueError: The encoder takes no patches, or the image is no whole number of them, or a single one.
     """
     if isinstance(encoder, VisionTransformer):
         return MAE(encoder, image_size, in_channels, masked)
@@ -71,36 +54,26 @@ def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int
 
 
 class Autoencoder(nn.Module):
-    """What the autoencoders share: which patches are masked.
+    """What the autoencoders share: which squares of `unit` pixels a side are masked.
 
-    Args:
-        encoder: Which learns.
-        unit: Side of what is masked or not, in pixels.
-        image_size: S, a multiple of it.
-        masked: Share of the patches.
-
-    Shape: (B, C, S, S) to `Restored`.
+    Shape: (B, C, S, S) and a generator, which alone decides what is masked, to `Restored`.
     """
 
     def __init__(self, encoder: nn.Module, unit: int, image_size: int, masked: float) -> None:
         super().__init__()
-        if image_size % unit:
-            raise ValueError(f"image_size {image_size} is no multiple of {unit}, the side of what is masked")
         self.encoder = encoder
         self.unit, self.grid = unit, image_size // unit
-        self.masked = masked_patches(masked, self.grid**2)
-        self.visible = self.grid**2 - self.masked
-
-    def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
-        """Mask patches and restore them; the generator alone decides which."""
-        raise NotImplementedError
+        patches = self.grid**2
+        if image_size % unit or patches < 2:
+            raise ValueError(f"image_size {image_size} is no multiple of {unit}, the side of what is masked, above it")
+        self.masked = min(max(math.floor(masked * patches + 0.5), 1), patches - 1)
+        self.visible = patches - self.masked
 
     def shuffled(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the patches of each image in random order, (B, N); the first ones are visible."""
         # Drawn where the generator is: the same patches on any device.
         noise = torch.rand(len(images), self.grid**2, generator=generator, device=generator.device)
-        order: Tensor = noise.argsort(dim=1, stable=True).to(images.device)
-        return order
+        return noise.argsort(dim=1, stable=True).to(images.device)
 
     def pixels(self, order: Tensor) -> Tensor:
         """Return the pixels that are masked, (B, 1, S, S) bool."""
@@ -124,18 +97,18 @@ class MAE(Autoencoder):
     """
 
     encoder: VisionTransformer
+    positions: Tensor
 
     def __init__(self, encoder: VisionTransformer, image_size: int, in_channels: int, masked: float) -> None:
         patch = encoder.patch_embed.patch_size[0]
         super().__init__(encoder, patch, image_size, masked)
         with torch.no_grad():
             assert encoder.pos_embed is not None
-            encoder.pos_embed[:, -(self.grid**2) :] = _positions(self.grid, encoder.embed_dim)
+            encoder.pos_embed[:, -(self.grid**2) :] = build_sincos2d_pos_embed([self.grid] * 2, encoder.embed_dim)
         width = min(max(2 * encoder.embed_dim // 3 // 64 * 64, 128), 512)
         self.narrow = nn.Linear(encoder.embed_dim, width)
         self.token = nn.Parameter(0.02 * torch.randn(width))
-        self.positions: Tensor
-        self.register_buffer("positions", _positions(self.grid, width), persistent=False)
+        self.register_buffer("positions", build_sincos2d_pos_embed([self.grid] * 2, width), persistent=False)
         self.decoder = nn.Sequential(
             *(Block(width, width // 32, qkv_bias=True) for _ in range(min(max(width // 128, 2), 4))),
             nn.LayerNorm(width),
@@ -166,8 +139,7 @@ class MAE(Autoencoder):
         tokens = encoder._pos_embed(encoder.patch_embed(images))
         first, patches = tokens.tensor_split([encoder.num_prefix_tokens], 1)
         tokens = torch.cat([first, torch.take_along_dim(patches, visible[..., None], 1)], 1)
-        encoded: Tensor = encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
-        return encoded
+        return encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
 
     def _decode(self, tokens: Tensor, order: Tensor) -> Tensor:
         """Return the normalised pixels of all patches, (B, N, C patch²)."""
@@ -175,8 +147,7 @@ class MAE(Autoencoder):
         hidden = self.token.to(patches.dtype).expand(len(order), self.masked, -1)
         back = order.argsort(1)[..., None]
         patches = torch.take_along_dim(torch.cat([patches, hidden], 1), back, 1) + self.positions
-        decoded: Tensor = self.decoder(torch.cat([first, patches], 1))
-        return decoded[:, first.shape[1] :]
+        return self.decoder(torch.cat([first, patches], 1))[:, first.shape[1] :]
 
 
 class SimMIM(Autoencoder):
@@ -209,9 +180,3 @@ class SimMIM(Autoencoder):
         error = (decoded - images).abs().mean(1, keepdim=True) * mask
         loss = error.sum() / (len(images) * self.masked * self.unit**2)
         return Restored(loss, torch.where(mask, decoded.detach(), images.float()), mask)
-
-
-def _positions(grid: int, width: int) -> Tensor:
-    """Return sines and cosines of row and column, (grid², width)."""
-    positions: Tensor = build_sincos2d_pos_embed([grid, grid], width)
-    return positions

@@ -1,40 +1,40 @@
 """Networks on well-known encoders, from segmentation_models_pytorch and timm.
 
 Encoders have ImageNet's weights where `pretrained` says so, and random ones elsewhere. They have one size: `width` is
-of the decoder alone, so the number of parameters does not go down with its square. All take `in_channels` of an image,
-`num_classes` output channels (1 is the logit of landslide) and images (B, in_channels, H, W), which are padded inside
-to multiples of 32, to logits (B, num_classes, H, W). All raise `WeightsNotFoundError` where weights cannot be had.
+of the decoder alone. All take `in_channels` of an image, `num_classes` output channels (1 is the logit of landslide)
+and images (B, in_channels, H, W), which are padded inside to multiples of 32, to logits (B, num_classes, H, W). All
+raise `WeightsNotFoundError` where weights cannot be had.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
-import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
+import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.models.encoders import ENCODERS
-from landslide_lib.models.weights import WeightsNotFoundError as WeightsNotFoundError
 from landslide_lib.models.weights import unavailable
 
 
 class Padded(nn.Module):
     """A network that asks for sides that are multiples of 32, for images of any size.
 
-    Zeros are added on the right and below, and the logits there are cut off again.
+    Zeros are added on the right and below, and the logits there are cut off again. With `reflect` half is added on each
+    side, the image reflected: zeros are a rim of the mean colour, up to a third of the map of a small image, which
+    moves the statistics of batch norms.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, reflect: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.reflect = network, reflect
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
         height, width = x.shape[2:]
-        x = F.pad(x, (0, -width % 32, 0, -height % 32))
-        logits: Tensor = self.network(x)[..., :height, :width]
-        return logits
+        below, right = -height % 32, -width % 32
+        top, left = (below // 2, right // 2) if self.reflect else (0, 0)
+        x = F.pad(x, (left, right - left, top, below - top), mode="reflect" if self.reflect else "constant")
+        return self.network(x)[..., top : top + height, left : left + width]
 
 
 def small_mobilenet_v3(
@@ -47,8 +47,8 @@ def small_mobilenet_v3(
 
     Reference: Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides IV-B and IV-C.
     """
-    decoder = {"decoder_channels": _at_least_2(3 * width, width, width, width // 2, width // 4)}
-    return _build(smp.Unet, _of_timm("mobilenet_v3_small"), pretrained, in_channels, num_classes, decoder)
+    stages = [max(2, each) for each in (3 * width, width, width, width // 2, width // 4)]
+    return _build(smp.Unet, "mobilenet_v3_small", pretrained, in_channels, num_classes, decoder_channels=stages)
 
 
 def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
@@ -63,7 +63,7 @@ def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1,
     """
     # Dropout draws from the global generator, whose state a resumed run does not have.
     decoder = {"decoder_channels": max(2, 3 * width // 4), "decoder_aspp_dropout": 0.0}
-    return _build(smp.DeepLabV3Plus, ENCODERS["mobilenet_v2"].smp, pretrained, in_channels, num_classes, decoder)
+    return _build(smp.DeepLabV3Plus, "mobilenet_v2", pretrained, in_channels, num_classes, **decoder)
 
 
 def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
@@ -76,7 +76,7 @@ def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretr
         IV-B.
     """
     decoder = {"encoder_output_stride": 8, "decoder_channels": 4 * width, "decoder_aspp_dropout": 0.0}
-    return _build(smp.DeepLabV3, ENCODERS["resnet18"].smp, pretrained, in_channels, num_classes, decoder)
+    return _build(smp.DeepLabV3, "resnet18", pretrained, in_channels, num_classes, **decoder)
 
 
 def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
@@ -86,29 +86,22 @@ def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1, 
 
     Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
     """
-    decoder = {"decoder_channels": _at_least_2(4 * width, 2 * width, width, width // 2, width // 4)}
-    return _build(smp.Unet, _of_timm("efficientnetv2_b0"), pretrained, in_channels, num_classes, decoder)
-
-
-def _of_timm(name: str) -> str:
-    return f"tu-{ENCODERS[name].timm}"
-
-
-def _at_least_2(*channels: int) -> list[int]:
-    return [max(2, each) for each in channels]
+    stages = [max(2, each) for each in (4 * width, 2 * width, width, width // 2, width // 4)]
+    return _build(smp.Unet, "efficientnetv2_b0", pretrained, in_channels, num_classes, decoder_channels=stages)
 
 
 def _build(
-    network: type[nn.Module], encoder: str, pretrained: bool, in_channels: int, classes: int, decoder: dict[str, Any]
+    network: type[nn.Module], encoder: str, pretrained: bool, in_channels: int, classes: int, **decoder: Any
 ) -> nn.Module:
     """Build a network; smp repeats weights of three bands in turn and scales them, whatever the bands are."""
     settings = {**decoder, "in_channels": in_channels, "classes": classes}
+    smp_name, timm_name = ENCODERS[encoder].smp, ENCODERS[encoder].timm
+    name = smp_name or f"tu-{timm_name}"
     if not pretrained:
-        return Padded(network(encoder, encoder_weights=None, **settings))
-    of_timm = encoder.startswith("tu-")
-    source = encoder.replace("tu-", "timm/") if of_timm else f"smp-hub/{encoder}.imagenet"
+        return Padded(network(name, encoder_weights=None, **settings))
     try:
-        return Padded(network(encoder, encoder_weights=True if of_timm else "imagenet", **settings))
+        return Padded(network(name, encoder_weights="imagenet" if smp_name else True, **settings))
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
+        repository = f"smp-hub/{smp_name}.imagenet" if smp_name else f"timm/{timm_name}"
         remedy = "run with pretrained: false, or set HF_HOME to a folder whose hub/ holds them"
-        raise unavailable(source, error, remedy) from error
+        raise unavailable(repository, error, remedy) from error

@@ -1,7 +1,5 @@
 """Files of tensors: written whole or not at all, read so that damage is one error and code in them is never run."""
 
-from __future__ import annotations
-
 import pickle
 import warnings
 import zipfile
@@ -13,8 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from landslide_lib.paths import atomic_write
-
-REMEDY = "Move the file away; the network is trained again"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -76,15 +72,15 @@ def load_weights(path: Path, **about: Any) -> dict[str, Tensor]:
     try:
         content = read_checkpoint(path)
     except pickle.UnpicklingError as error:
-        raise _damaged(path, type(error.__cause__ or error).__name__) from None
+        raise _refused(path, f"damaged ({type(error.__cause__ or error).__name__})") from None
     weights = content.get("weights")
     if not isinstance(weights, dict):
-        raise _damaged(path, "it holds no weights")
+        raise _refused(path, "damaged (it holds no weights)")
     wrong = [k for k, value in about.items() if value is not None and content.get(k) != value]
     if wrong:
-        raise ValueError(f"{path}: the weights are of another {', '.join(wrong)}. {REMEDY}")
+        raise _refused(path, f"the weights are of another {', '.join(wrong)}")
     if not_finite(weights):
-        raise _damaged(path, "not all weights are finite")
+        raise _refused(path, "damaged (not all weights are finite)")
     return weights
 
 
@@ -97,7 +93,7 @@ def fill(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError:
-        raise _damaged(path, "its tensors are not those of the recipe's network") from None
+        raise _refused(path, "damaged (its tensors are not those of the recipe's network)") from None
 
 
 def not_finite(weights: dict[str, Tensor]) -> list[str]:
@@ -105,5 +101,5 @@ def not_finite(weights: dict[str, Tensor]) -> list[str]:
     return [name for name, value in weights.items() if not value.isfinite().all()]
 
 
-def _damaged(path: Path, problem: str) -> ValueError:
-    return ValueError(f"{path}: damaged ({problem}). {REMEDY}")
+def _refused(path: Path, problem: str) -> ValueError:
+    return ValueError(f"{path}: {problem}. Move the file away; the network is trained again")

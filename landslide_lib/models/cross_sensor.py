@@ -1,7 +1,5 @@
 """Cross-sensor normalization: batch norms that keep the statistics of two domains apart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,14 +18,9 @@ class CrossSensorNorm(nn.Module):
     gradient. The authors' code copies the source's statistics to the target instead, once, before the first
     pseudo-labels.
 
-    Args:
-        norm: What it takes the place of: the source's from now on, of which the target's is a copy, with the statistics
-            it has. An activation inside, as timm has, stays there.
-
-    Attributes:
-        norms: By domain. Weight and bias are the same parameters in both, so an optimizer has them once; a state dict
-            names them twice.
-        domain: Which of them is used, see `of_domain`; not in the state dict.
+    The norm that it is made of is the source's, and the target's a copy with the same statistics. Weight and bias are
+    the same parameters in both: an optimizer has them once, a state dict names them twice. An activation inside, as
+    timm has, stays there. `domain`, see `of_domain`, says which of the norms is used.
 
     Reference: Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
     """
@@ -40,24 +33,18 @@ class CrossSensorNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the norm of the domain makes of it."""
-        normalised: Tensor = self.norms[self.domain](x)
-        return normalised
+        return self.norms[self.domain](x)
 
 
 def cross_sensor(network: nn.Module) -> nn.Module:
-    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself.
+    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself, and return it.
 
-    A network without any, or converted before, is left as it is. Its optimizer may be built before or after.
-
-    Returns:
-        The network; where it is itself a batch norm, what takes its place.
+    A network without any is left as it is. Its optimizer may be built before or after.
 
     >>> network = cross_sensor(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))
     >>> len(cross_sensor_norms(network)), sum(p.numel() for p in network.parameters())
     (1, 48)
     """
-    if isinstance(network, CrossSensorNorm):
-        return network
     if isinstance(network, nn.BatchNorm2d):
         return CrossSensorNorm(network)
     for name, child in network.named_children():
@@ -77,12 +64,10 @@ def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
     In training the statistics of that domain alone are updated; a batch is of one domain. A network without
     cross-sensor norms does the same for both.
     """
-    norms = cross_sensor_norms(network)
-    before = [norm.domain for norm in norms]
-    for norm in norms:
+    for norm in (norms := cross_sensor_norms(network)):
         norm.domain = domain
     try:
         yield
     finally:
-        for norm, previous in zip(norms, before, strict=True):
-            norm.domain = previous
+        for norm in norms:
+            norm.domain = "source"

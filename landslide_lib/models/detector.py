@@ -1,38 +1,28 @@
 """The detector: Faster R-CNN on the feature pyramid of an encoder."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN  # type: ignore[import-untyped, unused-ignore]
-from torchvision.models.detection.anchor_utils import AnchorGenerator  # type: ignore[import-untyped, unused-ignore]
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead  # type: ignore[import-untyped, unused-ignore]
-from torchvision.ops import MultiScaleRoIAlign  # type: ignore[import-untyped, unused-ignore]
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.ops import MultiScaleRoIAlign
 
 from landslide_lib.models.encoders import encoder
 from landslide_lib.models.pyramid import LEVELS, Pyramid
 
-#: Background and landslide.
-CLASSES = 2
-#: Anchors of a level have two sizes: the first is this share of the image's side on the finest level and twice as much
-#: on each coarser one, the second is sqrt(2) times the first.
-FINEST = 1 / 16
-RATIOS = (0.5, 1.0, 2.0)
 #: Regions are pooled to squares of so many cells.
 POOLED = 7
-#: Regions of an image: ranked on each level, proposed, and of these trained on.
-RANKED, PROPOSED, TRAINED = 500, 300, 64
 
 
 def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, tiny: bool = False) -> FasterRCNN:
-    """Build a detector with random weights.
+    """Build a detector of background and landslide with random weights.
 
     Where it differs from torchvision's, which is made for photographs of 800 pixels:
 
     - Anchors fit landslides, see `anchors`, and so does the level that a region is pooled from: regions smaller than a
       quarter of the image are pooled at stride 4, where torchvision would pool nearly all of them.
-    - Images are taken as they are: the batches are normalised already, and of one size.
+    - Images are taken as they are, normalised and of one size.
     - 300 regions an image are proposed and 64 trained on, not 2,000 and 512: an image has four landslides, and on a CPU
       the suppression of so many overlaps takes longer than the network. 300 are looked at in a test, as in the paper.
     - Detections from a score of 0.01 are kept, not from 0.05, 100 an image: average precision is an area under a whole
@@ -44,16 +34,16 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
     in this, too; so batches have to have several images.
 
     Args:
-        name: Of the encoder, see `models.encoders.ENCODERS`.
+        name: Of the encoder, see `models.encoders.encoder` for this and what follows.
         in_channels: C.
         image_size: S.
-        width: Channels of the feature pyramid.
-        tiny: With a small encoder, for tests.
+        width: Channels of the feature pyramid, the network's `backbone`.
+        tiny: With a small encoder.
 
     Returns:
         A network that, in training, takes a list of images (C, S, S) and of targets (`boxes` (n, 4) in pixels, n at
         least 0, and `labels` (n,), all 1) and returns a dict of four losses; else takes the images and returns dicts of
-        `boxes`, `labels`, `scores`, the highest score first. Its `backbone` is a `Pyramid`.
+        `boxes`, `labels`, `scores`, the highest score first.
 
     References: Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
     """
@@ -63,17 +53,17 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
         rpn_anchor_generator=anchors(image_size),
         box_roi_pool=MultiScaleRoIAlign(LEVELS, output_size=POOLED, sampling_ratio=2, canonical_scale=image_size // 2),
         box_head=TwoMLPHead(width * POOLED**2, hidden),
-        box_predictor=FastRCNNPredictor(hidden, CLASSES),
+        box_predictor=FastRCNNPredictor(hidden, num_classes=2),
         min_size=image_size,
         max_size=image_size,
         size_divisible=1,
         image_mean=[0.0] * in_channels,
         image_std=[1.0] * in_channels,
-        rpn_pre_nms_top_n_train=RANKED,
-        rpn_pre_nms_top_n_test=RANKED,
-        rpn_post_nms_top_n_train=PROPOSED,
-        rpn_post_nms_top_n_test=PROPOSED,
-        box_batch_size_per_image=TRAINED,
+        rpn_pre_nms_top_n_train=500,
+        rpn_pre_nms_top_n_test=500,
+        rpn_post_nms_top_n_train=300,
+        rpn_post_nms_top_n_test=300,
+        box_batch_size_per_image=64,
         box_detections_per_img=100,
         box_score_thresh=0.01,
     )
@@ -83,16 +73,15 @@ def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, 
 
 
 def anchors(image_size: int) -> AnchorGenerator:
-    """Return anchors that fit the boxes of Landslide4Sense.
+    """Return anchors that fit the boxes of Landslide4Sense: of 1/16 of the image's side, sqrt(2) times that, and so on.
 
     Half of its boxes have a side below 20 of 224 pixels, one in twenty below 11. Of those of the training part, 98 %
     have an anchor with an IoU of 0.5 or more at 224 pixels, 89 % at 128 and 38 % at 64, where half of the boxes are
     smaller than one and a half cells of the finest map; torchvision's own, from 32 to 512 pixels, have 42 % at 224. A
     landslide without such an anchor is trained with its best one.
     """
-    first = [image_size * FINEST * 2**level for level in range(len(LEVELS) + 1)]
-    sizes: Any = tuple((size, size * 2**0.5) for size in first)  # annotated as whole numbers
-    return AnchorGenerator(sizes, (RATIOS,) * len(sizes))
+    first = [image_size / 16 * 2**level for level in range(len(LEVELS) + 1)]
+    return AnchorGenerator(tuple((size, size * 2**0.5) for size in first), ((0.5, 1.0, 2.0),) * len(first))
 
 
 def _float32(head: nn.Module, inputs: Any, outputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,7 +1,5 @@
 """Encoders: the one table of them, and those of timm that a detector or a fusion sees through."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import timm
@@ -91,22 +89,18 @@ def encoder(name: str, in_channels: int, image_size: int, tiny: bool = False) ->
         name: Of `ENCODERS`, one of timm's.
         in_channels: C.
         image_size: S, a multiple of 16 pixels; of 32 for a Swin.
-        tiny: An encoder of its kind with few layers and channels, for tests.
+        tiny: With few layers and channels, for tests.
 
-    Returns:
-        A network of timm with `num_features` and `forward_intermediates`.
-
-    Shape: (B, C, S, S) to (B, num_features).
+    Shape: (B, C, S, S) to (B, `num_features`); timm's `forward_intermediates` gives the maps on the way.
     References: He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298;
         Dosovitskiy and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
 
     >>> encoder("vit_tiny", in_channels=4, image_size=64).num_features
     192
     """
-    sized: dict[str, dict[str, Any]] = {
-        "vit": {"img_size": image_size},
-        "swin": {"img_size": image_size, "window_size": 7 if image_size % 224 == 0 else 8, "drop_path_rate": 0.0},
-    }
-    settings = {**sized.get(name.split("_")[0], {}), **ENCODERS[name].arguments(tiny)}
-    network: nn.Module = timm.create_model(pretrained=False, in_chans=in_channels, num_classes=0, **settings)
-    return network
+    settings = ENCODERS[name].arguments(tiny)
+    if name.startswith(("vit", "swin")):
+        settings["img_size"] = image_size
+    if name.startswith("swin"):
+        settings |= {"window_size": 7 if image_size % 224 == 0 else 8, "drop_path_rate": 0.0}
+    return timm.create_model(pretrained=False, in_chans=in_channels, num_classes=0, **settings)

@@ -1,18 +1,17 @@
 """Optical and radar images of a tile, joined by a gate or side by side: the attention fusion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
 
 from landslide_lib.data.bands import radar
 from landslide_lib.models.encoders import ENCODERS, encoder
 
-#: Hidden features of the gate, and the channels of the radar branch.
-HIDDEN, WIDTHS = 256, (32, 64, 64)
+#: Hidden features of the gate, and the features of the radar branch.
+HIDDEN, RADAR = 256, 64
 #: Of the classifier, which the report gives a dropout and no rate.
 DROPOUT = 0.3
 
@@ -26,18 +25,22 @@ def radar_branch(in_channels: int) -> nn.Sequential:
     >>> radar_branch(8)(torch.zeros(2, 8, 64, 64)).shape
     torch.Size([2, 64])
     """
-    layers: list[nn.Module] = []
-    for before, width in zip((in_channels, *WIDTHS), WIDTHS, strict=False):
-        layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(
+        *Conv2dNormActivation(in_channels, 32, bias=True),
+        nn.MaxPool2d(2),
+        *Conv2dNormActivation(32, 64, bias=True),
+        nn.MaxPool2d(2),
+        *Conv2dNormActivation(64, RADAR, bias=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
 
 
 class Fusion(nn.Module):
     """An encoder of optical images and a branch of radar images, whose features are joined.
 
     A gate looks at all features and at how bright the tile is, a sign of clouds, and weighs each feature by a number in
-    0..1; without it the features stand side by side. Of a tile without radar, or without light, the features of the one
-    branch are weighed.
+    0..1; without it the features stand side by side. Where the bands are of one kind there is one branch.
 
     Args:
         bands: By name, in the order of the images.
@@ -45,10 +48,6 @@ class Fusion(nn.Module):
         optical_size: Side that they are enlarged to, bilinearly; None is the encoder's own.
         gated: With the gate.
         tiny: For tests.
-
-    Attributes:
-        optical, radar: The places of the bands of each branch.
-        encoder: None where there is no optical band.
 
     Shape: (B, C, S, S), normalised, to logits (B, 1, 1, 1): a tile is an image of one pixel.
     Reference: `attention-fusion`, sections Architecture and Model Details. How bright a tile is, is here the mean of
@@ -71,11 +70,9 @@ class Fusion(nn.Module):
         self.size = optical_size or ENCODERS[encoder_name].image_size
         self.encoder = encoder(encoder_name, len(self.optical), self.size, tiny) if self.optical else None
         self.branch = radar_branch(len(self.radar)) if self.radar else None
-        self.widths = {
-            "optical": self.encoder.num_features if self.encoder is not None else 0,
-            "radar": WIDTHS[-1] if self.branch is not None else 0,
-        }
-        width = sum(self.widths.values())  # type: ignore[arg-type]
+        optical: int = self.encoder.num_features if self.encoder is not None else 0  # type: ignore[assignment]
+        self.widths = {"optical": optical, "radar": RADAR if self.radar else 0}
+        width = sum(self.widths.values())
         self.gate = None
         if gated:
             inputs = width + bool(self.visible)
@@ -101,11 +98,9 @@ class Fusion(nn.Module):
         inputs = [features]
         if self.visible:
             inputs.append(images[:, self.visible].mean((1, 2, 3))[:, None].to(features.dtype))
-        weights: Tensor = self.gate(torch.cat(inputs, 1))
-        return weights
+        return self.gate(torch.cat(inputs, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
         features = self.features(images)
-        logits: Tensor = self.classifier(features * self.weigh(features, images))
-        return logits[..., None, None]
+        return self.classifier(features * self.weigh(features, images))[..., None, None]

@@ -1,9 +1,8 @@
 """Heads of `raunet/heads`: what a network gives besides one mask.
 
-Each takes the last features (B, features, H, W) of any network of this study and gives logits by name.
+Each takes a body, a network whose output are the last features (B, features, H, W), and gives logits by name.
+Reference: `raunet-ablation.md`, slide IV-A.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -25,12 +24,7 @@ class DualHead(nn.Module):
 
     The slides draw no network; we assume that the image's logit is of the mean and the maximum of the last features.
 
-    Args:
-        body: A network whose output are features.
-        features: Their number.
-
-    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`, logits.
-    Reference: `raunet-ablation.md`, slide IV-A.
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -51,13 +45,7 @@ class MultiResolutionHead(nn.Module):
 
     The slides do not say how; we assume pooling for the half and a transposed convolution for the double.
 
-    Args:
-        body: A network whose output are features.
-        features: Their number.
-
-    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`,
-        logits.
-    Reference: `raunet-ablation.md`, slide IV-A.
+    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:

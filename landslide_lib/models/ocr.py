@@ -1,12 +1,9 @@
 """Object-contextual representations: a pixel learns what the region it belongs to looks like."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from landslide_lib.models.squeeze_unet import normalised
+from torchvision.ops import Conv2dNormActivation
 
 #: Soft object regions of an image: landslide and what is not.
 REGIONS = 2
@@ -15,16 +12,15 @@ REGIONS = 2
 class OCR(nn.Module):
     r"""The head of HRNet-OCR: pixels with the context of the regions that they resemble.
 
-        maps --- pixels --------------------------- queries ----- attention --- + --- logits \--- soft regions --- mean
-            of each --- keys, values --/    pixels --/
+        maps --- pixels --------------------------- queries ----- attention --- + --- logits
+            \--- soft regions --- mean of each --- keys, values --/    pixels --/
 
     A soft region is a weight for every pixel, of which the sum over the image is 1; its representation is the mean of
     the pixels by these weights. Each pixel attends to the regions and is given what they are, beside what it is itself.
 
     With one class there would be one region and nothing to tell apart, so we assume two. The paper teaches the regions
-    by an auxiliary loss of weight 0.4; here they have none, because every network of the report gives one mask, and
-    learn from the mask that they help to make. Its dropout is left out: a resumed run has not the state of the
-    generator that it draws from.
+    by an auxiliary loss of weight 0.4; here they learn from the mask alone, because every network of the report gives
+    one mask. Its dropout is left out: a resumed run has not the state of the generator that it draws from.
 
     Args:
         channels: Of all maps together.
@@ -43,13 +39,13 @@ class OCR(nn.Module):
         inside = width // 2
         # Without a bias, which a softmax over the pixels would cancel.
         regions = nn.Conv2d(channels, REGIONS, 1, bias=False)
-        self.regions = nn.Sequential(_layer(channels, channels), regions)
-        self.pixels = _layer(channels, width, kernel=3)
-        self.queries = nn.Sequential(_layer(width, inside), _layer(inside, inside))
-        self.keys = nn.Sequential(_layer(width, inside), _layer(inside, inside))
-        self.values = _layer(width, inside)
-        self.context = _layer(inside, width)
-        self.fused = _layer(2 * width, width)
+        self.regions = nn.Sequential(Conv2dNormActivation(channels, channels, 1), regions)
+        self.pixels = Conv2dNormActivation(channels, width)
+        self.queries = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.keys = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.values = Conv2dNormActivation(width, inside, 1)
+        self.context = Conv2dNormActivation(inside, width, 1)
+        self.fused = Conv2dNormActivation(2 * width, width, 1)
         self.logits = nn.Conv2d(width, 1, 1)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -58,20 +54,14 @@ class OCR(nn.Module):
         x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
         pixels = self.pixels(x)
         weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
-        regions = (weights @ _listed(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
+        regions = (weights @ _cells(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
         context = F.scaled_dot_product_attention(
-            _listed(self.queries(pixels)), _listed(self.keys(regions)), _listed(self.values(regions))
+            _cells(self.queries(pixels)), _cells(self.keys(regions)), _cells(self.values(regions))
         )
         context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
-        logits: Tensor = self.logits(self.fused(torch.cat([context, pixels], 1)))
-        return logits
+        return self.logits(self.fused(torch.cat([context, pixels], 1)))
 
 
-def _layer(before: int, after: int, kernel: int = 1) -> nn.Module:
-    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
-    return normalised(convolution, after)
-
-
-def _listed(x: Tensor) -> Tensor:
+def _cells(x: Tensor) -> Tensor:
     """Return a map's cells as a list, (B, C, H, W) to (B, H W, C)."""
     return x.flatten(2).transpose(1, 2)

@@ -1,8 +1,5 @@
 """Feature pyramids: maps of one width at strides 4, 8, 16 and 32, from any encoder."""
 
-from __future__ import annotations
-
-from collections import OrderedDict
 from typing import Any
 
 from timm.layers import LayerNorm2d  # type: ignore[attr-defined, unused-ignore]
@@ -10,8 +7,8 @@ from timm.models.efficientnet import EfficientNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork  # type: ignore[import-untyped, unused-ignore]
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool  # type: ignore[import-untyped, unused-ignore]
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 #: The maps, from stride 4 to stride 32.
 LEVELS = ("p2", "p3", "p4", "p5")
@@ -20,50 +17,40 @@ LEVELS = ("p2", "p3", "p4", "p5")
 class Pyramid(nn.Module):
     """An encoder and the pyramid on it.
 
-    Args:
-        encoder: Of timm; it stays the `encoder` of the pyramid. Layers that only its classifier would use are taken
-            off.
-        channels: Of each map, kept as `out_channels`.
+    The encoder, of timm, stays its `encoder`, without the layers that only a classifier would use.
 
     Shape: (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32),
         and `pool` at stride 64.
     """
 
-    def __init__(self, encoder: nn.Module, channels: int) -> None:
+    def __init__(self, encoder: Any, channels: int) -> None:
         super().__init__()
         self.encoder, self.out_channels = encoder, channels
         self.top = LastLevelMaxPool()
-        self.levels: nn.Module
+        self.levels: TopDown | Simple
         if isinstance(encoder, VisionTransformer):
             self.levels = Simple(encoder.embed_dim, channels)
             return
         if isinstance(encoder, EfficientNet):
             encoder.prune_intermediate_layers(len(LEVELS), prune_norm=True)
-        info: Any = encoder.feature_info
-        widths = [level["num_chs"] for level in list(info)[-len(LEVELS) :]]
+        widths = [level["num_chs"] for level in list(encoder.feature_info)[-len(LEVELS) :]]
         self.levels = TopDown(widths, channels, norms=isinstance(encoder, SwinTransformer))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps."""
-        maps = self.encoder.forward_intermediates(  # type: ignore[operator]
-            images, indices=self.levels.taken, norm=True, intermediates_only=True
-        )
+        maps = self.encoder.forward_intermediates(images, indices=self.levels.taken, norm=True, intermediates_only=True)
         # Anchors have the type of the maps, and half precision would round them to whole pixels.
         levels = [level.float() for level in self.levels(maps)]
         with_top, names = self.top(levels, levels, list(LEVELS))
-        return OrderedDict(zip(names, with_top, strict=True))
+        return dict(zip(names, with_top, strict=True))
 
 
 class TopDown(nn.Module):
-    """The feature pyramid of an encoder that has maps at all four strides.
+    """The feature pyramid of an encoder that has maps at all four strides, a list of maps to such a list.
 
-    Args:
-        widths: Channels of the encoder's maps.
-        channels: Of each map of the pyramid.
-        norms: Whether the maps are normalised first. Those inside a Swin are sums over all blocks before them, and only
-            the last one has a norm of its own.
+    With `norms` the maps are normalised first: those inside a Swin are sums over all blocks before them, and only the
+    last one has a norm of its own.
 
-    Shape: A list of four maps to a list of four maps.
     Reference: Lin and others 2016, arXiv:1612.03144.
     """
 
@@ -78,18 +65,13 @@ class TopDown(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Return the maps of the pyramid."""
-        normed = [norm(level) for norm, level in zip(self.norms, maps, strict=True)]
-        return list(self.sums(OrderedDict(zip(LEVELS, normed, strict=True))).values())
+        normed = {name: norm(level) for name, norm, level in zip(LEVELS, self.norms, maps, strict=True)}
+        return list(self.sums(normed).values())
 
 
 class Simple(nn.Module):
-    """The simple feature pyramid of a ViT: its last map, enlarged and reduced.
+    """The simple feature pyramid of a ViT: its last map, at stride 16, enlarged and reduced to a list of four.
 
-    Args:
-        width: Channels of the ViT.
-        channels: Of each map.
-
-    Shape: A list of one map at stride 16 to a list of four maps.
     Reference: Li and others 2022, arXiv:2203.16527.
     """
 
@@ -98,14 +80,9 @@ class Simple(nn.Module):
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         half, quarter = width // 2, width // 4
-        enlarged = [
-            nn.ConvTranspose2d(width, half, 2, 2),
-            LayerNorm2d(half),
-            nn.GELU(),
-            nn.ConvTranspose2d(half, quarter, 2, 2),
-        ]
+        twice, again = nn.ConvTranspose2d(width, half, 2, 2), nn.ConvTranspose2d(half, quarter, 2, 2)
         scaled: list[tuple[list[nn.Module], int]] = [
-            (enlarged, quarter),
+            ([twice, LayerNorm2d(half), nn.GELU(), again], quarter),
             ([nn.ConvTranspose2d(width, half, 2, 2)], half),
             ([], width),
             ([nn.MaxPool2d(2, ceil_mode=True)], width),
@@ -123,5 +100,4 @@ class Simple(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Return the maps of the pyramid."""
-        (last,) = maps
-        return [scale(last) for scale in self.scales]
+        return [scale(maps[0]) for scale in self.scales]

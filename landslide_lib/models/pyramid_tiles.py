@@ -1,12 +1,10 @@
 """A small network of optical and radar images with a feature pyramid, for tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import FeaturePyramidNetwork  # type: ignore[import-untyped, unused-ignore]
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 
 from landslide_lib.data.bands import radar
 
@@ -18,13 +16,10 @@ DROPOUT = 0.3
 
 def branch(in_channels: int, widths: Sequence[int]) -> nn.ModuleList:
     """Build the levels of a branch: two convolutions each, the first halves the resolution."""
-    levels = nn.ModuleList()
-    for before, width in zip((in_channels, *widths), widths, strict=False):
-        layers: list[nn.Module] = []
-        for channels, stride in ((before, 2), (width, 1)):
-            layers += [nn.Conv2d(channels, width, 3, stride, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-        levels.append(nn.Sequential(*layers))
-    return levels
+    return nn.ModuleList(
+        nn.Sequential(*Conv2dNormActivation(before, width, stride=2), *Conv2dNormActivation(width, width))
+        for before, width in zip((in_channels, *widths[:-1]), widths, strict=True)
+    )
 
 
 class PyramidTiles(nn.Module):
@@ -85,5 +80,4 @@ class PyramidTiles(nn.Module):
             branches.append(levels)
         together = {str(i): torch.cat(maps, 1) for i, maps in enumerate(zip(*branches, strict=True))}
         maps = list(together.values())[-1:] if self.pyramid is None else list(self.pyramid(together).values())
-        logits: Tensor = self.classifier(torch.cat([level.mean((2, 3)) for level in maps], 1))
-        return logits[..., None, None]
+        return self.classifier(torch.cat([level.mean((2, 3)) for level in maps], 1))[..., None, None]

@@ -1,22 +1,23 @@
-"""The networks of the label-refinement report, each in three sizes, with random weights.
+"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin.
 
 None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have. In
 training, a batch has two images or more, because maps of one cell are normalised by their batch.
 """
 
-from __future__ import annotations
-
+import math
+from fractions import Fraction
 from functools import partial
 from typing import Any, Literal
 
-import segmentation_models_pytorch as smp  # type: ignore[import-untyped, unused-ignore]
+import segmentation_models_pytorch as smp
 import timm
-from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel  # type: ignore[import-untyped, unused-ignore]
-from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder  # type: ignore[import-untyped, unused-ignore]
-from segmentation_models_pytorch.encoders import mix_transformer  # type: ignore[import-untyped, unused-ignore]
+from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel
+from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder
+from segmentation_models_pytorch.encoders import mix_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
 from landslide_lib.models.ocr import OCR
 
@@ -49,29 +50,20 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
     Args:
         family: Of `SIZES`.
         in_channels: Of the images.
-        size: `tiny`, `small` or `base`.
+        size: Of the network.
         image_size: S, the side in pixels of what the network sees, after any enlargement: a multiple of 16 from 32 up.
 
     Shape: (B, in_channels, S, S) to (B, 1, S, S), logits.
-
-    Raises:
-        ValueError: `image_size` is not such a multiple.
-
     References: Ronneberger and others 2015, arXiv:1505.04597; He and others 2015, arXiv:1512.03385; Tan and Le 2021,
         arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and others 2021, arXiv:2105.15203; Wang and others
         2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
-    if image_size < 32 or image_size % 16:
-        raise ValueError(
-            f"image_size {image_size} is refused: these networks see images of 32 pixels or more, "
-            "in multiples of 16; where they are enlarged, image_size times scale is such a number"
-        )
     name, width = SIZES[family][size]
     arguments = ENCODERS[name].arguments(tiny=size == "tiny")
     if family == "segformer":
-        return Reflected(_SegFormer(in_channels, width, arguments))
+        return Padded(_SegFormer(in_channels, width, arguments), reflect=True)
     if family == "hrnet_ocr":
-        return Reflected(_HRNetOCR(in_channels, width, arguments))
+        return Padded(_HRNetOCR(in_channels, width, arguments), reflect=True)
     if family == "swin":
         padded = image_size + -image_size % 32
         arguments |= {"img_size": padded, "window_size": window(padded), "drop_path_rate": 0.0}
@@ -83,28 +75,7 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
         decoder_channels=[int(width * share) for share in (4, 2, 1, 0.5, 0.25)],
         **arguments,
     )
-    return Reflected(unet) if family == "swin" else unet
-
-
-class Reflected(nn.Module):
-    """A network that asks for sides that are multiples of 32, for multiples of 16.
-
-    Eight pixels on each side are the image reflected, and their logits are cut off again. Zeros would be a rim of the
-    mean colour, up to a third of the map, which moves the statistics of batch norms; replicated borders be streaks.
-
-    Shape: (B, in_channels, S, S) to (B, 1, S, S), S a multiple of 16 from 32 up.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
-        side = x.shape[-1]
-        rim = -side % 32 // 2
-        logits: Tensor = self.network(F.pad(x, [rim] * 4, mode="reflect"))
-        return logits[..., rim : rim + side, rim : rim + side]
+    return Padded(unet, reflect=True) if family == "swin" else unet
 
 
 def window(image_size: int) -> int:
@@ -142,13 +113,72 @@ class _SegFormer(SegmentationModel):  # type: ignore[misc]
 class _HRNetOCR(nn.Module):
     """The four maps of an HRNet and the head that makes logits of them."""
 
+    encoder: Any
+
     def __init__(self, in_channels: int, width: int, encoder: dict[str, Any]) -> None:
         super().__init__()
         maps: dict[str, Any] = {"features_only": True, "feature_location": "", "out_indices": (1, 2, 3, 4)}
         self.encoder = timm.create_model(**encoder, **maps, pretrained=False, in_chans=in_channels)
-        info: Any = self.encoder.feature_info
-        self.head = OCR(sum(info.channels()), width)
+        self.head = OCR(sum(self.encoder.feature_info.channels()), width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
         return F.interpolate(self.head(self.encoder(x)), scale_factor=4, mode="bilinear")
+
+
+class UpsampledInput(nn.Module):
+    """A network that sees its images enlarged, bilinearly.
+
+    The logit of a pixel is the mean of the logits on its own area, so that all of them count, and alike: bilinear
+    reduction by 4 would look at 4 of a pixel's 16 and teach no other. Where a pixel covers parts of others, as by 2.5,
+    the mean is by the parts. The report says that images of 128 pixels are resized to 512, and not where its loss is;
+    we assume the images' own size, where masks and scores are.
+
+    Args:
+        network: From images (B, C, T, T) to logits (B, 1, T, T), where T is the scale times S, a whole number.
+        scale: At least 1, as a decimal number; the report has 1, 2.5 and 4. 1 is the network as it is.
+
+    Shape: (B, C, S, S) to (B, 1, S, S).
+    Reference: `label-refinement.md`, 2.1.
+
+    >>> import torch
+    >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
+    (2, 1, 32, 32)
+    """
+
+    def __init__(self, network: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = Fraction(str(scale))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits at the images' own size."""
+        if self.scale == 1:
+            return self.network(images)
+        enlarged = F.interpolate(images, size=[int(side * self.scale) for side in images.shape[2:]], mode="bilinear")
+        # The mean over 5/2 pixels is that over 5 halves. Adaptive pooling, torch's "area", counts parts as wholes, and
+        # has no deterministic gradient on CUDA.
+        parts = F.interpolate(self.network(enlarged), scale_factor=float(self.scale.denominator), mode="nearest")
+        return F.avg_pool2d(parts, self.scale.numerator)
+
+
+def init_logit_bias(network: nn.Module, share: float) -> None:
+    """Set the bias of the layer of logits to the log odds of a share.
+
+    It is what is known before an image is seen. With a bias of zero, all that a network learns at first is that nearly
+    no pixel is landslide, in every one of its last channels. Those end in a ReLU, so that on landslides they are
+    silent, and the highest logit is the bias: no probability above one half, until long training undoes it.
+
+    Args:
+        network: With one convolution of one channel, which makes the logits; changed in place.
+        share: Of landslide among the pixels to train on, above 0 and below 1.
+
+    Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
+
+    >>> layer = nn.Conv2d(4, 1, 1)
+    >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
+    >>> layer.bias.sigmoid()
+    tensor([0.2000], grad_fn=<SigmoidBackward0>)
+    """
+    (layer,) = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.out_channels == 1]
+    nn.init.constant_(layer.bias, math.log(share / (1 - share)))  # type: ignore[arg-type]

@@ -1,14 +1,8 @@
 """Squeeze U-Net: a U-Net of fire modules."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
-
-
-def normalised(convolution: nn.Module, channels: int) -> nn.Sequential:
-    """Follow a convolution with batch normalisation and ReLU."""
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+from torchvision.ops import Conv2dNormActivation
 
 
 class Fire(nn.Module):
@@ -25,9 +19,9 @@ class Fire(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         between, half = max(2, after // 8), after // 2
-        self.squeeze = normalised(nn.Conv2d(before, between, 1, bias=False), between)
-        self.one = normalised(nn.Conv2d(between, half, 1, bias=False), half)
-        self.three = normalised(nn.Conv2d(between, after - half, 3, padding=1, bias=False), after - half)
+        self.squeeze = Conv2dNormActivation(before, between, 1)
+        self.one = Conv2dNormActivation(between, half, 1)
+        self.three = Conv2dNormActivation(between, after - half, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return both halves as one map."""
@@ -38,9 +32,9 @@ class Fire(nn.Module):
 def transposed_fire(before: int, after: int) -> nn.Sequential:
     """Squeeze channels with 1x1, then expand with a 2x2 convolution that doubles the sides."""
     between = max(2, after // 8)
-    squeeze = nn.Conv2d(before, between, 1, bias=False)
+    squeeze = Conv2dNormActivation(before, between, 1)
     expand = nn.ConvTranspose2d(between, after, 2, stride=2, bias=False)
-    return nn.Sequential(normalised(squeeze, between), normalised(expand, after))
+    return nn.Sequential(squeeze, nn.Sequential(expand, nn.BatchNorm2d(after), nn.ReLU(inplace=True)))
 
 
 class SqueezeUNet(nn.Module):
@@ -49,12 +43,7 @@ class SqueezeUNet(nn.Module):
     We assume pooling, batch normalisation, a 3x3 convolution before all else, one fire module after each concatenation
     and 2x2 kernels in the transposed ones. With these the number of parameters is that which the report prints.
 
-    Args:
-        in_channels: Of the images.
-        width: Channels of the first stage; each of the four stages below doubles them.
-        num_classes: Output channels; 1 is the logit of landslide.
-
-    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Shape, arguments: See `UNet`.
     Reference: Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
         Network"; `raunet-ablation.md`, slide IV-C.
     """
@@ -62,7 +51,7 @@ class SqueezeUNet(nn.Module):
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
         super().__init__()
         stages = [width * 2**i for i in range(5)]
-        self.stem = normalised(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), width)
+        self.stem = Conv2dNormActivation(in_channels, width)
         self.down = nn.ModuleList(
             nn.Sequential(Fire(before, after), Fire(after, after))
             for before, after in zip([width, *stages[:-1]], stages, strict=True)
@@ -81,5 +70,4 @@ class SqueezeUNet(nn.Module):
         x = skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             x = merge(torch.cat([skips.pop(), up(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head(x)

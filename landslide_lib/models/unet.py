@@ -1,19 +1,15 @@
 """The traditional U-Net."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
 
 def double_convolution(before: int, after: int) -> nn.Sequential:
     """Two 3x3 convolutions, each with batch normalisation and ReLU."""
-    layers: list[nn.Module] = []
-    for channels in (before, after):
-        layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*Conv2dNormActivation(before, after), *Conv2dNormActivation(after, after))
 
 
 class UNet(nn.Module):
@@ -44,12 +40,11 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         stages = [width * 2**i for i in range(5)]
-        below = [in_channels, *stages[:-1]]
-        self.down = nn.ModuleList(map(block, below, stages))
+        self.down = nn.ModuleList(map(block, [in_channels, *stages], stages))
         self.pool = nn.MaxPool2d(2)
-        deep_first = stages[::-1]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first[:-1])
-        self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first[:-1])
+        deep_first = stages[:0:-1]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first)
+        self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first)
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,5 +55,4 @@ class UNet(nn.Module):
             skips.append(x)
         for up, merge, skip in zip(self.up, self.merge, skips[-2::-1], strict=True):
             x = merge(torch.cat([skip, up(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head(x)

@@ -1,15 +1,12 @@
 """V-Net in two dimensions, small."""
 
-from __future__ import annotations
-
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
 
-def activated(convolution: nn.Module, channels: int) -> list[nn.Module]:
+def activated(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     """Return a convolution with batch normalisation and PReLU after it."""
+    channels = convolution.out_channels
     return [convolution, nn.BatchNorm2d(channels), nn.PReLU(channels)]
 
 
@@ -20,48 +17,42 @@ class Stage(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(convolutions):
-            layers += activated(nn.Conv2d(channels, channels, 5, padding=2, bias=False), channels)
+            layers += activated(nn.Conv2d(channels, channels, 5, padding=2, bias=False))
         self.convolutions = nn.Sequential(*layers[:-1])
         self.activation = layers[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of the same shape."""
-        after: Tensor = self.activation(x + self.convolutions(x))
-        return after
+        return self.activation(x + self.convolutions(x))
 
 
 class SmallVNet(nn.Module):
     """V-Net: residual stages of 5x5 convolutions, convolutions with stride in place of pooling.
 
     Stages and kernels are the paper's, in two dimensions; batch normalisation is ours. The paper starts with 16
-    channels. We assume a ninth of the width, which fits the number of parameters that the report prints.
+    channels; we assume a ninth of the width, at least 2, which fits the number of parameters that the report prints.
 
-    Args:
-        in_channels: Of the images.
-        width: Nine times the channels of the first stage, which are at least 2.
-        num_classes: Output channels; 1 is the logit of landslide.
-
-    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
+    Shape, arguments: See `UNet`.
     Reference: Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
         super().__init__()
         first = max(2, width // 9)
-        stages = [first * 2**i for i in range(5)]
-        self.stem = nn.Sequential(*activated(nn.Conv2d(in_channels, first, 5, padding=2, bias=False), first))
+        *skips, deepest = stages = [first * 2**i for i in range(5)]
+        skips.reverse()
+        # A stage on the way up has as many channels as map and skip together.
+        joined = [2 * skip for skip in skips]
+        self.stem = nn.Sequential(*activated(nn.Conv2d(in_channels, first, 5, padding=2, bias=False)))
         self.down = nn.ModuleList(map(Stage, stages, (1, 2, 3, 3, 3)))
         self.shrink = nn.ModuleList(
-            nn.Sequential(*activated(nn.Conv2d(before, after, 2, stride=2, bias=False), after))
-            for before, after in pairwise(stages)
+            nn.Sequential(*activated(nn.Conv2d(before, 2 * before, 2, stride=2, bias=False))) for before in stages[:-1]
         )
-        # A stage on the way up has as many channels as map and skip together.
-        skips = stages[-2::-1]
         self.grow = nn.ModuleList(
-            nn.Sequential(*activated(nn.ConvTranspose2d(below, skip, 2, stride=2, bias=False), skip))
-            for below, skip in zip([stages[-1], *(2 * s for s in skips)], skips, strict=False)
+            nn.Sequential(*activated(nn.ConvTranspose2d(below, skip, 2, stride=2, bias=False)))
+            for below, skip in zip([deepest, *joined[:-1]], skips, strict=True)
         )
-        self.up = nn.ModuleList(map(Stage, (2 * skip for skip in skips), (3, 3, 2, 1)))
+        self.up = nn.ModuleList(map(Stage, joined, (3, 3, 2, 1)))
         self.head = nn.Conv2d(2 * first, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,5 +63,4 @@ class SmallVNet(nn.Module):
         x = skips.pop()
         for grow, stage in zip(self.grow, self.up, strict=True):
             x = stage(torch.cat([skips.pop(), grow(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head(x)

@@ -1,14 +1,10 @@
 """What an encoder starts from: ImageNet's weights, those of others, or those of a run of ours."""
 
-from __future__ import annotations
-
 import argparse
-import os
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,15 +23,12 @@ State = Mapping[str, Tensor]
 
 #: Where a training script keeps its network among other things.
 WRAPPERS = ("state_dict", "model")
-#: A parameter that only a CLIP has; timm knows such a network by it.
-CLIP = "visual.class_embedding"
 #: What timm does to the weights of a family: other names, positions and windows of other sizes.
 FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tensor]]] = {
     vit.VisionTransformer: vit.checkpoint_filter_fn,
     swin_transformer.SwinTransformer: swin_transformer.checkpoint_filter_fn,
 }
-#: The least share of an encoder's parameters that its own published weights have to hold, and those of others: what
-#: they lack stays random, and is listed.
+#: The least share of an encoder's parameters that its own published weights have to hold, and those of others.
 WHOLE, NEARLY = 1.0, 0.95
 
 
@@ -47,101 +40,71 @@ class UnfitWeightsError(ValueError):
     """Weights that are damaged, unsafe or another network's; the message names the file."""
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What an encoder took of weights, by the encoder's names.
-
-    Attributes:
-        source: The name of the file, or the repository.
-        share: Of the encoder's parameters, in 0..1, how many were taken.
-        taken: Tensors that were.
-        missing: Tensors of the encoder that the weights lack; they stay random.
-        unexpected: Tensors of the weights that the encoder has no place for.
-        mismatched: Tensors of another shape, theirs and the encoder's; they stay random.
-    """
-
-    source: str
-    share: float
-    taken: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
-
-    def summary(self) -> dict[str, Any]:
-        """Return what a record keeps of it: plain values, and the number of those taken."""
-        mismatched = {name: [list(shape) for shape in shapes] for name, shapes in self.mismatched.items()}
-        counts = {"share": round(self.share, 4), "taken": len(self.taken)}
-        names = {"missing": list(self.missing), "unexpected": list(self.unexpected)}
-        return {"source": self.source, **counts, **names, "mismatched": mismatched}
-
-
-def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> Loaded:
+def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> dict[str, Any]:
     """Load weights into an encoder.
 
     A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as `module.` or `encoder.`. ViT
     and Swin of another image size or patch size are resized as timm does it; so are weights of three bands for another
-    number: repeated in turn, and scaled by three over that number, whatever the bands are. A CLIP's names are
-    translated; the norm before its first block is `unexpected`, for timm's plain ViT has none.
+    number: repeated in turn, and scaled by three over that number, whatever the bands are.
 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
         source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else NAME of timm's
-            repositories on the hub. A path: a file in that folder, of torch or safetensors. A state dict: of a run of
-            ours, which has to hold all of the encoder.
+            repositories on the hub. A path: a file in that folder, of torch or safetensors. Weights of a run of ours.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
     Returns:
-        What was taken and what was not.
+        What a record keeps of it: `source`, the name of the file or the repository; `share` of the encoder's
+        parameters, in 0..1, that were taken; `taken`, the number of tensors; the names that are `missing` from the
+        weights and `unexpected` by the encoder; and `mismatched`, tensors of another shape by name, theirs and the
+        encoder's. What is missing or mismatched stays random.
 
     Raises:
         WeightsNotFoundError: They are not there, and the hub has not given them.
         UnfitWeightsError: The file is damaged, holds NaN, or code, which is never run; or the encoder finds less than
             95 % of its parameters in it, or of weights that are its own, ImageNet's or a run's, less than all.
     """
+    if isinstance(source, Mapping):
+        return _load(encoder, "a run of this study", dict(source), least=WHOLE)
     folder = (root or data_root()) / WEIGHTS
     if source == "imagenet":
-        return _load(encoder, *_imagenet(encoder, folder), least=WHOLE, folder=folder)
-    if isinstance(source, Path):
-        path = folder / source
-        if not path.is_file():
-            raise WeightsNotFoundError(
-                f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
-                f"that holds {WEIGHTS}/{source}"
-            )
-        return _load(encoder, str(path), _read(path), least=NEARLY, folder=folder)
-    return _load(encoder, "a run of this study", dict(source), least=WHOLE)
+        return _load(encoder, *_imagenet(encoder, folder), least=WHOLE)
+    path = folder / source
+    if not path.is_file():
+        raise WeightsNotFoundError(
+            f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
+            f"that holds {WEIGHTS}/{source}"
+        )
+    return _load(encoder, path, _read(path), least=NEARLY)
 
 
-def unavailable(source: str, error: Exception, remedy: str) -> WeightsNotFoundError:
+def unavailable(repository: str, error: Exception, remedy: str) -> WeightsNotFoundError:
     """Return the error that the hub has not given a repository's weights, and what to do."""
     return WeightsNotFoundError(
-        f"ImageNet's weights of {source} could not be had from {hub.ENDPOINT}/{source}, nor "
-        f"from the cache {hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a "
-        f"network, {remedy}"
+        f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
+        f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, {remedy}"
     )
 
 
-def _imagenet(encoder: Any, folder: Path) -> tuple[str, dict[str, Tensor]]:
+def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]]:
     """Return where ImageNet's weights of an encoder come from, and them."""
-    source = encoder.pretrained_cfg["hf_hub_id"]
-    path = folder / f"{source.split('/')[-1]}.safetensors"
+    repository = encoder.pretrained_cfg["hf_hub_id"]
+    path = folder / f"{repository.split('/')[-1]}.safetensors"
     if path.is_file():
-        return str(path), _read(path)
+        return path, _read(path)
     try:
-        return source, load_state_dict_from_hf(source, weights_only=True)
+        return repository, load_state_dict_from_hf(repository, weights_only=True)
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
         remedy = f"put that repository's model.safetensors here: {path.resolve()}"
-        raise unavailable(source, error, remedy) from error
+        raise unavailable(repository, error, remedy) from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name; code in it is never run."""
     try:
-        if path.suffix == ".safetensors":
-            return _finite(load_file(path), path)
-        # Most training scripts keep their arguments so, and it does nothing by itself.
+        # Most training scripts keep their arguments in a namespace, which does nothing by itself.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            content = read_checkpoint(path)
+            content: dict[str, Any] = load_file(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     except (pickle.UnpicklingError, OSError, SafetensorError) as error:
         if isinstance(error, pickle.UnpicklingError) and error.__cause__ is None:
             raise UnfitWeightsError(
@@ -154,17 +117,14 @@ def _read(path: Path) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    return _finite({str(n): v for n, v in content.items() if isinstance(v, Tensor)}, path)
-
-
-def _finite(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if strange := not_finite(state):
         raise UnfitWeightsError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
     return state
 
 
-def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float, folder: Path | None = None) -> Loaded:
-    """Load what fits, if it is enough; see `start`. A record names a file without its folder."""
+def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: float) -> dict[str, Any]:
+    """Load what fits, if it is enough; see `start`."""
     own = encoder.state_dict()
     try:
         theirs = _fitted(encoder, _below(state, set(own)))
@@ -174,51 +134,46 @@ def _load(encoder: Any, source: str, state: dict[str, Tensor], least: float, fol
         ) from error
     fitting = {n: v for n, v in theirs.items() if n in own and v.shape == own[n].shape}
     parameters = {name: value.numel() for name, value in encoder.named_parameters()}
-    loaded = Loaded(
-        source=source.removeprefix(f"{folder}{os.sep}"),
-        share=sum(parameters.get(name, 0) for name in fitting) / sum(parameters.values()),
-        taken=tuple(fitting),
-        # How many batches a norm has seen is in no old checkpoint, and does nothing.
-        missing=tuple(n for n in own if n not in theirs and not n.endswith("batches_tracked")),
-        unexpected=tuple(name for name in theirs if name not in own),
-        mismatched={
-            name: (tuple(value.shape), tuple(own[name].shape))
-            for name, value in theirs.items()
-            if name in own and name not in fitting
-        },
-    )
-    if loaded.share < least:
-        shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in loaded.mismatched.items()]
+    share = sum(parameters.get(name, 0) for name in fitting) / sum(parameters.values())
+    # How many batches a norm has seen is in no old checkpoint, and does nothing.
+    missing = [n for n in own if n not in theirs and not n.endswith("batches_tracked")]
+    unexpected = [n for n in theirs if n not in own]
+    mismatched = {n: [list(v.shape), list(own[n].shape)] for n, v in theirs.items() if n in own and n not in fitting}
+    if share < least:
+        shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in mismatched.items()]
         raise UnfitWeightsError(
-            f"{source}: of the encoder's parameters, {loaded.share:.0%} are in it with the right "
+            f"{source}: of the encoder's parameters, {share:.0%} are in it with the right "
             f"name and shape, and at least {least:.0%} have to be; these are another network's. "
-            + _listed("missing", loaded.missing)
-            + _listed("unexpected", loaded.unexpected)
-            + _listed("of another shape", shapes)
+            + _listed("Missing", missing)
+            + _listed("Unexpected", unexpected)
+            + _listed("Of another shape", shapes)
         )
     encoder.load_state_dict(fitting, strict=False)
-    left = [*loaded.missing, *loaded.mismatched]
-    if left:
-        print(f"{source}: what it lacks stays random.{_listed('missing', left)}", file=sys.stderr)
-    return loaded
+    if left := [*missing, *mismatched]:
+        print(f"{source}: what it lacks stays random.{_listed('Missing', left)}", file=sys.stderr)
+    return {
+        "source": source.name if isinstance(source, Path) else source,
+        "share": round(share, 4),
+        "taken": len(fitting),
+        "missing": missing,
+        "unexpected": unexpected,
+        "mismatched": mismatched,
+    }
 
 
 def _below(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
     """Return what stands below the prefix under which most names are the encoder's.
 
-    >>> below = _below({"module.encoder.a.w": 1, "module.head.w": 2}, {"a.w", "b.w"})
-    >>> below
+    >>> _below({"module.encoder.a.w": 1, "module.head.w": 2}, {"a.w", "b.w"})
     {'a.w': 1}
     """
-    prefixes = [name.removesuffix(CLIP) for name in state if name.endswith(CLIP)]
-    if not prefixes:
-        steps = [name.split(".") for name in state]
-        prefixes = [
-            "".join(f"{step}." for step in path[:i])
-            for path in steps
-            for i in range(len(path))
-            if ".".join(path[i:]) in own
-        ]
+    paths = [name.split(".") for name in state]
+    prefixes = [
+        "".join(f"{step}." for step in path[:i])
+        for path in paths
+        for i in range(len(path))
+        if ".".join(path[i:]) in own
+    ]
     (prefix, _), *_ = Counter(prefixes).most_common(1) or [("", 0)]
     return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
 
@@ -234,7 +189,7 @@ def _fitted(encoder: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _listed(what: str, names: Any, most: int = 5) -> str:
+def _listed(what: str, names: Sequence[str], most: int = 5) -> str:
     """Return names as the end of a message has them; nothing of none."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f" {what.capitalize()}: {', '.join(names[:most])}{more}." if names else ""
+    return f" {what}: {', '.join(names[:most])}{more}." if names else ""

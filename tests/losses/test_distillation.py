@@ -110,21 +110,3 @@ def test_half_precision_is_widened():
     assert ours.dtype == torch.float32
     expected = distillation(STUDENT.bfloat16().double(), TEACHER.half().double(), LABELS, 2.0, 0.5)
     assert ours.item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"temperature": 0.0}, "temperature=0.0 is refused"),
-        ({"temperature": math.nan}, "temperature=nan is refused"),
-        ({"alpha": 1.5}, "alpha=1.5 is refused"),
-        ({"student": STUDENT[:1]}, r"student \(1, 2\), teacher \(5, 2\)"),
-        ({"teacher": TEACHER[:, :1]}, r"teacher \(5, 1\)"),
-        ({"labels": LABELS[:, None]}, r"labels \(5, 1\) are refused"),
-        ({"labels": LABELS[0]}, r"labels \(\) are refused"),
-    ],
-)
-def test_what_is_no_batch_of_two_classes_is_refused(change, said):
-    given = {"student": STUDENT, "teacher": TEACHER, "labels": LABELS, "temperature": 2.0, "alpha": 0.5}
-    with pytest.raises(ValueError, match=said):
-        distillation(**{**given, **change})

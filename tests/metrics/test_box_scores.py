@@ -12,16 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import stats
 
-from landslide_lib.metrics.detection import (
-    IOUS,
-    Detections,
-    best_threshold,
-    bootstrap,
-    curve,
-    match,
-    paired_bootstrap,
-    scores,
-)
+from landslide_lib.metrics.detection import Detections, best_threshold, curve, match, paired_bootstrap, scores
 
 BOX, ELSEWHERE, FAR = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 
@@ -98,13 +89,12 @@ def test_map_is_cocos(seed, images, skill):
     found = match(predicted, truth)
     assert boxes(found)["map"] == pytest.approx(expected.stats[0], abs=1e-6)
     assert boxes(found)["map_50"] == pytest.approx(expected.stats[1], abs=1e-6)
-    for place in (0, 5):
-        line = curve(found, IOUS[place])
-        assert line["precision"] == pytest.approx(expected.eval["precision"][place, :, 0, 0, -1])
-        reached = np.isfinite(line["score"])
-        theirs = expected.eval["scores"][place, :, 0, 0, -1]
-        # Where the recall is 0 COCO names the first detection, we the first right one.
-        assert line["score"][1:][reached[1:]] == pytest.approx(theirs[1:][reached[1:]], abs=1e-6)
+    line = curve(found)
+    assert line["precision"] == pytest.approx(expected.eval["precision"][0, :, 0, 0, -1])
+    reached = np.isfinite(line["score"])
+    theirs = expected.eval["scores"][0, :, 0, 0, -1]
+    # Where the recall is 0 COCO names the first detection, we the first right one.
+    assert line["score"][1:][reached[1:]] == pytest.approx(theirs[1:][reached[1:]], abs=1e-6)
 
 
 #: Scores that a detector may give: from nearly none to sure, hardly apart, few different ones.
@@ -119,9 +109,9 @@ RANGES = {
 
 
 @pytest.mark.parametrize("change", RANGES.values(), ids=RANGES)
-@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (1, 10), (6, 5)])
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (6, 5)])
 def test_what_is_kept_gives_cocos_scores_at_any_range(change, skill, clutter):
-    predicted, truth = simulated(np.random.default_rng(7), 60, skill, clutter, least=0)
+    predicted, truth = simulated(np.random.default_rng(7), 30, skill, clutter, least=0)
     predicted = [(found, change(values.astype(np.float64))) for found, values in predicted]
     expected = coco(predicted, truth).stats
     every = np.concatenate([values for _, values in predicted])
@@ -174,7 +164,7 @@ def test_of_equal_scores_the_earlier_image_ranks_first():
         assert best_threshold(found) == 0.7
 
 
-@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (3, 40), (3, 150)])
+@pytest.mark.parametrize(("skill", "clutter"), [(-1, 40), (3, 150)])
 def test_a_record_of_all_that_coco_looks_at_is_small(skill, clutter):
     found = match(*simulated(np.random.default_rng(7), 310, skill, clutter), range(6))
     assert clutter < 150 or sum(found.count(i) for i in range(310)) > 90 * 310
@@ -258,12 +248,12 @@ def test_examples_keep_the_best_boxes_in_whole_pixels_and_skip_images_that_are_n
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truth": [1]}, r"of \[1, 2, 2\] images"),
-        ({"hits": [[2, 1023], []]}, "image 0: need a place"),
-        ({"hits": [[0, 1024], []]}, "image 0: need a place"),
-        ({"hits": [[0], []]}, "image 0: need a place"),
+        ({"truth": [1]}, "need one line each an image"),
+        ({"hits": [[2, 1023], []]}, "need places in edges"),
+        ({"hits": [[0, 1024], []]}, "need places in edges"),
+        ({"hits": [[0], []]}, "need places in edges"),
         ({"hits": [[0, 1023], [0, 1023]]}, "two right ones have the same place"),
-        ({"wrong": [[], [2, 1]]}, "image 1: need a place"),
+        ({"wrong": [[], [2, 1]]}, "need places in edges"),
         ({"edges": [0.5, 0.6]}, "edges rise"),
         ({"edges": [1.5, 0.6]}, "less than or equal to 1"),
         ({"wrong": [[-1], []]}, "greater than or equal to 0"),
@@ -309,31 +299,6 @@ def test_a_damaged_record_of_the_first_form_is_refused(change):
         Detections.model_validate({**FIRST_FORM, **change})
 
 
-@pytest.mark.parametrize(
-    ("predicted", "truth", "message"),
-    [
-        ([([BOX], [0.5])], [], "detections of 1 images, true boxes of 0"),
-        ([([BOX], [0.5, 0.4])], [[BOX]], r"image 0: 1 boxes and scores of shape \(2,\)"),
-        ([([BOX], [float("nan")])], [[BOX]], "image 0: .*one score in 0..1 a box"),
-        ([([BOX], [1.5])], [[BOX]], "one score in 0..1 a box"),
-        ([([BOX[:3]], [0.5])], [[BOX]], r"image 0, of shape \(1, 3\): need \(n, 4\)"),
-        ([([BOX], [0.5])], [[[0, 0, np.inf, 1]]], "true boxes of image 0.*all finite"),
-        ([([[9, 0, 1, 5]], [0.5])], [[BOX]], "detections of image 0: one ends before it begins"),
-    ],
-)
-def test_boxes_and_scores_that_do_not_belong_together_are_refused(predicted, truth, message):
-    with pytest.raises(ValueError, match=message):
-        match(predicted, truth)
-
-
-def test_a_curve_needs_a_true_box_and_an_iou_of_cocos():
-    found = match([([BOX], [0.9])], [[BOX]])
-    with pytest.raises(ValueError, match=r"iou 0.52 is none of 0.5, 0.55"):
-        curve(found, 0.52)
-    with pytest.raises(ValueError, match="no true box"):
-        curve(match([([BOX], [0.9])], [[]]))
-
-
 # --- the bootstrap -----------------------------------------------------------------------
 
 
@@ -356,18 +321,17 @@ def rows(seed=5, images=24, seeds=2):
     return *rows, truth, [f"scene {image // 3}" for image in range(images)]
 
 
-@pytest.mark.parametrize("score", ["map_50", "map"])
-def test_the_bootstrap_is_that_of_a_plain_loop(score):
+def test_the_bootstrap_is_that_of_a_plain_loop():
     better, worse, truth, blocks = rows()
     sides = [[match(seed, truth) for seed in row] for row in (better, worse)]
-    found = paired_bootstrap(*sides, blocks, score, draws=40, seed=3)
+    found = paired_bootstrap(*sides, blocks, draws=40, seed=3)
     place = np.unique(blocks, return_inverse=True)[1]
     drawn = np.random.default_rng(3).multinomial(8, [1 / 8] * 8, 40)
 
     def mean_ap(row, times):
         which = np.repeat(np.arange(len(truth)), times[place])
         drawn_truth = [truth[i] for i in which]
-        return np.mean([boxes(match([seed[i] for i in which], drawn_truth))[score] for seed in row])
+        return np.mean([boxes(match([seed[i] for i in which], drawn_truth))["map_50"] for seed in row])
 
     once = np.ones(8, int)
     assert found["difference"] == pytest.approx(mean_ap(better, once) - mean_ap(worse, once))
@@ -376,7 +340,7 @@ def test_the_bootstrap_is_that_of_a_plain_loop(score):
     equal = weight.sum() ** 2 / (weight**2).sum()
     images = np.var(loop, ddof=1) * equal / (equal - 1)
     assert found["images"] == pytest.approx(images**0.5)
-    by_seed = [[boxes(seed)[score] for seed in side] for side in sides]
+    by_seed = [[boxes(seed)["map_50"] for seed in side] for side in sides]
     seeds = [np.var(values, ddof=1) / 2 for values in by_seed]
     assert found["seeds"] == pytest.approx(sum(seeds) ** 0.5)
     total = images + sum(seeds)
@@ -410,14 +374,6 @@ def test_an_image_without_any_box_changes_nothing_and_false_ones_alone_are_drawn
     assert compared((nothing, false))["images"] > compared((nothing, nothing))["images"]
 
 
-def test_the_interval_of_an_average_precision_lies_in_0_to_1():
-    """Three of four scenes found to the pixel, the fourth not at all: Student's ends at 1.5."""
-    images = [([BOX], [0.9])] * 3 + [([FAR], [0.8])]
-    found = bootstrap([match(images, [[BOX]] * 4)], list("abcd"))
-    assert 0 < found["low"] < found["difference"] == pytest.approx(76 / 101)
-    assert found["difference"] + 0.24 < found["high"] < 1
-
-
 def test_one_scene_with_landslides_leaves_nothing_to_draw_from():
     found = [match([([BOX], [0.9]), ([BOX], [0.9])], [[BOX], []])]
     assert paired_bootstrap(found, found, ["a", "b"])["reason"] == "too few scenes"
@@ -425,14 +381,9 @@ def test_one_scene_with_landslides_leaves_nothing_to_draw_from():
     assert paired_bootstrap(found, found, ["a", "a"])["reason"] == "too few scenes"
 
 
-def test_rows_of_other_images_and_another_score_are_refused():
+def test_rows_of_other_images_are_refused():
     one, two = ([match([([BOX], [0.9])] * n, [[BOX]] * n)] for n in (1, 2))
-    with pytest.raises(ValueError, match=r"tested on \[1, 2\] images, 2 are told apart"):
-        paired_bootstrap(two, one, ["a", "b"])
-    with pytest.raises(ValueError, match="2 are told apart by scene"):
-        paired_bootstrap(one, one, ["a", "b"])
     other = [match([([BOX], [0.9])] * 2, [[BOX], [BOX, FAR]])]
-    with pytest.raises(ValueError, match="the same true boxes"):
-        paired_bootstrap(two, other, ["a", "b"])
-    with pytest.raises(ValueError, match="score 'f1', need map or map_50"):
-        paired_bootstrap(two, two, ["a", "b"], "f1")
+    for pair in ((two, one), (one, one), (two, other)):
+        with pytest.raises(ValueError, match="the same true boxes"):
+            paired_bootstrap(*pair, ["a", "b"])

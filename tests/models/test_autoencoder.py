@@ -3,14 +3,12 @@
 import math
 from functools import cache
 
-import hypothesis.strategies as st
 import pytest
 import timm
 import torch
-from hypothesis import given
 from torch import Tensor, nn
 
-from landslide_lib.models.autoencoder import Restored, autoencoder, masked_patches
+from landslide_lib.models.autoencoder import Restored, autoencoder
 
 BANDS = 4
 TINY = {
@@ -65,28 +63,6 @@ cases = pytest.mark.parametrize(("name", "size"), [(name, size) for name in TINY
 # --- What is masked ----------------------------------------------------------------------------
 
 
-@given(st.floats(0, 1, exclude_min=True, exclude_max=True), st.integers(2, 1000))
-def test_the_masked_share_is_the_nearest_that_leaves_something_to_see_and_to_restore(share, n):
-    number = masked_patches(share, n)
-    assert 1 <= number <= n - 1
-    assert all(
-        abs(number - share * n) <= abs(other - share * n) + 1e-9
-        for other in (number - 1, number + 1)
-        if 1 <= other <= n - 1
-    )
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
-def test_a_share_that_masks_nothing_or_all_is_refused(share):
-    with pytest.raises(ValueError, match=r"masked=.* is refused: allowed are shares between"):
-        masked_patches(share, 16)
-
-
-def test_an_image_of_one_patch_is_refused():
-    with pytest.raises(ValueError, match="take a larger image_size"):
-        masked_patches(0.5, 1)
-
-
 @cases
 def test_whole_squares_are_masked_as_many_as_the_share_says(name, size):
     images, told, _ = made(name, size)
@@ -94,10 +70,16 @@ def test_whole_squares_are_masked_as_many_as_the_share_says(name, size):
     assert told.mask.dtype == torch.bool
     each = squares(told.mask[:, 0], unit(name, size)).flatten(2).double().mean(2)
     assert set(each.unique().tolist()) == {0, 1}
-    assert (each.sum(1) == masked_patches(0.75, each.shape[1])).all()
+    assert (each.sum(1) == 0.75 * each.shape[1]).all()
     assert not torch.equal(each[0], each[1])  # each image has its own
     assert torch.equal(told.restored[~told.mask.expand_as(images)], images[~told.mask.expand_as(images)])
     assert not torch.isclose(told.restored, images)[told.mask.expand_as(images)].all()
+
+
+@pytest.mark.parametrize(("share", "hidden"), [(0.01, 1), (0.6, 10), (0.99, 15)])
+def test_the_masked_share_is_the_nearest_that_leaves_something_to_see_and_to_restore(share, hidden):
+    network = build("vit_tiny", 64, masked=share)
+    assert (network.masked, network.visible) == (hidden, 16 - hidden)
 
 
 @cases
@@ -164,7 +146,7 @@ def test_the_loss_of_a_vit_is_that_of_the_masked_patches_each_normalised(size):
                 if mask[here[1:]].all():
                     scale = image[here].std()
                     errors.append(((restored[here] - image[here]) / scale).square().mean())
-    assert len(errors) == 2 * masked_patches(0.75, (size // 16) ** 2)
+    assert len(errors) == 2 * 0.75 * (size // 16) ** 2
     torch.testing.assert_close(told.loss, torch.stack(errors).mean(), rtol=1e-4, atol=0)
 
 
@@ -274,6 +256,7 @@ def test_an_encoder_without_patches_is_refused():
         autoencoder(plain, "resnet18", 64, 3, 0.75)
 
 
-def test_an_image_that_is_no_whole_number_of_squares_is_refused():
-    with pytest.raises(ValueError, match="image_size 80 is no multiple of 32"):
-        build("swin_tiny", 80)
+@pytest.mark.parametrize(("name", "size"), [("swin_tiny", 80), ("vit_tiny", 16)])
+def test_an_image_that_is_no_whole_number_of_squares_or_one_is_refused(name, size):
+    with pytest.raises(ValueError, match=f"image_size {size} is no multiple of"):
+        build(name, size)

@@ -35,7 +35,7 @@ import shutil, sys, time, urllib.request
 import torch
 from huggingface_hub import constants
 from landslide_lib.models import MODELS
-from landslide_lib.models.backbones import WeightsNotFoundError
+from landslide_lib.models.weights import WeightsNotFoundError
 
 address, out, *names = sys.argv[1:]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landslide_lib.models.upsampled_input import UpsampledInput
+from landslide_lib.models.refinement import UpsampledInput
 
 SCALES = [1, 1.25, 1.5, 2.5, 4, 1.1]
 
@@ -89,15 +89,3 @@ def test_half_precision_and_channels_last_go_through():
         half = network(x.contiguous(memory_format=torch.channels_last))
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), network(x), rtol=0.02, atol=0.02)
-
-
-@pytest.mark.parametrize(("side", "scale", "large"), [(33, 2.5, 82.5), (32, 1.1, 35.2)])
-def test_parts_of_pixels_are_refused(side, scale, large):
-    with pytest.raises(ValueError, match=rf"of {side} pixels .* by {scale}: {large} .* image_size"):
-        UpsampledInput(nn.Identity(), scale)(draw(1, 1, side, side))
-
-
-@pytest.mark.parametrize("scale", [0.5, 0, -4, float("nan")])
-def test_reduction_is_refused(scale):
-    with pytest.raises(ValueError, match=f"scale {scale} .* at least 1"):
-        UpsampledInput(nn.Identity(), scale)

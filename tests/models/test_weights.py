@@ -75,10 +75,10 @@ def test_weights_are_found_below_any_wrapper_and_prefix(tmp_path, name, prefix, 
     assert not equal(ours, theirs)
     loaded = start(ours, FILE, tmp_path)
     assert equal(ours, theirs)
-    assert loaded.share == 1
-    assert (loaded.missing, loaded.mismatched) == ((), {})
-    assert set(loaded.taken) == set(theirs)
-    assert loaded.unexpected == (() if prefix else ("head_of_theirs.weight",))
+    assert loaded["share"] == 1
+    assert (loaded["missing"], loaded["mismatched"]) == ([], {})
+    assert loaded["taken"] == len(theirs)
+    assert loaded["unexpected"] == ([] if prefix else ["head_of_theirs.weight"])
 
 
 def test_safetensors_are_read(tmp_path):
@@ -103,8 +103,8 @@ def test_a_satmae_is_taken_without_its_decoder(tmp_path):
     placed(tmp_path, {"model": theirs | decoder, "epoch": 799, "args": arguments})
     ours = tiny(size=128)
     loaded = start(ours, FILE, tmp_path)
-    assert loaded.share == 1
-    assert set(loaded.unexpected) <= set(decoder)
+    assert loaded["share"] == 1
+    assert set(loaded["unexpected"]) <= set(decoder)
     own = ours.state_dict()
     for key in set(theirs) - {"pos_embed"}:
         assert torch.equal(own[key], theirs[key]), key
@@ -112,58 +112,12 @@ def test_a_satmae_is_taken_without_its_decoder(tmp_path):
     torch.testing.assert_close(own["pos_embed"], resized)
 
 
-def test_a_clip_is_taken_without_its_text_tower(tmp_path):
-    ours_by_theirs = {
-        "conv1": "patch_embed.proj",
-        "ln_post": "norm",
-        **{
-            f"transformer.resblocks.{i}.{theirs}": f"blocks.{i}.{ours}"
-            for i in range(DEPTH)
-            for theirs, ours in (
-                ("ln_1", "norm1"),
-                ("ln_2", "norm2"),
-                ("attn.out_proj", "attn.proj"),
-                ("mlp.c_fc", "mlp.fc1"),
-                ("mlp.c_proj", "mlp.fc2"),
-            )
-        },
-    }
-    plain = vit_of(grid=4)
-    clip = {
-        f"{theirs}.{what}": plain[f"{ours}.{what}"]
-        for theirs, ours in ours_by_theirs.items()
-        for what in ("weight", "bias")
-    }
-    del clip["conv1.bias"]  # CLIP has none
-    clip |= {
-        f"transformer.resblocks.{i}.attn.in_proj_{what}": plain[f"blocks.{i}.attn.qkv.{what}"]
-        for i in range(DEPTH)
-        for what in ("weight", "bias")
-    }
-    clip |= {
-        "class_embedding": plain["cls_token"][0, 0],
-        "positional_embedding": plain["pos_embed"][0],
-        "ln_pre.weight": torch.ones(WIDTH),
-        "proj": torch.zeros(WIDTH, 8),
-    }
-    tower = {"text_projection": torch.zeros(8, 8), "transformer.resblocks.0.ln_1.weight": torch.zeros(8)}
-    content = {f"module.visual.{key}": value for key, value in clip.items()}
-    placed(tmp_path, {"state_dict": content | {f"module.{k}": v for k, v in tower.items()}})
-    ours = tiny()
-    loaded = start(ours, FILE, tmp_path)
-    assert loaded.missing == ("patch_embed.proj.bias",)
-    assert "norm_pre.weight" in loaded.unexpected
-    own = ours.state_dict()
-    for key in set(plain) - {"patch_embed.proj.bias"}:
-        assert torch.equal(own[key], plain[key]), key
-
-
 @pytest.mark.parametrize(("name", "first"), [("resnet18", "conv1"), ("vit_tiny", "patch_embed.proj")])
 def test_three_bands_become_any_number(tmp_path, name, first):
     theirs = tiny(name, seed=1).state_dict()
     placed(tmp_path, theirs)
     ours = tiny(name, bands=5)
-    assert start(ours, FILE, tmp_path).share == 1
+    assert start(ours, FILE, tmp_path)["share"] == 1
     of_three = theirs[f"{first}.weight"]
     made = ours.state_dict()[f"{first}.weight"]
     torch.testing.assert_close(made, of_three[:, [0, 1, 2, 0, 1]] * 3 / 5)
@@ -177,8 +131,8 @@ def test_a_swin_of_another_image_size_has_its_windows_resized(tmp_path):
     placed(tmp_path, theirs)
     ours = tiny("swin_tiny", size=64)
     loaded = start(ours, FILE, tmp_path)
-    assert loaded.share == 1
-    assert loaded.mismatched == {}
+    assert loaded["share"] == 1
+    assert loaded["mismatched"] == {}
     table = ours.state_dict()[key].view(15, 15)
     torch.testing.assert_close(table, table[:, :1].expand(15, 15))  # the same across
     assert (table[:, 0].diff() > 0).all()
@@ -194,9 +148,9 @@ def test_tensors_of_another_shape_are_listed_and_left_out(tmp_path):
     ours = tiny()
     before = ours.state_dict()["norm.weight"].clone()
     loaded = start(ours, FILE, tmp_path)
-    assert loaded.mismatched == {"norm.weight": ((7,), (WIDTH,))}
-    assert loaded.missing == ("norm.bias",)
-    assert 0.99 < loaded.share < 1
+    assert loaded["mismatched"] == {"norm.weight": [[7], [WIDTH]]}
+    assert loaded["missing"] == ["norm.bias"]
+    assert 0.99 < loaded["share"] < 1
     assert torch.equal(ours.state_dict()["norm.weight"], before)
 
 
@@ -219,7 +173,7 @@ def test_an_encoder_that_would_stay_mostly_random_is_refused_and_a_little_is_sai
     with pytest.raises(UnfitWeightsError, match="at least 95% have to be"):
         start(tiny(), FILE, tmp_path)
     placed(tmp_path, {name: value for name, value in state.items() if name != "norm.bias"})
-    assert start(tiny(), FILE, tmp_path).missing == ("norm.bias",)
+    assert start(tiny(), FILE, tmp_path)["missing"] == ["norm.bias"]
     assert "what it lacks stays random. Missing: norm.bias." in capsys.readouterr().err
 
 
@@ -288,7 +242,7 @@ def test_imagenet_without_a_network_says_which_file_goes_where(tmp_path, monkeyp
     theirs = encoder(name, 3, 64).state_dict()
     path.parent.mkdir()
     save_file(theirs, path)
-    assert start(ours, IMAGENET, tmp_path).source == path.name
+    assert start(ours, IMAGENET, tmp_path)["source"] == path.name
     assert equal(ours, theirs)
 
 
@@ -296,7 +250,7 @@ def test_a_run_of_ours_has_to_hold_all_of_the_encoder():
     theirs = {f"encoder.{key}": value for key, value in tiny(seed=1).state_dict().items()}
     theirs["head.weight"] = torch.zeros(2, WIDTH)
     ours = tiny()
-    assert start(ours, theirs).unexpected == ()
+    assert start(ours, theirs)["unexpected"] == []
     del theirs["encoder.norm.weight"]
     with pytest.raises(UnfitWeightsError, match=r"norm\.weight"):
         start(ours, theirs)

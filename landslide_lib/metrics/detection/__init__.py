@@ -4,20 +4,7 @@ COCO's matching decides once which detections are right, by pycocotools. Scores,
 from its answers alone, without boxes or images.
 """
 
-from landslide_lib.metrics.detection.average_precision import SCORES, best_threshold, curve, scores
-from landslide_lib.metrics.detection.interval import bootstrap, paired_bootstrap
-from landslide_lib.metrics.detection.matching import IOUS, UNIT, Detections, Example, match
+from landslide_lib.metrics.detection.average_precision import best_threshold, curve, paired_bootstrap, scores
+from landslide_lib.metrics.detection.matching import Detections, match
 
-__all__ = [
-    "IOUS",
-    "SCORES",
-    "UNIT",
-    "Detections",
-    "Example",
-    "best_threshold",
-    "bootstrap",
-    "curve",
-    "match",
-    "paired_bootstrap",
-    "scores",
-]
+__all__ = ["Detections", "best_threshold", "curve", "match", "paired_bootstrap", "scores"]

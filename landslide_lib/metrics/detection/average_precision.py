@@ -1,17 +1,15 @@
 """Average precision and the other scores of detections, from the answers of the matching alone. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 
 from landslide_lib.metrics.detection.matching import IOUS, Detections, Integers, short
-from landslide_lib.metrics.scores import Floats, class_scores
+from landslide_lib.metrics.intervals import Comparison, difference_interval, drawn_blocks
+from landslide_lib.metrics.scores import Floats, class_scores, defined_or_none
 
 #: COCO's levels of recall, over which the precision is averaged.
 RECALLS = np.linspace(0, 1, 101)
-SCORES = ("map", "map_50", "f1", "precision", "recall")
 
 
 class Ranking:
@@ -26,24 +24,26 @@ class Ranking:
 
     def __init__(self, detections: Detections) -> None:
         self.truth, self.edges = np.array(detections.truth, np.int64), np.array(detections.edges, np.float64)
-        places = [np.array(line[::2], np.int64) for line in detections.hits]
-        above = [np.cumsum(line, dtype=np.int64) for line in detections.wrong]
-        none = np.zeros(0, np.int64)
-        place, self._above = np.concatenate([none, *places]), np.concatenate([none, *above])
-        bits = np.concatenate([none, *(np.array(line[1::2], np.int64) for line in detections.hits)])
-        numbers = np.arange(len(self.truth))
-        image = np.concatenate([np.repeat(numbers, list(map(len, each))) if each else none for each in (places, above)])
+        images, none = np.arange(len(self.truth)), np.zeros(0, np.int64)
+        place, bits = (
+            np.concatenate([none, *(np.array(line[k::2], np.int64) for line in detections.hits)]) for k in (0, 1)
+        )
+        self._above = np.concatenate([none, *(np.cumsum(line, dtype=np.int64) for line in detections.wrong)])
+        image = np.append(
+            images.repeat([len(line) // 2 for line in detections.hits]),
+            images.repeat([len(line) for line in detections.wrong]),
+        )
         # A wrong detection ranks before the edge whose number is that of the edges above it.
-        order = np.argsort(np.concatenate([place, self._above - 0.5]), kind="stable")
-        self.image = image[order].astype(np.int64)
-        wrong = np.zeros(len(self._above), np.int64)
-        self.right = (np.append(bits, wrong)[order] >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
-        self.score = np.append(self.edges[place], np.full(len(wrong), np.nan))[order]
+        order = np.argsort(np.append(place, self._above - 0.5), kind="stable")
+        self.image = image[order]
+        bits = np.append(bits, np.zeros(len(self._above), np.int64))[order]
+        self.right = (bits >> np.arange(len(IOUS))[:, None] & 1).astype(bool)
+        self.score = np.append(self.edges[place], np.full(len(self._above), np.nan))[order]
 
     def called(self, threshold: float) -> tuple[int, int]:
-        """Return how many detections with a score of at least a threshold are right, and wrong.
+        """Return how many detections with a score of at least a threshold are right at an IoU of 0.5, and wrong.
 
-        At an IoU of 0.5. Scores of wrong ones that rank between two edges, one below the threshold, are taken as even.
+        Scores of wrong ones that rank between two edges, one below the threshold, are taken as even.
         """
         threshold = short(threshold)
         reached = np.nan_to_num(self.score, nan=-1) >= threshold
@@ -54,15 +54,15 @@ class Ranking:
         tp, wrong = int(self.right[0, reached].sum()), round(float((share * counts).sum()))
         return tp, int(reached.sum()) + wrong - tp
 
-    def average_precision(self, times: Integers, ious: Sequence[int]) -> Floats:
-        """Return COCO's AP of samples of the images, its mean over thresholds of the IoU, (D,); 0 without a true box.
+    def average_precision(self, times: Integers, ious: int) -> Floats:
+        """Return COCO's AP of samples of the images, its mean over the first IoUs, (D,); 0 without a true box.
 
         Args:
             times: (D, N) how often each image is in each sample.
-            ious: Places in `IOUS`.
+            ious: How many of `IOUS`.
         """
         # Recall rises at right detections alone, and precision is highest there.
-        right = self.right[list(ious)]
+        right = self.right[:ious]
         places = np.flatnonzero(right.any(0))
         called = np.zeros((len(self.truth), len(places) + 1))
         np.add.at(called, (self.image, np.searchsorted(places, np.arange(len(self.image)))), 1)
@@ -96,17 +96,12 @@ def scores(detections: Detections, threshold: float) -> dict[str, dict[str, floa
     {'map': 1.0, 'map_50': 1.0, 'f1': 0.6666666666666666, 'precision': 0.5, 'recall': 1.0}
     """
     ranking = Ranking(detections)
-    values: dict[str, float | None] = dict.fromkeys(SCORES)
-    total = int(ranking.truth.sum())
-    if total:
-        once = np.ones((1, len(ranking.truth)), np.int64)
-        values["map"] = float(ranking.average_precision(once, range(len(IOUS)))[0])
-        values["map_50"] = float(ranking.average_precision(once, [0])[0])
+    total, once = int(ranking.truth.sum()), np.ones((1, len(ranking.truth)), np.int64)
+    mean, first = (float(ranking.average_precision(once, ious)[0]) if total else None for ious in (len(IOUS), 1))
     tp, fp = ranking.called(threshold)
     at = class_scores(tp, fp, total - tp)
-    for name in ("f1", "precision", "recall"):
-        values[name] = float(at[name]) if np.isfinite(at[name]) else None
-    return {"boxes": values}
+    counted = {name: defined_or_none(at[name]) for name in ("f1", "precision", "recall")}
+    return {"boxes": {"map": mean, "map_50": first, **counted}}
 
 
 def best_threshold(detections: Detections) -> float:
@@ -121,26 +116,15 @@ def best_threshold(detections: Detections) -> float:
     return float(choices[f1.argmax()])
 
 
-def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
-    """Return precision over recall, as COCO averages it.
-
-    Args:
-        detections: See `match`.
-        iou: One of `IOUS`.
+def curve(detections: Detections) -> dict[str, Floats]:
+    """Return precision over recall at IoU 0.5, as COCO averages it; there has to be a true box.
 
     Returns:
         (101,) each: `recall` from 0 to 1; `precision`, the highest at that recall or a higher one, 0 where no threshold
         reaches it, so that its mean is the AP; and `score`, the threshold that reaches the recall, NaN where none does.
-
-    Raises:
-        ValueError: The IoU is none of COCO's, or there is no true box.
     """
-    if iou not in IOUS:
-        raise ValueError(f"precision-recall curve: iou {iou} is none of {', '.join(map(str, IOUS))}")
     ranking = Ranking(detections)
-    if not ranking.truth.sum():
-        raise ValueError("precision-recall curve: there is no true box, and so no recall")
-    right = ranking.right[IOUS.index(iou)]
+    right = ranking.right[0]
     hit, called = right.cumsum()[right], np.flatnonzero(right) + 1
     highest = np.maximum.accumulate((hit / called)[::-1])[::-1]
     first = np.searchsorted(hit / ranking.truth.sum(), RECALLS)
@@ -149,3 +133,34 @@ def curve(detections: Detections, iou: float = 0.5) -> dict[str, Floats]:
         "precision": np.append(highest, 0.0)[first],
         "score": np.append(ranking.score[right], np.nan)[first],
     }
+
+
+def paired_bootstrap(
+    ours: Sequence[Detections], base: Sequence[Detections], blocks: Sequence[str], *, draws: int = 1000, seed: int = 0
+) -> Comparison:
+    """Compare the average precision at IoU 0.5 of two rows over the same test images.
+
+    As `intervals.paired_bootstrap`, with the same arguments but detections in place of counts. The score of a row is
+    the mean over its seeds, each of which ranks its own detections: scores of two networks have no common scale. A
+    block weighs (Kish 1965) by its true boxes alone: AP is a mean over recall, in which each true box counts alike,
+    while of false detections there is no end. A block with false detections alone is drawn, as they lower the precision
+    of the others; one without any box is left out.
+
+    Raises:
+        ValueError: The rows were not tested on the same images.
+    """
+    truth = ours[0].truth
+    if len(blocks) != len(truth) or any(each.truth != truth for each in (*ours, *base)):
+        raise ValueError("paired bootstrap: both rows need the same test images with the same true boxes")
+    names, place = np.unique(np.asarray(blocks), return_inverse=True)
+    weight = np.bincount(place, truth, len(names))
+    boxes = [n + sum(each.count(i) for each in (*ours, *base)) for i, n in enumerate(truth)]
+    with_boxes = np.flatnonzero(np.bincount(place, boxes, len(names)))
+    drawn = np.zeros((draws + 1, len(names)), np.int64)
+    drawn[0] = 1  # every image once: the score itself
+    drawn[1:, with_boxes] = drawn_blocks(len(with_boxes), draws, seed)
+    mine, other = (
+        np.stack([Ranking(each).average_precision(drawn[:, place], ious=1) for each in row]) for row in (ours, base)
+    )
+    differences = mine.mean(0) - other.mean(0)
+    return difference_interval(float(differences[0]), differences[1:], weight, [mine[:, 0], other[:, 0]])

@@ -1,7 +1,5 @@
 """Which detections are right, by COCO's matching (Lin et al. 2014), kept in few bytes. No torch."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
@@ -24,12 +22,9 @@ UNIT, DRAWN = 10_000, 20
 
 
 class Example(BaseModel):
-    """The boxes of one image, for a figure; pixels, rounded.
+    """The boxes of the n-th image, for a figure: lines xmin, ymin, xmax, ymax in whole pixels.
 
-    Attributes:
-        image: Its place among the images, from 0.
-        found: Lines xmin, ymin, xmax, ymax, score (in 1/10,000) of the twenty best, in order.
-        truth: Lines xmin, ymin, xmax, ymax.
+    The twenty best that were found have a score behind them, in 1/10,000.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,25 +66,25 @@ class Detections(BaseModel):
         """Read a record of the first form: scores one by one, faint ones by their hundredths."""
         if not isinstance(given, dict) or "faint" not in given:
             return given
-        first = _FirstForm.model_validate(given)
-        return {"truth": first.truth, **_compact(*first.ranked(), thresholds=[0.5]), "examples": first.examples}
+        try:
+            lines = enumerate(zip(given["scores"], given["right"], given["faint"], strict=True))
+            scores, bits = zip(*(_ranked(image, *line) for image, line in lines), strict=True)
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"detections of the first form: {error}") from error
+        return {"truth": given["truth"], **_compact(scores, bits, [0.5]), "examples": given.get("examples", [])}
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
-        sizes = [len(lines) for lines in (self.truth, self.hits, self.wrong)]
-        if len(set(sizes)) > 1:
-            raise ValueError(f"detections: truth, hits and wrong are of {sizes} images; need one line each an image")
+        if not len(self.truth) == len(self.hits) == len(self.wrong):
+            raise ValueError("detections: truth, hits and wrong need one line each an image")
         if (np.diff(self.edges) > 0).any():
             raise ValueError("detections: edges rise; need the highest score first")
         places = [place for line in self.hits for place in line[::2]]
         if len(set(places)) < len(places):
             raise ValueError("detections: two right ones have the same place in edges")
-        for image, (hits, wrong) in enumerate(zip(self.hits, self.wrong, strict=True)):
-            if not _fits(hits, len(self.edges)) or sum(wrong) > len(self.edges):
-                raise ValueError(
-                    f"detections of image {image}: need a place in edges and {len(IOUS)} bits for "
-                    f"each right one, and for wrong ones steps of at most {len(self.edges)} in all"
-                )
+        edges = len(self.edges)
+        if not all(_fits(line, edges) for line in self.hits) or any(sum(line) > edges for line in self.wrong):
+            raise ValueError("detections: need places in edges, with bits for each right one")
         return self
 
     def count(self, image: int) -> int:
@@ -102,37 +97,15 @@ def _fits(pairs: Sequence[int], places: int) -> bool:
     return not len(pairs) % 2 and all(p < places for p in pairs[::2]) and all(b < 1 << len(IOUS) for b in pairs[1::2])
 
 
-class _FirstForm(BaseModel):
-    """Detections as records kept them first: to 1/10,000, wrong ones below 0.2 by hundredths."""
-
-    truth: list[NonNegativeInt]
-    scores: list[list[NonNegativeInt]]
-    right: list[list[NonNegativeInt]]
-    faint: list[Annotated[list[NonNegativeInt], Field(min_length=20, max_length=20)]]
-    examples: list[Any] = []
-
-    @model_validator(mode="after")
-    def _aligned(self) -> Self:
-        if len({len(lines) for lines in (self.truth, self.scores, self.right, self.faint)}) > 1:
-            raise ValueError("detections: need one line of each kind an image")
-        for steps, right in zip(self.scores, self.right, strict=True):
-            if sum(steps) > UNIT or not _fits(right, len(steps)):
-                raise ValueError("detections: steps, places or bits that do not fit")
-        return self
-
-    def ranked(self) -> tuple[list[Floats], list[Integers]]:
-        """Return scores and bits of each image; faint ones are spread over their hundredths."""
-        scores, bits = [], []
-        for image, (steps, right, faint) in enumerate(zip(self.scores, self.right, self.faint, strict=True)):
-            begins = np.repeat(np.arange(0, UNIT // 5, UNIT // 100), faint)
-            # Steps of the golden section fill an interval evenly, however many they are.
-            spread = (image + np.arange(len(begins))) * 0.618 % 1 * (UNIT // 100)
-            strong = UNIT - np.cumsum(steps, dtype=np.int64)
-            of_image = np.zeros(len(strong) + len(begins), np.int64)
-            of_image[right[::2]] = right[1::2]
-            scores.append(np.append(strong, begins + spread.astype(np.int64)) / UNIT)
-            bits.append(of_image)
-        return scores, bits
+def _ranked(image: int, steps: list[int], right: list[int], faint: list[int]) -> tuple[Floats, Integers]:
+    """Return scores and bits of an image in the first form of a record: to 1/10,000, below 0.2 by hundredths."""
+    begins = np.repeat(np.arange(0, UNIT // 5, UNIT // 100), faint)
+    # Steps of the golden section fill an interval evenly, however many they are.
+    spread = (image + np.arange(len(begins))) * 0.618 % 1 * (UNIT // 100)
+    strong = UNIT - np.cumsum(steps, dtype=np.int64)
+    bits = np.zeros(len(strong) + len(begins), np.int64)
+    bits[right[::2]] = right[1::2]
+    return np.append(strong, begins + spread.astype(np.int64)) / UNIT, bits
 
 
 def match(
@@ -153,26 +126,27 @@ def match(
         examples: Places of at most six images whose boxes are kept for a figure; one past the last image has none.
         thresholds: Scores in 0..1 at which precision, recall and F1 stay exact.
 
-    Raises:
-        ValueError: Images, boxes and scores do not belong together, a number is not finite, or a box ends before it
-            begins.
-
     >>> box = [[0, 0, 10, 10]]
     >>> detections = match([(box * 2, [0.9, 0.8])], [box], thresholds=[])
     >>> detections.edges, detections.hits, detections.wrong
     ([0.9], [[0, 1023]], [[1]])
     """
-    if len(predicted) != len(truth):
-        raise ValueError(
-            f"detections of {len(predicted)} images, true boxes of {len(truth)}: give both of the "
-            "same images, in the same order"
-        )
-    true = [_boxes(boxes, f"true boxes of image {image}") for image, boxes in enumerate(truth)]
-    best = [_best(boxes, scores, image) for image, (boxes, scores) in enumerate(predicted)]
+    true = [np.asarray(boxes, np.float64).reshape(-1, 4) for boxes in truth]
+    best = []
+    for boxes, scores in predicted:
+        values = np.asarray(scores, np.float64)
+        order = np.argsort(-values, kind="stable")[:MOST]
+        best.append((np.asarray(boxes, np.float64).reshape(-1, 4)[order], values[order]))
+    drawn = []
+    for image in (i for i in examples if i < len(true)):
+        boxes, scores = best[image]
+        found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
+        boxes = true[image].round().astype(int)
+        drawn.append(Example.model_validate({"image": image, "found": found.tolist(), "truth": boxes.tolist()}))
     return Detections(
         truth=[len(boxes) for boxes in true],
         **_compact([scores for _, scores in best], _right(best, true), thresholds),
-        examples=[_example(i, *best[i], true[i]) for i in examples if i < len(true)],
+        examples=drawn,
     )
 
 
@@ -217,33 +191,6 @@ def short(score: float) -> float:
     return float(str(np.float32(score)))
 
 
-def _example(image: int, boxes: Floats, scores: Floats, truth: Floats) -> Example:
-    found = np.column_stack([boxes.round(), (scores * UNIT).round()]).astype(int)[:DRAWN]
-    return Example(image=image, found=found.tolist(), truth=truth.round().astype(int).tolist())
-
-
-def _boxes(given: ArrayLike, what: str) -> Floats:
-    boxes = np.asarray(given, np.float64)
-    boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-        raise ValueError(f"{what}, of shape {boxes.shape}: need (n, 4), xmin, ymin, xmax, ymax, all finite")
-    if (boxes[:, :2] > boxes[:, 2:]).any():  # COCO would count it neither right nor wrong
-        raise ValueError(f"{what}: one ends before it begins; need xmin <= xmax, ymin <= ymax")
-    return boxes
-
-
-def _best(given: ArrayLike, scores: ArrayLike, image: int) -> tuple[Floats, Floats]:
-    """Return the detections that COCO looks at, the highest score first."""
-    boxes, values = _boxes(given, f"detections of image {image}"), np.asarray(scores, np.float64)
-    if values.shape != (len(boxes),) or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(
-            f"detections of image {image}: {len(boxes)} boxes and scores of shape {values.shape}; "
-            "need one score in 0..1 a box"
-        )
-    order = np.argsort(-values, kind="stable")[:MOST]
-    return boxes[order], values[order]
-
-
 def _right(predicted: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) -> list[Integers]:
     """Return the bits of each detection of each image, by pycocotools."""
     from pycocotools.cocoeval import COCOeval  # here, as whoever only reads a record has no use
@@ -256,7 +203,7 @@ def _right(predicted: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) 
     return [np.zeros(0, np.int64) if at is None else bits @ (at["dtMatches"] > 0) for at in coco.evalImgs]
 
 
-def _coco(images: Sequence[tuple[Floats, NDArray[Any]]]) -> Any:
+def _coco(images: Sequence[tuple[Floats, Floats]]) -> Any:
     """Return boxes and scores by image as pycocotools takes them."""
     from pycocotools.coco import COCO
 

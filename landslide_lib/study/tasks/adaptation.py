@@ -14,8 +14,7 @@ from landslide_lib.data.scales import moments
 from landslide_lib.data.split import Indices, images_of
 from landslide_lib.models import MODELS
 from landslide_lib.models.cross_sensor import cross_sensor
-from landslide_lib.models.prior import init_logit_bias
-from landslide_lib.models.upsampled_input import UpsampledInput
+from landslide_lib.models.refinement import UpsampledInput, init_logit_bias
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
 from landslide_lib.study.domains import parts

@@ -87,7 +87,7 @@ def run(recipe: recipes.Classification, setting: Setting) -> Run:
     task = build(recipe, setting)
     made = _run(Members([task], [1.0]))
     if recipe.start is not None and isinstance(task.network, Fusion) and task.network.encoder:
-        made.start = start(task.network.encoder, "imagenet", setting.data_root).summary()
+        made.start = start(task.network.encoder, "imagenet", setting.data_root)
     made.history, made.resumed = train(task, recipe, setting)
     return made
 

@@ -42,7 +42,7 @@ def load_weights_of_others(
     if recipe.weights is None:
         return None
     source: Literal["imagenet"] | Path = "imagenet" if recipe.weights == "imagenet" else Path(recipe.weights)
-    return start(encoder, source, setting.data_root).summary()
+    return start(encoder, source, setting.data_root)
 
 
 def run(recipe: recipes.Detection, setting: Setting) -> Run:
@@ -52,6 +52,6 @@ def run(recipe: recipes.Detection, setting: Setting) -> Run:
     summary = load_weights_of_others(encoder, recipe, setting)
     if isinstance(recipe.start, Learnt):
         ((record, path),) = setting.given
-        summary = start(encoder, weights_of(record, path, record.fingerprint)).summary()
+        summary = start(encoder, weights_of(record, path, record.fingerprint))
     history, resumed = train(task, recipe, setting)
     return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

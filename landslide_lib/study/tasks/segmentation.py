@@ -11,7 +11,7 @@ from landslide_lib.data import augment
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.prepare import Data, prepare
 from landslide_lib.data.split import Indices
-from landslide_lib.losses import LOSSES, combine
+from landslide_lib.losses import LOSSES, WeightedSum
 from landslide_lib.models import MODELS
 from landslide_lib.models.heads import HEADS
 from landslide_lib.study import recipe as recipes
@@ -39,7 +39,7 @@ def loss_of(
                 )
             arguments["weight"] = (1 - share) / share
         terms.append((term.factor, LOSSES[term.name](**arguments)))
-    return combine(terms)
+    return WeightedSum(terms)
 
 
 def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
