@@ -1,8 +1,8 @@
 """The losses of the study, in files by kind; `LOSSES` is the whole registry.
 
 Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of the same shape, and gives a scalar in
-float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for shapes that differ or are no
-(B, 1, H, W). The ranges of their arguments stand in `landslide_lib.fields.LOSS_RANGES`; recipes keep to them.
+float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for an argument out of its
+range (`landslide_lib.fields.LOSS_RANGES`) and for shapes that differ or are no (B, 1, H, W).
 
 >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
 0.8

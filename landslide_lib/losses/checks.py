@@ -1,7 +1,27 @@
-"""The shapes that losses take, which broadcasting would else turn into a wrong number, and their precision."""
+"""What losses refuse: numbers out of range, and shapes that broadcasting would turn into a wrong number."""
+
+import operator
 
 import torch
 from torch import Tensor
+
+from landslide_lib.fields import LOSS_RANGES
+
+
+def in_range(name: str, value: float) -> float:
+    """Return the value of an argument, such as `focal.gamma`, if it lies in its range of `LOSS_RANGES`.
+
+    >>> in_range("focal.gamma", -1.0)
+    Traceback (most recent call last):
+    ...
+    ValueError: gamma=-1.0 is refused: allowed are numbers in [0.0, 100.0]
+    """
+    (low_is, low), (high_is, high) = LOSS_RANGES[name].items()
+    number = isinstance(value, int | float)
+    if not (number and getattr(operator, low_is)(value, low) and getattr(operator, high_is)(value, high)):
+        allowed = f"{'[' if low_is == 'ge' else '('}{low}, {high}{']' if high_is == 'le' else ')'}"
+        raise ValueError(f"{name.split('.')[1]}={value!r} is refused: allowed are numbers in {allowed}")
+    return float(value)
 
 
 def prepare(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

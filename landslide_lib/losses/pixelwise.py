@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import prepare
+from landslide_lib.losses.checks import in_range, prepare
 
 
 class CrossEntropyLoss(nn.Module):
@@ -46,7 +46,9 @@ class FocalLoss(nn.Module):
 
     def __init__(self, *, alpha: float = 0.25, gamma: float = 2.0) -> None:
         super().__init__()
-        self.alpha, self.gamma = alpha, gamma
+        self.alpha, self.gamma = in_range("focal.alpha", alpha), in_range("focal.gamma", gamma)
+        if 0 < gamma < 1:
+            raise ValueError(f"gamma={gamma!r} is refused: allowed are 0 and [1.0, 100.0]")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -92,7 +94,7 @@ class SoftCrossEntropyLoss(nn.Module):
 
     def __init__(self, *, smoothing: float = 0.1) -> None:
         super().__init__()
-        self.smoothing = smoothing
+        self.smoothing = in_range("soft_ce.smoothing", smoothing)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -120,7 +122,7 @@ class HardExamplesLoss(nn.Module):
 
     def __init__(self, *, share: float = 0.25) -> None:
         super().__init__()
-        self.share = share
+        self.share = in_range("ohem.share", share)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""

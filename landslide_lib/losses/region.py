@@ -6,7 +6,7 @@ Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide
 import torch
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import prepare
+from landslide_lib.losses.checks import in_range, prepare
 
 
 class TverskyLoss(nn.Module):
@@ -36,7 +36,8 @@ class TverskyLoss(nn.Module):
 
     def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> None:
         super().__init__()
-        self.alpha, self.beta, self.smooth = alpha, beta, smooth
+        self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
+        self.smooth = in_range("tversky.smooth", smooth)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landslide_lib.losses.checks import prepare
+from landslide_lib.losses.checks import in_range, prepare
 
 
 class WeightedCrossEntropyLoss(nn.Module):
@@ -24,7 +24,7 @@ class WeightedCrossEntropyLoss(nn.Module):
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = in_range("weighted_ce.weight", weight)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -49,7 +49,7 @@ class BoundaryLoss(nn.Module):
 
     def __init__(self, *, weight: float = 5.0, sigma: float = 2.0) -> None:
         super().__init__()
-        self.weight, self.sigma = weight, sigma
+        self.weight, self.sigma = in_range("boundary.weight", weight), in_range("boundary.sigma", sigma)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""
@@ -72,7 +72,7 @@ class CenterLoss(nn.Module):
 
     def __init__(self, *, weight: float = 5.0) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = in_range("center.weight", weight)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss."""

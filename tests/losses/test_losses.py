@@ -581,3 +581,33 @@ def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[P
     assert fields.keys() == defaults.keys()
     # None is filled in from the training masks.
     assert all(value in (None, defaults[key]) for key, value in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        ("focal", "alpha", -0.1),
+        ("focal", "alpha", 1.1),
+        ("focal", "gamma", -1.0),
+        ("focal", "gamma", 0.5),
+        ("focal", "gamma", math.inf),
+        ("iou", "smooth", 0.0),
+        ("tversky", "alpha", 0.0),
+        ("tversky", "beta", math.nan),
+        ("tversky", "smooth", -1.0),
+        ("boundary", "weight", -1.0),
+        ("boundary", "sigma", 0.0),
+        ("boundary", "sigma", "2"),
+        ("center", "weight", math.inf),
+        ("center", "weight", None),
+        ("soft_ce", "smoothing", -0.1),
+        ("soft_ce", "smoothing", 1.0),
+        ("soft_ce", "smoothing", math.nan),
+        ("ohem", "share", 0.0),
+        ("ohem", "share", 1.1),
+        ("ohem", "share", "1"),
+    ],
+)
+def test_refuses_argument(name: str, argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"{argument}={value!r} is refused: allowed are .*[\[(]"):
+        LOSSES[name](**{argument: value})
