@@ -78,6 +78,8 @@ def write_once(path: Path, text: str) -> Path:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         scratch.chmod(0o644)
         try:
             os.link(scratch, path)  # unlike a rename, refuses to replace

@@ -81,7 +81,7 @@ def test_where_nothing_is_there_and_nothing_called_a_score_is_a_dash(tmp_path):
         (lambda p, t: cv2.imwrite(str(p / "a.png"), np.zeros((3, 2), np.uint8)), "is (3, 2), "),
         (lambda p, t: cv2.imwrite(str(t / "b.png"), np.full((2, 2), 7, np.uint8)), "mask holds 7; only 0, 1 and 255"),
         (lambda p, t: (p / "a.tif").write_bytes((p / "a.png").read_bytes()), "a.png is of the same image"),
-        (lambda p, t: (p / "a.png").write_bytes(b"no picture"), "is not a JPEG, PNG, TIFF"),
+        (lambda p, t: (p / "a.png").write_bytes(b"no picture"), "no JPEG, PNG, TIFF"),
         (lambda p, t: [(p / f"{name}.png").unlink() for name in "ab"], "p: holds no mask; PNG, TIFF or HDF5"),
     ],
 )
@@ -96,7 +96,7 @@ def test_bad_input_is_one_line(tmp_path, change, words):
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [({"key": "img"}, "has no key 'mask'"), ({"shape": (64, 64)}, "has shape (64, 64)")]
+    ("how", "words"), [({"key": "img"}, "has no key 'mask'"), ({"shape": (64, 64)}, "shape (64, 64)")]
 )
 def test_a_bad_patch_is_one_line(tmp_path, how, words):
     predicted, truth = patches(tmp_path / "p", "mask", {"1": 2}, **how), patches(tmp_path / "t", "mask", {"1": 2})

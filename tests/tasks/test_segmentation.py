@@ -281,7 +281,7 @@ def test_a_batch_of_one_that_batch_normalisation_cannot_train_on_is_refused(pack
 
 def test_too_few_images_for_the_split_are_refused_before_training(packed):
     few: Packed = replace(packed, parts=("train",) * 4 + ("test",) * (len(packed) - 4))
-    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 images"):
+    with pytest.raises(ValueError, match=r"split\.method = 'blocked': squares has 4 groups of 4 images"):
         task_of(few)
 
 
