@@ -1,8 +1,8 @@
 """`make records`: compute the records that the study lacks, the most valuable first.
 
 `records.yaml` says which tables on which data, in which profile, with how many seeds. A row without any record comes
-first, then the second seed of each row, then the third. One process a core, at the lowest priority; what is stopped goes
-on at the next call. Each new record is published and copied into the tree that asked for it.
+first, then the second seed of each row, then the third. One process a core, at the lowest priority; what is stopped
+goes on at the next call. Each new record is published and copied into the tree that asked for it.
 """
 
 from __future__ import annotations

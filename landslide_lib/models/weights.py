@@ -53,7 +53,8 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
         source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else the package of
-            the package index that holds them (see `ENCODERS`), else NAME of timm's repositories on the hub. A path: a file in that folder, of torch or safetensors. Weights of a run of ours.
+            the package index that holds them (see `ENCODERS`), else NAME of timm's repositories on the hub. A path: a
+            file in that folder, of torch or safetensors. Weights of a run of ours.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
     Returns:
@@ -81,14 +82,6 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
     return _load(encoder, path, _read(path), least=NEARLY)
 
 
-def unavailable(repository: str, error: Exception, remedy: str) -> WeightsNotFoundError:
-    """Return the error that the hub has not given a repository's weights, and what to do."""
-    return WeightsNotFoundError(
-        f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
-        f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, {remedy}"
-    )
-
-
 def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]]:
     """Return where ImageNet's weights of an encoder come from, and them."""
     repository = encoder.pretrained_cfg["hf_hub_id"]
@@ -101,8 +94,11 @@ def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]
     try:
         return repository, load_state_dict_from_hf(repository, weights_only=True)
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        remedy = f"put that repository's model.safetensors here: {path.resolve()}"
-        raise unavailable(repository, error, remedy) from error
+        raise WeightsNotFoundError(
+            f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
+            f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, put that repository's "
+            f"model.safetensors here: {path.resolve()}"
+        ) from error
 
 
 def _packaged(entry: Encoder) -> dict[str, Tensor]:
