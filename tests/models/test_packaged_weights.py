@@ -18,7 +18,7 @@ EGYPTIAN_CAT, ESPRESSO = 285, 967  # of ImageNet's classes
 def test_a_cat_and_an_espresso_are_recognised(name):
     network = timm.create_model(ENCODERS[name].timm).eval()
     taken = weights.start(network, "imagenet")
-    assert (taken.share, taken.source, taken.missing) == (1, ENCODERS[name].package, ())
+    assert (taken["share"], taken["source"], taken["missing"]) == (1, ENCODERS[name].package, [])
     size = network.pretrained_cfg["input_size"][1]
     for photograph, label in ((skimage.data.cat(), EGYPTIAN_CAT), (skimage.data.coffee(), ESPRESSO)):
         side = min(photograph.shape[:2])
@@ -32,7 +32,7 @@ def test_a_cat_and_an_espresso_are_recognised(name):
 
 def test_the_encoder_of_a_unet_takes_the_same_weights_as_the_network_that_classifies():
     network = MODELS["efficientnet_lite0"](in_channels=3, width=4)
-    assert weights.start(encoder_of(network), "imagenet").share == 1
+    assert weights.start(encoder_of(network), "imagenet")["share"] == 1
     classifier = encoder("efficientnet_lite0", 3, 64)
     weights.start(classifier, "imagenet")
     of_classifier = classifier.state_dict()
