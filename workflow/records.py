@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -50,7 +52,7 @@ def duration(record: Record) -> float:
     return (datetime.fromisoformat(record.finished) - datetime.fromisoformat(record.started)).total_seconds()
 
 
-def missing(plan: Sequence[dict], store: Store) -> tuple[list[Job], int]:
+def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], int]:
     """Return the records that a plan asks for and that are not there, the most valuable first, and how many are."""
     waiting: list[tuple[int, Job]] = []
     there: dict[tuple[str, int], bool] = {}
@@ -85,39 +87,65 @@ def status(jobs: Sequence[Job], there: int, cores: int) -> str:
     return "\n".join([*lines, *(f"  {name}: {count} missing" for name, count in tables.items())])
 
 
-def compute(job: Job, threads: int, out: Path) -> bool:
-    """Train one row, publish its record and copy it; return whether that worked."""
-    print(f"{datetime.now():%H:%M} {job}", flush=True)
-    where = ["--dataset", job.dataset, "--profile", job.profile]
-    train = ["train", job.table, "--row", job.row, *where, "--seed", str(job.seed), "--threads", str(threads)]
-    for command in (train, ["publish", job.table, *where]):
-        done = subprocess.run(
-            ["nice", "-n", "19", sys.executable, "-m", "landslide_lib.cli", *command], capture_output=True, text=True
-        )
-        if done.returncode:
-            print(f"FAILED: landslide {' '.join(command)}\n{done.stderr.strip()[-2000:]}", flush=True)
+class Queue:
+    """Runs jobs in processes of their own, and ends them when it is ended itself."""
+
+    def __init__(self, out: Path, minutes: float) -> None:
+        self.out, self.end = out, time.monotonic() + 60 * minutes
+        self.running: set[subprocess.Popen[str]] = set()
+        self.publishing = Lock()
+
+    def stop(self, *_: object) -> None:
+        """Start nothing more and end what runs; a training goes on from its last epoch at the next call."""
+        self.end = 0.0
+        for process in list(self.running):
+            process.terminate()
+
+    def compute(self, job: Job) -> bool:
+        """Train one row, publish its record and copy it; return whether that worked."""
+        if time.monotonic() > self.end:
             return False
-    for path in PUBLISHED.glob("*.json"):
-        if not (out / path.name).exists():
-            shutil.copy2(path, out)
-    return True
+        print(f"{datetime.now():%H:%M} {job}", flush=True)
+        where = ["--dataset", job.dataset, "--profile", job.profile]
+        done = self.landslide("train", job.table, "--row", job.row, *where, "--seed", str(job.seed), "--threads", "1")
+        if done and job.profile != "smoke":  # a smoke record is no result
+            with self.publishing:
+                done = self.landslide("publish", job.table, *where)
+                for path in PUBLISHED.glob("*.json"):
+                    if not (self.out / path.name).exists():
+                        shutil.copy2(path, self.out)
+        return done
+
+    def landslide(self, *arguments: str) -> bool:
+        """Run a command at the lowest priority; of one that fails say why."""
+        command = ["nice", "-n", "19", sys.executable, "-m", "landslide_lib.cli", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            self.running.add(process)
+            _, errors = process.communicate()
+            self.running.discard(process)
+        if process.returncode and self.end:
+            print(f"FAILED: landslide {' '.join(arguments)}\n{errors.strip()[-2000:]}", flush=True)
+        return process.returncode == 0
 
 
 def main() -> int:
     """Compute what is missing until all is there or the time is over; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--status", action="store_true", help="only say what is there and what is missing")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="which tables, on which data, how many seeds")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start nothing after so many")
     parser.add_argument("--out", type=Path, default=PUBLISHED, help="where new records are copied to")
     given = parser.parse_args()
-    jobs, there = missing(yaml.safe_load(PLAN.read_text(encoding="utf-8")), runs.open_store())
+    jobs, there = missing(yaml.safe_load(given.plan.read_text(encoding="utf-8")), runs.open_store())
     print(status(jobs, there, given.cores), flush=True)
     if given.status:
         return 0
-    end = time.monotonic() + 60 * given.minutes
+    queue = Queue(given.out, given.minutes)
+    signal.signal(signal.SIGTERM, queue.stop)
+    signal.signal(signal.SIGINT, queue.stop)
     with ThreadPoolExecutor(given.cores) as pool:
-        done = list(pool.map(lambda job: time.monotonic() < end and compute(job, 1, given.out), jobs))
+        done = list(pool.map(queue.compute, jobs))
     print(f"{sum(done)} of {len(jobs)} computed", flush=True)
     return 0 if all(done) else 1
 

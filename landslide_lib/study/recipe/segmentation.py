@@ -36,13 +36,13 @@ class Segmentation(WithStart):
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "cutmix"], ...] = field(("rotation", "cutmix"))
     post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
-    #: Stands in records from before `start`; none of them was.
-    pretrained: Literal[False] = field(False, exclude=True)
+    pretrained: Literal[False] = field(False, description="of the records from before `start`")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Segmentation:
         if self.start and self.model not in PACKAGED:
-            raise ValueError(f"start: {self.model} has no encoder that starts from weights; allowed: {PACKAGED}")
+            allowed = ", ".join(PACKAGED)
+            raise ValueError(f"start: {self.model} has no encoder that starts from weights; allowed: {allowed}")
         if self.head != "multi_resolution" and any(step.name == "voting" for step in self.post_processing):
             raise ValueError(
                 f"post_processing: voting takes masks at several resolutions, and the head is {self.head}; take head "
