@@ -16,7 +16,7 @@ unexport JUPYTER_PATH
 # Containers often keep no byte code: then every kernel compiles pandas and torch from their sources.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: study test book check-book pdf bench lint generate clean
+.PHONY: study test book records records-status check-book pdf bench lint generate clean
 
 study: $(READY)
 	@$(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --nolock --rerun-incomplete --quiet progress
@@ -29,6 +29,17 @@ test: $(READY)
 book: $(READY)
 	@LANDSLIDE_TRAIN=no LANDSLIDE_RUNS="$(CURDIR)/_build/published" $(BIN)/snakemake --snakefile workflow/Snakefile --cores $(CORES) --config published=true --nolock --rerun-incomplete --quiet progress
 	@echo "The book: open file://$(CURDIR)/_build/html/index.html"
+
+# The records that the study lacks, the most valuable first, computed in a clean clone: one process a core at the lowest
+# priority. What is stopped goes on at the next call. RECORDS="--minutes 60 --cores 1" limits it.
+CLONE ?= runs/clone
+records: $(READY)
+	@test -d $(CLONE)/.git || git clone --quiet . $(CLONE)
+	@cd $(CLONE) && git clean --force -d --quiet data/results && git pull --quiet --ff-only && $(MAKE) --no-print-directory .venv/.ready
+	@cd $(CLONE) && OMP_NUM_THREADS=1 TQDM_DISABLE=1 LANDSLIDE_RUNS=runs .venv/bin/python workflow/records.py --out "$(CURDIR)/data/results" $(RECORDS)
+
+records-status: $(READY)
+	@$(BIN)/python workflow/records.py --status
 
 # The built book as its readers use it, in headless Chromium.
 check-book: $(READY)

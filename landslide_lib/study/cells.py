@@ -80,6 +80,8 @@ def columns(table: Table, rows: Rows) -> list[Column]:
         found.append(Column("ours", heading, score.text))
     if reference := table.reference_on(dataset_of(rows)):
         found.append(Column("ours", f"{COMPARED[table.task]} against {reference.label}", difference_text))
+    if any(stand_in(row) for row in rows):
+        found.append(Column("ours", "network of ours", lambda row: stand_in(row) or DASH))
     millions = Column(
         "ours", "parameters", lambda row: f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
     )
@@ -92,9 +94,14 @@ def dataset_of(rows: Rows) -> str | None:
     return next((row["ours"]["dataset"] for row in rows if row["ours"]), None)
 
 
+def stand_in(row: dict[str, Any]) -> str:
+    """Return the network of ours that stands in for the report's, "" where none does."""
+    return str((row["ours"] or {}).get("stand_in", ""))
+
+
 def label(row: dict[str, Any]) -> str:
-    """Return a row's name; one that nobody here runs says why."""
-    name = str(row["label"])
+    """Return a row's name, with a dagger where another network stands in; one that nobody here runs says why."""
+    name = f"{row['label']} †" if stand_in(row) else str(row["label"])
     if row["kind"] == "derived" and row["ours"] and isinstance(row["at"], str):
         # Chosen for our network: another threshold than the one that the row is named after.
         chosen = ", ".join(f"{value:g}" for value in row["ours"]["thresholds"])
@@ -172,6 +179,8 @@ def caption(rows: Rows) -> str:
         f"{spread}.",
     ]
     text = ", ".join([f"Ours: {first['dataset']}", *filter(None, parts)])
+    if any(stand_in(row) for row in rows):
+        text += " † In place of the report's network stands one that this profile can train, see “network of ours”."
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""

@@ -11,7 +11,7 @@ from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import derived
 from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
 from landslide_lib.study.records import Record, Store, is_published
-from landslide_lib.study.reports import Row, Table, resolve
+from landslide_lib.study.reports import Row, Table, has_stand_in, network_of, resolve
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -92,7 +92,8 @@ def compare(
 
         - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see `Store.made_on`; whether all
           records are `published`), `bands` (their number), `budget`, `seeds`, `images`, `parameters`,
-          `seconds_per_epoch`, `device`, `records` (file names), `floor` (F1 of calling all landslide; None for boxes),
+          `seconds_per_epoch`, `device`, `records` (file names), `stand_in` (the network that stands in
+          for the report's, where one does), `floor` (F1 of calling all landslide; None for boxes),
           `apart` (whether it was tested on other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
@@ -155,6 +156,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
         "records": [record.name for record in records],
+        **({"stand_in": network_of(recipe)} if run and has_stand_in(table, row, profile_of(recipe)) else {}),
     }
 
 

@@ -75,7 +75,7 @@ def cost(recipe: Segmentation) -> dict[str, float]:
 
 def _untrained(recipe: Segmentation) -> nn.Module:
     """Build a network without fetching the weights that its encoder starts from."""
-    return model_of(recipe.model_copy(update={"pretrained": False}), recipe.channels)
+    return model_of(recipe, recipe.channels)
 
 
 def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:

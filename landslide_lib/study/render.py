@@ -28,6 +28,7 @@ from landslide_lib.study.cells import (
     label,
     reported_text,
     scores,
+    stand_in,
 )
 from landslide_lib.study.reports import Table
 
@@ -89,6 +90,9 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     compares = any(row["ours"] and row["ours"]["versus"] for row in rows)
     if compares and reference:
         headings.append(f"{COMPARED[table.task]} against {reference.label}")
+    stands_in = any(map(stand_in, rows))
+    if stands_in:
+        headings.append("network of ours")
     lines = []
     for row in rows:
         cells = []
@@ -101,6 +105,8 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
             cells.append(_td(text := reported_text(table, row, name), _broken(text), ""))
         if compares and reference:
             cells.append(_td(text := difference_text(row), _linked(text, row), "ours"))
+        if stands_in:
+            cells.append(_td(text := stand_in(row) or DASH, escape(text), "ours"))
         lines.append(_line(row, cells))
     return _heading(headings), lines
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.paths import REPORTS
-from landslide_lib.study.recipe import Recipe, merge, profile, recipe
+from landslide_lib.study.recipe import STAND_INS, Recipe, merge, profile, recipe
 from landslide_lib.study.recipe.adaptation import TARGETS
+from landslide_lib.study.recipe.starts import PACKAGED
 
 
 class _Strict(BaseModel):
@@ -253,7 +254,8 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
     A row that changes a field of the budget (by default `full`), such as the width, keeps its change. On a dataset that
     does not have the bands of the table's base its own bands are taken; bands that the row itself names are refused
     there. One without published parts is split by scenes. A network that is to work on a part of the report's data
-    works on what `TARGETS` names. A table of tiles takes `synthetic` as `synthetic-zindi`.
+    works on what `TARGETS` names. A table of tiles takes `synthetic` as `synthetic-zindi`. A smaller encoder
+    may stand in for a large one, see `stand_in`.
 
     Raises:
         RecipeError: The row's change or the profile cannot be.
@@ -279,4 +281,55 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
         if "target" in table.base and dataset != table.base.get("dataset"):
             change["target"] = TARGETS.get(dataset, {})
     budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
-    return recipe(table.base, budget, row.change, change)
+    layers = reduce(merge, (table.base, budget, row.change, change))
+    return recipe(layers if row.ours else {**layers, **stand_in(layers, profile_name or "full")})
+
+
+def has_stand_in(table: Table, row: Row, profile_name: str | None) -> bool:
+    """Return whether another network than the report's is run for a row in a profile."""
+    return not row.ours and bool(stand_in(merge(table.base, row.change or {}), profile_name or "full"))
+
+
+def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
+    """Return what a profile changes in the encoder of a row and in what it starts from; see `stand_ins.yaml`.
+
+    >>> stand_in({"task": "detection", "encoder": "vit_large", "start": {"name": "mae"}}, "cpu")
+    {'encoder': 'vit_tiny'}
+    >>> stand_in({"dataset": "uav", "encoder": "vit_tiny", "start": {"name": "imagenet"}}, "cpu")
+    {'start': {'name': 'presence', 'on': 'bijie'}}
+    """
+    change: dict[str, Any] = {}
+    swaps = STAND_INS.get(profile_name)
+    if not swaps:
+        return {}
+    encoder = layers.get("encoder")
+    if encoder in swaps["encoder"]:
+        encoder = change["encoder"] = swaps["encoder"][encoder]
+    ensemble = layers.get("ensemble")
+    if isinstance(ensemble, Mapping) and (members := ensemble.get("encoders")):
+        swapped = [{**one, "encoder": swaps["encoder"].get(one["encoder"], one["encoder"])} for one in members]
+        change["ensemble"] = {"encoders": swapped}
+    start = layers.get("start")
+    if isinstance(start, Mapping):  # of a detector
+        if start["name"] == "file" or (start["name"] == "imagenet" and encoder not in PACKAGED):
+            change["start"] = dict(swaps[start["name"]])
+            if OF_DATASET.get(layers.get("dataset", "")) != OF_DATASET[change["start"]["on"]]:
+                del change["start"]["on"]  # of other bands: learnt on the row's own data
+        elif start["name"] == "distillation":
+            change["start"] = {**start, "teacher": swaps["teacher"], "start": None}
+    if change and encoder in PACKAGED:
+        change["precision"] = swaps["precision"]
+    return change
+
+
+def network_of(made: Recipe) -> str:
+    """Name the encoders of a recipe and what they start from.
+
+    >>> network_of(recipe({"task": "detection", "dataset": "bijie", "encoder": "vit_tiny", "start": {"name": "mae"}}))
+    'vit_tiny, mae'
+    """
+    encoders = [one.encoder for one in getattr(made, "weighted", ())] or [getattr(made, "encoder", made.task)]
+    start = getattr(made, "start", None)
+    name = getattr(start, "name", start) or "random"
+    where = getattr(start, "on", "")
+    return f"{' + '.join(encoders)}, {name}{f' on {where}' if where else ''}"

@@ -15,7 +15,15 @@ NAMES = get_args(Segmentation.model_fields["model"].annotation)
 TINY = {"small_residual_unet": 12, "small_rau_net": 12, "small_v_net": 36, "unet_cbam": 8}
 """Test widths other than four: so that networks which start with a part of it start with four
 channels, too, and that not all of the few units inside an attention module are dead at once."""
-FIXED = ("deeplab_v3", "efficientnet_v2", "small_deeplab_v3", "small_mobilenet_v3")
+FIXED = (
+    "deeplab_v3",
+    "efficientnet_v2",
+    "small_deeplab_v3",
+    "small_mobilenet_v3",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+)
 """Networks whose encoder has one size: only the decoder has a width."""
 DEEP = (*FIXED, "small_squeeze_unet")
 """Untrained networks of many normalisations by the batch in a row, which amplify rounding."""
@@ -35,8 +43,8 @@ SIZES = {
     "small-models/small-rau-net": "small_rau_net",
 }
 """Rows that print a number of parameters, and our network of each."""
-UNSIZED = {"deeplab_v3", "efficientnet_v2"}
-"""Networks of rows that print none."""
+UNSIZED = {"deeplab_v3", "efficientnet_v2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"}
+"""Networks of rows that print none, and of rows of ours."""
 
 
 def build(name: str, **settings: int) -> nn.Module:
@@ -70,7 +78,7 @@ def test_a_network_gives_a_logit_for_every_pixel(family, height_and_width):
 
 def test_gradients_reach_every_parameter(family):
     network = build(family)
-    network(images(2, BANDS, 32, 32)).square().mean().backward()
+    network(images(2, BANDS, 64, 64)).square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

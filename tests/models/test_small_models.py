@@ -33,7 +33,6 @@ def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
     assert two["parameters"] == one["parameters"]
 
 
-def test_counting_a_pretrained_network_fetches_no_weights(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "small_mobilenet_v3"}
-    assert export.cost(recipe({**layers, "pretrained": True})) == export.cost(recipe(layers))
+def test_counting_a_network_that_starts_from_imagenet_needs_no_weights():
+    layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "efficientnet_lite0"}
+    assert export.cost(recipe({**layers, "start": {"name": "imagenet"}})) == export.cost(recipe(layers))

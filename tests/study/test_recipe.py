@@ -87,7 +87,10 @@ REFUSED = [
     ({"loss": [{"name": "focal", "alpha": 3}]}, "loss[0].alpha = 3: input should be less than or"),
     ({"loss": [{"name": "ce", "factor": 0}]}, "loss[0].factor = 0: input should be greater than 0"),
     ({"subset": {1, 2}}, "not a recipe"),
-    ({"pretrained": True}, "pretrained: there are no weights for unet; allowed: deeplab_v3, effi"),
+    (
+        {"start": {"name": "imagenet"}},
+        "start: unet has no encoder that starts from weights; allowed: efficientnet_lite0",
+    ),
     (
         {"post_processing": [{"name": "voting"}]},
         "post_processing: voting takes masks at several resolutions, and the head is mono; take head multi_resolution",
@@ -265,7 +268,9 @@ def test_weights_of_others_are_no_run_of_the_study(start):
 def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
     assert recipe(BOXES, change).needs_download is fetches
     assert not recipe(BASE).needs_download
-    assert recipe(BASE, {"model": "deeplab_v3", "pretrained": True}).needs_download
+    in_a_package = recipe(BASE, {"model": "efficientnet_lite0", "start": {"name": "imagenet"}})
+    assert in_a_package.takes_weights
+    assert not in_a_package.needs_download
 
 
 @pytest.mark.parametrize(
@@ -370,6 +375,9 @@ ORIGINS: dict[str, Any] = {
     "Segmentation.batch": 32,
     "Segmentation.precision": "bf16-mixed",
     "Segmentation.pretrained": False,
+    "Segmentation.start": None,
+    "Segmentation.masked_epochs": 200,
+    "Segmentation.presence_epochs": 20,
     "Segmentation.post_processing": [],
     "Split.method": "blocked",
     "Split.folds": 5,

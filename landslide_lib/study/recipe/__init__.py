@@ -21,10 +21,11 @@ from landslide_lib.fields import Part
 from landslide_lib.study.recipe.adaptation import Adaptation
 from landslide_lib.study.recipe.base import Recipe, non_default_fields
 from landslide_lib.study.recipe.classification import Classification
-from landslide_lib.study.recipe.detection import Detection, Pretraining
-from landslide_lib.study.recipe.segmentation import PRETRAINED, Segmentation
+from landslide_lib.study.recipe.detection import Detection
+from landslide_lib.study.recipe.segmentation import Segmentation
+from landslide_lib.study.recipe.starts import Pretraining
 
-__all__ = ["BUDGETS", "PRETRAINED", "PROFILES", "TASKS", "AnyRecipe", "Recipe", "RecipeError", "merge", "recipe"]
+__all__ = ["BUDGETS", "PROFILES", "STAND_INS", "TASKS", "AnyRecipe", "Recipe", "RecipeError", "merge", "recipe"]
 __all__ += ["Adaptation", "Classification", "Detection", "Pretraining", "Segmentation"]
 __all__ += ["non_default_fields", "profile", "profile_of"]
 
@@ -34,6 +35,10 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(
 )
 #: Their names.
 BUDGETS = tuple(PROFILES["segmentation"])
+#: What stands in for large encoders, by profile.
+STAND_INS: dict[str, dict[str, Any]] = yaml.safe_load(
+    Path(__file__).with_name("stand_ins.yaml").read_text(encoding="utf-8")
+)
 
 _ALL: tuple[type[Recipe], ...] = (Segmentation, Detection, Pretraining, Adaptation, Classification)
 TASKS = {model.__name__.lower(): model for model in _ALL}

@@ -107,9 +107,14 @@ class Recipe(Listing):
         return None
 
     @property
+    def takes_weights(self) -> bool:
+        """Whether a run, or one that it depends on, starts from weights of others."""
+        return self.weights is not None or any(other.takes_weights for other in self.depends_on)
+
+    @property
     def needs_download(self) -> bool:
-        """Whether a run, or one that it depends on, needs weights of others."""
-        return self.weights is not None or any(other.needs_download for other in self.depends_on)
+        """Whether they have to be fetched, or placed in the folder `weights`."""
+        return self.takes_weights
 
     @property
     def unused_fields(self) -> tuple[str, ...]:

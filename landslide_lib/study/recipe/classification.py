@@ -11,9 +11,10 @@ from landslide_lib.data.bands import BOXES, OF_DATASET, radar
 from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
+from landslide_lib.study.recipe.starts import Lite, WithEncoder
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
-Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18"]
+Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18", Lite]
 Change = Literal["flips", "rotation", "shift_scale_rotate", "dropout", "noise", "erasing", "mixup", "cutmix"]
 #: The networks that look at optical images through an encoder of timm.
 FUSIONS = ("gated", "concatenated")
@@ -38,7 +39,7 @@ class Filter(Part):
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
 
 
-class Classification(Recipe):
+class Classification(WithEncoder):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
@@ -114,6 +115,11 @@ class Classification(Recipe):
     def weights(self) -> str | None:
         """What the encoder starts from."""
         return self.start
+
+    @property
+    def needs_download(self) -> bool:
+        """Of an ensemble what its networks need."""
+        return any(one.needs_download for one in self.depends_on) if self.ensemble else super().needs_download
 
     @property
     def unused_fields(self) -> tuple[str, ...]:

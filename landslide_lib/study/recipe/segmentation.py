@@ -10,6 +10,7 @@ from landslide_lib.data.bands import BOXES, LABELS
 from landslide_lib.fields import field
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm, PostStep
+from landslide_lib.study.recipe.starts import PACKAGED, Lite, WithStart
 
 UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2"]
 SmallNetworks = Literal[
@@ -20,29 +21,28 @@ SmallNetworks = Literal[
     "small_residual_unet",
     "small_rau_net",
 ]
-#: The networks whose encoder has published weights, which are fetched when a recipe asks for them.
-PRETRAINED = ("deeplab_v3", "efficientnet_v2", "small_mobilenet_v3", "small_deeplab_v3")
 
 
-class Segmentation(Recipe):
+class Segmentation(WithStart):
     """A segmentation run."""
 
     unfit = (*BOXES, *LABELS)
     untrained = ("post_processing",)
 
     task: Literal["segmentation"] = field("segmentation")
-    model: Literal[UNets, SmallNetworks, "deeplab_v3", "efficientnet_v2"] = field("unet")
-    pretrained: bool = field(False, description="the encoder starts from ImageNet's weights")
+    model: Literal[UNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "cutmix"], ...] = field(("rotation", "cutmix"))
     post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
+    pretrained: Literal[False] = field(False, description="of the records from before `start`")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Segmentation:
-        if self.pretrained and self.model not in PRETRAINED:
-            raise ValueError(f"pretrained: there are no weights for {self.model}; allowed: {', '.join(PRETRAINED)}")
+        if self.start and self.model not in PACKAGED:
+            allowed = ", ".join(PACKAGED)
+            raise ValueError(f"start: {self.model} has no encoder that starts from weights; allowed: {allowed}")
         if self.head != "multi_resolution" and any(step.name == "voting" for step in self.post_processing):
             raise ValueError(
                 f"post_processing: voting takes masks at several resolutions, and the head is {self.head}; take head "
@@ -56,18 +56,19 @@ class Segmentation(Recipe):
         return self.model_copy(update={"post_processing": ()})
 
     @property
-    def depends_on(self) -> tuple[Recipe, ...]:
-        """The same without post-processing, if it has any."""
-        return (self.trained,) if self.post_processing else ()
+    def encoder(self) -> str:
+        """The model's, which has its name."""
+        return self.model
 
     @property
-    def weights(self) -> str | None:
-        """ImageNet's, where the encoder is pretrained."""
-        return "imagenet" if self.pretrained else None
+    def depends_on(self) -> tuple[Recipe, ...]:
+        """The same without post-processing, if it has any; else the pre-training of its encoder."""
+        return (self.trained,) if self.post_processing else self.pretraining
 
     def _components(self) -> list[str]:
         return [
             f"model/{self.model}",
             *([f"head/{self.head}"] if self.head != "mono" else []),
+            *([f"start/{self.start.name}"] if self.start else []),
             *(f"post_processing/{step.name}" for step in self.post_processing),
         ]

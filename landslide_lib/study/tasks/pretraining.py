@@ -11,10 +11,9 @@ from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.autoencoder import autoencoder
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.recipe.detection import Distillation, Masked
-from landslide_lib.study.tasks.detection import load_weights_of_others
+from landslide_lib.study.recipe.starts import Distillation, Masked
 from landslide_lib.study.tasks.run import Run, Setting, seeded, train, weights_of
-from landslide_lib.study.tasks.segmentation import data_of
+from landslide_lib.study.tasks.segmentation import data_of, load_weights_of_others
 from landslide_lib.training.pretraining import Classifier, MaskedAutoencodingTask, PresenceTask, Teacher
 
 
@@ -54,6 +53,6 @@ def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
         WeightsNotFoundError: The weights that the recipe starts from are not here.
     """
     task = build(recipe, setting)
-    summary = load_weights_of_others(task.network.get_submodule("encoder"), recipe, setting)
+    summary = load_weights_of_others(task.network.get_submodule("encoder"), recipe.weights, setting)
     history, resumed = train(task, recipe, setting)
     return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

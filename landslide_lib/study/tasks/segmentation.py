@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -13,9 +13,11 @@ from landslide_lib.data.prepare import Data, prepare
 from landslide_lib.data.split import Indices
 from landslide_lib.losses import LOSSES, WeightedSum
 from landslide_lib.models import MODELS
+from landslide_lib.models.backbones import encoder_of
 from landslide_lib.models.heads import HEADS
+from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
+from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
 
 
@@ -43,10 +45,8 @@ def loss_of(
 
 
 def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
-    """Build the network that a recipe names, with its head. Raises WeightsNotFoundError, where it is pretrained."""
+    """Build the network that a recipe names, with its head and random weights."""
     build = MODELS[recipe.model]
-    if recipe.pretrained:  # of the few networks that have it, see `recipe.PRETRAINED`
-        build = partial(build, pretrained=True)
     if recipe.head == "mono":
         return build(in_channels=bands, width=recipe.width)
     body = build(in_channels=bands, width=recipe.width, num_classes=recipe.width)
@@ -76,19 +76,31 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
     )
 
 
+def load_start(encoder: nn.Module, recipe: recipes.starts.WithStart, setting: Setting) -> dict[str, Any] | None:
+    """Load what an encoder starts from, and return what a record says of it; see `models.weights.start`."""
+    if recipe.pretraining:
+        ((record, path),) = setting.given
+        return start(encoder, weights_of(record, path, record.fingerprint))
+    return load_weights_of_others(encoder, recipe.weights, setting)
+
+
+def load_weights_of_others(encoder: nn.Module, source: str | None, setting: Setting) -> dict[str, Any] | None:
+    """Load ImageNet's weights or those of a file, None for neither; see `load_start`."""
+    if source is None:
+        return None
+    return start(encoder, "imagenet" if source == "imagenet" else Path(source), setting.data_root)
+
+
 def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
-    """Train the network of a recipe."""
+    """Train the network of a recipe. Raises WeightsNotFoundError: what its encoder starts from is not here."""
     task = build(recipe, setting)
-    return Run(task, task.data.parts, task.evaluate, *train(task, recipe, setting))
+    summary = load_start(encoder_of(task.network), recipe, setting) if recipe.start else None
+    history, resumed = train(task, recipe, setting)
+    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)
 
 
 def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
     """Return a trained network with the post-processing that a recipe names."""
-
-    def untrained(_: recipes.Segmentation, setting: Setting) -> SegmentationTask:
-        # All weights come from the file: those of ImageNet need not be fetched.
-        return build(recipe.model_copy(update={"pretrained": False}), setting)
-
     ((record, path),) = setting.given
-    task = restored(untrained, record, path, setting)
+    task = restored(lambda _, setting: build(recipe, setting), record, path, setting)
     return Run(task, task.data.parts, task.evaluate)

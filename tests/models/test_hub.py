@@ -1,7 +1,6 @@
 """Published weights: fetched when a recipe asks for them, from a server on localhost here."""
 
 import hashlib
-import inspect
 import os
 import subprocess
 import sys
@@ -10,23 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-import segmentation_models_pytorch as smp
+import timm
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
-from landslide_lib.models import MODELS
-from landslide_lib.study.recipe import PRETRAINED, recipe
-from landslide_lib.study.tasks.segmentation import model_of
-
-SOURCES = {
-    "deeplab_v3": "smp-hub/resnet18.imagenet",
-    "efficientnet_v2": "timm/tf_efficientnetv2_b0.in1k",
-    "small_deeplab_v3": "smp-hub/mobilenet_v2.imagenet",
-    "small_mobilenet_v3": "timm/mobilenetv3_small_100.lamb_in1k",
-}
-"""The networks whose encoders have published weights, and the repository of each."""
+SOURCES = {"resnet18": "timm/resnet18.a1_in1k", "efficientnet_b0": "timm/efficientnet_b0.ra_in1k"}
+"""Encoders whose weights are on the hub alone, and the repository of each."""
 BANDS = 5
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -34,42 +23,41 @@ A_RUN = """
 import shutil, sys, time, urllib.request
 import torch
 from huggingface_hub import constants
-from landslide_lib.models import MODELS
-from landslide_lib.models.weights import WeightsNotFoundError
+from landslide_lib.models.encoders import encoder
+from landslide_lib.models.weights import WeightsNotFoundError, start
 
 address, out, *names = sys.argv[1:]
 
-def encoder(name, bands):
-    network = MODELS[name](in_channels=bands, width=4, pretrained=True)
-    return network.network.encoder.state_dict()
+def started(name, bands):
+    network = encoder(name, bands, 64)
+    start(network, "imagenet")
+    return network.state_dict()
 
 for name in names:
-    MODELS[name](in_channels=5, width=4)
+    encoder(name, 5, 64)
 urllib.request.urlopen(address + "/from-here-on")
-fetched = {name: encoder(name, 5) for name in names}
+fetched = {name: started(name, 5) for name in names}
 urllib.request.urlopen(address + "/close")
-cached = {name: encoder(name, 3) for name in names}
+cached = {name: started(name, 3) for name in names}
 shutil.rmtree(constants.HF_HUB_CACHE)
 time.sleep = lambda seconds: None  # the library waits longer and longer between its tries
-said = {}
+messages = {}
 for name in names:
     try:
-        encoder(name, 5)
+        started(name, 5)
     except WeightsNotFoundError as error:
-        said[name] = str(error)
-torch.save({"fetched": fetched, "cached": cached, "said": said}, out)
+        messages[name] = str(error)
+torch.save({"fetched": fetched, "cached": cached, "messages": messages}, out)
 """
 
 
 def weights(repository: str) -> dict[str, Tensor]:
     """An encoder's weights by the names of its repository, made up."""
-    owner, name = repository.split("/")
-    encoder = f"tu-{name}" if owner == "timm" else name.removesuffix(".imagenet")
-    made = smp.encoders.get_encoder(encoder, in_channels=3, weights=None).state_dict()
-    draw = torch.Generator().manual_seed(len(name))
+    draw = torch.Generator().manual_seed(len(repository))
+    state = timm.create_model(repository.removeprefix("timm/")).state_dict()
     return {
-        key.removeprefix("model."): torch.rand(value.shape, generator=draw) if value.is_floating_point() else value
-        for key, value in made.items()
+        key: torch.rand(value.shape, generator=draw) if value.is_floating_point() else value
+        for key, value in state.items()
     }
 
 
@@ -139,25 +127,6 @@ def a_run(published: dict[str, dict[str, Tensor]], home: Path) -> dict[str, Any]
     return {**torch.load(home / "out.pt"), "asked": hub.asked, "address": hub.address}
 
 
-def test_the_networks_that_may_ask_for_weights_are_those_that_can_have_them():
-    can = {n for n, build in MODELS.items() if "pretrained" in inspect.signature(build).parameters}
-    assert can == set(PRETRAINED) == set(SOURCES)
-
-
-@pytest.mark.parametrize("head", ["mono", "multi_resolution"])
-@pytest.mark.parametrize("change", [{}, {"pretrained": True}])
-def test_a_network_hears_of_weights_when_the_recipe_asks_for_them(monkeypatch, head, change):
-    heard = {}
-
-    def build(**settings: object) -> nn.Module:
-        heard.update(settings)
-        return nn.Identity()
-
-    monkeypatch.setitem(MODELS, "deeplab_v3", build)
-    model_of(recipe({"dataset": "bijie", "model": "deeplab_v3", "head": head}, change), bands=3)
-    assert {key: heard[key] for key in heard if key == "pretrained"} == change
-
-
 def test_weights_are_fetched_once_and_when_asked_for_or_their_lack_is_one_clear_error(tmp_path):
     """One test, because the process that it starts takes seconds to import what it needs."""
     published = {name: weights(repository) for name, repository in SOURCES.items()}
@@ -166,15 +135,13 @@ def test_weights_are_fetched_once_and_when_asked_for_or_their_lack_is_one_clear_
 
     for name, wanted in published.items():
         for key, value in run["cached"][name].items():  # of three bands, with the server gone
-            assert torch.equal(value, wanted[key.removeprefix("model.")]), (name, key)
+            assert torch.equal(value, wanted[key]), (name, key)
 
         (first, weight), *others = run["fetched"][name].items()
         for key, value in others:
-            assert torch.equal(value, wanted[key.removeprefix("model.")]), (name, key)
-        of_three = wanted[first.removeprefix("model.")]
-        torch.testing.assert_close(weight, of_three[:, [0, 1, 2, 0, 1]] * 3 / BANDS)
+            assert torch.equal(value, wanted[key]), (name, key)
+        torch.testing.assert_close(weight, wanted[first][:, [0, 1, 2, 0, 1]] * 3 / BANDS)
 
-        message = run["said"][name]
+        message = run["messages"][name]
         assert f"{run['address']}/{SOURCES[name]}" in message
         assert f"cache {tmp_path / 'hub'} " in message
-        assert "run with pretrained: false, or set HF_HOME" in message

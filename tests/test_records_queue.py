@@ -1,0 +1,93 @@
+"""`make records`: what is missing is computed, the most valuable first; what was stopped goes on."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from landslide_lib.paths import HOME
+from landslide_lib.study import reports, runs
+from landslide_lib.study.records import Store
+
+SCRIPT = HOME / "workflow" / "records.py"
+spec = importlib.util.spec_from_file_location("records_queue", SCRIPT)
+queue = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(queue)
+PLAN = [{"dataset": "synthetic", "profile": "smoke", "seeds": 2, "tables": ["raunet/heads"]}]
+HEADS = ["dual-head", "mono-branch", "multi-resolution"]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A store in which one row has been run with one seed."""
+    made = Store(tmp_path / "records", ())
+    table = reports.table("raunet/heads")
+    recipe = reports.resolve(table, table.row("mono-branch"), dataset="synthetic", profile_name="smoke")
+    runs.run(recipe, 0, store=made)
+    return made
+
+
+def test_rows_without_a_record_come_first_then_second_seeds(store):
+    jobs, there = queue.missing(PLAN, store)
+    assert [(job.row, job.seed) for job in jobs] == [
+        ("dual-head", 0),
+        ("multi-resolution", 0),
+        ("dual-head", 1),
+        ("mono-branch", 1),
+        ("multi-resolution", 1),
+    ]
+    assert there == 1
+    assert all(job.seconds == pytest.approx(queue.duration(store.all()[0])) for job in jobs)
+    assert queue.status(jobs, there, 2).startswith("1 of 6 records are there")
+
+
+def test_a_row_that_stands_in_two_tables_is_computed_once(tmp_path):
+    plan = [{**PLAN[0], "tables": ["raunet/losses", "raunet/losses-combined"]}]
+    jobs, _ = queue.missing(plan, Store(tmp_path, ()))
+    made = [
+        (
+            reports.resolve(t := reports.table(j.table), t.row(j.row), dataset="synthetic", profile_name="smoke").hash,
+            j.seed,
+        )
+        for j in jobs
+    ]
+    assert len(set(made)) == len(made)
+
+
+def test_what_needs_weights_that_no_package_has_is_left_out(tmp_path):
+    plan = [{"dataset": "landslide4sense-boxes", "profile": "full", "seeds": 1, "tables": ["detection/backbones"]}]
+    rows = {job.row for job in queue.missing(plan, Store(tmp_path, ()))[0]}
+    assert "vit-large" not in rows
+    assert "vit-tiny-random" in rows
+
+
+def test_a_queue_that_was_ended_goes_on_and_two_at_once_run_nothing_twice(tmp_path):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("[{dataset: synthetic, profile: smoke, seeds: 1, tables: [raunet/heads]}]")
+    command = [sys.executable, str(SCRIPT), "--plan", str(plan), "--cores", "1"]
+    where = {**os.environ, "LANDSLIDE_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HOME)}
+    records = tmp_path / "runs" / "records"
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(command, cwd=HOME, env=where, stdout=subprocess.PIPE, text=True)
+
+    first = start()
+    deadline = time.monotonic() + 120
+    while not list(records.glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate()
+    assert first.returncode == 1
+    assert "FAILED" not in said
+    done = len(list(records.glob("*.json")))
+    assert 1 <= done < 3
+    both = [start(), start()]
+    assert [process.communicate()[0].strip().splitlines()[-1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    names = [path.name.split("-s")[0] + path.name.split("-s")[1][0] for path in Path(records).glob("*.json")]
+    assert len(names) == len(set(names)) == 3
