@@ -78,6 +78,7 @@ class Dataset:
     scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
+    together: int = 1  # samples that one thread reads, one after the other
     manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
 
     def samples(self, root: Path) -> Sequence[Sample]:

@@ -121,10 +121,6 @@ def load_packed(
         raise BadFileError(folder, f"the packed copy is damaged ({error})", REMOVE.format("folder")) from error
 
 
-#: Simulated tiles of one scene: two threads would each simulate it.
-TOGETHER = 16
-
-
 def revision(dataset: Dataset) -> str:
     """Return the revision of packing and that of a dataset's reader, such as `1.2`."""
     return f"{REVISION}.{REVISIONS.get(f'dataset/{dataset.name}', 1)}"
@@ -161,7 +157,7 @@ def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, 
         except BadFileError as error:
             return error
 
-    with closing(in_threads(read, samples, f"packing {dataset.name}", TOGETHER)) as results:
+    with closing(in_threads(read, samples, f"packing {dataset.name}", dataset.together)) as results:
         for sample, result in zip(samples, results, strict=True):
             if not isinstance(result, BadFileError):
                 images[len(usable)], masks[len(usable)] = result

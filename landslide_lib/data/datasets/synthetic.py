@@ -22,6 +22,11 @@ class Simulated(Dataset):
     scenes: int
     tiles: tuple[str, ...]
 
+    @property
+    def together(self) -> int:  # type: ignore[override]
+        """The tiles of a scene: two threads would each simulate it."""
+        return len(self.tiles)
+
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the tiles region by region, scene by scene."""
         return [
