@@ -86,7 +86,7 @@ def gray(red: Planes, green: Planes, blue: Planes) -> Planes:
 
 
 def median(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Take the median around each pixel of the gray image, within half a level of 8 bits; its border is repeated."""
+    """Take the median around each pixel of the gray image, within half a level of 8 bits."""
     shades = gray(red, green, blue)
     low, high = shades.min((1, 2), keepdims=True), shades.max((1, 2), keepdims=True)
     levels = _each(_levels(shades), lambda x: cv2.medianBlur(x, KERNEL))
@@ -94,10 +94,7 @@ def median(red: Planes, green: Planes, blue: Planes) -> Planes:
 
 
 def despeckled(backscatter: Planes) -> Planes:
-    """Take the median of 3 x 3 pixels against speckle; the border is repeated.
-
-    Three, not five: at 10 m a window of five covers a quarter of a hectare and outvotes a scar of a few pixels.
-    """
+    """Take the median of 3 x 3 pixels against speckle: a window of five would outvote a scar of a few pixels."""
     return _each(backscatter, lambda plane: cv2.medianBlur(plane, 3))
 
 
@@ -105,8 +102,8 @@ def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
     """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0. Bands are reflectances.
 
     Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028). Bright is above
-    `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above the atmosphere without an offset. In
-    the near infrared glinting or muddy water is dark. Thin cloud is missed, snow and bright roofs are not.
+    `BRIGHT`, in place of its test for haze, which needs reflectance above the atmosphere. Thin cloud is missed, snow
+    and bright roofs are not.
     """
     mean = gray(red, green, blue)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)

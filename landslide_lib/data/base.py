@@ -143,7 +143,7 @@ def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], 
 
 
 def check_same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
-    """Refuse an image and a mask that differ in height or width. Raises BadFileError: they do."""
+    """Refuse an image and a mask that differ in height or width. Raises BadFileError."""
     if image.shape[:2] != mask.shape[:2]:
         assert sample.mask is not None
         raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}")

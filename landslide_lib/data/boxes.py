@@ -47,8 +47,8 @@ def load_boxes(dataset: Dataset, packed: Packed, root: Path | None = None) -> Bo
     """Return the boxes of a packed dataset, made on first use and stored beside its arrays.
 
     Those of a `BoxDataset` are read from the data root that was packed and scaled like its pictures; those of another
-    are derived from the packed masks, see `around`. Raises ValueError: the packed images are of other files than those
-    at the root. BadFileError: the file in which they are stored is damaged.
+    are derived from the packed masks, see `around`. Raises ValueError: the files at the root are not those that were
+    packed. BadFileError: the file in which they are stored is damaged.
     """
     if packed.folder is None:
         return _make(dataset, packed, root)
@@ -71,8 +71,7 @@ def load_boxes(dataset: Dataset, packed: Packed, root: Path | None = None) -> Bo
 def around(mask: NDArray[np.uint8], least: int = MIN_AREA) -> Corners:
     """Return the boxes around the landslides of a mask, (n, 4) float32: the outer edges of their outermost pixels.
 
-    The mask is (H, W) uint8 in {0, 1}. Pixels that touch at a side or a corner are one landslide; one of fewer than
-    `least` pixels gets no box.
+    Pixels that touch at a side or a corner are one landslide; one of fewer than `least` pixels gets no box.
 
     >>> around(np.eye(4, 6, dtype=np.uint8))
     array([[0., 0., 4., 4.]], dtype=float32)

@@ -1,7 +1,6 @@
 """Examples with and without a landslide: whole images, or crops of them."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms  # type: ignore[import-untyped, unused-ignore]
 
+from landslide_lib.data.boxes import Boxes
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
 
@@ -25,13 +25,6 @@ INSIDE = 0.5
 COVERED = 0.1
 
 
-class BoxesOf(Protocol):
-    """The boxes of a dataset's images."""
-
-    def of(self, i: int) -> NDArray[np.float32]:
-        """Return the corners of an image's boxes, (n, 4), in pixels of the packed image."""
-
-
 @dataclass(frozen=True)
 class Crops:
     """M square parts of images, each of which shows a landslide or shows none; all int64."""
@@ -42,18 +35,13 @@ class Crops:
     label: NDArray[np.int64]  # (M,), 1 with a landslide and 0 without one
 
 
-def examples(
-    packed: Packed, indices: Indices, boxes: BoxesOf | None = None, per_image: int = 2, seed: int = 0
-) -> Crops:
+def examples(packed: Packed, indices: Indices, boxes: Boxes | None = None, per_image: int = 2, seed: int = 0) -> Crops:
     """Return examples for learning whether there is a landslide, in the order of `indices`, their kinds not balanced.
 
-    Where at least a tenth of the dataset's images has no landslide, or without `boxes`, the images themselves are the
-    examples. Else they are crops of half the side, with their corners on a regular grid, of each image at most
-    `per_image` of each kind, whose draw depends on the seed and that image alone:
-
-    - positive: at least half of some box's area is inside, or boxes cover a tenth of the crop;
-    - negative: not a pixel of a box or of the mask is inside;
-    - all others are left out. An image may have no crop of one kind, or of either.
+    Where at least a tenth of the dataset's images has no landslide, or without `boxes`, they are the images themselves.
+    Else they are crops of half the side, with corners on a regular grid, of each image at most `per_image` of each
+    kind, whose draw depends on the seed and that image alone: positive with half of some box's area inside, or a tenth
+    of the crop covered by boxes; negative without a pixel of a box or of the mask. All others are left out.
     """
     positives = packed.positive
     if boxes is not None:
@@ -78,7 +66,6 @@ def examples(
 def _candidates(
     boxes: NDArray[np.floating], mask: NDArray[np.uint8], side: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the corners of an image's candidates (K, 2) and which are positive and negative."""
     boxes, size = boxes.astype(np.float64), mask.shape[-1]
     step = max(1, (size - side) // STEPS)
     places = np.arange(0, size - side + 1, step)

@@ -23,9 +23,8 @@ CHUNK = 16
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and stored beside them, a file for each channel. Raises
-    ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: a file is
-    damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file each. Raises ValueError: the
+    dataset has no such band and none to make it of, or lies nowhere. BadFileError: a file is damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]
@@ -46,7 +45,6 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
 
 
 def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
-    """Write each channel, complete or not at all. The caller holds the lock."""
     planes = {band: packed.plane(band) for name in paths for band in ENGINEERED[name].of}
     whole = {band for name in paths if ENGINEERED[name].whole for band in ENGINEERED[name].of}
     extremes = {band: (float(planes[band].min()), float(planes[band].max())) for band in whole}

@@ -1,8 +1,7 @@
 """Hand-made features of tiles, for boosted trees: `PLANES` of a tile, and `STATISTICS` of each plane. No torch.
 
-A dataset gets the features that its bands allow. Units: reflectances of light in 0..1, radar in decibel, `d…` after
-minus before the event. The bands of Landslide4Sense are rescaled to about 1 each; an index of them orders tiles, and
-has no physical meaning.
+Units: reflectances of light in 0..1, radar in decibel, `d…` after minus before the event. The bands of Landslide4Sense
+are rescaled to about 1 each; an index of them orders tiles, and has no physical meaning.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -137,9 +136,8 @@ def possible(bands: Iterable[str]) -> tuple[str, ...]:
 def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the features of N tiles, (N, features) float64, the names of `possible` as columns, the ids as index.
 
-    The planes of each band are (N, S, S), any floats, S at least 2, and may be memory-mapped. All features are finite:
-    of an index whose sum is 0 it is 0, of a constant tile `std` and `energy` are 0. Raises ValueError: the bands allow
-    no feature, or hold NaN or infinity.
+    The planes of each band are (N, S, S), any floats, and may be memory-mapped. Raises ValueError: the bands allow no
+    feature, or hold NaN or infinity.
 
     >>> measure({"R": np.array([[[0.0, 1.0], [0.0, 1.0]]])}).round(2).to_dict("records")
     [{'R_mean': 0.5, 'R_std': 0.5, 'R_p05': 0.0, 'R_p50': 0.5, 'R_p95': 1.0, 'R_energy': 1.0}]

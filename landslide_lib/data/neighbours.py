@@ -98,8 +98,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and by
-    kind (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
+    By split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and kind
+    (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
     series = [key[0] if key else None for key in numbered(packed.ids)]

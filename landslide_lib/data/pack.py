@@ -84,9 +84,9 @@ def load_packed(
     """Return a dataset packed at an image size, S pixels, packing it on first use.
 
     Images are resized to a square (area averaging when they shrink); a pixel of the small mask is landslide where at
-    least half of the area that it covers is. With `skip_bad` unusable files are left out and listed; otherwise the
-    first one ends the packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and
-    `skip_bad` is not set, no file can be used, or the packed copy is damaged.
+    least half of its area is. With `skip_bad` unusable files are left out and listed; otherwise the first one ends the
+    packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file, or all of them, or the packed copy
+    cannot be used.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
@@ -143,7 +143,6 @@ def in_threads(
 
 
 def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool) -> None:
-    """Write a packed dataset into an empty folder."""
     for remark in remarks(samples):
         say_once(f"{dataset.name}: {remark}")
     images = new_array(folder / "images.npy", np.float16, (len(samples), len(dataset.bands), size, size))

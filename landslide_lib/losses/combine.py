@@ -7,15 +7,9 @@ from torch import Tensor, nn
 
 
 class WeightedSum(nn.Module):
-    """The weighted sum of losses.
+    """The weighted sum of losses: pairs of a weight, at least 0, and a loss; one weight at least is more than 0.
 
-    A term of weight 0 is kept but not computed, so alpha = 0 and alpha = 1 in alpha * a + (1 - alpha) * b are the
-    single losses, in value and in cost.
-
-    Args:
-        terms: Pairs of a weight, at least 0, and a loss; at least one weight is more than 0.
-
-    Reference: `raunet-ablation`, slide "II. Losses Examination", the table of combined losses.
+    A term of weight 0 is not computed. Reference: `raunet-ablation`, slide II, the table of combined losses.
 
     >>> from landslide_lib.losses import FocalLoss, IoULoss
     >>> loss = WeightedSum([(0.5, FocalLoss()), (0.5, IoULoss())])
@@ -29,10 +23,8 @@ class WeightedSum(nn.Module):
         self.losses = nn.ModuleList(loss for _, loss in terms)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the sum."""
         pairs = zip(self.weights, self.losses, strict=True)
         return torch.stack([weight * loss(logits, target) for weight, loss in pairs if weight > 0]).sum()
 
     def extra_repr(self) -> str:
-        """Show the weights beside the losses."""
         return f"weights={self.weights}"

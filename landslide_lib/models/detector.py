@@ -16,36 +16,22 @@ POOLED = 7
 
 
 def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, tiny: bool = False) -> FasterRCNN:
-    """Build a detector of background and landslide with random weights.
+    """Build a detector of background and landslide with random weights; `width` is that of the feature pyramid.
 
-    Where it differs from torchvision's, which is made for photographs of 800 pixels:
+    In training it takes a list of images (C, S, S) and of targets (`boxes` (n, 4) in pixels, n at least 0, and `labels`
+    (n,), all 1) and returns a dict of four losses; else it takes the images and returns dicts of `boxes`, `labels` and
+    `scores`, the highest score first. Where it differs from torchvision's, which is made for photographs of 800 pixels:
 
-    - Anchors fit landslides, see `anchors`, and so does the level that a region is pooled from: regions smaller than a
-      quarter of the image are pooled at stride 4, where torchvision would pool nearly all of them.
+    - Anchors fit landslides, see `anchors`, and regions smaller than a quarter of the image are pooled at stride 4.
     - Images are taken as they are, normalised and of one size.
-    - 300 regions an image are proposed and 64 trained on, not 2,000 and 512: an image has four landslides, and on a CPU
-      the suppression of so many overlaps takes longer than the network. 300 are looked at in a test, as in the paper.
+    - 300 regions an image are proposed and 64 trained on, not 2,000 and 512: an image has four landslides. 300 are
+      looked at in a test, as in the paper.
     - Detections from a score of 0.01 are kept, not from 0.05, 100 an image: average precision is an area under a whole
-      curve, and an early detector has few scores above.
-    - What gives coordinates is float32 in half precision, too: bfloat16 has eight bits, which round a corner beyond 128
-      to whole pixels.
+      curve.
+    - What gives coordinates is float32 in half precision, too: bfloat16 rounds a corner beyond 128 to whole pixels.
 
-    Batch norms are trained. A random encoder needs that, and rows that differ in what they start from must not differ
-    in this, too; so batches have to have several images.
-
-    Args:
-        name: Of the encoder, see `models.encoders.encoder` for this and what follows.
-        in_channels: C.
-        image_size: S.
-        width: Channels of the feature pyramid, the network's `backbone`.
-        tiny: With a small encoder.
-
-    Returns:
-        A network that, in training, takes a list of images (C, S, S) and of targets (`boxes` (n, 4) in pixels, n at
-        least 0, and `labels` (n,), all 1) and returns a dict of four losses; else takes the images and returns dicts of
-        `boxes`, `labels`, `scores`, the highest score first.
-
-    References: Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
+    Batch norms are trained, as a random encoder needs that and rows must not differ in it; so batches have several
+    images. References: Ren and others 2015, arXiv:1506.01497; Lin and others 2016, arXiv:1612.03144.
     """
     hidden = 4 * width
     network = FasterRCNN(
@@ -76,9 +62,8 @@ def anchors(image_size: int) -> AnchorGenerator:
     """Return anchors that fit the boxes of Landslide4Sense: of 1/16 of the image's side, sqrt(2) times that, and so on.
 
     Half of its boxes have a side below 20 of 224 pixels, one in twenty below 11. Of those of the training part, 98 %
-    have an anchor with an IoU of 0.5 or more at 224 pixels, 89 % at 128 and 38 % at 64, where half of the boxes are
-    smaller than one and a half cells of the finest map; torchvision's own, from 32 to 512 pixels, have 42 % at 224. A
-    landslide without such an anchor is trained with its best one.
+    have an anchor with an IoU of 0.5 or more at 224 pixels, 89 % at 128 and 38 % at 64; with torchvision's own, 42 % at
+    224.
     """
     first = [image_size / 16 * 2**level for level in range(len(LEVELS) + 1)]
     return AnchorGenerator(tuple((size, size * 2**0.5) for size in first), ((0.5, 1.0, 2.0),) * len(first))

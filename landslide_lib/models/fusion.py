@@ -17,10 +17,7 @@ DROPOUT = 0.3
 
 
 def radar_branch(in_channels: int) -> nn.Sequential:
-    """Build the branch of the radar images, as the report lists it.
-
-    Shape: (B, in_channels, S, S), S at least 4, to (B, 64).
-    Reference: `attention-fusion`, section Model Details.
+    """Build the branch of radar images, (B, in_channels, S, S), S at least 4, to (B, 64), as the report lists it.
 
     >>> radar_branch(8)(torch.zeros(2, 8, 64, 64)).shape
     torch.Size([2, 64])
@@ -40,18 +37,12 @@ class Fusion(nn.Module):
     """An encoder of optical images and a branch of radar images, whose features are joined.
 
     A gate looks at all features and at how bright the tile is, a sign of clouds, and weighs each feature by a number in
-    0..1; without it the features stand side by side. Where the bands are of one kind there is one branch.
+    0..1; without it the features stand side by side. Where the `bands` are of one kind there is one branch. Optical
+    images are enlarged to `optical_size`, by default the encoder's own.
 
-    Args:
-        bands: By name, in the order of the images.
-        encoder_name: Of the optical images, in `ENCODERS`.
-        optical_size: Side that they are enlarged to, bilinearly; None is the encoder's own.
-        gated: With the gate.
-        tiny: For tests.
-
-    Shape: (B, C, S, S), normalised, to logits (B, 1, 1, 1): a tile is an image of one pixel.
-    Reference: `attention-fusion`, sections Architecture and Model Details. How bright a tile is, is here the mean of
-        red, green and blue as they are normalised.
+    Shape: (B, C, S, S), normalised, to logits (B, 1, 1, 1): a tile is an image of one pixel. Reference:
+    `attention-fusion`, sections Architecture and Model Details. How bright a tile is, is the mean of red, green and
+    blue as normalised.
     """
 
     def __init__(
@@ -101,6 +92,5 @@ class Fusion(nn.Module):
         return self.gate(torch.cat(inputs, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits."""
         features = self.features(images)
         return self.classifier(features * self.weigh(features, images))[..., None, None]

@@ -15,19 +15,13 @@ class OCR(nn.Module):
         maps --- pixels --------------------------- queries ----- attention --- + --- logits
             \--- soft regions --- mean of each --- keys, values --/    pixels --/
 
-    A soft region is a weight for every pixel, of which the sum over the image is 1; its representation is the mean of
-    the pixels by these weights. Each pixel attends to the regions and is given what they are, beside what it is itself.
+    xA soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
+    means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
+    apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
+    network of the report gives one mask. There is no dropout.
 
-    With one class there would be one region and nothing to tell apart, so we assume two. The paper teaches the regions
-    by an auxiliary loss of weight 0.4; here they learn from the mask alone, because every network of the report gives
-    one mask. Its dropout is left out: a resumed run has not the state of the generator that it draws from.
-
-    Args:
-        channels: Of all maps together.
-        width: Channels of the pixels' representation; the attention has half of them.
-
-    Shape: Maps of falling sides, the finest (B, C, H, W), to (B, 1, H, W), logits.
-    Reference: Yuan, Chen, Wang 2020, arXiv:1909.11065.
+    xShape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
+    Chen, Wang 2020, arXiv:1909.11065.
 
     >>> head = OCR(channels=12, width=8)
     >>> tuple(head([torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 4, 4)]).shape)
@@ -49,7 +43,6 @@ class OCR(nn.Module):
         self.logits = nn.Conv2d(width, 1, 1)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return logits at the side of the finest map."""
         sides = maps[0].shape[2:]
         x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
         pixels = self.pixels(x)

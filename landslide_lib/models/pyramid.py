@@ -15,12 +15,10 @@ LEVELS = ("p2", "p3", "p4", "p5")
 
 
 class Pyramid(nn.Module):
-    """An encoder and the pyramid on it.
-
-    The encoder, of timm, stays its `encoder`, without the layers that only a classifier would use.
+    """An encoder of timm, without the layers that only a classifier would use, and the pyramid on it.
 
     Shape: (B, C, S, S) to a dict, float32: `p2` to `p5`, (B, channels, S / 4, S / 4) to (B, channels, S / 32, S / 32),
-        and `pool` at stride 64.
+    and `pool` at stride 64.
     """
 
     def __init__(self, encoder: Any, channels: int) -> None:
@@ -37,7 +35,6 @@ class Pyramid(nn.Module):
         self.levels = TopDown(widths, channels, norms=isinstance(encoder, SwinTransformer))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the maps."""
         maps = self.encoder.forward_intermediates(images, indices=self.levels.taken, norm=True, intermediates_only=True)
         # Anchors have the type of the maps, and half precision would round them to whole pixels.
         levels = [level.float() for level in self.levels(maps)]
@@ -46,12 +43,10 @@ class Pyramid(nn.Module):
 
 
 class TopDown(nn.Module):
-    """The feature pyramid of an encoder that has maps at all four strides, a list of maps to such a list.
+    """The feature pyramid of an encoder with maps at all four strides: Lin and others 2016, arXiv:1612.03144.
 
     With `norms` the maps are normalised first: those inside a Swin are sums over all blocks before them, and only the
     last one has a norm of its own.
-
-    Reference: Lin and others 2016, arXiv:1612.03144.
     """
 
     taken = len(LEVELS)
@@ -64,16 +59,12 @@ class TopDown(nn.Module):
         self.sums = FeaturePyramidNetwork(widths, channels)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Return the maps of the pyramid."""
         normed = {name: norm(level) for name, norm, level in zip(LEVELS, self.norms, maps, strict=True)}
         return list(self.sums(normed).values())
 
 
 class Simple(nn.Module):
-    """The simple feature pyramid of a ViT: its last map, at stride 16, enlarged and reduced to a list of four.
-
-    Reference: Li and others 2022, arXiv:2203.16527.
-    """
+    """The pyramid of a ViT: its last map, at stride 16, enlarged and reduced. Li and others 2022, arXiv:2203.16527."""
 
     taken = 1
 
@@ -99,5 +90,4 @@ class Simple(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Return the maps of the pyramid."""
         return [scale(maps[0]) for scale in self.scales]

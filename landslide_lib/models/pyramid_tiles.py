@@ -23,25 +23,14 @@ def branch(in_channels: int, widths: Sequence[int]) -> nn.ModuleList:
 
 
 class PyramidTiles(nn.Module):
-    """Branches of four levels for optical images and for each pass of a radar.
+    """Branches of four levels for optical images and for each pass of a radar; with `shared` passes have one branch.
 
-    With a pyramid, each level of all branches together is joined with the coarser ones above it, the mean of every
-    level is taken, and a linear layer decides on all of them. Without it, a conventional network: the mean of the
-    coarsest level.
+    With a pyramid, each level of all branches together is joined with the coarser ones above it, and a linear layer
+    decides on the means of all levels; without it, a conventional network, on the mean of the coarsest. Raises
+    ValueError: one branch is to serve passes that differ in their number of bands.
 
-    Args:
-        bands: By name, in the order of the images; those of a radar end in its pass.
-        pyramid: With it.
-        shared: Whether both passes have one branch.
-        tiny: For tests.
-
-    Shape: (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1).
-
-    Raises:
-        ValueError: One branch is to serve passes that differ in their number of bands.
-
-    Reference: `negative-filter-fpn`, section Technical Details, which states neither widths nor dropout; Lin and others
-        2017, arXiv:1612.03144.
+    Shape: (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1). Reference: `negative-filter-fpn`, section
+    Technical Details, which states neither widths nor dropout; Lin and others 2017, arXiv:1612.03144.
 
     >>> bands = ("R", "G", "B", "NIR", "VV_desc", "VH_desc", "VV_asc", "VH_asc")
     >>> PyramidTiles(bands)(torch.zeros(2, 8, 64, 64)).shape
@@ -70,7 +59,6 @@ class PyramidTiles(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(features, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits."""
         branches: list[list[Tensor]] = []
         for name, places in self.places.items():
             x, levels = images[:, places], []

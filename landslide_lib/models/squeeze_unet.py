@@ -6,13 +6,8 @@ from torchvision.ops import Conv2dNormActivation
 
 
 class Fire(nn.Module):
-    """Squeeze channels with 1x1, then expand with 1x1 beside 3x3, half of the output each.
+    """Squeeze channels to an eighth of the output by 1x1, then expand by 1x1 beside 3x3, half of the output each.
 
-    Args:
-        before: Input channels.
-        after: Output channels; an eighth of them is between, at least 2.
-
-    Shape: (B, before, H, W) to (B, after, H, W).
     Reference: Iandola and others 2016, arXiv:1602.07360.
     """
 
@@ -24,7 +19,6 @@ class Fire(nn.Module):
         self.three = Conv2dNormActivation(between, after - half, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return both halves as one map."""
         x = self.squeeze(x)
         return torch.cat([self.one(x), self.three(x)], dim=1)
 
@@ -38,14 +32,11 @@ def transposed_fire(before: int, after: int) -> nn.Sequential:
 
 
 class SqueezeUNet(nn.Module):
-    """U-Net with two fire modules a stage down, and a transposed and a plain one up.
+    """U-Net with two fire modules a stage down, and a transposed and a plain one up; see `UNet` for arguments.
 
     We assume pooling, batch normalisation, a 3x3 convolution before all else, one fire module after each concatenation
-    and 2x2 kernels in the transposed ones. With these the number of parameters is that which the report prints.
-
-    Shape, arguments: See `UNet`.
-    Reference: Beheshti, Johnsson 2020, CVPR Workshops, "Squeeze U-Net: A Memory and Energy Efficient Image Segmentation
-        Network"; `raunet-ablation.md`, slide IV-C.
+    and 2x2 kernels in the transposed ones: so the number of parameters is the printed one. Reference: Beheshti,
+    Johnsson 2020, CVPR Workshops, "Squeeze U-Net"; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
@@ -63,7 +54,6 @@ class SqueezeUNet(nn.Module):
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
         skips = [self.down[0](self.stem(x))]
         for stage in self.down[1:]:
             skips.append(stage(self.pool(skips[-1])))

@@ -22,18 +22,15 @@ class Stage(nn.Module):
         self.activation = layers[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a map of the same shape."""
         return self.activation(x + self.convolutions(x))
 
 
 class SmallVNet(nn.Module):
-    """V-Net: residual stages of 5x5 convolutions, convolutions with stride in place of pooling.
+    """V-Net: residual stages of 5x5 convolutions, convolutions with stride in place of pooling; see `UNet` for shapes.
 
     Stages and kernels are the paper's, in two dimensions; batch normalisation is ours. The paper starts with 16
-    channels; we assume a ninth of the width, at least 2, which fits the number of parameters that the report prints.
-
-    Shape, arguments: See `UNet`.
-    Reference: Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
+    channels; a ninth of the width, at least 2, fits the number of parameters that the report prints. Reference:
+    Milletari, Navab, Ahmadi 2016, arXiv:1606.04797; `raunet-ablation.md`, slide IV-C.
     """
 
     def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
@@ -56,7 +53,6 @@ class SmallVNet(nn.Module):
         self.head = nn.Conv2d(2 * first, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
         skips = [self.down[0](self.stem(x))]
         for shrink, stage in zip(self.shrink, self.down[1:], strict=True):
             skips.append(stage(shrink(skips[-1])))

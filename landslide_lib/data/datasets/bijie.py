@@ -49,7 +49,6 @@ class Bijie(Dataset):
         return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and the mask."""
         return read_pair(sample)
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:

@@ -51,7 +51,6 @@ class Landslide4Sense(Dataset):
         return mark_twins(_patches(locate(root, self.name, lambda home: any(_patches(home)), expected, remedy)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read 14 bands and the mask."""
         assert sample.image is not None
         image = read_array(sample.image, "img", (SIZE, SIZE, len(self.bands))).astype(np.float32)
         if sample.mask is None:

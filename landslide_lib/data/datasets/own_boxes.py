@@ -56,16 +56,13 @@ class VOC(BoxDataset):
         return mark_twins(_samples(locate(root, self.name, _boxed, what, self.remedy)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and an empty mask."""
         image, _ = _read(sample)
         return image, np.zeros(image.shape[:2], np.uint8)
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
-        """Read the boxes of a picture, clipped to it, as shares of its sides."""
         return _read(sample)[1]
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all pictures and files of boxes."""
         shared = sorted({s.boxes for s in samples if s.boxes and s.boxes.suffix.lower() == ".json"})
         if not shared:
             return hash_files(samples)

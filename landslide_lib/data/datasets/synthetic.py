@@ -28,7 +28,6 @@ class Simulated(Dataset):
         return len(self.tiles)
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles region by region, scene by scene."""
         return [
             Sample(f"{region}/{scene}/{tile}", f"{region}/{scene}", region=region)
             for region in REGIONS
@@ -42,7 +41,6 @@ class Simulated(Dataset):
         return sha256(text.encode()).hexdigest()[:16]
 
     def download(self, root: Path) -> Path:
-        """Nothing is downloaded: it is simulated when it is first used."""
         return root
 
 
@@ -58,7 +56,6 @@ class Synthetic(Simulated):
     tiles = tuple(f"{row}/{column}" for row in range(SCENE // TILE) for column in range(SCENE // TILE))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Simulate the scene of a tile and cut the tile out."""
         region, scene, row, column = sample.id.split("/")
         image, mask = _scene(region, int(scene))
         place = tuple(slice(int(i) * TILE, (int(i) + 1) * TILE) for i in (row, column))

@@ -51,7 +51,6 @@ class SyntheticZindi(Simulated):
     tiles = tuple(f"tile{tile:02}" for tile in range(TILES))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Simulate the scene of a tile and cut the tile out."""
         region, scene, tile = sample.id.split("/")
         with _lock:  # or each thread that packs would simulate the same scene
             images, masks = _tiles(region, int(scene))

@@ -34,7 +34,6 @@ class UAV(Folder):
     )
 
     def fits(self, home: Path) -> bool:
-        """Return whether a folder holds tiles; without masks there is no truth."""
         folder = child(home, *IMAGES)
         return bool(folder and any(path.stem.startswith("image_") for path in list_images(folder)))
 

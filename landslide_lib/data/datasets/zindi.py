@@ -43,14 +43,11 @@ class Zindi(Dataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
-    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of numbers. Test tiles have
-    no label, so their part is `test, no masks`, which is neither trained nor scored on.
-
-    The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
-    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, with an offset that they
-    may have; radar is in dB. A line without a tile, a tile without a line, an id of several lines and another label
-    than 0 and 1 are each refused, as is a tile of another shape, with NaN or with anything but numbers; nothing is ever
-    unpickled.
+    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of finite numbers, never
+    unpickled. Test tiles have no label, so they are neither trained nor scored on. The mask of a tile is its label, 1
+    everywhere or 0 everywhere (`bands.LABELS`). Each tile is a group of its own, as no scenes are published. Optical
+    bands are read as reflectance, a digital number / 10,000, with an offset that they may have; radar is in dB. A line
+    without a tile, a tile without a line, an id of several lines and another label are each refused.
     """
 
     name = "zindi"
@@ -85,7 +82,6 @@ class Zindi(Dataset):
         return image, np.full(image.shape[:2], sample.label == "1", np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all tiles, and their labels."""
         tiles = hash_files(replace(sample, mask=None) for sample in samples)
         labels = [f"{sample.id}\0{getattr(sample, 'label', '')}" for sample in samples]
         return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]

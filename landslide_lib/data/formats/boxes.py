@@ -22,8 +22,7 @@ YOLO = (
 def checked(boxes: Sequence[Sequence[float]], path: Path, pixels: bool = True) -> NDArray[np.float64]:
     """Return boxes as one array, (n, 4), n at least 0: xmin, ymin, xmax, ymax.
 
-    Raises BadFileError: one is not finite, has no area (in float32 too, in which a network is given it), or should be
-    in pixels and looks like shares of a picture's sides.
+    Raises BadFileError: one is not finite, has no area (in float32 too), or should be in pixels and looks like shares.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     for box in corners:
@@ -41,11 +40,7 @@ def checked(boxes: Sequence[Sequence[float]], path: Path, pixels: bool = True) -
 
 
 def shown(box: Sequence[float] | NDArray[np.float64]) -> str:
-    """Return a box as it is printed in a message.
-
-    >>> shown([0.0, 0.0, 22.5, 10.0])
-    '0, 0, 22.5, 10'
-    """
+    """Return a box as it is printed in a message."""
     return ", ".join(f"{corner:g}" for corner in box)
 
 
@@ -57,9 +52,9 @@ def list_xml(folder: Path) -> list[Path]:
 def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """Read the objects of an XML in the format of Pascal VOC; its `<size>` is ignored.
 
-    Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed, taken as edges: a box
-    from 5 to 6 is one pixel wide. Raises BadFileError: no such XML, with a DOCTYPE (it can name entities that read
-    other files or grow without bound), or with a box that `checked` refuses.
+    Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as printed, taken as edges. Raises
+    BadFileError: no such XML, with a DOCTYPE (it can name entities that read other files or grow without bound), or
+    with a bad box.
     """
     try:
         data = path.read_bytes()
@@ -87,7 +82,7 @@ def read_labels(path: Path) -> NDArray[np.float64]:
     """Read the boxes of a picture, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of its sides, in 0..1.
 
     Lines are `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a polygon, which becomes the
-    box around it), in shares. Raises BadFileError: missing, no text, or a line that is neither, or has no area.
+    box around it). Raises BadFileError: missing, no text, or a line that is neither, or has no area.
     """
     try:
         text = path.read_text("utf-8-sig")

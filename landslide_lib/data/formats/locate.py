@@ -24,9 +24,8 @@ def locate(
     """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
     The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
-    below the root, one folder too high. Folders that are named after other datasets are left alone. `fits` tells
-    whether a folder holds files of the dataset; `expected` and `remedy` are for the message. Raises
-    DatasetNotFoundError: nothing fits, or several folders fit on one level.
+    below the root, one folder too high; not folders named after other datasets. `fits` tells whether a folder holds
+    files of the dataset. Raises DatasetNotFoundError: nothing fits, or several folders fit on one level.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():

@@ -22,10 +22,7 @@ def find(name: str, root: Path | None = None) -> Path:
 
 
 def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
-    """Read the given columns of a CSV as text: an empty cell is "", and `NA` is North America.
-
-    Raises BadFileError: it is no CSV, lacks a column, has no row, or has more cells in a row than in its head.
-    """
+    """Read the given columns of a CSV as text: an empty cell is "", and `NA` is North America. Raises BadFileError."""
     problem = ""
     try:
         frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False).fillna("")
@@ -54,7 +51,7 @@ def number(
 
 
 def refuse(column: "pd.Series[str]", good: "pd.Series[bool]", path: Path, problem: str) -> None:
-    """Refuse a column of a table. Raises BadFileError: a cell is not good; the first of them is named."""
+    """Raise BadFileError for a column of which a cell is not good; the first of them is named."""
     if not good.all():
         row = int((~good).to_numpy().argmax())
         named = f"{column.name} of row {row + 1} is {column.iloc[row]!r}, {problem}"

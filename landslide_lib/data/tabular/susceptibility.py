@@ -32,9 +32,8 @@ BLOCK = 0.25
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the samples, `tabular/susceptibility_cf.csv` below the data root.
 
-    Returns a row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
-    samples are kept: see `twins`. Raises FileNotFoundError: it is not there. BadFileError: a column is missing, a cell
-    is no number of its range, or there is one class only.
+    A row each: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Raises FileNotFoundError:
+    it is not there. BadFileError: a column is missing, a cell is no number of its range, or there is one class only.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["lon", "lat", "target", *FACTORS])

@@ -13,16 +13,10 @@ RECALLS = np.linspace(0, 1, 101)
 
 
 class Ranking:
-    """The detections of all images, the highest score first, and what is called from a score on.
-
-    Attributes:
-        image: (M,) of each detection.
-        right: (10, M) whether it is right at each IoU.
-        score: (M,) of right detections, NaN of wrong ones.
-        truth: (N,) true boxes of each image.
-    """
+    """The detections of all images, the highest score first, and what is called from a score on."""
 
     def __init__(self, detections: Detections) -> None:
+        # True boxes of each image; of each detection its image, whether it is right at each IoU, and its score or NaN.
         self.truth, self.edges = np.array(detections.truth, np.int64), np.array(detections.edges, np.float64)
         images, none = np.arange(len(self.truth)), np.zeros(0, np.int64)
         place, bits = (
@@ -55,11 +49,9 @@ class Ranking:
         return tp, int(reached.sum()) + wrong - tp
 
     def average_precision(self, times: Integers, ious: int) -> Floats:
-        """Return COCO's AP of samples of the images, its mean over the first IoUs, (D,); 0 without a true box.
+        """Return the mean of COCO's AP over the first `ious` of `IOUS`, (D,); 0 without a true box.
 
-        Args:
-            times: (D, N) how often each image is in each sample.
-            ious: How many of `IOUS`.
+        `times` (D, N) is how often each image is in each of D samples.
         """
         # Recall rises at right detections alone, and precision is highest there.
         right = self.right[:ious]
@@ -80,16 +72,12 @@ class Ranking:
 
 
 def scores(detections: Detections, threshold: float) -> dict[str, dict[str, float | None]]:
-    """Return every score of detections.
+    """Return every score of detections, `{"boxes": {score: value in 0..1}}`.
 
-    Args:
-        detections: See `match`.
-        threshold: In 0..1: precision, recall and F1 are of detections with a score of at least it.
-
-    Returns:
-        `{"boxes": {score: value in 0..1}}`: `map`, the mean over the thresholds of the IoU of COCO's average precision
-        (precision at 101 levels of recall); `map_50`, that at 0.5; and `f1`, `precision` and `recall` at 0.5. None
-        where a score is undefined (precision without a detection; recall and both mAP without a true box).
+    `map` is the mean over the thresholds of the IoU of COCO's average precision (precision at 101 levels of recall),
+    `map_50` that at 0.5; `f1`, `precision` and `recall` are at IoU 0.5, of detections with a score of at least
+    `threshold`. None where a score is undefined (precision without a detection; recall and both mAP without a true
+    box).
 
     >>> detections = Detections(truth=[1], edges=[0.9, 0.5], hits=[[0, 1023]], wrong=[[1]])
     >>> scores(detections, 0.5)["boxes"]
@@ -117,11 +105,10 @@ def best_threshold(detections: Detections) -> float:
 
 
 def curve(detections: Detections) -> dict[str, Floats]:
-    """Return precision over recall at IoU 0.5, as COCO averages it; there has to be a true box.
+    """Return precision over recall at IoU 0.5, as COCO averages it, (101,) each; there has to be a true box.
 
-    Returns:
-        (101,) each: `recall` from 0 to 1; `precision`, the highest at that recall or a higher one, 0 where no threshold
-        reaches it, so that its mean is the AP; and `score`, the threshold that reaches the recall, NaN where none does.
+    `precision` is the highest at that `recall` or a higher one, 0 where no threshold reaches it; `score` is the
+    threshold that reaches the recall, NaN where none does.
     """
     ranking = Ranking(detections)
     right = ranking.right[0]
@@ -140,14 +127,10 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare the average precision at IoU 0.5 of two rows over the same test images.
 
-    As `intervals.paired_bootstrap`, with the same arguments but detections in place of counts. The score of a row is
-    the mean over its seeds, each of which ranks its own detections: scores of two networks have no common scale. A
-    block weighs (Kish 1965) by its true boxes alone: AP is a mean over recall, in which each true box counts alike,
-    while of false detections there is no end. A block with false detections alone is drawn, as they lower the precision
-    of the others; one without any box is left out.
-
-    Raises:
-        ValueError: The rows were not tested on the same images.
+    As `intervals.paired_bootstrap`. The score of a row is the mean over its seeds, as scores of two networks have no
+    common scale. A block weighs by its true boxes alone: in AP each true box counts alike, while of false detections
+    there is no end. One with false detections alone is drawn, as they lower the precision of the others; one without
+    any box is not.
     """
     truth = ours[0].truth
     if len(blocks) != len(truth) or any(each.truth != truth for each in (*ours, *base)):

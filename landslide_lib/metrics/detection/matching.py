@@ -22,10 +22,7 @@ UNIT, DRAWN = 10_000, 20
 
 
 class Example(BaseModel):
-    """The boxes of the n-th image, for a figure: lines xmin, ymin, xmax, ymax in whole pixels.
-
-    The twenty best that were found have a score behind them, in 1/10,000.
-    """
+    """Boxes of the n-th image in whole pixels, for a figure; the twenty best found have a score, in 1/10,000, last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,26 +34,20 @@ class Example(BaseModel):
 class Detections(BaseModel):
     """What a detector found on a set of images: all that its scores need.
 
-    Precision is highest at right detections, so of a wrong one it only matters between which two right ones, of all
-    images, it ranks. So the scores of the right ones are kept, and of each wrong one the place among them: 310 images
-    with 100 detections each take 60 to 90 KB, and no mAP changes, nor precision, recall and F1 at the score of a right
-    detection or at one of the `thresholds` of `match`; at another score those are off by what lies between two.
-
-    Attributes:
-        truth: True boxes of each image.
-        edges: Scores in 0..1, the highest first: those of the right detections of all images and the thresholds.
-        hits: Of each image two numbers a right detection: its place in `edges`, and bits: bit k is set where it is
-            right at an IoU of at least 0.50 + 0.05 k.
-        wrong: Of each image its wrong detections in their order, each as the number of edges that rank above it, less
-            that of the wrong detection before it.
-        examples: Boxes of at most six images.
+    Precision is highest at right detections, so of a wrong one it only matters between which two right ones it ranks.
+    So the scores of the right ones are kept, and of each wrong one the place among them: 310 images with 100 detections
+    each take 60 to 90 KB. mAP stays exact, and precision, recall and F1 at the score of a right detection and at the
+    `thresholds` of `match`; elsewhere they are off by what lies between two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    truth: list[NonNegativeInt]
+    truth: list[NonNegativeInt]  # true boxes of each image
+    #: Scores, the highest first: those of the right detections of all images and the thresholds.
     edges: list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]]
+    #: Of each image two numbers a right detection: its place in `edges`, and bits: k is set where right at `IOUS[k]`.
     hits: list[list[NonNegativeInt]]
+    #: Of each image its wrong detections in order: how many more edges rank above it than above the one before.
     wrong: list[list[NonNegativeInt]]
     examples: list[Example] = Field(default=[], max_length=6)
 
@@ -114,17 +105,12 @@ def match(
     examples: Iterable[int] = (),
     thresholds: Iterable[float] = (0.5,),
 ) -> Detections:
-    """Tell by COCO's matching which detections are right.
+    """Tell by COCO's matching which detections are right; precision, recall and F1 stay exact at `thresholds`.
 
     From the highest score down each detection takes the true box it overlaps most among those that are still free, if
     its IoU reaches the threshold; else it is wrong. Of equal scores the earlier image ranks first, and in an image the
-    earlier detection, as in pycocotools.
-
-    Args:
-        predicted: Of each image boxes (n, 4), xmin, ymin, xmax, ymax in pixels, and scores (n,) in 0..1.
-        truth: Of each image boxes (m, 4).
-        examples: Places of at most six images whose boxes are kept for a figure; one past the last image has none.
-        thresholds: Scores in 0..1 at which precision, recall and F1 stay exact.
+    earlier detection. `predicted` are of each image boxes (n, 4), xmin, ymin, xmax, ymax in pixels, and scores (n,) in
+    0..1; `truth` boxes (m, 4). The boxes of at most six images, `examples`, are kept for a figure.
 
     >>> box = [[0, 0, 10, 10]]
     >>> detections = match([(box * 2, [0.9, 0.8])], [box], thresholds=[])

@@ -36,24 +36,17 @@ ROUNDS = 120
 
 
 class OutOfFold(NamedTuple):
-    """What the trees of each row's own fold, which never saw it, make of it.
+    """What the trees of each row's own fold, which never saw it, make of it."""
 
-    Attributes:
-        probabilities: (N,) of a landslide, in 0..1.
-        fold: (N,) which split tested each row, from 0.
-        boosters: The trees of each split.
-    """
-
-    probabilities: Floats
-    fold: NDArray[np.int64]
-    boosters: tuple[Booster, ...]
+    probabilities: Floats  # (N,) of a landslide, in 0..1
+    fold: NDArray[np.int64]  # (N,) which split tested each row, from 0
+    boosters: tuple[Booster, ...]  # the trees of each split
 
 
 def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
     """Return labels as integers after refusing what trees would take without a word.
 
-    Raises:
-        ValueError: Lengths differ, a label is neither 0 nor 1, or a feature is NaN or infinite.
+    Raises ValueError: lengths differ, a label is neither 0 nor 1, or a feature is NaN or infinite.
     """
     truth = np.asarray(labels)
     check_consistent_length(features, truth)
@@ -66,10 +59,7 @@ def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
 def folds(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = None) -> list[Split]:
     """Return sorted training and test rows of each of at least two folds, with about the same share of positives.
 
-    Rows of one group, such as tiles of a scene, stay in one fold.
-
-    Raises:
-        ValueError: A fold holds no positive or no negative to test, or to learn from.
+    Rows of one group, such as tiles of a scene, stay in one fold. Raises ValueError: one class is missing in a fold.
     """
     truth = np.asarray(labels)
     group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
