@@ -74,7 +74,6 @@ def colour(
 
 
 def _chosen(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Draw which images are changed, (B, 1, 1, 1) bool."""
     return (torch.rand(len(images), generator=generator) < probability).to(images.device)[:, None, None, None]
 
 
@@ -135,7 +134,6 @@ def erasing(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
 
 
 def _erased(images: Tensor, shares: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """Set squares of given shares (B,) of images to 0."""
     for share in shares:
         square = _squares(images.shape[-1], share, torch.rand(2, len(images), generator=generator))
         images = images.masked_fill(square.to(images.device), 0)
@@ -199,10 +197,8 @@ TILE_AUGMENTATIONS: dict[str, Augment] = {
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
     """Return the augmentations of these names in turn, or None. Raises ValueError: `colour` without a spectral band."""
     if "colour" in names and SPECTRAL.isdisjoint(bands):
-        raise ValueError(
-            f"augmentation: colour changes spectral bands, and of [{', '.join(bands)}] none is one; leave colour out, "
-            "or name spectral bands"
-        )
+        given = ", ".join(bands)
+        raise ValueError(f"augmentation: colour changes spectral bands, and of [{given}] none is one; leave colour out")
     return _chain(names, {**AUGMENTATIONS, "colour": partial(colour, bands=bands)})
 
 

@@ -129,7 +129,7 @@ class Channel(NamedTuple):
     """The bands of an engineered channel and its function; with `whole` it takes the dataset's extremes after them."""
 
     of: tuple[str, ...]
-    function: Callable[..., Planes]
+    function: Callable[..., Any]
     whole: bool = False
 
 

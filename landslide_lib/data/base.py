@@ -66,7 +66,6 @@ class Sample:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Those that are named above."""
         return tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
 
 

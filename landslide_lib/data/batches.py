@@ -101,7 +101,6 @@ class Batches:
         return -(-images // self.batch) if self.seed is None else max(1, images // self.batch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Decide the order and the augmentation of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Any]:
@@ -116,7 +115,6 @@ class Batches:
             yield self._batch(order[step * self.batch : (step + 1) * self.batch], generator)
 
     def at(self, places: Indices) -> tuple[Tensor, Tensor]:
-        """Return the images at some places of the part, and their masks, without augmentation."""
         images, masks = self._gather(places)
         return images.contiguous(memory_format=torch.channels_last), masks
 

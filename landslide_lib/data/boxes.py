@@ -89,10 +89,7 @@ def _make(dataset: Dataset, packed: Packed, root: Path | None) -> Boxes:
     named = {sample.id: sample for sample in dataset.samples(root) if not sample.problem}
     samples = [named[name] for name in packed.ids if name in named]
     if len(samples) < len(packed) or dataset.fingerprint(samples) != packed.fingerprint:
-        raise ValueError(
-            f"{packed.name}: the files below {root} are not those that were packed; load the dataset anew, from the "
-            "same data root"
-        )
+        raise ValueError(f"{packed.name}: the files below {root} are not those that were packed; load the dataset anew")
     size = packed.masks.shape[-1]
     return _joined((dataset.boxes(sample) * size).astype(np.float32) for sample in samples)
 

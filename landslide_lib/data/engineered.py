@@ -31,10 +31,7 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     if not wanted:
         return packed
     if packed.folder is None:
-        raise ValueError(
-            f"bands: {packed.name} is not packed in a folder, beside which {', '.join(wanted)} could be kept; use "
-            "data.registry.load_packed"
-        )
+        raise ValueError(f"bands: {packed.name} lies in no folder, beside which {', '.join(wanted)} could be kept")
     paths = {name: packed.folder / f"{name}-{REVISIONS.get(f'bands/{name}', 1)}.npy" for name in wanted}
     if not all(path.exists() for path in paths.values()):
         # The lock that packed the folder.

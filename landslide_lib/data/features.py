@@ -6,13 +6,13 @@ are rescaled to about 1 each; an index of them orders tiles, and has no physical
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import RGB, SENTINEL_2, index
+from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, index
 
 Floats = NDArray[np.float64]
 
@@ -25,17 +25,6 @@ ALIASES = {**SENTINEL_2, "NIR": "B8", "SWIR": "B11"}
 L = 0.5
 #: Tiles processed at once: their planes stay in the cache.
 CHUNK = 64
-
-
-class Plane(NamedTuple):
-    """A plane of a tile: the bands it takes, and their planes (N, S, S) to it."""
-
-    of: tuple[str, ...]
-    function: Callable[..., Floats]
-
-
-def _same(band: Floats) -> Floats:
-    return band
 
 
 def _index(first: Floats, second: Floats) -> Floats:
@@ -57,34 +46,34 @@ def savi(near: Floats, red: Floats) -> Floats:
     return (1 + L) * np.clip(ratio, -1, 1)
 
 
-def _of_pass(name: str) -> dict[str, Plane]:
+def _of_pass(name: str) -> dict[str, Channel]:
     bands = vv, vh, dvv, dvh = tuple(f"{band}_{name}" for band in ("VV", "VH", "dVV", "dVH"))
     return {
-        **{band: Plane((band,), _same) for band in bands},
-        f"ratio_{name}": Plane((vv, vh), np.subtract),  # of the polarisations, high without a canopy
-        f"dratio_{name}": Plane((dvv, dvh), np.subtract),  # change of that ratio
-        f"change_{name}": Plane((dvv, dvh), np.hypot),  # length of the change (VV, VH)
+        **{band: Channel((band,), np.asarray) for band in bands},
+        f"ratio_{name}": Channel((vv, vh), np.subtract),  # of the polarisations, high without a canopy
+        f"dratio_{name}": Channel((dvv, dvh), np.subtract),  # change of that ratio
+        f"change_{name}": Channel((dvv, dvh), np.hypot),  # length of the change (VV, VH)
     }
 
 
-def _of_passes(band: str) -> dict[str, Plane]:
+def _of_passes(band: str) -> dict[str, Channel]:
     of = (f"d{band}_desc", f"d{band}_asc")
     return {
-        f"d{band}_mean": Plane(of, lambda a, b: (a + b) / 2),  # less speckle than in either
-        f"d{band}_apart": Plane(of, lambda a, b: np.abs(a - b)),  # large on slopes that one pass sees badly
+        f"d{band}_mean": Channel(of, lambda a, b: (a + b) / 2),  # less speckle than in either
+        f"d{band}_apart": Channel(of, lambda a, b: np.abs(a - b)),  # large on slopes that one pass sees badly
     }
 
 
-PLANES: dict[str, Plane] = {
-    **{band: Plane((band,), _same) for band in (*OPTICAL, "slope", "DEM")},
-    "brightness": Plane(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
-    "colour": Plane(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
-    "NGRDI": Plane(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
-    "NDVI": Plane(("NIR", "R"), _index),  # green cover (Tucker 1979)
-    "SAVI": Plane(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
-    "NDWI": Plane(("G", "NIR"), _index),  # open water (McFeeters 1996)
-    "BSI": Plane(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
-    "bare": Plane(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
+PLANES: dict[str, Channel] = {
+    **{band: Channel((band,), np.asarray) for band in (*OPTICAL, "slope", "DEM")},
+    "brightness": Channel(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
+    "colour": Channel(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
+    "NGRDI": Channel(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
+    "NDVI": Channel(("NIR", "R"), _index),  # green cover (Tucker 1979)
+    "SAVI": Channel(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
+    "NDWI": Channel(("G", "NIR"), _index),  # open water (McFeeters 1996)
+    "BSI": Channel(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
+    "bare": Channel(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
     **{name: plane for of in PASSES for name, plane in _of_pass(of).items()},
     **_of_passes("VV"),
     **_of_passes("VH"),

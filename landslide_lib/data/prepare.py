@@ -40,17 +40,14 @@ class Data:
 
     @property
     def train(self) -> Part:
-        """The images that are trained on."""
         return self.part("train")
 
     @property
     def valid(self) -> Part:
-        """The images that a threshold is chosen on."""
         return self.part("valid")
 
     @property
     def test(self) -> Part:
-        """The images that are scored."""
         return self.part("test")
 
     def part(self, name: str) -> Part:

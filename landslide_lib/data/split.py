@@ -42,10 +42,8 @@ class Split(Part):
             raise ValueError(f"fold {self.fold} of {self.folds}: folds count from 0")
         rest = round(1 / self.validation)
         if self.valid_fold >= rest:
-            raise ValueError(
-                f"valid_fold {self.valid_fold} of {rest}: a share of {self.validation:g} for validation makes so many "
-                "folds of the rest, and they count from 0"
-            )
+            many = f"a share of {self.validation:g} for validation makes so many folds of the rest"
+            raise ValueError(f"valid_fold {self.valid_fold} of {rest}: {many}, and they count from 0")
         return self
 
 

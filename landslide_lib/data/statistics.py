@@ -188,5 +188,4 @@ def _quantiles(values: NDArray[Any], shares: Sequence[float]) -> list[float]:
 
 
 def _rounded(value: Any) -> float:
-    """Round to five significant digits."""
     return float(f"{float(value):.5g}")

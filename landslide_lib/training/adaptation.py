@@ -88,7 +88,6 @@ class AdaptationTask(SegmentationTask):
         return PairedBatches(source, hidden.loader("test", **how))
 
     def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
-        """Return logits of images of one domain."""
         with of_domain(self.network, domain):
             logits: Tensor = self.network(images)
         return logits

@@ -47,10 +47,8 @@ class Filtered:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
         train = parts["train"]
         if len({*packed.masks[train].ravel()}) < 2:
-            raise ValueError(
-                f"{packed.name}: the {len(train)} tiles to train on are all of one "
-                "kind; take more of them (subset), or another fold"
-            )
+            problem = f"the {len(train)} tiles to train on are all of one kind"
+            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), or another fold")
         # Training tiles, which the filter has learnt from, are judged out of fold.
         self.keep = {"train": np.ones(len(train), bool) if fitted is None else fitted.keep}
         self.parts["train"] = train[self.keep["train"]]
@@ -161,7 +159,6 @@ class Members:
         self.tasks, self.weights = tasks, weights
 
     def tiles(self, part: str) -> Indices:
-        """Return the tiles of a part of any member, sorted."""
         return np.unique(np.concatenate([task.filtered.parts[part] for task in self.tasks]))
 
     def predict(self, part: str) -> tuple[Shares, Shares]:

@@ -56,7 +56,6 @@ class DetectionTask(Task):
 
     @torch.no_grad()
     def predictions(self, part: str) -> list[Predicted]:
-        """Return what is found on each image of a part, in float32."""
         self.eval()
         return [image for images, _ in self.loader(part) for image in predict(self.network, images)]
 

@@ -111,9 +111,7 @@ def _try(task: SegmentationTask) -> None:
     data, network = task.data, task.network
     largest = max(int(data.packed.masks[where].max(initial=0)) for where in data.parts.values())
     if largest > 1:
-        raise ValueError(
-            f"labels: the masks of {data.packed.name} hold {largest}; landslide is 1 and everything else 0"
-        )
+        raise ValueError(f"labels: masks of {data.packed.name} hold {largest}; landslide is 1 and everything else 0")
     images, masks = next(iter(data.loader("valid", batch=2)))
     was_training = network.training
     try:
@@ -152,7 +150,6 @@ class Run:
 
     @property
     def network(self) -> nn.Module:
-        """The trained network."""
         return self.task.network
 
     @property

@@ -173,10 +173,8 @@ def train(
     loop, checkpoint = Loop(task, plan, name, about), _readable(last)
     if checkpoint:
         if other := [key for key, value in about.items() if checkpoint.get(key) != value]:
-            raise ValueError(
-                f"folder {folder}: its checkpoint is of a training with another {', '.join(other)}; "
-                "take another folder, or remove the checkpoint"
-            )
+            problem = f"its checkpoint is of a training with another {', '.join(other)}"
+            raise ValueError(f"folder {folder}: {problem}; take another folder, or remove the checkpoint")
         print(f"going on after epoch {checkpoint['epoch'] + 1} of {plan.epochs}", file=sys.stderr)
     keeper = ModelCheckpoint(
         folder, filename=last.stem, every_n_epochs=max(1, plan.epochs // CHECKPOINTS), enable_version_counter=False
@@ -201,14 +199,10 @@ def train(
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise
-            raise ValueError(
-                f"{name}: a batch of one image leaves batch normalisation one value a channel, and "
-                "no variance. Train on at least two images with a batch of at least two"
-            ) from error
+            problem = "a batch of one image leaves batch normalisation one value a channel, and no variance"
+            raise ValueError(f"{name}: {problem}. Train on at least two images with a batch of at least two") from error
     if bad := not_finite(task.network.state_dict()):
-        raise FloatingPointError(
-            f"{name}: after the last epoch {bad[0]} is not finite, so the network has diverged; {REMEDY}"
-        )
+        raise FloatingPointError(f"{name}: after the last epoch {bad[0]} is not finite: it has diverged; {REMEDY}")
     task.to(device)
     return loop.history, bool(checkpoint)
 

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.paths import atomic_write
-from landslide_lib.training.tabular import boosting
+from landslide_lib.training import boosting
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -46,7 +46,6 @@ class Filter:
         return np.asarray(self.out_of_fold >= self.threshold)
 
     def probabilities(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the mean probability of the folds' trees for new tiles, (M,) in 0..1."""
         known = features[list(self.columns)]
         return np.asarray(np.mean([boosting.probabilities(booster, known) for booster in self.boosters], axis=0))
 
@@ -55,7 +54,6 @@ class Filter:
         return np.asarray(self.probabilities(features) >= self.threshold)
 
     def save(self, path: Path) -> None:
-        """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
         content = {
             **vars(self),
             "format": FORMAT,

@@ -79,10 +79,8 @@ class PresenceTask(Task):
         super().__init__(network, data, **options)
         for part, of_part in crops.items():
             if len(set(of_part.label.tolist())) < 2:
-                raise ValueError(
-                    f"start: {data.packed.name} has no {part} images of both kinds, with and "
-                    "without a landslide; take more images (subset), or learn it on other data"
-                )
+                problem = f"{data.packed.name} has no {part} images of both kinds, with and without a landslide"
+                raise ValueError(f"start: {problem}; take more images (subset), or learn it on other data")
         self.crops, self.teacher = crops, teacher
         if teacher is not None:
             self.teacher_network = teacher.network.requires_grad_(False)

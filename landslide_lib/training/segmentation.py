@@ -87,7 +87,6 @@ class SegmentationTask(Task):
             yield postprocessing.probability(self.network, images, self.post_processing), masks
 
     def count(self, part: str, *thresholds: float) -> Counter:
-        """Count the predictions on a part, at thresholds and by histogram."""
         counter = Counter(*thresholds)
         for probability, masks in self.predictions(part):
             counter.update(probability, masks)

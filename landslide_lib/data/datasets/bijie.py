@@ -79,7 +79,6 @@ class Bijie(Dataset):
 
 
 def _images(home: Path, category: str) -> Path:
-    """Return the folder of the images with landslides, or of those without."""
     folder = child(home, category) or home / category
     return child(folder, *IMAGES) or folder / "image"
 

@@ -133,7 +133,6 @@ def _part(images: Path, truth: Path | None, part: str) -> list[Sample]:
 
 
 def _numbered(folder: Path, word: str) -> dict[int, list[Path]]:
-    """Return files by their number, with or without zeros before it."""
     numbered = defaultdict(list)
     for path in list_files(folder, {".h5"}):
         if match := re.fullmatch(rf"{word}_([0-9]+)", path.stem):

@@ -22,11 +22,6 @@ class Simulated(Dataset):
     scenes: int
     tiles: tuple[str, ...]
 
-    @property
-    def together(self) -> int:  # type: ignore[override]
-        """The tiles of a scene: two threads would each simulate it."""
-        return len(self.tiles)
-
     def samples(self, root: Path) -> Sequence[Sample]:
         return [
             Sample(f"{region}/{scene}/{tile}", f"{region}/{scene}", region=region)
@@ -54,6 +49,7 @@ class Synthetic(Simulated):
     remedy = "landslide data make synthetic"
     scenes = SCENES
     tiles = tuple(f"{row}/{column}" for row in range(SCENE // TILE) for column in range(SCENE // TILE))
+    together = len(tiles)  # two threads would each simulate the scene
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         region, scene, row, column = sample.id.split("/")

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 from itertools import count
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,6 @@ OFFSET = 0.1
 #: The share of the air's light that the correction of the atmosphere removes.
 CORRECTED = 0.7
 
-_lock = Lock()
-
 
 class SyntheticZindi(Simulated):
     """Simulated tiles with the channels of Zindi's challenge: needs no network and no files.
@@ -49,18 +46,17 @@ class SyntheticZindi(Simulated):
     remedy = "landslide data make synthetic-zindi"
     scenes = SCENES
     tiles = tuple(f"tile{tile:02}" for tile in range(TILES))
+    together = TILES
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         region, scene, tile = sample.id.split("/")
-        with _lock:  # or each thread that packs would simulate the same scene
-            images, masks = _tiles(region, int(scene))
+        images, masks = _tiles(region, int(scene))
         number = int(tile.removeprefix("tile"))
         return images[number], masks[number]
 
 
 @lru_cache(maxsize=4)
 def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return the tiles of a scene, (TILES, TILE, TILE, 12), and their masks."""
     for attempt in count():  # a place with too few landslides, or too many, is left out
         scene, draw = lay_out(region, number + attempt * SCENES, SCENE)
         masks = _cut(scene.mask[..., None])[..., 0]

@@ -74,7 +74,6 @@ class Zindi(Dataset):
         return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read 12 channels, and a mask that is the label everywhere; 0 where there is none."""
         assert isinstance(sample, LabelledSample)
         assert sample.image is not None
         image = read_tile(sample.image)
@@ -107,7 +106,6 @@ def read_tile(path: Path) -> NDArray[np.float32]:
 
 
 def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None, Path | None]:
-    """Return the list of a part and the folder of its tiles, in any case; None where missing."""
     lines = next((path for path in home.glob("*.*") if path.name.lower() == name.lower()), None)
     for words in folders:
         folder: Path | None = home

@@ -49,12 +49,11 @@ def list_xml(folder: Path) -> list[Path]:
     return [path for path in list_files(folder, {".xml"}) if not path.name.lower().endswith(".aux.xml")]
 
 
-def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Read the objects of an XML in the format of Pascal VOC; its `<size>` is ignored.
+def read_objects(path: Path) -> NDArray[np.float64]:
+    """Read the boxes in an XML of Pascal VOC, (n, 4), n at least 0: xmin, ymin, xmax, ymax as printed, taken as edges.
 
-    Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as printed, taken as edges. Raises
-    BadFileError: no such XML, with a DOCTYPE (it can name entities that read other files or grow without bound), or
-    with a bad box.
+    Its `<size>` is ignored. Raises BadFileError: no such XML, with a DOCTYPE (it can name entities that read other
+    files or grow without bound), or with a bad box.
     """
     try:
         data = path.read_bytes()
@@ -70,12 +69,11 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     if root.tag != "annotation":
         raise BadFileError(path, f"holds <{root.tag}>, not <annotation>")
     objects = list(root.iter("object"))
-    names = [item.findtext("name", "").strip() for item in objects]
     try:
         boxes = [[float(item.findtext(f"bndbox/{corner}", "")) for corner in CORNERS] for item in objects]
     except ValueError as error:
         raise BadFileError(path, f"holds a box without numbers ({error})") from None
-    return names, checked(boxes, path)
+    return checked(boxes, path)
 
 
 def read_labels(path: Path) -> NDArray[np.float64]:

@@ -94,7 +94,6 @@ class Pair:
     truth: Path  # of masks or labels: `images` itself where these have no folder of their own
 
     def id(self, path: Path) -> str:
-        """Return the id of a picture of this folder."""
         return f"{self.name}/{path.stem}" if self.name else path.stem
 
 

@@ -14,10 +14,7 @@ def find(name: str, root: Path | None = None) -> Path:
     """Return the file of a table, `tabular/NAME` below the data root. Raises FileNotFoundError: it is not there."""
     path = (root or data_root()) / "tabular" / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}; it is not part of the "
-            "study, and the book shows what was published of it without it"
-        )
+        raise FileNotFoundError(f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}")
     return path
 
 

@@ -66,26 +66,22 @@ class Detections(BaseModel):
 
     @model_validator(mode="after")
     def _aligned(self) -> Self:
-        if not len(self.truth) == len(self.hits) == len(self.wrong):
-            raise ValueError("detections: truth, hits and wrong need one line each an image")
-        if (np.diff(self.edges) > 0).any():
-            raise ValueError("detections: edges rise; need the highest score first")
         places = [place for line in self.hits for place in line[::2]]
-        if len(set(places)) < len(places):
-            raise ValueError("detections: two right ones have the same place in edges")
-        edges = len(self.edges)
-        if not all(_fits(line, edges) for line in self.hits) or any(sum(line) > edges for line in self.wrong):
-            raise ValueError("detections: need places in edges, with bits for each right one")
+        bits = [each for line in self.hits for each in line[1::2]]
+        if not (
+            len(self.truth) == len(self.hits) == len(self.wrong)
+            and len(set(places)) == len(places) == len(bits)
+            and all(place < len(self.edges) for place in places)
+            and all(each < 1 << len(IOUS) for each in bits)
+            and all(sum(line) <= len(self.edges) for line in self.wrong)
+            and (np.diff(self.edges) <= 0).all()
+        ):
+            raise ValueError("detections: need a line each an image, edges that fall, and a place in them for each hit")
         return self
 
     def count(self, image: int) -> int:
         """Return how many detections of an image there are."""
         return len(self.hits[image]) // 2 + len(self.wrong[image])
-
-
-def _fits(pairs: Sequence[int], places: int) -> bool:
-    """Return whether numbers are pairs of a place and the bits of a detection."""
-    return not len(pairs) % 2 and all(p < places for p in pairs[::2]) and all(b < 1 << len(IOUS) for b in pairs[1::2])
 
 
 def _ranked(image: int, steps: list[int], right: list[int], faint: list[int]) -> tuple[Floats, Integers]:
@@ -137,7 +133,6 @@ def match(
 
 
 def _compact(scores: Sequence[Floats], bits: Sequence[Integers], thresholds: Iterable[float]) -> dict[str, Any]:
-    """Return `edges`, `hits` and `wrong` of detections, from scores and bits of each image."""
     none = np.zeros(0)
     raw, right = np.concatenate([none, *scores]), np.concatenate([none, *bits]).astype(np.int64)
     image = np.repeat(np.arange(len(scores)), [len(each) for each in scores])
@@ -178,7 +173,6 @@ def short(score: float) -> float:
 
 
 def _right(predicted: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) -> list[Integers]:
-    """Return the bits of each detection of each image, by pycocotools."""
     from pycocotools.cocoeval import COCOeval  # here, as whoever only reads a record has no use
 
     with contextlib.redirect_stdout(io.StringIO()):  # it talks
@@ -190,7 +184,6 @@ def _right(predicted: Sequence[tuple[Floats, Floats]], truth: Sequence[Floats]) 
 
 
 def _coco(images: Sequence[tuple[Floats, Floats]]) -> Any:
-    """Return boxes and scores by image as pycocotools takes them."""
     from pycocotools.coco import COCO
 
     lines = [

@@ -67,10 +67,8 @@ def folds(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = None) -
     cut = kind(count, shuffle=True, random_state=seed).split(truth, truth, group)
     splits = [(np.sort(train), np.sort(test)) for train, test in cut]
     if any(len(np.unique(truth[rows])) < 2 for split in splits for rows in split):
-        raise ValueError(
-            f"folds: one of {count} leaves no row of each class to learn or to test; of the {len(truth)} rows "
-            f"{int(truth.sum())} are positive. Take fewer folds, another seed, or more data"
-        )
+        positive = f"of the {len(truth)} rows {int(truth.sum())} are positive"
+        raise ValueError(f"folds: one of {count} leaves no row of each class to learn or to test; {positive}")
     return splits
 
 
