@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from landslide_lib.data.bands import RGB
 
-#: The remedy for most bad files.
-REDO = "Replace the file, or leave it out with --skip-bad"
+REDO = "Replace the file, or leave it out with --skip-bad"  # the remedy for most bad files
 
 
 class DatasetNotFoundError(FileNotFoundError):
@@ -34,11 +33,7 @@ class BadFileError(ValueError):
 
 
 def printable(text: str) -> str:
-    r"""Return a text as it can be printed: bytes of a name that are not UTF-8 are written out.
-
-    >>> print(printable("scar\udcd6.png"))
-    scar\udcd6.png
-    """
+    r"""Return a text as it can be printed: bytes of a name that are not UTF-8 are written out."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landslide_lib.data.augment import Augment
-from landslide_lib.data.boxes import Boxes
-from landslide_lib.data.crops import Crops, cut
+from landslide_lib.data.boxes import Boxes, Crops, cut
 from landslide_lib.data.engineered import with_bands
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices

@@ -16,8 +16,7 @@ from landslide_lib.data.pack import REMOVE, Packed, in_threads
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import atomic_write
 
-#: Images that a thread processes at once: their planes stay in its cache.
-CHUNK = 16
+CHUNK = 16  # images that a thread processes at once: their planes stay in its cache
 
 
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:

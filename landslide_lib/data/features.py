@@ -16,15 +16,11 @@ from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, index
 
 Floats = NDArray[np.float64]
 
-#: Light and shape of the ground; the passes of the radar.
-OPTICAL = (*RGB, "NIR", "SWIR")
+OPTICAL = (*RGB, "NIR", "SWIR")  # light
 PASSES = {"desc": "descending", "asc": "ascending"}
-#: Our names in a Sentinel-2 image.
-ALIASES = {**SENTINEL_2, "NIR": "B8", "SWIR": "B11"}
-#: The soil's share in the SAVI, for a cover in between (Huete 1988).
-L = 0.5
-#: Tiles processed at once: their planes stay in the cache.
-CHUNK = 64
+ALIASES = {**SENTINEL_2, "NIR": "B8", "SWIR": "B11"}  # our names in a Sentinel-2 image
+L = 0.5  # the soil's share in the SAVI, for a cover in between (Huete 1988)
+CHUNK = 64  # tiles processed at once: their planes stay in the cache
 
 
 def _index(first: Floats, second: Floats) -> Floats:
@@ -36,11 +32,7 @@ def _index_of_sums(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
 
 
 def savi(near: Floats, red: Floats) -> Floats:
-    """Return the vegetation index that soil disturbs least, within ±1.5 (Huete 1988).
-
-    >>> savi(np.array([0.5]), np.array([0.0])), savi(np.array([-0.5]), np.array([0.0]))
-    (array([0.75]), array([0.]))
-    """
+    """Return the vegetation index that soil disturbs least, within ±1.5 (Huete 1988)."""
     total = near + red + L
     ratio = np.divide(near - red, total, out=np.zeros_like(total), where=total != 0)
     return (1 + L) * np.clip(ratio, -1, 1)
@@ -102,11 +94,7 @@ STATISTICS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
-    """Return the planes that these bands allow, in the order of `PLANES`.
-
-    >>> planes_of(["R", "G", "B"])
-    ('R', 'G', 'B', 'brightness', 'colour', 'NGRDI')
-    """
+    """Return the planes that these bands allow, in the order of `PLANES`."""
     own = set(bands)
     return tuple(
         name for name, plane in PLANES.items() if all(band in own or ALIASES.get(band) in own for band in plane.of)
@@ -114,11 +102,7 @@ def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
 
 
 def possible(bands: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the features that these bands allow: plane, underscore, statistic.
-
-    >>> possible(["B8", "B4"])[-6:]
-    ('SAVI_mean', 'SAVI_std', 'SAVI_p05', 'SAVI_p50', 'SAVI_p95', 'SAVI_energy')
-    """
+    """Return the names of the features that these bands allow: plane, underscore, statistic."""
     return tuple(f"{plane}_{name}" for plane in planes_of(bands) for name in STATISTICS)
 
 

@@ -29,10 +29,8 @@ from landslide_lib.paths import cache_root, data_root
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-#: Of the layout of the packed files and of how an image is resized.
-REVISION = REVISIONS.get("pack", 1)
-#: The remedy for a damaged file of the cache.
-REMOVE = "Remove the {}; it is made anew on the next use"
+REVISION = REVISIONS.get("pack", 1)  # of the layout of the packed files and of how an image is resized
+REMOVE = "Remove the {}; it is made anew on the next use"  # the remedy for a damaged file of the cache
 
 
 @dataclass(frozen=True)
@@ -129,10 +127,7 @@ def revision(dataset: Dataset) -> str:
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], title: str, together: int = 1
 ) -> Generator[Result, None, None]:
-    """Call a function for each item in threads, with a bar of progress; after an error the rest is not begun.
-
-    A thread takes so many items that follow one another `together`.
-    """
+    """Call a function for each item in threads, `together` of them in one; after an error the rest is not begun."""
     pool = ThreadPoolExecutor(os.cpu_count())
     runs = [items[start : start + together] for start in range(0, len(items), together)]
     try:

@@ -22,10 +22,8 @@ from landslide_lib.data.split import Indices, Split
 from landslide_lib.data.split import split as split_images
 
 Floats = NDArray[np.float64]
-#: A band whose mean or deviation is smaller is divided by 1.
-LEAST = 1e-6
-#: Images read at once.
-CHUNK = 256
+LEAST = 1e-6  # a band whose mean or deviation is smaller is divided by 1
+CHUNK = 256  # images read at once
 
 
 @dataclass

@@ -156,11 +156,7 @@ def _areas(masks: NDArray[np.uint8], shares: NDArray[np.float64]) -> dict[str, A
 
 
 def _boxes(dataset: BoxDataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Describe the boxes of usable samples; `shapes` are the two sides of the picture of each.
-
-    `per_tile` are smallest, median, mean and largest number, `side` quartiles of the root of the area, in pixels of a
-    picture of `size`, `counts` areas over `edges`.
-    """
+    """Describe the boxes of usable samples over `edges`; `shapes` are the two sides of the picture of each."""
     of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])
     boxes = np.concatenate(of_tile)

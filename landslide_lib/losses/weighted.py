@@ -1,12 +1,37 @@
-"""Cross entropy with a weight for each pixel: of landslides, near their outlines, near their centres."""
+"""Weighted sums of losses, and cross entropy with weights: of landslides, near their outlines, near their centres."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landslide_lib.losses.checks import in_range, prepare
+
+
+class WeightedSum(nn.Module):
+    """The weighted sum of losses: pairs of a weight, at least 0, and a loss; one weight at least is more than 0.
+
+    A term of weight 0 is not computed. Reference: `raunet-ablation`, slide II, the table of combined losses.
+
+    >>> from landslide_lib.losses import FocalLoss, IoULoss
+    >>> loss = WeightedSum([(0.5, FocalLoss()), (0.5, IoULoss())])
+    >>> round(loss(torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)).item(), 4)
+    0.3606
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, nn.Module]]) -> None:
+        super().__init__()
+        self.weights = [float(weight) for weight, _ in terms]
+        self.losses = nn.ModuleList(loss for _, loss in terms)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(self.weights, self.losses, strict=True)
+        return torch.stack([weight * loss(logits, target) for weight, loss in pairs if weight > 0]).sum()
+
+    def extra_repr(self) -> str:
+        return f"weights={self.weights}"
 
 
 class WeightedCrossEntropyLoss(nn.Module):

@@ -3,16 +3,11 @@
 import torch
 from torch import Tensor
 
-#: Thresholds are multiples of 1/BINS.
-BINS = 1000
+BINS = 1000  # thresholds are multiples of 1/BINS
 
 
 def confusion(called: Tensor, truth: Tensor) -> Tensor:
-    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool.
-
-    >>> confusion(torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])).tolist()
-    [[1, 1, 1, 0]]
-    """
+    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool."""
     tp, positives, total = (called & truth).sum(1), truth.sum(1), called.sum(1)
     return torch.stack([tp, total - tp, positives - tp, truth.shape[1] - positives - total + tp], 1)
 
@@ -40,10 +35,7 @@ class Counter:
         self._not_finite = self._not_finite + (~p.isfinite()).sum()
 
     def images(self, threshold: int = 0) -> Tensor:
-        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64, on the CPU.
-
-        Raises FloatingPointError: a probability was NaN or infinite.
-        """
+        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64. Raises FloatingPointError."""
         if count := int(self._not_finite):
             remedy = "lower optimizer.lr, or use precision 32-true"
             raise FloatingPointError(f"{count} probabilities are NaN or infinite: the network has diverged; {remedy}")

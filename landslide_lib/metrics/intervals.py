@@ -12,10 +12,8 @@ from scipy.special import expit, logit, stdtrit  # scipy.stats takes seconds to 
 
 from landslide_lib.metrics.scores import Floats, class_scores
 
-#: The upper quantile of Student's t that an interval reaches to.
-UPPER = 0.975
-#: Where a score lies, and where a difference of two.
-SCORE = (0.0, 1.0)
+UPPER = 0.975  # the upper quantile of Student's t that an interval reaches to
+SCORE = (0.0, 1.0)  # where a score lies
 DIFFERENCE = (-1.0, 1.0)
 
 #: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two a variance is hardly
@@ -23,8 +21,7 @@ DIFFERENCE = (-1.0, 1.0)
 FEW_SCENES = "too few scenes"
 FEWEST = 2
 
-#: A difference with its interval, see `paired_bootstrap`.
-Comparison = dict[str, Any]
+Comparison = dict[str, Any]  # a difference with its interval, see `paired_bootstrap`
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -44,10 +41,6 @@ def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> t
 
     Where value - reach to value + reach leaves the range, it is taken on the scale of the log odds, to which the error
     is carried by the derivative (the delta method); cut off it would be too short, as values near an end are skewed.
-
-    >>> low, high = limits(0.9, 0.2)
-    >>> round(low, 3), round(high, 3)
-    (0.494, 0.988)
     """
     lowest, highest = within
     if lowest <= value - reach and value + reach <= highest:

@@ -19,11 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def class_scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> dict[str, Floats]:
-    """Return F1, IoU, precision and recall of one class; NaN where one is 0/0.
-
-    >>> {k: float(v) for k, v in class_scores(2, 1, 1).items()}["iou"]
-    0.5
-    """
+    """Return F1, IoU, precision and recall of one class; NaN where one is 0/0."""
     tp, fp, fn = (np.asarray(x, np.float64) for x in (tp, fp, fn))
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
@@ -61,11 +57,7 @@ def defined_or_none(value: ArrayLike) -> float | None:
 
 
 def all_positive_f1(counts: ArrayLike) -> float:
-    """Return the pooled F1 of calling every pixel landslide: what any model must beat.
-
-    >>> all_positive_f1([[1, 0, 1, 2]])
-    0.6666666666666666
-    """
+    """Return the pooled F1 of calling every pixel landslide: what any model must beat."""
     tp, fp, fn, tn = np.asarray(counts, np.int64).sum(0)
     return float(class_scores(tp + fn, fp + tn, 0)["f1"])
 

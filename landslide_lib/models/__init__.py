@@ -6,8 +6,7 @@ from functools import partial
 from torch import nn
 
 from landslide_lib.models import backbones
-from landslide_lib.models.fusion import Fusion
-from landslide_lib.models.pyramid_tiles import PyramidTiles
+from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import small_unet_of, unet_of
 from landslide_lib.models.refinement import refinement
 from landslide_lib.models.small import SmallVNet, SqueezeUNet

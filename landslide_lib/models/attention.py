@@ -40,12 +40,12 @@ class PooledAttention(nn.Module):
          \___________________________________________________________________________/     /
           \_______________________________________________________________________________/
 
-    xThe slides draw an attention block of an earlier paper, which the paper of the slides calls multi-head, and say no
+    The slides draw an attention block of an earlier paper, which the paper of the slides calls multi-head, and say no
     more. We assume pooling to a grid of about `grid` cells a side, so that it costs next to nothing at full resolution,
     without a code of position. Queries, keys and values have `inner` channels each, all heads together, a multiple of
     `heads`.
 
-    xReference: Vaswani and others 2017, arXiv:1706.03762; Le and others 2023, arXiv:2312.16717; `raunet-ablation.md`,
+    Reference: Vaswani and others 2017, arXiv:1706.03762; Le and others 2023, arXiv:2312.16717; `raunet-ablation.md`,
     slide IV-B.
     """
 
@@ -68,8 +68,5 @@ class PooledAttention(nn.Module):
 
 
 def pooled_attention(channels: int, width: int) -> PooledAttention:
-    """Attention with four heads and, inside, half of the channels of a network's first stage.
-
-    Half, rounded down to a multiple of four, fits the reported number of parameters.
-    """
+    """Attention with half of a network's width inside, a multiple of four: so the number of parameters fits."""
     return PooledAttention(channels, inner=4 * max(1, width // 8))

@@ -37,10 +37,7 @@ def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int
 
 
 class Autoencoder(nn.Module):
-    """What the autoencoders share: which squares of `unit` pixels a side are masked.
-
-    Shape: (B, C, S, S) and a generator, which alone decides what is masked, to `Restored`.
-    """
+    """What the autoencoders share: which squares of `unit` pixels a side are masked, by a generator alone."""
 
     def __init__(self, encoder: nn.Module, unit: int, image_size: int, masked: float) -> None:
         super().__init__()
@@ -121,7 +118,6 @@ class MAE(Autoencoder):
         return encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
 
     def _decode(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Return the normalised pixels of all patches, (B, N, C patch²)."""
         first, patches = self.narrow(tokens).tensor_split([self.encoder.num_prefix_tokens], 1)
         hidden = self.token.to(patches.dtype).expand(len(order), self.masked, -1)
         back = order.argsort(1)[..., None]

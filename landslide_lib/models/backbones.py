@@ -76,11 +76,7 @@ def efficientnet(encoder: str, *, in_channels: int, width: int = 64, num_classes
 
 
 def encoder_of(network: nn.Module) -> nn.Module:
-    """Return the encoder of such a U-Net, with any head, as timm names its parameters.
-
-    >>> type(encoder_of(efficientnet("efficientnet_lite0", in_channels=3, width=4))).__name__
-    'EfficientNetFeatures'
-    """
+    """Return the encoder of such a U-Net, with any head, as timm names its parameters."""
     (padded,) = (module for module in network.modules() if isinstance(module, Padded))
     return padded.get_submodule("network.encoder.model")
 

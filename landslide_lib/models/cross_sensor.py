@@ -32,12 +32,7 @@ class CrossSensorNorm(nn.Module):
 
 
 def cross_sensor(network: nn.Module) -> nn.Module:
-    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself, and return it.
-
-    >>> network = cross_sensor(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))
-    >>> len(cross_sensor_norms(network)), sum(p.numel() for p in network.parameters())
-    (1, 48)
-    """
+    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself, and return it."""
     if isinstance(network, nn.BatchNorm2d):
         return CrossSensorNorm(network)
     for name, child in network.named_children():
@@ -52,10 +47,7 @@ def cross_sensor_norms(network: nn.Module) -> list[CrossSensorNorm]:
 
 @contextmanager
 def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
-    """Let a network take what it is given, inside, for images of a domain; elsewhere for the source's.
-
-    In training the statistics of that domain alone are updated; a batch is of one domain.
-    """
+    """Let a network take what it is given, inside, for images of a domain; its statistics alone are updated."""
     for norm in (norms := cross_sensor_norms(network)):
         norm.domain = domain
     try:

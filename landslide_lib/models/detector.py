@@ -15,10 +15,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from landslide_lib.models.encoders import encoder
 
-#: The maps, from stride 4 to stride 32.
-LEVELS = ("p2", "p3", "p4", "p5")
-#: Regions are pooled to squares of so many cells.
-POOLED = 7
+LEVELS = ("p2", "p3", "p4", "p5")  # the maps, from stride 4 to stride 32
+POOLED = 7  # regions are pooled to squares of so many cells
 
 
 def detector(name: str, in_channels: int, image_size: int, *, width: int = 256, tiny: bool = False) -> FasterRCNN:

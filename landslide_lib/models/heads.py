@@ -1,7 +1,6 @@
-"""Heads of `raunet/heads`: what a network gives besides one mask.
+"""Heads of `raunet/heads`: what a network gives besides one mask; `raunet-ablation.md`, slide IV-A.
 
 Each takes a body, a network whose output are the last features (B, features, H, W), and gives logits by name.
-Reference: `raunet-ablation.md`, slide IV-A.
 """
 
 from collections.abc import Callable
@@ -10,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: What a network gives: one mask's logits, or several things by name.
-Outputs = Tensor | dict[str, Tensor]
+Outputs = Tensor | dict[str, Tensor]  # what a network gives: one mask's logits, or several things by name
 
 
 def mask_of(outputs: Outputs) -> Tensor:

@@ -13,7 +13,7 @@ r"""U-Nets with other blocks at their nine stages: with attention, residual, and
     RAU-Net 2      x -- 3x3, fewer channels -- 3x3 -- attention -- + --
                      \__________________ 1x1 ____________________/
 
-xThe report draws these in figures that its text does not have. We assume attention after each block, as in the papers
+The report draws these in figures that its text does not have. We assume attention after each block, as in the papers
 of SE and CBAM: the additions to the parameters are those printed, within a tenth of a million. Of its convolution block
 it says what a U-Net lacks and how many parameters it saves: seven tenths of the channels between the two convolutions
 come within 2 %. RAU-Net 2 has attention where SE and CBAM stand in residual networks; both have the same number of
@@ -65,12 +65,8 @@ BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 
 def unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """Build a U-Net of one of `BLOCKS`; see `UNet` for arguments and shape."""
-    return UNet(
-        in_channels=in_channels,
-        width=width,
-        num_classes=num_classes,
-        block=lambda before, after: BLOCKS[block](before, after, width),
-    )
+    made = BLOCKS[block]
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=lambda a, b: made(a, b, width))
 
 
 def small_unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:

@@ -18,8 +18,7 @@ from torchvision.ops import Conv2dNormActivation
 from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
 
-#: Soft object regions of an image: landslide and what is not.
-REGIONS = 2
+REGIONS = 2  # soft object regions of an image: landslide and what is not
 
 Size = Literal["tiny", "small", "base"]
 
@@ -125,17 +124,13 @@ class OCR(nn.Module):
         maps --- pixels --------------------------- queries ----- attention --- + --- logits
             \--- soft regions --- mean of each --- keys, values --/    pixels --/
 
-    xA soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
+    A soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
     means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
     apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
     network of the report gives one mask. There is no dropout.
 
-    xShape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
+    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
     Chen, Wang 2020, arXiv:1909.11065.
-
-    >>> head = OCR(channels=12, width=8)
-    >>> tuple(head([torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 4, 4)]).shape)
-    (2, 1, 8, 8)
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -177,9 +172,6 @@ class UpsampledInput(nn.Module):
     by 4 would look at 4 of 16); where a pixel covers parts of others, as by 2.5, by the parts. The report resizes
     images of 128 pixels to 512 and does not say where its loss is; we assume the images' own size. Its scales are 1,
     2.5 and 4. Reference: `label-refinement.md`, 2.1.
-
-    >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
-    (2, 1, 32, 32)
     """
 
     def __init__(self, network: nn.Module, scale: float) -> None:
@@ -204,11 +196,6 @@ def init_logit_bias(network: nn.Module, share: float) -> None:
     last channels. Those end in a ReLU, so on landslides they are silent and the highest logit is the bias: no
     probability above one half, until long training undoes it. Reference: Lin and others 2017, arXiv:1708.02002, section
     3.3.
-
-    >>> layer = nn.Conv2d(4, 1, 1)
-    >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
-    >>> layer.bias.sigmoid()
-    tensor([0.2000], grad_fn=<SigmoidBackward0>)
     """
     (layer,) = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.out_channels == 1]
     nn.init.constant_(layer.bias, math.log(share / (1 - share)))  # type: ignore[arg-type]

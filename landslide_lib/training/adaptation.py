@@ -16,17 +16,12 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
 from landslide_lib.training.segmentation import Loss, SegmentationTask
 
-#: Masks or pseudo-labels, (N, S, S).
-Labels = NDArray[np.uint8]
-#: In a mask of pseudo-labels: a pixel that nobody is sure of.
-IGNORE_INDEX = 2
+Labels = NDArray[np.uint8]  # masks or pseudo-labels, (N, S, S)
+IGNORE_INDEX = 2  # in a mask of pseudo-labels: a pixel that nobody is sure of
 
 
 class PairedBatches:
-    """Batches of the source, each beside one of the target, both shuffled.
-
-    An epoch is one pass over the source; the target begins anew, in another order, where it ends before.
-    """
+    """Batches of the source, each beside one of the target, which begins anew, in another order, where it ends."""
 
     def __init__(self, source: Batches, target: Batches) -> None:
         self.source, self.target = source, target
@@ -158,10 +153,6 @@ def quality(labels: Labels, truth: Labels) -> dict[str, float | None]:
 
     `coverage` are the pixels that are labelled at all; `precision` and `recall` are of the landslide labels among all
     pixels; `missed` is the landslide that is labelled background.
-
-    >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
-    >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}
-    {'coverage': 0.75, 'precision': 0.5, 'recall': 0.33, 'missed': 0.33}
     """
     called, true = labels == 1, truth == 1
     right, positive = int((called & true).sum()), int(true.sum())

@@ -20,8 +20,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 Floats = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-#: The scene of each row; None where none is known.
-Groups = Sequence[Any] | NDArray[Any] | None
+Groups = Sequence[Any] | NDArray[Any] | None  # the scene of each row; None where none is known
 
 #: Small trees, many of them, rows and columns drawn: usual values, tuned to nothing here.
 PARAMETERS: dict[str, Any] = {
@@ -99,10 +98,7 @@ def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Spli
 
 
 def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float = 0.5) -> Floats:
-    """Return F1 of the positives, and the area under the ROC, of each fold, (folds, 2).
-
-    `fold` is (N,), which fold tested each row; a score above `at` is called positive.
-    """
+    """Return F1 of scores above `at` and area under the ROC of each fold, (folds, 2); `fold` (N,) tested a row."""
     truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
     parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
     return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])

@@ -14,10 +14,8 @@ from landslide_lib.metrics import detection
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.training.task import Task, evaluation, outcome
 
-#: Test images whose boxes are kept for a figure.
-EXAMPLES = 6
-#: Of one image: boxes (n, 4) in pixels and scores (n,), numpy arrays.
-Predicted = tuple[Any, Any]
+EXAMPLES = 6  # test images whose boxes are kept for a figure
+Predicted = tuple[Any, Any]  # of one image: boxes (n, 4) in pixels and scores (n,), numpy arrays
 
 
 class DetectionTask(Task):

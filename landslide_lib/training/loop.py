@@ -37,10 +37,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "nadam": torch.optim.NAdam,
 }
-#: A run is checkpointed about this many times.
-CHECKPOINTS = 10
-#: The file in a run's folder that the run goes on from.
-LAST = "last.ckpt"
+CHECKPOINTS = 10  # a run is checkpointed about this many times
+LAST = "last.ckpt"  # the file in a run's folder that the run goes on from
 REMEDY = "lower the learning rate (optimizer.lr), or use precision 32-true"
 #: Warnings of Lightning about what is so on purpose.
 KNOWN = (

@@ -23,8 +23,7 @@ from landslide_lib.training import boosting
 if TYPE_CHECKING:
     from xgboost import Booster
 
-#: Of the file that `Filter.save` writes.
-FORMAT = "negative-filter-1"
+FORMAT = "negative-filter-1"  # of the file that `Filter.save` writes
 
 
 @dataclass(frozen=True)

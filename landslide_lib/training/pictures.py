@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # it imports torch
     from landslide_lib.data.prepare import Data
 
-#: Shares of the brightness that are drawn black and white.
-DARKEST, BRIGHTEST = 2, 98
+DARKEST, BRIGHTEST = 2, 98  # shares of the brightness that are drawn black and white
 
 
 def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -56,12 +56,7 @@ def voted(outputs: Outputs) -> Tensor:
 
 
 def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
-    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part.
-
-    >>> dot = torch.zeros(1, 1, 5, 5); dot[..., 2, 2] = 0.9
-    >>> float(morphology(dot, "opening", 3).max()), float(morphology(1 - dot, "closing", 3).min())
-    (0.0, 1.0)
-    """
+    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part."""
     square = np.ones((kernel, kernel), np.uint8)
     images = probabilities[:, 0].cpu().numpy()
     changed = np.stack([cv2.morphologyEx(image, op=MORPHOLOGY[name], kernel=square) for image in images])

@@ -78,10 +78,7 @@ class SegmentationTask(Task):
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S), in float32.
-
-        In bfloat16 a probability has three digits, and a threshold sweep shows steps.
-        """
+        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S); float32 for threshold sweeps."""
         self.eval()
         for images, masks in self.loader(part):
             yield postprocessing.probability(self.network, images, self.post_processing), masks
@@ -103,10 +100,7 @@ def valid_f1(counts: Tensor) -> dict[str, float | None]:
 
 
 def score(count: Callable[..., Counter]) -> dict[str, Any]:
-    """Return the scores on validation and test images, an `evaluation` with 100 bins of probability.
-
-    `count` gives the counts of the predictions on a part, at thresholds.
-    """
+    """Return the `evaluation` of what counts the predictions on a part at thresholds, with 100 bins of probability."""
     valid = count("valid")
     histogram = valid.histogram().numpy()
     tuned = scores.best_threshold(*histogram)

@@ -57,8 +57,7 @@ def _samples(pair: Pair) -> list[Sample]:
     return samples
 
 
-#: Tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48.
-ROW = 48
+ROW = 48  # tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48
 #: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a fold
 #: of the split by scenes can be left without a landslide.
 BLOCK = 10

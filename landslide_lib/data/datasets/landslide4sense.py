@@ -19,8 +19,7 @@ from landslide_lib.data.formats.masks import as_mask
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
-#: What is wanted of it.
-FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
+FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")  # what is wanted of it
 SIZE = 128
 #: The publisher's folders, each with our name of the part.
 PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}

@@ -15,20 +15,16 @@ from landslide_lib.data.simulator.noise import Field, Rng, fractal, top
 from landslide_lib.data.simulator.radar import backscatter
 from landslide_lib.data.simulator.scenes import Scene, air, lay_out, sensor, under_clouds
 
-#: Sides in pixels of 10 m, and scenes of each region.
-TILE, SCENE, SCENES = 64, 384, 17
-#: Tiles of a scene, and how many of them hold a landslide: the share of the challenge's labels.
-TILES, POSITIVE = 17, 3
-#: Landslide pixels of a tile with a landslide, at least; one with fewer, but some, is left out.
-LEAST = 64
+TILE, SCENE, SCENES = 64, 384, 17  # sides in pixels of 10 m, and scenes of each region
+TILES, POSITIVE = 17, 3  # tiles of a scene, and how many of them hold a landslide: the share of the challenge's labels
+LEAST = 64  # landslide pixels of a tile with a landslide, at least; one with fewer, but some, is left out
 
 #: Where red, green, blue and near infrared stand among the simulator's bands.
 CHANNELS = [L4S.index(SENTINEL_2[name]) for name in ZINDI[:3]] + [L4S.index("B8")]
 #: Sentinel-2 adds it to the reflectance of its products since 2022 (baseline 04.00), and the darkest quartile of the
 #: challenge's pixels suggests that theirs have it.
 OFFSET = 0.1
-#: The share of the air's light that the correction of the atmosphere removes.
-CORRECTED = 0.7
+CORRECTED = 0.7  # the share of the air's light that the correction of the atmosphere removes
 
 
 class SyntheticZindi(Simulated):

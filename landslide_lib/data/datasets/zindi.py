@@ -18,10 +18,8 @@ from landslide_lib.data.tabular import files
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
 OPTICAL = 4
-#: Bytes of the longest name of a tile, without its suffix, that a file system takes.
-LONGEST = 250
-#: Digital numbers of Sentinel-2 in one unit of reflectance.
-UNIT = 10_000
+LONGEST = 250  # bytes of the longest name of a tile, without its suffix, that a file system takes
+UNIT = 10_000  # digital numbers of Sentinel-2 in one unit of reflectance
 #: Headers are parsed one at a time: in Python 3.11 threads that do so sometimes fail with a "SystemError: AST
 #: constructor recursion depth mismatch", see github.com/python/cpython, #106905.
 HEADER = Lock()

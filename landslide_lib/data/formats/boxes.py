@@ -12,8 +12,7 @@ from landslide_lib.data.base import BadFileError
 from landslide_lib.data.formats.files import list_files
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-#: How far a number may lie outside 0..1 by rounding.
-ROUNDING = 1e-3
+ROUNDING = 1e-3  # how far a number may lie outside 0..1 by rounding
 YOLO = (
     "Write a class and x y width height, or a class and a polygon x1 y1 x2 y2 x3 y3 …, in shares of the sides, 0 to 1"
 )

@@ -18,8 +18,7 @@ from numpy.typing import DTypeLike
 
 from landslide_lib.data.base import DownloadError, Sample, plain_name
 
-#: Written into a downloaded dataset's folder: where it came from.
-SOURCE = "SOURCE.json"
+SOURCE = "SOURCE.json"  # written into a downloaded dataset's folder: where it came from
 
 
 @cache

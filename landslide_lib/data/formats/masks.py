@@ -1,7 +1,6 @@
 """Masks: which pixels of a picture's file are landslide, whatever form the file has.
 
-Black is no landslide. A mask holds 0 and one other value, 1 or white. Where a file has several channels, all those in
-which anything is drawn must be equal.
+A mask holds 0, no landslide, and one other value, 1 or white; channels in which anything is drawn must be equal.
 
 - A palette: the index is the class, 0 or 1, and its colours do not count.
 - Alpha: where each colour is constant, what is not transparent is landslide; elsewhere alpha must be constant, or equal
@@ -23,8 +22,7 @@ SAVE = "Save the mask as one channel with 0 and 255 (PNG), or leave it out with 
 #: How far the values of a JPEG may lie from 0 and 255, and in which share of its pixels at least. Real masks in a
 #: quality of 50 keep to it in 99.3 % of the pixels, photographs in 29 % at most.
 NEAR, SHARE = 32, 0.99
-#: From here on a pixel of a JPEG is landslide.
-HALF = 128
+HALF = 128  # from here on a pixel of a JPEG is landslide
 
 
 def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

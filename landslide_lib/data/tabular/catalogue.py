@@ -13,8 +13,7 @@ import pandas as pd
 from landslide_lib.data.tabular import files
 
 FILE = "nasa_glc_2016.csv"
-#: Of a cell of the map, in degrees.
-CELL = 3
+CELL = 3  # of a cell of the map, in degrees
 
 
 def load(root: Path | None = None) -> pd.DataFrame:

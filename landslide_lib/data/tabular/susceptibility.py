@@ -35,8 +35,7 @@ FACTORS = {
     "DEM": "elevation",
     "geologicalstructure": "geological structure",
 }
-#: Of a block of samples that stay together, in degrees: about 25 km.
-BLOCK = 0.25
+BLOCK = 0.25  # of a block of samples that stay together, in degrees: about 25 km
 
 
 def load(root: Path | None = None) -> pd.DataFrame:
@@ -61,11 +60,7 @@ def twins(frame: pd.DataFrame) -> int:
 
 
 def blocks(frame: pd.DataFrame, side: float = BLOCK) -> list[str]:
-    """Return the square of a grid that each sample lies in, as a group for folds; `side` in degrees.
-
-    >>> blocks(pd.DataFrame({"lon": [109.1, 109.2], "lat": [27.1, 27.3]}))
-    ['436/108', '436/109']
-    """
+    """Return the square of a grid that each sample lies in, as a group for folds; `side` in degrees."""
     east, north = (np.floor(frame[name] / side).astype(int) for name in ("lon", "lat"))
     return [f"{x}/{y}" for x, y in zip(east, north, strict=True)]
 
@@ -82,10 +77,7 @@ def factor(density: ArrayLike, prior: float) -> NDArray[np.float64]:
 
 
 def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] | slice = slice(None)) -> pd.DataFrame:
-    """Put in place of each class, a value of a column, its certainty factor among the labels of the `learnt` samples.
-
-    A class that none of them has gets 0: nothing is known of it.
-    """
+    """Put certainty factors among the `learnt` samples in place of classes; 0 for a class that none of them has."""
     known = pd.Series(np.asarray(labels), classes.index).iloc[learnt]
     prior = float(known.mean())
 
