@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from landslide_lib.training.tabular.boosting import Floats
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.data import features
@@ -26,6 +25,7 @@ from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.tabular import FOLDER
 from landslide_lib.training import boosting, negative_filter
+from landslide_lib.training.boosting import Floats
 
 FOLDS = 5
 #: How often labels are permuted.
