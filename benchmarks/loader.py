@@ -17,11 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.clock import race, timed
 from benchmarks.results import Measurement
-from landslide_lib.data import shared
+from landslide_lib.data import batches
 from landslide_lib.data.batches import Batches
 from landslide_lib.data.datasets.landslide4sense import SIZE, Landslide4Sense
+from landslide_lib.data.prepare import band_means
 from landslide_lib.data.registry import load_packed
-from landslide_lib.data.scales import band_means
 
 Sample = tuple[NDArray[np.float32], NDArray[np.float32]]
 WORKERS = 2
@@ -124,7 +124,7 @@ def measure(threads: int, *, images: int = 512, batch: int = 32, repeats: int = 
         for dtype, bound in BOUNDS.items():
             if not same_content(next(iter(Batches(packed, every, batch, means, dtype=dtype))), in_order):
                 raise RuntimeError(f"loader: a batch of {dtype} differs from the peer's")
-            shared.clear()  # what the comparison has read
+            batches._shelf.clear()  # what the comparison has read
             start = time.perf_counter()
             ours = Batches(packed, every, batch, means, seed=0, dtype=dtype)
             keeping = time.perf_counter() - start

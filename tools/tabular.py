@@ -24,9 +24,8 @@ from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.tabular import FOLDER
-from landslide_lib.training import negative_filter
-from landslide_lib.training.tabular import boosting, certainty
-from landslide_lib.training.tabular.boosting import Floats
+from landslide_lib.training import boosting, negative_filter
+from landslide_lib.training.boosting import Floats
 
 FOLDS = 5
 #: How often labels are permuted.
@@ -46,7 +45,7 @@ def odds(cf: ArrayLike) -> Floats:
     A certainty factor tells them, whatever p is. The share of the landslides that a class holds, divided by them, is
     its share of the places without one.
 
-    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(certainty.factor([0.2], 0.1)).round(3)
+    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(susceptibility.factor([0.2], 0.1)).round(3)
     (array([0. , 0.5, 1. , 4. ]), array([2.25]))
     """
     value = np.asarray(cf, np.float64)
@@ -197,8 +196,8 @@ def compare(
     encodings = {
         "given": [classes] * len(splits),
         "order lost": [shuffled(classes, seed)] * len(splits),
-        "all": [certainty.encode(classes, truth)] * len(splits),
-        "inside": [certainty.encode(classes, truth, learnt) for learnt, _ in splits],
+        "all": [susceptibility.encode(classes, truth)] * len(splits),
+        "inside": [susceptibility.encode(classes, truth, learnt) for learnt, _ in splits],
     }
     results = {}
     for name, frames in encodings.items():

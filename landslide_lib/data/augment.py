@@ -1,16 +1,23 @@
-"""Augmentation of whole batches as tensor functions, on any device; random numbers come from a CPU generator."""
+"""Augmentation of whole batches as tensor functions, on any device; random numbers come from a CPU generator.
 
+Libraries of augmentations draw from the global generator, whose state a resumed run does not have. Images are
+(B, C, S, S), standardized, masks (B, 1, S, S). The label of a tile is a mask of one pixel, (B, 1, 1, 1).
+"""
+
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from landslide_lib.data.bands import SPECTRAL
 
 Pair = tuple[Tensor, Tensor]
-#: Images (B, C, S, S) and masks (B, 1, S, S) to changed copies of both.
-Augment = Callable[[Tensor, Tensor, torch.Generator], Pair]
+Augment = Callable[[Tensor, Tensor, torch.Generator], Pair]  # images and masks to changed copies of both
+MIXUP, CUTMIX = 0.2, 1.0  # alpha of the beta distribution that the share of the other tile is drawn from
 
 
 def rotation(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
@@ -29,19 +36,13 @@ def rotation(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
 
 
 def cutmix(images: Tensor, masks: Tensor, generator: torch.Generator, probability: float = 0.5) -> Pair:
-    """Paste a rectangle of another image, and of its mask, into an image (Yun et al. 2019, arXiv:1905.04899).
+    """Paste a square of another image, and of its mask, into an image (Yun et al. 2019, arXiv:1905.04899).
 
-    The rectangle covers a share of the image that is uniform in 0..1 (before it is cut at the border), its centre is
-    uniform. An image is mixed with the given probability. The report names CutMix and no numbers.
+    Its share of the image, before it is cut at the border, and its centre are uniform. The report names no numbers.
     """
-    count, size = len(images), images.shape[-1]
-    draw = torch.rand(4, count, generator=generator)
-    side = draw[0].sqrt() * size * (draw[3] < probability)
-    grid = torch.arange(size) + 0.5
-    rows = (grid - draw[1, :, None] * size).abs() < side[:, None] / 2
-    columns = (grid - draw[2, :, None] * size).abs() < side[:, None] / 2
-    inside = (rows[:, :, None] & columns[:, None, :])[:, None].to(images.device)
-    other = torch.randperm(count, generator=generator).to(images.device)
+    share, *middle, chance = torch.rand(4, len(images), generator=generator)
+    inside = _squares(images.shape[-1], share * (chance < probability), torch.stack(middle)).to(images.device)
+    other = _others(images, generator)
     return torch.where(inside, images[other], images), torch.where(inside, masks[other], masks)
 
 
@@ -70,21 +71,136 @@ def colour(
     return changed, masks
 
 
+def _chosen(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(len(images), generator=generator) < probability).to(images.device)[:, None, None, None]
+
+
+def flips(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Mirror an image left to right, and top to bottom, each with probability 0.5."""
+    for axis in (2, 3):
+        images = torch.where(_chosen(images, 0.5, generator), images.flip(axis), images)
+    return images, labels
+
+
+def shift_scale_rotate(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Shift, scale and turn an image, with probability 0.5; what is outside is mirrored.
+
+    At most by 1/16 of the side along each axis, 10 % and 45 degrees: the defaults of the report's library, as it states
+    no numbers.
+    """
+    draw = 2 * torch.rand(4, len(images), generator=generator) - 1
+    chosen = _chosen(images, 0.5, generator)
+    angle, size = draw[0] * math.radians(45), 1 / (1 + 0.1 * draw[1])
+    cos, sin, move = angle.cos() * size, angle.sin() * size, 2 * 0.0625 * draw[2:]
+    rows = [torch.stack([cos, -sin, move[0]], 1), torch.stack([sin, cos, move[1]], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False).to(images.device)
+    moved = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return torch.where(chosen, moved.to(images.dtype), images), labels
+
+
+def _squares(side: int, shares: Tensor, middle: Tensor) -> Tensor:
+    """Return squares of shares (B,) of images, before the border cuts them, (B, 1, S, S) bool, around (2, B)."""
+    grid = torch.arange(side) + 0.5
+    reach = shares.clamp(min=0).sqrt()[:, None] * side / 2
+    rows, columns = (torch.lt((grid - centre[:, None] * side).abs(), reach) for centre in middle)
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def dropout(images: Tensor, labels: Tensor, generator: torch.Generator, holes: int = 8, share: float = 1 / 64) -> Pair:
+    """Set one to `holes` squares of an image to 0, the mean of each band, with probability 0.5.
+
+    Each covers `share` of the image. CoarseDropout of `attention-fusion`, DeVries and Taylor 2017, arXiv:1708.04552.
+    """
+    count = len(images)
+    number = torch.randint(1, holes + 1, (count,), generator=generator)
+    number = number * (torch.rand(count, generator=generator) < 0.5)
+    return _erased(images, [share * (hole < number) for hole in range(holes)], generator), labels
+
+
+def erasing(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Set one square of 2 to 20 % of an image to 0, with probability 0.5 (Zhong and others 2017, arXiv:1708.04896)."""
+    share = 0.02 + 0.18 * torch.rand(len(images), generator=generator)
+    share = share * (torch.rand(len(images), generator=generator) < 0.5)
+    return _erased(images, [share], generator), labels
+
+
+def _erased(images: Tensor, shares: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    for share in shares:
+        square = _squares(images.shape[-1], share, torch.rand(2, len(images), generator=generator))
+        images = images.masked_fill(square.to(images.device), 0)
+    return images
+
+
+def noise(images: Tensor, labels: Tensor, generator: torch.Generator, deviation: float = 0.1) -> Pair:
+    """Add Gaussian noise of some deviation to an image, or blur it, with probability 0.3, either as likely."""
+    chosen, blurred = _chosen(images, 0.3, generator), _chosen(images, 0.5, generator)
+    added = torch.randn(images.shape, generator=generator).to(images)
+    soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
+    return torch.where(chosen, torch.where(blurred, soft, images + deviation * added), images), labels
+
+
+def mixup(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Take a weighted mean of each image and label with those of another (Zhang and others 2017, arXiv:1710.09412)."""
+    share, other = _shares(len(images), MIXUP, generator), _others(images, generator)
+    weight = (1 - share).to(images)[:, None, None, None]
+    of_label = weight.to(labels)
+    return images * weight + images[other] * (1 - weight), labels * of_label + labels[other] * (1 - of_label)
+
+
+def cutmix_tiles(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Paste a square of another image into each, and mix the labels by what it covers."""
+    share, other = _shares(len(images), CUTMIX, generator), _others(images, generator)
+    inside = _squares(images.shape[-1], share, torch.rand(2, len(images), generator=generator))
+    covered = inside.float().mean((1, 2, 3), keepdim=True).to(labels)
+    pasted = torch.where(inside.to(images.device), images[other], images)
+    return pasted, labels * (1 - covered) + labels[other] * covered
+
+
+def mixed(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
+    """Apply `mixup` or `cutmix` to a batch, either as likely."""
+    mix = mixup if torch.rand(1, generator=generator) < 0.5 else cutmix_tiles
+    return mix(images, labels, generator)
+
+
+def _others(images: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randperm(len(images), generator=generator).to(images.device)
+
+
+def _shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
+    """Draw from Beta(alpha, alpha), (B,); torch has none that takes a generator."""
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
+
+
 AUGMENTATIONS: dict[str, Callable[..., Pair]] = {"rotation": rotation, "cutmix": cutmix, "colour": colour}
+TILE_AUGMENTATIONS: dict[str, Augment] = {
+    "flips": flips,
+    "rotation": rotation,
+    "shift_scale_rotate": shift_scale_rotate,
+    "dropout": dropout,
+    "noise": noise,
+    "erasing": erasing,
+    "mixup": mixup,
+    "cutmix": cutmix_tiles,
+}
 
 
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:
     """Return the augmentations of these names in turn, or None. Raises ValueError: `colour` without a spectral band."""
     if "colour" in names and SPECTRAL.isdisjoint(bands):
-        raise ValueError(
-            f"augmentation: colour changes spectral bands, and of [{', '.join(bands)}] none is one; leave colour out, "
-            "or name spectral bands"
-        )
-    return chain(names, {**AUGMENTATIONS, "colour": partial(colour, bands=bands)})
+        given = ", ".join(bands)
+        raise ValueError(f"augmentation: colour changes spectral bands, and of [{given}] none is one; leave colour out")
+    return _chain(names, {**AUGMENTATIONS, "colour": partial(colour, bands=bands)})
 
 
-def chain(names: Sequence[str], steps: Mapping[str, Callable[..., Pair]]) -> Augment | None:
-    """Return one augmentation that applies the named steps in turn, or None for none."""
+def compose_tiles(names: Sequence[str]) -> Augment | None:
+    """Return the named augmentations of tiles in turn, or None; of mixup and CutMix a batch gets one, at last."""
+    mixing = [name for name in names if name in ("mixup", "cutmix")]
+    steps = [name for name in names if name not in mixing] + (["mixed"] if len(mixing) > 1 else mixing)
+    return _chain(steps, {**TILE_AUGMENTATIONS, "mixed": mixed})
+
+
+def _chain(names: Sequence[str], steps: Mapping[str, Callable[..., Pair]]) -> Augment | None:
     if not names:
         return None
 

@@ -1,16 +1,13 @@
 """Names of bands, and the channels that are engineered from them. No torch.
 
-The channels of images with red, green and blue are those of the RAU-Net report (slide III). Where it is silent, we
-assume:
+The channels of red, green and blue are those of the RAU-Net report (slide III). Where it is silent, we assume:
 
-- Its kernel of 10 pixels has no middle; the next odd one, 11, is taken, of packed pixels. The Gaussian's sigma is
-  OpenCV's for that kernel, 2.
-- Blurs, edges and gradients are those of the gray image. The median and the edges are found on 256 levels between its
-  darkest and its brightest pixel, as OpenCV's are.
+- Its kernel of 10 pixels has no middle; the next odd one, 11, is taken. The Gaussian's sigma is OpenCV's for it, 2.
+- Blurs, edges and gradients are those of the gray image; median and edges on 256 levels between its darkest and its
+  brightest pixel, as OpenCV's are.
 - The thresholds of the Canny detector are 100 and 200 of those levels, the Sobel kernel is 3 x 3.
 
-Those of tiles with radar are of the two reports on Zindi's challenge, which state neither the size of their median
-filter nor the rule of their cloud mask: see `despeckled` and `clouds`.
+Those of tiles with radar are of the two reports on Zindi's challenge, see `despeckled` and `clouds`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,25 +40,19 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "zindi": ZINDI,
     "synthetic-zindi": ZINDI,
 }
-#: The datasets that have boxes around their landslides and no masks.
-BOXES = ("landslide4sense-boxes", "voc")
-#: The datasets that are a folder of one's own: whatever lies in it.
-OWN = ("voc", "folder")
-#: The datasets that have a label for a tile in place of a mask: their masks are 1 or 0 everywhere.
-LABELS = ("zindi",)
-#: Red, green and blue in a Sentinel-2 image.
-SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}
+BOXES = ("landslide4sense-boxes", "voc")  # the datasets that have boxes around their landslides and no masks
+OWN = ("voc", "folder")  # the datasets that are a folder of one's own: whatever lies in it
+LABELS = ("zindi",)  # the datasets that have a label for a tile in place of a mask: their masks are 1 or 0 everywhere
+SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}  # red, green and blue in a Sentinel-2 image
 
 KERNEL = 11
 CANNY = (100, 200)
 #: A pixel whose reflectance is above it may be a cloud. Ours: three quarters of the pixels of the challenge lie below
 #: two thirds of it in each visible band, and clouds well above.
 BRIGHT = 0.3
-#: The largest whiteness of a cloud (Zhu and Woodcock 2012, equation 2).
-WHITENESS = 0.7
+WHITENESS = 0.7  # the largest whiteness of a cloud (Zhu and Woodcock 2012, equation 2)
 
-#: (N, S, S): one band of some images.
-Planes = NDArray[np.float32]
+Planes = NDArray[np.float32]  # (N, S, S): one band of some images
 
 
 def rescale(band: Planes, low: Any = None, high: Any = None) -> Planes:
@@ -86,7 +77,7 @@ def gray(red: Planes, green: Planes, blue: Planes) -> Planes:
 
 
 def median(red: Planes, green: Planes, blue: Planes) -> Planes:
-    """Take the median around each pixel of the gray image, within half a level of 8 bits; its border is repeated."""
+    """Take the median around each pixel of the gray image, within half a level of 8 bits."""
     shades = gray(red, green, blue)
     low, high = shades.min((1, 2), keepdims=True), shades.max((1, 2), keepdims=True)
     levels = _each(_levels(shades), lambda x: cv2.medianBlur(x, KERNEL))
@@ -94,10 +85,7 @@ def median(red: Planes, green: Planes, blue: Planes) -> Planes:
 
 
 def despeckled(backscatter: Planes) -> Planes:
-    """Take the median of 3 x 3 pixels against speckle; the border is repeated.
-
-    Three, not five: at 10 m a window of five covers a quarter of a hectare and outvotes a scar of a few pixels.
-    """
+    """Take the median of 3 x 3 pixels against speckle: a window of five would outvote a scar of a few pixels."""
     return _each(backscatter, lambda plane: cv2.medianBlur(plane, 3))
 
 
@@ -105,8 +93,8 @@ def clouds(red: Planes, green: Planes, blue: Planes, near: Planes) -> Planes:
     """Find what is bright, in the visible and in the near infrared, and grey: 1 there, else 0. Bands are reflectances.
 
     Grey is the whiteness test of Fmask (Zhu and Woodcock 2012, doi:10.1016/j.rse.2011.10.028). Bright is above
-    `BRIGHT`, in place of Fmask's own test for haze, which needs reflectance above the atmosphere without an offset. In
-    the near infrared glinting or muddy water is dark. Thin cloud is missed, snow and bright roofs are not.
+    `BRIGHT`, in place of its test for haze, which needs reflectance above the atmosphere. Thin cloud is missed, snow
+    and bright roofs are not.
     """
     mean = gray(red, green, blue)
     spread = np.abs(red - mean) + np.abs(green - mean) + np.abs(blue - mean)
@@ -132,7 +120,7 @@ class Channel(NamedTuple):
     """The bands of an engineered channel and its function; with `whole` it takes the dataset's extremes after them."""
 
     of: tuple[str, ...]
-    function: Callable[..., Planes]
+    function: Callable[..., Any]
     whole: bool = False
 
 
@@ -156,20 +144,12 @@ ENGINEERED: dict[str, Channel] = {
 
 
 def radar(name: str) -> bool:
-    """Return whether a band is of a radar, engineered or not: its name ends in that of a pass.
-
-    >>> radar("dVV_desc"), radar("before_VH_asc"), radar("NIR"), radar("clouds")
-    (True, True, False, False)
-    """
+    """Return whether a band is of a radar, engineered or not: its name ends in that of a pass."""
     return name.endswith(("_desc", "_asc"))
 
 
 def source(name: str, own: Sequence[str]) -> str:
-    """Return the name of a band in a dataset: the red of Sentinel-2 is B4.
-
-    >>> source("R", L4S), source("R", RGB), source("B8", L4S)
-    ('B4', 'R', 'B8')
-    """
+    """Return the name of a band in a dataset: the red of Sentinel-2 is B4."""
     return name if name in own else SENTINEL_2.get(name, name)
 
 

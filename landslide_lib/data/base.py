@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from landslide_lib.data.bands import RGB
 
-#: The remedy for most bad files.
-REDO = "Replace the file, or leave it out with --skip-bad"
+REDO = "Replace the file, or leave it out with --skip-bad"  # the remedy for most bad files
 
 
 class DatasetNotFoundError(FileNotFoundError):
@@ -34,11 +33,7 @@ class BadFileError(ValueError):
 
 
 def printable(text: str) -> str:
-    r"""Return a text as it can be printed: bytes of a name that are not UTF-8 are written out.
-
-    >>> print(printable("scar\udcd6.png"))
-    scar\udcd6.png
-    """
+    r"""Return a text as it can be printed: bytes of a name that are not UTF-8 are written out."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -66,7 +61,6 @@ class Sample:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Those that are named above."""
         return tuple(path for path in (self.image, self.mask, self.boxes) if path is not None)
 
 
@@ -143,7 +137,7 @@ def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], 
 
 
 def check_same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
-    """Refuse an image and a mask that differ in height or width. Raises BadFileError: they do."""
+    """Refuse an image and a mask that differ in height or width. Raises BadFileError."""
     if image.shape[:2] != mask.shape[:2]:
         assert sample.mask is not None
         raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}")

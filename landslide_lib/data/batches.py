@@ -1,48 +1,61 @@
 """The dataloader: whole batches by index, on the device where they fit, with masks, boxes or labels as the target."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landslide_lib.data.crops import BoxesOf, Crops, cut
+from landslide_lib.data.augment import Augment
+from landslide_lib.data.boxes import Boxes, Crops, cut
 from landslide_lib.data.engineered import with_bands
 from landslide_lib.data.pack import Packed
-from landslide_lib.data.shared import clear, is_shared, shared
 from landslide_lib.data.split import Indices
 
-Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Value = TypeVar("Value")
 #: Of the images of a batch, their rows in the dataset and their places in the part: the images, and what stands beside
 #: them in place of masks.
 Target = Callable[[Tensor, Indices, Indices, torch.Generator], tuple[Tensor, Any]]
 
 
+#: What the runs of a process share of a packed dataset: training, validation and test images, and means of all.
+_shelf: OrderedDict[tuple[Hashable, Hashable], Any] = OrderedDict()
+MOST = 4
+
+
+def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable[[], Value]) -> Value:
+    """Return what was made of a dataset under a key before, or make it; nobody may change what it returns.
+
+    The shelf holds one dataset with one choice of bands, of that the last `MOST` values; the memory of what is removed
+    is free before the next is made. A dataset that lies in no folder is not stored: its owner may change it.
+    """
+    if packed.folder is None:
+        return make()
+    label = packed.folder, packed.fingerprint, bands
+    if (label, key) not in _shelf:
+        if any(other != label for other, _ in _shelf):
+            _shelf.clear()
+        while len(_shelf) >= MOST:
+            _shelf.popitem(last=False)
+        _shelf[label, key] = make()
+    _shelf.move_to_end((label, key))
+    value: Value = _shelf[label, key]
+    return value
+
+
 class Batches:
-    """Batches of a part of a packed dataset, in an order that seed and epoch decide.
+    """Batches of a part (`indices`) of a packed dataset, in an order that seed and epoch decide.
 
     Yields images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
-    packed masks have, in {0, 1}, both of `dtype`.
-
-    Args:
-        indices: Which images.
-        band_scale: (C, 1, 1), what each band is divided by.
-        bands: By name, engineered ones too; () for the dataset's own.
-        device: Where batches are made; the scaled images stay there, also for the next run, if they take at most half
-            of its free memory.
-        seed: None keeps the order and every image; with a number they are shuffled, and an epoch drops the images that
-            do not fill a batch.
-        augment: Applied to a batch on the device: (images, masks, generator) to the same.
-        rank: Of this process among the `world` that share the batches of an epoch.
-        dtype: Of images and masks, which are divided in float32 and rounded to it: float16 moves half as many bytes.
-        shift: (C, 1, 1), what is subtracted from each band before the division; None for nothing.
-        chances: (len(indices),) that add up to 1: an epoch of training draws its images by them, with replacement.
-
-    Raises ValueError: there is no such band, there are fewer images to train on than processes, or the dtype is no
-    floating one.
+    packed masks have, in {0, 1}, both of `dtype`, on the device. Images have the named bands, less `shift`, divided
+    by `band_scale`, (C, 1, 1) each. Scaled images stay on the device, also for the next run, if they take at most half
+    of its free memory. Without a seed all images come in their order; with one they are shuffled, or drawn with
+    replacement by `chances`, which add up to 1, and those that do not fill a batch are left out. Raises ValueError:
+    there is no such band.
     """
 
     def __init__(
@@ -57,45 +70,36 @@ class Batches:
         device: torch.device | str = "cpu",
         seed: int | None = None,
         augment: Augment | None = None,
-        rank: int = 0,
-        world: int = 1,
         dtype: torch.dtype = torch.float32,
         shift: Tensor | None = None,
         chances: NDArray[np.float64] | None = None,
     ) -> None:
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype {dtype} holds no fractions; use float32, float16 or bfloat16")
         self.batch, self.seed, self.augment, self.chances = batch, seed, augment, chances
-        self.target, self.rank, self.world, self.epoch = target, rank, world, 0
+        self.target, self.epoch, self.dtype = target, 0, dtype
         self.device = torch.device(device)
         self.band_scale = band_scale.to(self.device)
         self.shift = torch.zeros_like(self.band_scale) if shift is None else shift.to(self.device)
         self.packed, self.indices = with_bands(packed, bands), indices
         self.bands = tuple(bands) or packed.bands
-        if seed is not None and len(indices) < world:
-            raise ValueError(f"{len(indices)} images to train on, {world} processes: one a process")
-        self.dtype = dtype
         self.resident: tuple[Tensor, Tensor] | None = None
         scales = [scale.cpu().numpy().tobytes() for scale in (self.band_scale, self.shift)]
         size = packed.masks.shape[1:]  # one pixel where it is the label of an image
         key = (indices.tobytes(), *scales, str(self.device), dtype, size)
-        if is_shared(packed, self.bands, key) or self._fits():
+        if ((packed.folder, packed.fingerprint, self.bands), key) in _shelf or self._fits():
             self.resident = shared(packed, self.bands, key, self._load)
 
     def _fits(self) -> bool:
         pixels = len(self.indices) * self.packed.images[0, 0].size
         size: int = pixels * (len(self.bands) + 1) * self.dtype.itemsize
         if size >= _free(self.device) / 2:
-            clear()  # what lies on a GPU may be of another dataset
+            _shelf.clear()  # what lies on a GPU may be of another dataset
         return size < _free(self.device) / 2
 
     def __len__(self) -> int:
-        """Batches of this process in an epoch."""
         images = len(self.indices)
-        return -(-images // self.batch) if self.seed is None else max(1, images // (self.batch * self.world))
+        return -(-images // self.batch) if self.seed is None else max(1, images // self.batch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Decide the order and the augmentation of the next pass."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Any]:
@@ -105,13 +109,11 @@ class Batches:
             # Of seed and epoch alone: a resumed run sees what the whole run would have seen.
             draw = np.random.default_rng((self.seed, self.epoch))
             order = draw.permutation(order) if self.chances is None else draw.choice(order, len(order), p=self.chances)
-            generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099 + self.rank)
-            order = order[self.rank :: self.world]
+            generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099)
         for step in range(len(self)):
             yield self._batch(order[step * self.batch : (step + 1) * self.batch], generator)
 
     def at(self, places: Indices) -> tuple[Tensor, Tensor]:
-        """Return the images at some places of the part, and their masks, without augmentation."""
         images, masks = self._gather(places)
         return images.contiguous(memory_format=torch.channels_last), masks
 
@@ -164,13 +166,12 @@ class BoxTarget:
     With `turned`, an image and its boxes are turned and mirrored at random, the eight ways equally likely.
     """
 
-    boxes: BoxesOf
+    boxes: Boxes
     turned: bool = False
 
     def __call__(
         self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
     ) -> tuple[Tensor, list[dict[str, Tensor]]]:
-        """Return images and boxes of a batch."""
         boxes = [torch.from_numpy(self.boxes.of(int(row))).to(images.device) for row in rows]
         if self.turned:
             quarters = torch.randint(4, (len(boxes),), generator=generator).tolist()
@@ -210,6 +211,5 @@ class CropTarget:
     def __call__(
         self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return crops and labels of a batch."""
         crops = Crops(*(getattr(self.crops, field.name)[places] for field in fields(Crops)))
         return cut(images, crops), torch.from_numpy(crops.label).long().to(images.device)

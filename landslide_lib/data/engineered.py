@@ -16,26 +16,21 @@ from landslide_lib.data.pack import REMOVE, Packed, in_threads
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import atomic_write
 
-#: Images that a thread processes at once: their planes stay in its cache.
-CHUNK = 16
+CHUNK = 16  # images that a thread processes at once: their planes stay in its cache
 
 
 def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
     """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
 
-    An engineered channel is computed from the packed images and stored beside them, a file for each channel. Raises
-    ValueError: the dataset has no such band and none to make it of, or it lies nowhere. BadFileError: a file is
-    damaged.
+    An engineered channel is computed from the packed images and stored beside them, a file each. Raises ValueError: the
+    dataset has no such band and none to make it of, or lies nowhere. BadFileError: a file is damaged.
     """
     check(names, packed.bands, packed.name)
     wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]
     if not wanted:
         return packed
     if packed.folder is None:
-        raise ValueError(
-            f"bands: {packed.name} is not packed in a folder, beside which {', '.join(wanted)} could be kept; use "
-            "data.registry.load_packed"
-        )
+        raise ValueError(f"bands: {packed.name} lies in no folder, beside which {', '.join(wanted)} could be kept")
     paths = {name: packed.folder / f"{name}-{REVISIONS.get(f'bands/{name}', 1)}.npy" for name in wanted}
     if not all(path.exists() for path in paths.values()):
         # The lock that packed the folder.
@@ -46,7 +41,6 @@ def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
 
 
 def _make(packed: Packed, paths: Mapping[str, Path]) -> None:
-    """Write each channel, complete or not at all. The caller holds the lock."""
     planes = {band: packed.plane(band) for name in paths for band in ENGINEERED[name].of}
     whole = {band for name in paths if ENGINEERED[name].whole for band in ENGINEERED[name].of}
     extremes = {band: (float(planes[band].min()), float(planes[band].max())) for band in whole}

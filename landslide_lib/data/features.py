@@ -1,42 +1,26 @@
 """Hand-made features of tiles, for boosted trees: `PLANES` of a tile, and `STATISTICS` of each plane. No torch.
 
-A dataset gets the features that its bands allow. Units: reflectances of light in 0..1, radar in decibel, `d…` after
-minus before the event. The bands of Landslide4Sense are rescaled to about 1 each; an index of them orders tiles, and
-has no physical meaning.
+Units: reflectances of light in 0..1, radar in decibel, `d…` after minus before the event. The bands of Landslide4Sense
+are rescaled to about 1 each; an index of them orders tiles, and has no physical meaning.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import RGB, SENTINEL_2, index
+from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, index
 
 Floats = NDArray[np.float64]
 
-#: Light and shape of the ground; the passes of the radar.
-OPTICAL = (*RGB, "NIR", "SWIR")
+OPTICAL = (*RGB, "NIR", "SWIR")  # light
 PASSES = {"desc": "descending", "asc": "ascending"}
-#: Our names in a Sentinel-2 image.
-ALIASES = {**SENTINEL_2, "NIR": "B8", "SWIR": "B11"}
-#: The soil's share in the SAVI, for a cover in between (Huete 1988).
-L = 0.5
-#: Tiles processed at once: their planes stay in the cache.
-CHUNK = 64
-
-
-class Plane(NamedTuple):
-    """A plane of a tile: the bands it takes, and their planes (N, S, S) to it."""
-
-    of: tuple[str, ...]
-    function: Callable[..., Floats]
-
-
-def _same(band: Floats) -> Floats:
-    return band
+ALIASES = {**SENTINEL_2, "NIR": "B8", "SWIR": "B11"}  # our names in a Sentinel-2 image
+L = 0.5  # the soil's share in the SAVI, for a cover in between (Huete 1988)
+CHUNK = 64  # tiles processed at once: their planes stay in the cache
 
 
 def _index(first: Floats, second: Floats) -> Floats:
@@ -48,44 +32,40 @@ def _index_of_sums(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
 
 
 def savi(near: Floats, red: Floats) -> Floats:
-    """Return the vegetation index that soil disturbs least, within ±1.5 (Huete 1988).
-
-    >>> savi(np.array([0.5]), np.array([0.0])), savi(np.array([-0.5]), np.array([0.0]))
-    (array([0.75]), array([0.]))
-    """
+    """Return the vegetation index that soil disturbs least, within ±1.5 (Huete 1988)."""
     total = near + red + L
     ratio = np.divide(near - red, total, out=np.zeros_like(total), where=total != 0)
     return (1 + L) * np.clip(ratio, -1, 1)
 
 
-def _of_pass(name: str) -> dict[str, Plane]:
+def _of_pass(name: str) -> dict[str, Channel]:
     bands = vv, vh, dvv, dvh = tuple(f"{band}_{name}" for band in ("VV", "VH", "dVV", "dVH"))
     return {
-        **{band: Plane((band,), _same) for band in bands},
-        f"ratio_{name}": Plane((vv, vh), np.subtract),  # of the polarisations, high without a canopy
-        f"dratio_{name}": Plane((dvv, dvh), np.subtract),  # change of that ratio
-        f"change_{name}": Plane((dvv, dvh), np.hypot),  # length of the change (VV, VH)
+        **{band: Channel((band,), np.asarray) for band in bands},
+        f"ratio_{name}": Channel((vv, vh), np.subtract),  # of the polarisations, high without a canopy
+        f"dratio_{name}": Channel((dvv, dvh), np.subtract),  # change of that ratio
+        f"change_{name}": Channel((dvv, dvh), np.hypot),  # length of the change (VV, VH)
     }
 
 
-def _of_passes(band: str) -> dict[str, Plane]:
+def _of_passes(band: str) -> dict[str, Channel]:
     of = (f"d{band}_desc", f"d{band}_asc")
     return {
-        f"d{band}_mean": Plane(of, lambda a, b: (a + b) / 2),  # less speckle than in either
-        f"d{band}_apart": Plane(of, lambda a, b: np.abs(a - b)),  # large on slopes that one pass sees badly
+        f"d{band}_mean": Channel(of, lambda a, b: (a + b) / 2),  # less speckle than in either
+        f"d{band}_apart": Channel(of, lambda a, b: np.abs(a - b)),  # large on slopes that one pass sees badly
     }
 
 
-PLANES: dict[str, Plane] = {
-    **{band: Plane((band,), _same) for band in (*OPTICAL, "slope", "DEM")},
-    "brightness": Plane(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
-    "colour": Plane(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
-    "NGRDI": Plane(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
-    "NDVI": Plane(("NIR", "R"), _index),  # green cover (Tucker 1979)
-    "SAVI": Plane(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
-    "NDWI": Plane(("G", "NIR"), _index),  # open water (McFeeters 1996)
-    "BSI": Plane(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
-    "bare": Plane(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
+PLANES: dict[str, Channel] = {
+    **{band: Channel((band,), np.asarray) for band in (*OPTICAL, "slope", "DEM")},
+    "brightness": Channel(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
+    "colour": Channel(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
+    "NGRDI": Channel(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
+    "NDVI": Channel(("NIR", "R"), _index),  # green cover (Tucker 1979)
+    "SAVI": Channel(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
+    "NDWI": Channel(("G", "NIR"), _index),  # open water (McFeeters 1996)
+    "BSI": Channel(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
+    "bare": Channel(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
     **{name: plane for of in PASSES for name, plane in _of_pass(of).items()},
     **_of_passes("VV"),
     **_of_passes("VH"),
@@ -114,11 +94,7 @@ STATISTICS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
-    """Return the planes that these bands allow, in the order of `PLANES`.
-
-    >>> planes_of(["R", "G", "B"])
-    ('R', 'G', 'B', 'brightness', 'colour', 'NGRDI')
-    """
+    """Return the planes that these bands allow, in the order of `PLANES`."""
     own = set(bands)
     return tuple(
         name for name, plane in PLANES.items() if all(band in own or ALIASES.get(band) in own for band in plane.of)
@@ -126,20 +102,15 @@ def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
 
 
 def possible(bands: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the features that these bands allow: plane, underscore, statistic.
-
-    >>> possible(["B8", "B4"])[-6:]
-    ('SAVI_mean', 'SAVI_std', 'SAVI_p05', 'SAVI_p50', 'SAVI_p95', 'SAVI_energy')
-    """
+    """Return the names of the features that these bands allow: plane, underscore, statistic."""
     return tuple(f"{plane}_{name}" for plane in planes_of(bands) for name in STATISTICS)
 
 
 def measure(planes: Mapping[str, NDArray[Any]], ids: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the features of N tiles, (N, features) float64, the names of `possible` as columns, the ids as index.
 
-    The planes of each band are (N, S, S), any floats, S at least 2, and may be memory-mapped. All features are finite:
-    of an index whose sum is 0 it is 0, of a constant tile `std` and `energy` are 0. Raises ValueError: the bands allow
-    no feature, or hold NaN or infinity.
+    The planes of each band are (N, S, S), any floats, and may be memory-mapped. Raises ValueError: the bands allow no
+    feature, or hold NaN or infinity.
 
     >>> measure({"R": np.array([[[0.0, 1.0], [0.0, 1.0]]])}).round(2).to_dict("records")
     [{'R_mean': 0.5, 'R_std': 0.5, 'R_p05': 0.0, 'R_p50': 0.5, 'R_p95': 1.0, 'R_energy': 1.0}]

@@ -11,22 +11,12 @@ from numpy.typing import NDArray
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices, Split, split
 
-#: Lengths of a row of tiles that are tried.
-ROWS = range(2, 129)
-#: Fewer pairs than this show nothing about an order.
-FEW = 20
+ROWS = range(2, 129)  # lengths of a row of tiles that are tried
+FEW = 20  # fewer pairs than this show nothing about an order
 
 
 def numbered(ids: Sequence[str]) -> list[tuple[str, int] | None]:
-    """Read series and number from each id; None where it ends in no number.
-
-    An id that ends in row and column is counted in raster order, with rows as long as the longest of all.
-
-    >>> numbered(["train/7", "train/8", "image_30", "odd"])
-    [('train/', 7), ('train/', 8), ('image_', 30), None]
-    >>> numbered(["hills/0/1", "hills/1/0"])
-    [('hills/', 1), ('hills/', 2)]
-    """
+    """Read series and number from each id (row and column as a number in raster order); None where it ends in none."""
     places = [match for name in ids if (match := re.fullmatch(r"(.*/)?(\d+)/(\d+)", name))]
     if places and len(places) == len(ids):
         length = 1 + max(int(match[3]) for match in places)
@@ -36,11 +26,7 @@ def numbered(ids: Sequence[str]) -> list[tuple[str, int] | None]:
 
 
 def pairs(ids: Sequence[str], lag: int = 1) -> tuple[Indices, Indices]:
-    """Return the indices of all pairs of images n and n + lag.
-
-    >>> [side.tolist() for side in pairs(["a1", "a2", "a4", "b5"])]
-    [[0], [1]]
-    """
+    """Return the indices of all pairs of images n and n + lag."""
     index_of = {key: index for index, key in enumerate(numbered(ids)) if key is not None}
     following = [(i, index_of.get((series, number + lag))) for (series, number), i in index_of.items()]
     first, second = np.array([pair for pair in following if pair[1] is not None], np.int64).reshape(-1, 2).T
@@ -98,8 +84,8 @@ def measure(packed: Packed, rows: Sequence[int] = ROWS, seed: int = 0) -> dict[s
 def cuts(packed: Packed, row: int | None) -> dict[str, dict[str, list[int]]]:
     """Count the neighbours that a split separates, of a dataset in raster order with `row` images in a row, if known.
 
-    Returns, by split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and by
-    kind (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
+    By split (`shipped`, where the publisher's parts share one numbering; `random` and `blocked`, ours) and kind
+    (`right`, `below`): how many pairs are cut, of how many whose images are both in the split.
     """
     shipped = np.array([part.split(",")[0] for part in packed.parts])
     series = [key[0] if key else None for key in numbered(packed.ids)]

@@ -29,10 +29,8 @@ from landslide_lib.paths import cache_root, data_root
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-#: Of the layout of the packed files and of how an image is resized.
-REVISION = REVISIONS.get("pack", 1)
-#: The remedy for a damaged file of the cache.
-REMOVE = "Remove the {}; it is made anew on the next use"
+REVISION = REVISIONS.get("pack", 1)  # of the layout of the packed files and of how an image is resized
+REMOVE = "Remove the {}; it is made anew on the next use"  # the remedy for a damaged file of the cache
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,9 @@ def load_packed(
     """Return a dataset packed at an image size, S pixels, packing it on first use.
 
     Images are resized to a square (area averaging when they shrink); a pixel of the small mask is landslide where at
-    least half of the area that it covers is. With `skip_bad` unusable files are left out and listed; otherwise the
-    first one ends the packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file cannot be used and
-    `skip_bad` is not set, no file can be used, or the packed copy is damaged.
+    least half of its area is. With `skip_bad` unusable files are left out and listed; otherwise the first one ends the
+    packing. Raises DatasetNotFoundError: it is not there. BadFileError: a file, or all of them, or the packed copy
+    cannot be used.
     """
     samples = dataset.samples(root or data_root())
     cache = cache or cache_root()
@@ -129,10 +127,7 @@ def revision(dataset: Dataset) -> str:
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], title: str, together: int = 1
 ) -> Generator[Result, None, None]:
-    """Call a function for each item in threads, with a bar of progress; after an error the rest is not begun.
-
-    A thread takes so many items that follow one another `together`.
-    """
+    """Call a function for each item in threads, `together` of them in one; after an error the rest is not begun."""
     pool = ThreadPoolExecutor(os.cpu_count())
     runs = [items[start : start + together] for start in range(0, len(items), together)]
     try:
@@ -143,7 +138,6 @@ def in_threads(
 
 
 def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool) -> None:
-    """Write a packed dataset into an empty folder."""
     for remark in remarks(samples):
         say_once(f"{dataset.name}: {remark}")
     images = new_array(folder / "images.npy", np.float16, (len(samples), len(dataset.bands), size, size))

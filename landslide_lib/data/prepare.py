@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
-from landslide_lib.data.batches import Batches, CropTarget
+from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, OF_DATASET, check
+from landslide_lib.data.batches import Batches, CropTarget, shared
+from landslide_lib.data.engineered import with_bands
 from landslide_lib.data.pack import Packed, load_packed
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.data.scales import band_means, moments
 from landslide_lib.data.split import Indices, Split
 from landslide_lib.data.split import split as split_images
+
+Floats = NDArray[np.float64]
+LEAST = 1e-6  # a band whose mean or deviation is smaller is divided by 1
+CHUNK = 256  # images read at once
 
 
 @dataclass
@@ -32,17 +38,14 @@ class Data:
 
     @property
     def train(self) -> Part:
-        """The images that are trained on."""
         return self.part("train")
 
     @property
     def valid(self) -> Part:
-        """The images that a threshold is chosen on."""
         return self.part("valid")
 
     @property
     def test(self) -> Part:
-        """The images that are scored."""
         return self.part("test")
 
     def part(self, name: str) -> Part:
@@ -139,3 +142,47 @@ def prepare(
         return Data(packed, parts, names, band_means(packed, parts["train"], bands))
     shift, scale = moments(packed, parts["train"], bands)
     return Data(packed, parts, names, scale, shift)
+
+
+def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> Tensor:
+    """Return the mean of each band over some images, (C, 1, 1) float32; of the dataset's own bands by default.
+
+    The report divides each band by it (slide I-D). A mean of nearly 0 becomes 1. An engineered channel has the mean of
+    its absolute value, as an index or a gradient has a mean near 0 by its nature. Raises ValueError: no such band.
+    """
+    names = tuple(bands) or packed.bands
+    engineered = [name in ENGINEERED for name in names]
+
+    def means(values: Floats) -> Floats:
+        values[:, engineered] = np.abs(values[:, engineered])
+        return np.asarray(values.mean((2, 3)))
+
+    of_images = _of_images(packed, names, "means", means)
+    total = np.zeros(len(names))
+    for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
+        total += of_images[chunk].sum(0)
+    mean = total / len(indices)
+    mean[np.abs(mean) < LEAST] = 1.0
+    return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+
+
+def moments(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each band over some images, each (C, 1, 1) float32; see `band_means`."""
+    names = tuple(bands) or packed.bands
+    of_images = _of_images(packed, names, "moments", lambda x: np.stack([x.mean((2, 3)), (x**2).mean((2, 3))]))
+    mean, square = of_images[:, indices].mean(1)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    deviation[deviation < LEAST] = 1.0
+    first, second = torch.from_numpy(np.stack([mean, deviation])).float()[..., None, None]
+    return first, second
+
+
+def _of_images(packed: Packed, names: tuple[str, ...], key: str, measure: Callable[[Floats], Floats]) -> Floats:
+    """Return what is measured of chunks of images (n, C, S, S), (…, n, C), for all N images."""
+
+    def make() -> Floats:
+        whole = with_bands(packed, names)
+        chunks = np.array_split(np.arange(len(packed)), range(CHUNK, len(packed), CHUNK))
+        return np.concatenate([measure(whole.read(rows, names).astype(np.float64)) for rows in chunks], axis=-2)
+
+    return shared(packed, names, key, make)

@@ -42,10 +42,8 @@ class Split(Part):
             raise ValueError(f"fold {self.fold} of {self.folds}: folds count from 0")
         rest = round(1 / self.validation)
         if self.valid_fold >= rest:
-            raise ValueError(
-                f"valid_fold {self.valid_fold} of {rest}: a share of {self.validation:g} for validation makes so many "
-                "folds of the rest, and they count from 0"
-            )
+            many = f"a share of {self.validation:g} for validation makes so many folds of the rest"
+            raise ValueError(f"valid_fold {self.valid_fold} of {rest}: {many}, and they count from 0")
         return self
 
 
@@ -54,11 +52,10 @@ def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str
 
     Only the publisher's `train` part is split, as the others belong to another domain (Landslide4Sense) or have no
     masks; of a dataset with boxes and of one's own all parts are. `blocked` and `random` balance images with and
-    without a landslide over the folds. `published` on a folder of one's own without all three parts is `blocked`.
-
-    A subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
-    Images that are the same, byte for byte, are on one side; where they cannot be, under `published` and `contiguous`,
-    a line on stderr says so. Raises ValueError: fewer images or scenes than the split needs, or no published part.
+    without a landslide over the folds. `published` on a folder of one's own without all three parts is `blocked`. A
+    subset is drawn before the split; under `published` from each part, in proportion to its size and at least one.
+    Images that are the same, byte for byte, are on one side; where they cannot be, a line on stderr says so. Raises
+    ValueError: fewer images or scenes than the split needs, or no published part.
     """
     if options.method == "published" and not (packed.name in OWN and set(PARTS) - set(packed.parts)):
         parts = _published(packed, options, subset)

@@ -42,10 +42,9 @@ def describe(packed: Packed) -> dict[str, Any]:
     Over all pixels `bands` have mean, std, min, max and `around`, the mean distance of a pixel from the median of its
     image. Over the images with masks or labels there are `labelled` (their number), `positive` (the share with a
     landslide), `landslide` (the share of the pixels), `smallest` and `largest` (landslide share of an image that has
-    any): None without such images, the last three with labels too. `regions` and `parts` describe some of the images;
-    `split` says whose parts, the publisher's (`shipped`) or where there is but one our default split's. `areas` are
-    histograms over `edges` (shares of an image) of images and of connected landslides, which touch at sides or corners;
-    None without masks. For `neighbours` see there.
+    any): None without such images, the last three with labels too. `parts` are the publisher's (`split` is `shipped`)
+    or, where there is but one, those of our default split. `areas` are histograms over `edges` of images and of
+    connected landslides.
     """
     bands = {}
     for column, name in enumerate(packed.bands):
@@ -118,7 +117,6 @@ def _truth(packed: Packed) -> NDArray[np.bool_]:
 
 
 def _parts(packed: Packed) -> tuple[str | None, dict[str, NDArray[np.int64]]]:
-    """Return the publisher's parts, or if it has but one, those of our default split."""
     names = np.array(packed.parts)
     if len(set(packed.parts)) > 1:
         return "shipped", {n: np.flatnonzero(names == n) for n in dict.fromkeys(packed.parts)}
@@ -129,7 +127,6 @@ def _parts(packed: Packed) -> tuple[str | None, dict[str, NDArray[np.int64]]]:
 
 
 def _subset(packed: Packed, indices: NDArray[np.int64]) -> dict[str, Any]:
-    """Describe the images of these indices, rounded."""
     bands = {}
     for column, name in enumerate(packed.bands):
         values = np.asarray(packed.images[indices, column], np.float64)
@@ -159,12 +156,7 @@ def _areas(masks: NDArray[np.uint8], shares: NDArray[np.float64]) -> dict[str, A
 
 
 def _boxes(dataset: BoxDataset, samples: Sequence[Sample], shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Describe the boxes of usable samples; `shapes` are the two sides of the picture of each.
-
-    Returns `parts` (how many in each), `per_tile` (smallest, median, mean, largest number), `empty` (tiles without
-    one), `side` (quartiles of the root of the area, in pixels of a picture of `size`), and `counts` of areas over
-    `edges`.
-    """
+    """Describe the boxes of usable samples over `edges`; `shapes` are the two sides of the picture of each."""
     of_tile = [dataset.boxes(sample) for sample in samples]
     numbers = np.array([len(boxes) for boxes in of_tile])
     boxes = np.concatenate(of_tile)
@@ -192,5 +184,4 @@ def _quantiles(values: NDArray[Any], shares: Sequence[float]) -> list[float]:
 
 
 def _rounded(value: Any) -> float:
-    """Round to five significant digits."""
     return float(f"{float(value):.5g}")

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from torch import nn
 
-from landslide_lib.losses.combine import WeightedSum as WeightedSum
 from landslide_lib.losses.pixelwise import CrossEntropyLoss as CrossEntropyLoss
 from landslide_lib.losses.pixelwise import FocalLoss as FocalLoss
 from landslide_lib.losses.pixelwise import HardExamplesLoss as HardExamplesLoss
@@ -24,6 +23,7 @@ from landslide_lib.losses.region import TverskyLoss as TverskyLoss
 from landslide_lib.losses.weighted import BoundaryLoss as BoundaryLoss
 from landslide_lib.losses.weighted import CenterLoss as CenterLoss
 from landslide_lib.losses.weighted import WeightedCrossEntropyLoss as WeightedCrossEntropyLoss
+from landslide_lib.losses.weighted import WeightedSum as WeightedSum
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ce": CrossEntropyLoss,

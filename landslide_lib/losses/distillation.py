@@ -7,23 +7,12 @@ from landslide_lib.losses.checks import wide
 
 
 def distillation(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, alpha: float) -> Tensor:
-    """Compute alpha T² KL(teacher || student) at temperature T + (1 - alpha) cross entropy.
+    """Compute alpha T² KL(teacher || student) at temperature T + (1 - alpha) cross entropy, averaged over images.
 
-    Both kinds of logits are divided by T before the softmax. T² keeps the gradient of the soft targets as large as that
-    of the labels; for a large T it is that of half the squared difference of the centred logits, divided by the number
-    of classes. Averaged over images.
-
-    Args:
-        student: (B, 2), logits of any floating type.
-        teacher: (B, 2), logits; no gradient goes to them.
-        labels: (B,), integers; 1 is landslide.
-        temperature: T, above 0.
-        alpha: Weight of the teacher, in [0, 1]; the labels have 1 - alpha.
-
-    Returns:
-        A scalar, float32 (float64 for a float64 student).
-
-    Reference: Hinton, Vinyals, Dean 2015, arXiv:1503.02531; `detection-pretraining.md`.
+    Logits are (B, 2), labels (B,) integers, 1 for landslide; no gradient goes to the teacher. T² keeps the gradient of
+    the soft targets as large as that of the labels; for a large T it is that of half the squared difference of the
+    centred logits, divided by the number of classes. Reference: Hinton, Vinyals, Dean 2015, arXiv:1503.02531;
+    `detection-pretraining.md`.
 
     >>> import torch
     >>> student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[9.0, -9.0]])

@@ -16,28 +16,21 @@ from landslide_lib.losses.checks import in_range, prepare
 class CrossEntropyLoss(nn.Module):
     """Binary cross entropy on logits, the mean over all pixels of the batch.
 
-    The report prints -log(P_t) and calls it pixel-wise. Softmax cross entropy with two classes is the same function
-    with one logit (the difference of the two), which is used here.
+    With one logit it is what the report prints, softmax cross entropy with two classes: the logit is their difference.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         return F.binary_cross_entropy_with_logits(*prepare(logits, target))
 
 
 class FocalLoss(nn.Module):
     """Mean over the pixels of -alpha_t (1 - p_t)^gamma log(p_t).
 
-    The report prints the formula without alpha and gamma; the defaults are those that Lin et al. found best. The mean
-    is over all pixels, where the paper divides by the number of positives, so the loss is several times smaller than
-    cross entropy and more so as pixels become easy: in a sum with another loss that counts.
-
-    Args:
-        alpha: Weight of landslide pixels, in [0, 1]; background has 1 - alpha.
-        gamma: How strongly easy pixels are played down, 0 or at least 1; 0 is weighted cross entropy. Between the two
-            the derivative of (1 - p_t)^gamma is infinite at p_t = 1.
-
-    Reference: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002.
+    `alpha`, in [0, 1], weighs landslide pixels, 1 - alpha the background. `gamma` plays easy pixels down: 0 (weighted
+    cross entropy) or at least 1; between the two the derivative is infinite at p_t = 1. The report prints no numbers;
+    the defaults are those that Lin et al., ICCV 2017, https://arxiv.org/abs/1708.02002, found best. They divide by the
+    number of positives, we by that of all pixels, so the loss is several times smaller than cross entropy: in a sum
+    that counts.
 
     >>> x, y = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
     >>> round(FocalLoss(alpha=0.25, gamma=2.0)(x, y).item(), 4)  # 0.25 * 0.5^2 * log 2
@@ -51,7 +44,6 @@ class FocalLoss(nn.Module):
             raise ValueError(f"gamma={gamma!r} is refused: allowed are 0 and [1.0, 100.0]")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         logits, target = prepare(logits, target)
         minus_log_p = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         p = torch.exp(-minus_log_p)
@@ -66,7 +58,6 @@ class LogCoshLoss(nn.Module):
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         logits, target = prepare(logits, target)
         # |p - y| without a subtraction that cancels: the sigmoid of the logit against the target.
         error = torch.sigmoid((1 - 2 * target) * logits)
@@ -77,15 +68,9 @@ class LogCoshLoss(nn.Module):
 class SoftCrossEntropyLoss(nn.Module):
     """Binary cross entropy with softened labels, the mean over all pixels of the batch.
 
-    A label y becomes y (1 - s) + s / 2. The loss is least, and not 0, where the network gives 1 - s / 2 and s / 2 as
-    probabilities: one that is surer is pushed back, so a wrong label has less to say. The report names the loss and no
-    number; 0.1 is the paper's.
-
-    Args:
-        smoothing: s, in [0, 1); 0 is cross entropy.
-
-    Reference: `label-refinement`, section 2.2; Szegedy et al., Rethinking the Inception Architecture for Computer
-        Vision, CVPR 2016, https://arxiv.org/abs/1512.00567, section 7.
+    A label y becomes y (1 - s) + s / 2, with the `smoothing` s in [0, 1); 0 is cross entropy. A network surer than 1 -
+    s / 2 is pushed back, so a wrong label has less to say. The report names no number; 0.1 is the paper's. Reference:
+    `label-refinement`, section 2.2; Szegedy et al., CVPR 2016, https://arxiv.org/abs/1512.00567, section 7.
 
     >>> x, y = torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)
     >>> round(SoftCrossEntropyLoss(smoothing=0.1)(x, y).item(), 4)  # sure and right: 20 s / 2
@@ -97,23 +82,17 @@ class SoftCrossEntropyLoss(nn.Module):
         self.smoothing = in_range("soft_ce.smoothing", smoothing)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         logits, target = prepare(logits, target)
         return F.binary_cross_entropy_with_logits(logits, target * (1 - self.smoothing) + self.smoothing / 2)
 
 
 class HardExamplesLoss(nn.Module):
-    """Online hard example mining: mean cross entropy of the pixels of the batch that cost most.
+    """Online hard example mining: mean cross entropy of the `share` of the batch's pixels, in (0, 1], that cost most.
 
-    They are exactly ceil(share * pixels), at least one; all others have no gradient. We assume pixels where the paper
-    has regions of interest, and choose them over the batch, because most patches have next to no landslide. The report
-    names no number; the default is this study's.
-
-    Args:
-        share: Of the pixels, in (0, 1]; 1 is cross entropy.
-
-    Reference: `label-refinement`, section 2.2; Shrivastava et al., Training Region-based Object Detectors with Online
-        Hard Example Mining, CVPR 2016, https://arxiv.org/abs/1604.03540.
+    They are exactly ceil(share * pixels); all others have no gradient. We assume pixels where the paper has regions of
+    interest, and choose them over the batch, because most patches have next to no landslide. The report names no
+    number; the default is this study's. Reference: `label-refinement`, section 2.2; Shrivastava et al., CVPR 2016,
+    https://arxiv.org/abs/1604.03540.
 
     >>> x, y = torch.tensor([[[[0.0, 50.0, 50.0, 50.0]]]]), torch.ones(1, 1, 1, 4)
     >>> round(HardExamplesLoss(share=0.25)(x, y).item(), 4)  # log 2, of the first pixel
@@ -125,7 +104,6 @@ class HardExamplesLoss(nn.Module):
         self.share = in_range("ohem.share", share)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         losses = F.binary_cross_entropy_with_logits(*prepare(logits, target), reduction="none").flatten()
         # As written: a tenth of 30 pixels are 3, though the float nearest to 0.1 is a little more.
         hardest = math.ceil(Fraction(str(self.share)) * len(losses))

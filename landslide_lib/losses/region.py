@@ -12,20 +12,11 @@ from landslide_lib.losses.checks import in_range, prepare
 class TverskyLoss(nn.Module):
     """-log of the Tversky index, TI = TP / (TP + alpha FN + beta FP), of soft counts over the whole batch.
 
-    The report prints log(1 - TI), which falls without bound as TI nears 1 and is no loss as it stands; we assume
-    -log(TI). alpha weights the **false negatives**, as the report prints it; `smp.losses.TverskyLoss` puts its alpha on
-    the false positives. The report states neither: 0.7 and 0.3 are those of Salehi et al. (whose beta weights misses).
-
-    smp's losses with `log_loss=True` are not used: they multiply the loss by 0 where a batch has no landslide, so false
-    alarms there cost nothing and have no gradient. Here `smooth` keeps such a batch finite, with a gradient.
-
-    Args:
-        alpha: Weight of the false negatives, above 0.
-        beta: Weight of the false positives, above 0.
-        smooth: Pixels added to numerator and denominator, above 0. One pixel is little beside a landslide.
-
-    Reference: Salehi et al., Tversky Loss Function for Image Segmentation using 3D Fully Convolutional Deep Networks,
-        MLMI 2017, https://arxiv.org/abs/1706.05721.
+    The report prints log(1 - TI), which falls without bound as TI nears 1; we assume -log(TI). All three numbers are
+    above 0. `alpha` weighs the **false negatives**, as the report prints it; smp's alpha is on the false positives. The
+    report states no values: 0.7 and 0.3 are those of Salehi et al., MLMI 2017, https://arxiv.org/abs/1706.05721.
+    `smooth` pixels, added to numerator and denominator, keep a batch without landslide finite, with a gradient; smp's
+    losses with `log_loss=True` are 0 there, so that false alarms cost nothing.
 
     >>> y = torch.tensor([[[[1.0, 0.0]]]])
     >>> missed, false_alarm = torch.full_like(y, -50.0), torch.full_like(y, 50.0)
@@ -40,7 +31,6 @@ class TverskyLoss(nn.Module):
         self.smooth = in_range("tversky.smooth", smooth)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         logits, target = prepare(logits, target)
         probability = torch.sigmoid(logits)
         tp = (probability * target).sum()
@@ -53,9 +43,7 @@ class TverskyLoss(nn.Module):
 class IoULoss(TverskyLoss):
     """-log of the soft intersection over union of the whole batch: `TverskyLoss` with both weights 1.
 
-    The report prints log(1 - IoU); we assume the IoU loss of UnitBox, for the reason that `TverskyLoss` gives.
-
-    Reference: Yu et al., UnitBox: An Advanced Object Detection Network, ACM MM 2016, https://arxiv.org/abs/1608.01471.
+    Reference: Yu et al., UnitBox, ACM MM 2016, https://arxiv.org/abs/1608.01471.
 
     >>> x, y = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     >>> round(IoULoss()(x, y).item(), 4)  # -log((32 + 1) / (64 + 1))
@@ -70,17 +58,12 @@ class LovaszLoss(nn.Module):
     """The Lovasz hinge on logits over the whole batch: the convex surrogate of the IoU of hard decisions.
 
     The hinge errors max(0, 1 - z_t), largest first, each weighted by how much the Jaccard loss grows when its pixel
-    joins the wrong ones. Without landslide in the batch that is the largest error alone. The report names the loss
-    only; the hinge is its form for two classes, and most patches have next to no landslide, hence the whole batch.
-
-    `smp.losses.LovaszLoss("binary")` is the same function in float32, but cannot take float64 logits (it casts its
-    weights to float32) or boolean targets, and sums bfloat16 targets in bfloat16.
-
-    Reference: Berman et al., The Lovasz-Softmax loss, CVPR 2018, https://arxiv.org/abs/1705.08790, algorithm 1.
+    joins the wrong ones; without landslide in the batch, the largest error alone. Over the batch, as most patches have
+    next to no landslide. Reference: Berman et al., CVPR 2018, https://arxiv.org/abs/1705.08790, algorithm 1. smp's has
+    the same values in float32, and takes neither float64 logits nor boolean targets.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss."""
         logits, target = prepare(logits, target)
         scores, truth = logits.flatten(), target.flatten()
         errors, order = torch.sort(1 - (2 * truth - 1) * scores, descending=True)

@@ -1,30 +1,19 @@
-"""Counts of a model's predictions, accumulated on the device, exact.
-
-Scores are computed from them in `landslide_lib.metrics.scores`.
-"""
+"""Counts of a model's predictions, exact, accumulated on the device; `metrics.scores` computes scores from them."""
 
 import torch
 from torch import Tensor
 
-#: Thresholds are multiples of 1/BINS.
-BINS = 1000
+BINS = 1000  # thresholds are multiples of 1/BINS
 
 
 def confusion(called: Tensor, truth: Tensor) -> Tensor:
-    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool.
-
-    >>> confusion(torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])).tolist()
-    [[1, 1, 1, 0]]
-    """
+    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool."""
     tp, positives, total = (called & truth).sum(1), truth.sum(1), called.sum(1)
     return torch.stack([tp, total - tp, positives - tp, truth.shape[1] - positives - total + tp], 1)
 
 
 class Counter:
-    """Per-image counts at some thresholds and a histogram of probability for all others.
-
-    Args:
-        thresholds: A pixel is landslide where its probability is above one.
+    """Per-image counts at some thresholds, above which a pixel is landslide, and a histogram of probability.
 
     >>> counter = Counter()
     >>> counter.update(torch.tensor([[[[0.9, 0.2]]]]), torch.tensor([[[[1, 1]]]]))
@@ -46,16 +35,10 @@ class Counter:
         self._not_finite = self._not_finite + (~p.isfinite()).sum()
 
     def images(self, threshold: int = 0) -> Tensor:
-        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64, CPU.
-
-        Raises:
-            FloatingPointError: A probability was NaN or infinite: no count is right.
-        """
+        """Return tp, fp, fn, tn of each image at the n-th threshold, (N, 4) int64. Raises FloatingPointError."""
         if count := int(self._not_finite):
-            raise FloatingPointError(
-                f"{count} probabilities are NaN or infinite: the network has diverged; lower "
-                "optimizer.lr, or use precision 32-true"
-            )
+            remedy = "lower optimizer.lr, or use precision 32-true"
+            raise FloatingPointError(f"{count} probabilities are NaN or infinite: the network has diverged; {remedy}")
         return torch.cat(self._images, dim=1)[threshold].cpu()
 
     def histogram(self) -> Tensor:
@@ -65,11 +48,8 @@ class Counter:
 
 
 def _bins(p: Tensor) -> Tensor:
-    """Return the bin of each probability: k where p is in (k/BINS, (k+1)/BINS], 0 for 0.
-
-    The product is rounded, so a neighbour of an edge may land on its other side; comparing with the edges, in float32
-    as `p > threshold` does, puts it right. `torch.bucketize` gives the same and takes ten times as long.
-    """
+    # Bin k is (k/BINS, (k+1)/BINS]. The product is rounded, so a neighbour of an edge may land on its other side:
+    # comparing with the edges in float32 puts it right. `torch.bucketize` takes ten times as long.
     edges = (torch.arange(BINS + 1, dtype=torch.float64) / BINS).float().to(p.device)
     edges[0], edges[-1] = -torch.inf, torch.inf
     bins = (p * BINS).ceil().long().sub_(1).clamp_(0, BINS - 1)

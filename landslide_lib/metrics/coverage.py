@@ -14,8 +14,7 @@ def study(
 ) -> tuple[Counts, Counts, NDArray[np.int64]]:
     """Simulate counts (seeds, N, 4) of two rows on the same tiles, and the scene of each; see `of_bootstrap`.
 
-    How much of a landslide is found depends on the scene, the same for both rows and a little for each alone, on the
-    tile, and on the training.
+    How much of a landslide is found depends on the scene, mostly alike for both rows, on the tile and on the training.
     """
     sizes = np.maximum(1, np.round(tiles * np.exp(draw.normal(0, uneven, scenes)))).astype(int)
     if largest:
@@ -45,21 +44,12 @@ def of_bootstrap(
     blocked: bool = True,
     trials: int = 200,
 ) -> tuple[float, float]:
-    """Return how many `paired_bootstrap`s hold the true difference of two rows, that over very many scenes.
+    """Return which share of `paired_bootstrap`s holds the true difference of two rows, that over very many scenes.
 
-    Args:
-        scenes: Test scenes of a study.
-        seeds: Of each row.
-        tiles: Of a scene.
-        spread: Of the training, as a standard deviation on the scale of log odds.
-        uneven: Standard deviation of the logarithm of a scene's tiles; 0 for scenes of one size.
-        largest: Share of all tiles that lie in the first scene; 0 leaves it as it is.
-        blocked: Tell the bootstrap which tiles are neighbours; else each stands for itself.
-        trials: Simulated studies.
-
-    Returns:
-        The share of the intervals that hold the truth, NaN where there is none; and the share of the studies that have
-        too few scenes for one.
+    A study has `scenes` test scenes of about `tiles` tiles, whose logarithm has the standard deviation `uneven`; the
+    first holds the share `largest` of all, if given. Each row has `seeds` trainings, with a standard deviation of
+    `spread` on the scale of log odds. `blocked` tells the bootstrap which tiles are neighbours. Returned is NaN where
+    no study has an interval, and, second, the share of the studies that have too few scenes for one.
     """
     total, generator = np.zeros((2, 4)), np.random.default_rng(1)
     for _ in range(100):  # a scene's skill is independent of its size

@@ -12,10 +12,8 @@ from scipy.special import expit, logit, stdtrit  # scipy.stats takes seconds to 
 
 from landslide_lib.metrics.scores import Floats, class_scores
 
-#: The upper quantile of Student's t that an interval reaches to.
-UPPER = 0.975
-#: Where a score lies, and where a difference of two.
-SCORE = (0.0, 1.0)
+UPPER = 0.975  # the upper quantile of Student's t that an interval reaches to
+SCORE = (0.0, 1.0)  # where a score lies
 DIFFERENCE = (-1.0, 1.0)
 
 #: Why a difference has no interval: its scenes weigh no more than so many equal ones would. Of two a variance is hardly
@@ -23,8 +21,7 @@ DIFFERENCE = (-1.0, 1.0)
 FEW_SCENES = "too few scenes"
 FEWEST = 2
 
-#: A difference with its interval, see `paired_bootstrap`.
-Comparison = dict[str, Any]
+Comparison = dict[str, Any]  # a difference with its interval, see `paired_bootstrap`
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -42,13 +39,8 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
     """Return the ends of an interval that holds no impossible value, none below or above those `within`.
 
-    Where value - reach to value + reach leaves the range, the interval is taken on the scale of the logarithm of the
-    odds, (value - lowest) / (highest - value), to which the error is carried by the derivative (the delta method). To
-    cut it off would leave it too short: a mean near the end of its range is of skewed values.
-
-    >>> low, high = limits(0.9, 0.2)
-    >>> round(low, 3), round(high, 3)
-    (0.494, 0.988)
+    Where value - reach to value + reach leaves the range, it is taken on the scale of the log odds, to which the error
+    is carried by the derivative (the delta method); cut off it would be too short, as values near an end are skewed.
     """
     lowest, highest = within
     if lowest <= value - reach and value + reach <= highest:
@@ -66,40 +58,25 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare the pooled F1 of two rows over the same test images.
 
-    Two things are left open, and their variances add. Which images there were to test on: whole blocks (scenes) are
-    drawn with replacement, the same ones for both rows, because the tiles of a scene are neighbours and no independent
-    evidence; the variance of the difference over those draws is stretched by B / (B - 1) for B blocks. A block without
-    any landslide, found or called, says nothing of F1 and is left out; B is the number of equal blocks that would weigh
-    as much, (sum w)^2 / sum w^2 (Kish 1965), as one large scene decides more than ten small ones. Where it is two or
-    less, there is no interval. Which networks came of the training: the variance of the F1 of each row's seeds over
-    their number. To draw the seeds too would be far too narrow, as three seeds hold but two thirds of their variance.
-    The interval is Student's, with the degrees of freedom of Welch (1947) and Satterthwaite (1946), and holds no
-    impossible value (`limits`).
+    Rows are per-image counts (N, 4), one a seed; `blocks` (N,) are the scenes. Two things are left open, and their
+    variances add. Which images there were to test on: whole scenes are drawn with replacement, the same ones for both
+    rows, because the tiles of a scene are no independent evidence; the variance of the difference over those draws is
+    stretched by B / (B - 1) for B blocks. A block without any landslide, found or called, is left out; B is the number
+    of equal blocks that would weigh as much, (sum w)^2 / sum w^2 (Kish 1965). Which networks came of the training: the
+    variance of the F1 of each row's seeds over their number; to draw the seeds too would be far too narrow, as three
+    hold but two thirds of their variance. The interval is Student's, with the degrees of freedom of Welch (1947) and
+    Satterthwaite (1946).
 
-    Args:
-        ours: Per-image counts (N, 4), one a seed.
-        base: The same of the base row.
-        blocks: (N,) the scene of each image.
-        draws: Bootstrap samples.
-        seed: Of the draws.
-
-    Returns:
-        `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`, `high`, and the standard
-        errors `images` and `seeds`. With one seed a row `seeds` is 0 and the interval is that of the test images alone.
-        Where there is no interval `low`, `high` and `images` are None, and `reason` says why: "too few scenes".
-
-    Raises:
-        ValueError: The two rows were not tested on the same number of images.
+    Returns `difference` (ours minus base, each the F1 of the counts summed over its seeds), `low`, `high`, and the
+    standard errors `images` and `seeds`, this 0 with one seed a row. Where B is two or less, `low`, `high` and `images`
+    are None, and `reason` says "too few scenes". Raises ValueError: the rows differ in their number of test images.
     """
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
     sums, whole, by_seed = [], [], []
     for row in (ours, base):
         counts = np.stack([np.asarray(each, np.int64) for each in row])
         if counts.shape[1] != len(place):
-            raise ValueError(
-                f"paired bootstrap: a row has {counts.shape[1]} test images, {len(place)} are "
-                "told apart by scene; both rows need the same test images"
-            )
+            raise ValueError(f"paired bootstrap: rows of {counts.shape[1]} and {len(place)} test images")
         sums.append(np.zeros((len(names), 4), np.int64))
         np.add.at(sums[-1], place, counts.sum(0))
         whole.append(float(_f1(counts.sum((0, 1)))))
@@ -123,11 +100,8 @@ def difference_interval(
 ) -> Comparison:
     """Return what `paired_bootstrap` says of a difference, from its two sources of chance.
 
-    Args:
-        difference: Ours minus base.
-        over_images: The same of each bootstrap sample.
-        weight: Of each block.
-        by_seed: The scores of the seeds, of each of the two rows.
+    `over_images` is the difference of each bootstrap sample, `weight` that of each block, `by_seed` the scores of the
+    seeds of each row.
     """
     # A variance and its degrees of freedom: of the seeds of each row, and of the images.
     parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1)) for each in by_seed if len(each) > 1]
@@ -148,7 +122,6 @@ def difference_interval(
 
 
 def _error(values: Sequence[float]) -> float:
-    """Return the standard error of the mean."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
@@ -159,18 +132,11 @@ def _f1(counts: NDArray[np.int64]) -> Floats:
 def kendall(
     reported: Sequence[float], ours: Sequence[Sequence[float]], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, float | None] | None:
-    """Return Kendall's tau-b between the reported order of rows and ours.
+    """Return Kendall's tau-b between the reported order of rows, a number each, and ours, the seeds of each row.
 
-    Args:
-        reported: One number a row.
-        ours: The seeds of each row, in the same order.
-        draws: Samples of the row means.
-        seed: Of the draws.
-
-    Returns:
-        `tau` of the row means with `low` and `high`, the central 95 % of tau when each row's mean is drawn from
-        Student's t around it (a bootstrap of three seeds would be far too narrow). They are None for fewer than five
-        rows or where a row has one seed only; for fewer than three rows, or where all tie, None is returned.
+    `tau` is of the row means; `low` and `high` are the central 95 % of tau when each mean is drawn from Student's t
+    around it (a bootstrap of three seeds would be far too narrow), None for fewer than five rows or where a row has one
+    seed only. For fewer than three rows, or where all tie, None is returned.
     """
     means = np.array([np.mean(row) for row in ours])
     of_means = float(tau(reported, means))

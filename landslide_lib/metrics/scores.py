@@ -1,13 +1,12 @@
 """Scores from counts. No torch.
 
-Counts come first (tp, fp, fn, tn, exact integers per image); every score is computed from them, under one of three
-conventions that the five reports mix:
+Every score is computed from exact counts (tp, fp, fn, tn) of each image, under one of three conventions that the five
+reports mix:
 
-- `pooled`: counts summed over all pixels of the test images, score of the landslide class. The competition's
-  convention, and that of `label-refinement.md`.
+- `pooled`: the landslide class, counts summed over all test images; the competition's, and that of
+  `label-refinement.md`.
 - `two_class`: the mean of the pooled scores of landslide and of background.
-- `per_image`: the mean over images of the landslide scores, without images in which nothing is to find and nothing
-  found.
+- `per_image`: the mean over images of the landslide scores, without images in which nothing is to find and none found.
 """
 
 import numpy as np
@@ -20,11 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def class_scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> dict[str, Floats]:
-    """Return F1, IoU, precision and recall of one class; NaN where one is 0/0.
-
-    >>> {k: float(v) for k, v in class_scores(2, 1, 1).items()}["iou"]
-    0.5
-    """
+    """Return F1, IoU, precision and recall of one class; NaN where one is 0/0."""
     tp, fp, fn = (np.asarray(x, np.float64) for x in (tp, fp, fn))
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
@@ -36,14 +31,9 @@ def class_scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> dict[str, Float
 
 
 def scores(counts: ArrayLike) -> dict[str, dict[str, float | None]]:
-    """Return every score under every convention.
+    """Return every score under every convention, `{convention: {score: value in 0..1}}`, from counts (N, 4).
 
-    Args:
-        counts: (N, 4) integers: tp, fp, fn, tn of each image.
-
-    Returns:
-        `{convention: {score: value in 0..1}}`; None where a score is undefined, such as the precision of a model that
-        predicts no landslide.
+    A score is None where it is undefined, such as the precision of a model that predicts no landslide.
 
     >>> scores([[2, 1, 1, 12]])["pooled"]["iou"]
     0.5
@@ -67,26 +57,16 @@ def defined_or_none(value: ArrayLike) -> float | None:
 
 
 def all_positive_f1(counts: ArrayLike) -> float:
-    """Return the pooled F1 of calling every pixel landslide: what any model must beat.
-
-    >>> all_positive_f1([[1, 0, 1, 2]])
-    0.6666666666666666
-    """
+    """Return the pooled F1 of calling every pixel landslide: what any model must beat."""
     tp, fp, fn, tn = np.asarray(counts, np.int64).sum(0)
     return float(class_scores(tp + fn, fp + tn, 0)["f1"])
 
 
 def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
-    """Return the pooled scores at every threshold, from two histograms of probability.
+    """Return the pooled scores at every threshold k/K, (K,) each, from two histograms of probability.
 
-    Args:
-        landslide: (K,) how many landslide pixels have a probability p in (k/K, (k+1)/K]; those at exactly 0 are in the
-            first bin too, so at threshold 0 all are called.
-        background: (K,) the same of the background pixels.
-
-    Returns:
-        `threshold` (K,), k/K: a pixel is called landslide when p > threshold; and `f1`, `iou`, `precision`, `recall`,
-        (K,) each, F1 and IoU 0 where nothing is found.
+    `landslide` and `background` (K,) count the pixels with a probability in (k/K, (k+1)/K]; those at exactly 0 are in
+    the first bin too, so at `threshold` 0 all are called.
     """
     positive, negative = np.asarray(landslide, np.int64), np.asarray(background, np.int64)
     tp = positive[::-1].cumsum()[::-1]
@@ -97,12 +77,9 @@ def sweep(landslide: ArrayLike, background: ArrayLike) -> dict[str, Floats]:
 def at_threshold(
     landslide: ArrayLike, background: ArrayLike, *, threshold: float
 ) -> dict[str, dict[str, float | None]]:
-    """Return the `scores` that two histograms of probability, as `sweep` takes them, have at one threshold.
+    """Return the `scores` at one threshold, from histograms as `sweep` takes them; those per image are None.
 
-    Those per image are None, because the histograms are of all images.
-
-    Raises:
-        ValueError: The threshold is no multiple of 1/K: it lies inside a bin.
+    Raises ValueError: the threshold is no multiple of 1/K, so it lies inside a bin.
 
     >>> at_threshold([0, 0, 1, 4], [9, 0, 1, 0], threshold=0.5)["pooled"]["iou"]
     0.8333333333333334
@@ -129,10 +106,9 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
 
 
 def ranking(landslide: ArrayLike, background: ArrayLike) -> float:
-    """Return the area under the ROC curve, from two histograms of probability as `sweep` takes them, not empty.
+    """Return the area under the ROC curve, from two histograms as `sweep` takes them, not empty.
 
-    It is how often a landslide pixel has a higher probability than one of the background; two of the same bin count as
-    a half.
+    How often a landslide pixel has a higher probability than one of the background; two of a bin count as a half.
 
     >>> ranking([0, 0, 1, 4], [9, 0, 1, 0])
     0.99

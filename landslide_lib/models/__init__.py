@@ -6,13 +6,11 @@ from functools import partial
 from torch import nn
 
 from landslide_lib.models import backbones
-from landslide_lib.models.fusion import Fusion
-from landslide_lib.models.pyramid_tiles import PyramidTiles
+from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import small_unet_of, unet_of
 from landslide_lib.models.refinement import refinement
-from landslide_lib.models.squeeze_unet import SqueezeUNet
+from landslide_lib.models.small import SmallVNet, SqueezeUNet
 from landslide_lib.models.unet import UNet
-from landslide_lib.models.v_net import SmallVNet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     # Segmentation: of in_channels, width and num_classes; images (B, in_channels, H, W) to (B, num_classes, H, W).
@@ -24,8 +22,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "rau_net_1": partial(unet_of, "rau_1"),
     "rau_net_2": partial(unet_of, "rau_2"),
     "deeplab_v3": backbones.deeplab_v3,
-    "efficientnet_v2": backbones.efficientnet_v2,
-    **{f"efficientnet_lite{version}": partial(backbones.efficientnet_lite, version) for version in range(3)},
+    "efficientnet_v2": partial(backbones.efficientnet, "efficientnetv2_b0"),
+    **{f"efficientnet_lite{i}": partial(backbones.efficientnet, f"efficientnet_lite{i}") for i in range(3)},
     "small_v_net": SmallVNet,
     "small_squeeze_unet": SqueezeUNet,
     "small_mobilenet_v3": backbones.small_mobilenet_v3,

@@ -7,20 +7,15 @@ from torchvision.ops import SqueezeExcitation
 
 
 def squeeze_excitation(channels: int) -> nn.Module:
-    """Weigh channels by their means, with the paper's reduction of 16 (never below 4 channels).
-
-    Reference: Hu, Shen, Sun 2018, arXiv:1709.01507.
-    """
+    """Weigh channels by their means; reduction 16, at least 4 channels. Hu, Shen, Sun 2018, arXiv:1709.01507."""
     return SqueezeExcitation(channels, max(4, channels // 16))
 
 
 class CBAM(nn.Module):
     """Convolutional block attention module: weigh channels, then pixels.
 
-    Inside are an eighth of the channels, never below 4; the paper has a sixteenth, and an eighth fits the reported
-    number of parameters.
-
-    Reference: Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
+    Inside are an eighth of the channels, at least 4: that fits the reported number of parameters; the paper has a
+    sixteenth. Reference: Woo, Park, Lee, Kweon 2018, arXiv:1807.06521.
     """
 
     def __init__(self, channels: int) -> None:
@@ -32,7 +27,6 @@ class CBAM(nn.Module):
         self.pixels = nn.Sequential(nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the weighed feature map."""
         mean, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         x = x * (self.channels(mean) + self.channels(largest)).sigmoid()
         pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
@@ -46,18 +40,13 @@ class PooledAttention(nn.Module):
          \___________________________________________________________________________/     /
           \_______________________________________________________________________________/
 
-    The slides draw an attention block of an earlier paper and say nothing of it; the paper of the slides calls it
-    multi-head. We assume pooling, so that it costs next to nothing at full resolution. A cell of the pooled map is a
-    token without a code of its position, and the attention says how much of x is added to x.
+    The slides draw an attention block of an earlier paper, which the paper of the slides calls multi-head, and say no
+    more. We assume pooling to a grid of about `grid` cells a side, so that it costs next to nothing at full resolution,
+    without a code of position. Queries, keys and values have `inner` channels each, all heads together, a multiple of
+    `heads`.
 
-    Args:
-        channels: Of the feature map.
-        inner: Channels of the queries, all heads together, and as many of keys and of values; a multiple of `heads`.
-        heads: Of the attention.
-        grid: Cells a side, where the map has as many; below twice as many where its side is no multiple.
-
-    Reference: Vaswani and others 2017, arXiv:1706.03762, for the attention; Le and others 2023, arXiv:2312.16717;
-        `raunet-ablation.md`, slide IV-B.
+    Reference: Vaswani and others 2017, arXiv:1706.03762; Le and others 2023, arXiv:2312.16717; `raunet-ablation.md`,
+    slide IV-B.
     """
 
     def __init__(self, channels: int, *, inner: int, heads: int = 4, grid: int = 8) -> None:
@@ -67,7 +56,6 @@ class PooledAttention(nn.Module):
         self.out = nn.Conv2d(inner, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x, with up to as much of it added as there was."""
         # Adaptive pooling has no deterministic gradient on CUDA.
         kernel = [max(1, side // self.grid) for side in x.shape[2:]]
         cells = F.avg_pool2d(x, kernel, ceil_mode=True)
@@ -80,8 +68,5 @@ class PooledAttention(nn.Module):
 
 
 def pooled_attention(channels: int, width: int) -> PooledAttention:
-    """Attention with four heads and, inside, half of the channels of a network's first stage.
-
-    Half, rounded down to a multiple of four, is what we assume: it fits the reported number of parameters.
-    """
+    """Attention with half of a network's width inside, a multiple of four: so the number of parameters fits."""
     return PooledAttention(channels, inner=4 * max(1, width // 8))

@@ -14,50 +14,30 @@ from torch.nn import functional as F
 
 
 class Restored(NamedTuple):
-    """What an autoencoder made of a batch.
+    """What an autoencoder made of a batch."""
 
-    Attributes:
-        loss: (), float32, over the masked pixels.
-        restored: (B, C, S, S) float32, in the images' own values, without gradient: the images where they were visible,
-            what was made of the rest elsewhere.
-        mask: (B, 1, S, S) bool, what was masked.
-    """
-
-    loss: Tensor
-    restored: Tensor
-    mask: Tensor
+    loss: Tensor  # (), float32, over the masked pixels
+    restored: Tensor  # (B, C, S, S) float32, without gradient: the images, and what was made of their masked pixels
+    mask: Tensor  # (B, 1, S, S) bool
 
 
 def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int, masked: float) -> Autoencoder:
-    """Build the autoencoder of an encoder, which stays its `encoder`.
+    """Build the autoencoder of a ViT or Swin of timm, which stays its `encoder`; `name` is for messages.
 
-    Args:
-        encoder: A ViT or Swin of timm. The positions of a ViT are set to sines and cosines; weights to start from are
-            loaded afterwards.
-        name: Of the encoder, for messages.
-        image_size: S, in pixels.
-        in_channels: C.
-        masked: Share of the patches that is masked, between 0 and 1: the nearest number of patches, halves upwards,
-            such that one at least is masked and one visible.
-
-    Raises:
-        ValueError: The encoder takes no patches, or the image is no whole number of them, or a single one.
+    The positions of a ViT are set to sines and cosines: load weights to start from afterwards. `masked` is the share of
+    the patches that is masked, in 0..1, rounded to a number of patches that leaves at least one masked and one visible.
+    Raises ValueError: the encoder takes no patches, or the image is no whole number of them, or a single one.
     """
     if isinstance(encoder, VisionTransformer):
         return MAE(encoder, image_size, in_channels, masked)
     if isinstance(encoder, SwinTransformer):
         return SimMIM(encoder, image_size, in_channels, masked)
-    raise ValueError(
-        f"{name}: masked autoencoding is written for ViT and Swin, and this is a "
-        f"{type(encoder).__name__}; allowed: vit_*, swin_*"
-    )
+    kind = type(encoder).__name__
+    raise ValueError(f"{name}: masked autoencoding is written for ViT and Swin, and this is a {kind}")
 
 
 class Autoencoder(nn.Module):
-    """What the autoencoders share: which squares of `unit` pixels a side are masked.
-
-    Shape: (B, C, S, S) and a generator, which alone decides what is masked, to `Restored`.
-    """
+    """What the autoencoders share: which squares of `unit` pixels a side are masked, by a generator alone."""
 
     def __init__(self, encoder: nn.Module, unit: int, image_size: int, masked: float) -> None:
         super().__init__()
@@ -76,24 +56,21 @@ class Autoencoder(nn.Module):
         return noise.argsort(dim=1, stable=True).to(images.device)
 
     def pixels(self, order: Tensor) -> Tensor:
-        """Return the pixels that are masked, (B, 1, S, S) bool."""
         hidden = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, self.visible :], True)
         hidden = hidden.view(-1, 1, self.grid, self.grid)
         return hidden.repeat_interleave(self.unit, 2).repeat_interleave(self.unit, 3)
 
 
 class MAE(Autoencoder):
-    """The masked autoencoder of a ViT.
+    """The masked autoencoder of a ViT: He and others 2022, arXiv:2111.06377.
 
-    Only the visible patches go through the encoder. A narrow decoder gets them back with a learnt token in place of
-    each masked one. The loss is the mean square error on the masked patches, of which each is normalised by its own
-    mean and standard deviation; `restored` borrows these two from the truth, so its brightness is no achievement.
+    Only visible patches go through the encoder; a narrow decoder gets them with a learnt token in place of each masked
+    one. The loss is the mean square error on the masked patches, each normalised by its own mean and standard
+    deviation; `restored` borrows these two from the truth.
 
-    We assume a decoder of two thirds of the encoder's width, in [128, 512] as a multiple of 64, and a block for every
-    128 of it, from two to four; the paper has 512 and eight for a ViT-Large. The encoder's positions begin at sines and
-    cosines, as the decoder's, but are learnt from there, as the detector learns them.
-
-    Reference: He and others 2022, arXiv:2111.06377.
+    We assume a decoder of two thirds of the encoder's width, in [128, 512] as a multiple of 64, and two to four blocks,
+    one for every 128; the paper has 512 and eight for a ViT-Large. The encoder's positions are learnt from where they
+    begin, as the detector learns them.
     """
 
     encoder: VisionTransformer
@@ -120,7 +97,6 @@ class MAE(Autoencoder):
                 nn.init.zeros_(part.bias)
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
-        """Mask patches and restore them."""
         order = self.shuffled(images, generator)
         decoded = self._decode(self._encode(images, order[:, : self.visible]), order).float()
 
@@ -142,7 +118,6 @@ class MAE(Autoencoder):
         return encoder.norm(encoder.blocks(encoder.norm_pre(tokens)))
 
     def _decode(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Return the normalised pixels of all patches, (B, N, C patch²)."""
         first, patches = self.narrow(tokens).tensor_split([self.encoder.num_prefix_tokens], 1)
         hidden = self.token.to(patches.dtype).expand(len(order), self.masked, -1)
         back = order.argsort(1)[..., None]
@@ -151,13 +126,11 @@ class MAE(Autoencoder):
 
 
 class SimMIM(Autoencoder):
-    """The masked autoencoder of a Swin Transformer.
+    """The masked autoencoder of a Swin Transformer: Xie and others 2022, arXiv:2111.09886.
 
-    All patches go through the encoder, a learnt token in place of the masked ones; one linear layer gives each of the
-    last map's pixels 32 x 32 pixels of the image. The loss is the mean absolute error on the masked pixels, of the
-    images as they are given. Squares of 32 pixels are masked, of 16 where the image has 64 or fewer.
-
-    Reference: Xie and others 2022, arXiv:2111.09886.
+    All patches go through the encoder, a learnt token in place of the masked ones; one linear layer makes 32 x 32
+    pixels of each cell of the last map. The loss is the mean absolute error on the masked pixels. Squares of 32 pixels
+    are masked, of 16 where the image has 64 or fewer.
     """
 
     encoder: SwinTransformer
@@ -169,7 +142,6 @@ class SimMIM(Autoencoder):
         self.head = nn.Sequential(nn.Conv2d(encoder.num_features, in_channels * stride**2, 1), nn.PixelShuffle(stride))
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
-        """Mask patches and restore them."""
         encoder, mask = self.encoder, self.pixels(self.shuffled(images, generator))
         tokens = encoder.patch_embed(images)  # (B, S / 4, S / 4, width)
         patch = images.shape[-1] // tokens.shape[1]

@@ -1,8 +1,7 @@
-"""Networks on well-known encoders, from segmentation_models_pytorch and timm.
+"""Networks on well-known encoders, from segmentation_models_pytorch and timm, with random weights.
 
-Encoders have random weights; `models.weights.start` gives others to `encoder_of`. They have one size: `width` is of the
-decoder alone. All take `in_channels` of an image, `num_classes` output channels (1 is the logit of landslide) and
-images (B, in_channels, H, W), which are padded inside to multiples of 32, to logits (B, num_classes, H, W).
+Encoders have one size: `width` is of the decoder alone. All take images (B, in_channels, H, W), which are padded inside
+to multiples of 32, to logits (B, num_classes, H, W).
 """
 
 from typing import Any
@@ -17,9 +16,8 @@ from landslide_lib.models.encoders import ENCODERS
 class Padded(nn.Module):
     """A network that asks for sides that are multiples of 32, for images of any size.
 
-    Zeros are added on the right and below, and the logits there are cut off again. With `reflect` half is added on each
-    side, the image reflected: zeros are a rim of the mean colour, up to a third of the map of a small image, which
-    moves the statistics of batch norms.
+    Zeros are added on the right and below, and their logits cut off. With `reflect` half is added on each side, the
+    image reflected: a rim of zeros, up to a third of the map of a small image, moves the statistics of batch norms.
     """
 
     def __init__(self, network: nn.Module, reflect: bool = False) -> None:
@@ -27,7 +25,6 @@ class Padded(nn.Module):
         self.network, self.reflect = network, reflect
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
         height, width = x.shape[2:]
         below, right = -height % 32, -width % 32
         top, left = (below // 2, right // 2) if self.reflect else (0, 0)
@@ -38,10 +35,9 @@ class Padded(nn.Module):
 def small_mobilenet_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """U-Net whose encoder is MobileNetV3-Small, and whose decoder's first stage has three times the width.
 
-    The report says "MobileNetV3 based" and, among the small models, the number of parameters. The row among the
-    backbones has the same scores, so we assume the same network.
-
-    Reference: Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides IV-B and IV-C.
+    The report says "MobileNetV3 based" and the number of parameters; the row among the backbones has the same scores,
+    so we assume the same network. Reference: Howard and others 2019, arXiv:1905.02244; `raunet-ablation.md`, slides
+    IV-B, IV-C.
     """
     stages = (3 * width, width, width, width // 2, width // 4)
     return _unet("mobilenet_v3_small", stages, in_channels, num_classes)
@@ -50,12 +46,9 @@ def small_mobilenet_v3(*, in_channels: int, width: int = 64, num_classes: int = 
 def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """DeepLabV3+ on MobileNetV2, three quarters of the width in its decoder, without dropout.
 
-    The report says "DeepLabv3 based" and the number of parameters. The version with separable convolutions and a
-    decoder, on the encoder that its authors use where a network has to be small, comes to that number. Training takes
-    two images a batch or more, because the mean of an image is normalised by its batch.
-
-    Reference: Chen and others 2017, arXiv:1706.05587, and 2018, arXiv:1802.02611; Sandler and others 2018,
-        arXiv:1801.04381; `raunet-ablation.md`, slide IV-C.
+    The report says "DeepLabv3 based" and the number of parameters, which this version with separable convolutions comes
+    to. A batch has two images or more, because the mean of an image is normalised by its batch. Reference: Chen and
+    others 2018, arXiv:1802.02611; Sandler and others 2018, arXiv:1801.04381; `raunet-ablation.md`, slide IV-C.
     """
     # Dropout draws from the global generator, whose state a resumed run does not have.
     decoder = {"decoder_channels": max(2, 3 * width // 4), "decoder_aspp_dropout": 0.0}
@@ -65,45 +58,25 @@ def small_deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1)
 def deeplab_v3(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
     """DeepLabV3 on ResNet-18, at an eighth of the resolution, with the authors' decoder at width 64, without dropout.
 
-    The report says "DeepLab v3 based" and nothing of the encoder; ResNet-18 is the largest that a study on a CPU can
-    afford, where the authors take ResNet-50 and ResNet-101. Training takes two images a batch or more.
-
-    Reference: Chen and others 2017, arXiv:1706.05587; He and others 2015, arXiv:1512.03385; `raunet-ablation.md`, slide
-        IV-B.
+    The report says "DeepLab v3 based"; ResNet-18 is the largest encoder that a study on a CPU can afford. A batch has
+    two images or more. Reference: Chen and others 2017, arXiv:1706.05587; `raunet-ablation.md`, slide IV-B.
     """
     decoder = {"encoder_output_stride": 8, "decoder_channels": 4 * width, "decoder_aspp_dropout": 0.0}
     return _build(smp.DeepLabV3, "resnet18", in_channels, num_classes, **decoder)
 
 
-def efficientnet_v2(*, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
-    """U-Net whose encoder is EfficientNetV2-B0, without stochastic depth; the decoder's third stage has the width.
+def efficientnet(encoder: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
+    """U-Net on an EfficientNet, without stochastic depth; the decoder's third stage has the width.
 
-    The report says "EfficientNetV2 based"; we assume the decoder of a U-Net and the smallest encoder of the family.
-
-    Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B.
+    The report says "EfficientNetV2 based"; we assume a U-Net's decoder and the smallest encoder of the family.
+    Reference: Tan and Le 2021, arXiv:2104.00298; `raunet-ablation.md`, slide IV-B. EfficientNet-Lite is ours, as
+    packages hold its ImageNet weights: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
     """
-    stages = (4 * width, 2 * width, width, width // 2, width // 4)
-    return _unet("efficientnetv2_b0", stages, in_channels, num_classes)
-
-
-def efficientnet_lite(version: int, *, in_channels: int, width: int = 64, num_classes: int = 1) -> nn.Module:
-    """U-Net whose encoder is EfficientNet-Lite0, 1 or 2, without stochastic depth.
-
-    The decoder's third stage has the width. ImageNet's weights of these encoders come from packages of the package
-    index.
-
-    Reference: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
-    """
-    stages = (4 * width, 2 * width, width, width // 2, width // 4)
-    return _unet(f"efficientnet_lite{version}", stages, in_channels, num_classes)
+    return _unet(encoder, (4 * width, 2 * width, width, width // 2, width // 4), in_channels, num_classes)
 
 
 def encoder_of(network: nn.Module) -> nn.Module:
-    """Return the encoder of such a U-Net, with any head, as timm names its parameters.
-
-    >>> type(encoder_of(efficientnet_lite(0, in_channels=3, width=4))).__name__
-    'EfficientNetFeatures'
-    """
+    """Return the encoder of such a U-Net, with any head, as timm names its parameters."""
     (padded,) = (module for module in network.modules() if isinstance(module, Padded))
     return padded.get_submodule("network.encoder.model")
 

@@ -16,9 +16,8 @@ from landslide_lib.paths import atomic_write
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a file of tensors and plain values by name, onto the CPU; code in it is never run.
 
-    Raises:
-        OSError: It is not there, or may not be read. pickle.UnpicklingError: It is damaged (then it has a cause), or
-        holds more than tensors and plain values by name.
+    Raises OSError: it cannot be opened. pickle.UnpicklingError: it is damaged (then it has a cause), or holds something
+    else.
     """
     path.open("rb").close()  # after it, an OSError is torch's or zipfile's, of what they read
     try:
@@ -59,15 +58,10 @@ def save_weights(path: Path, network: nn.Module, **about: Any) -> None:
 
 
 def load_weights(path: Path, **about: Any) -> dict[str, Tensor]:
-    """Read the weights that `save_weights` has written.
+    """Read the weights that `save_weights` has written with the same `about`, of which None matches anything.
 
-    Args:
-        path: The file.
-        **about: What it has to say that they are of; None for anything.
-
-    Raises:
-        FileNotFoundError: It is not there.
-        ValueError: They are of something else, or damaged; the message names the file.
+    Raises FileNotFoundError: it is not there. ValueError: they are of something else, or damaged; the message names the
+    file.
     """
     try:
         content = read_checkpoint(path)
@@ -85,11 +79,7 @@ def load_weights(path: Path, **about: Any) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load weights that `load_weights` has read into a network.
-
-    Raises:
-        ValueError: They are not those of such a network; the message names the file.
-    """
+    """Load weights of `load_weights` into a network. Raises ValueError: they are not those of such a network."""
     try:
         network.load_state_dict(weights)
     except RuntimeError:

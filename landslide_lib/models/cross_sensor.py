@@ -13,14 +13,10 @@ Domain = Literal["source", "target"]
 class CrossSensorNorm(nn.Module):
     """A batch norm of each domain; both share what they learn, weight and bias.
 
-    A domain of which no batch was seen in training has the statistics that it began with, and in evaluation a network
-    says nothing sensible of it. Its batches need no labels for that: those of the target may go through without a
-    gradient. The authors' code copies the source's statistics to the target instead, once, before the first
-    pseudo-labels.
-
-    The norm that it is made of is the source's, and the target's a copy with the same statistics. Weight and bias are
-    the same parameters in both: an optimizer has them once, a state dict names them twice. An activation inside, as
-    timm has, stays there. `domain`, see `of_domain`, says which of the norms is used.
+    The given norm is the source's, the target's a copy that begins with its statistics. In evaluation a network says
+    nothing sensible of a domain of which no batch was seen in training; for that batches need no labels and no
+    gradient. The authors' code instead copies the source's statistics once, before the first pseudo-labels. `domain`,
+    see `of_domain`, says which of the norms is used.
 
     Reference: Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
     """
@@ -32,19 +28,11 @@ class CrossSensorNorm(nn.Module):
         self.domain: Domain = "source"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the norm of the domain makes of it."""
         return self.norms[self.domain](x)
 
 
 def cross_sensor(network: nn.Module) -> nn.Module:
-    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself, and return it.
-
-    A network without any is left as it is. Its optimizer may be built before or after.
-
-    >>> network = cross_sensor(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)))
-    >>> len(cross_sensor_norms(network)), sum(p.numel() for p in network.parameters())
-    (1, 48)
-    """
+    """Put a `CrossSensorNorm` in the place of every batch norm of a network, in the network itself, and return it."""
     if isinstance(network, nn.BatchNorm2d):
         return CrossSensorNorm(network)
     for name, child in network.named_children():
@@ -59,11 +47,7 @@ def cross_sensor_norms(network: nn.Module) -> list[CrossSensorNorm]:
 
 @contextmanager
 def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
-    """Let a network take what it is given, inside, for images of a domain; elsewhere for the source's.
-
-    In training the statistics of that domain alone are updated; a batch is of one domain. A network without
-    cross-sensor norms does the same for both.
-    """
+    """Let a network take what it is given, inside, for images of a domain; its statistics alone are updated."""
     for norm in (norms := cross_sensor_norms(network)):
         norm.domain = domain
     try:

@@ -1,7 +1,6 @@
-"""Heads of `raunet/heads`: what a network gives besides one mask.
+"""Heads of `raunet/heads`: what a network gives besides one mask; `raunet-ablation.md`, slide IV-A.
 
 Each takes a body, a network whose output are the last features (B, features, H, W), and gives logits by name.
-Reference: `raunet-ablation.md`, slide IV-A.
 """
 
 from collections.abc import Callable
@@ -10,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: What a network gives: one mask's logits, or several things by name.
-Outputs = Tensor | dict[str, Tensor]
+Outputs = Tensor | dict[str, Tensor]  # what a network gives: one mask's logits, or several things by name
 
 
 def mask_of(outputs: Outputs) -> Tensor:
@@ -20,11 +18,9 @@ def mask_of(outputs: Outputs) -> Tensor:
 
 
 class DualHead(nn.Module):
-    """A mask and the logit of whether the image holds any landslide.
+    """A mask and the logit of whether the image holds any landslide, to `{"mask": (B, 1, H, W), "image": (B, 1)}`.
 
     The slides draw no network; we assume that the image's logit is of the mean and the maximum of the last features.
-
-    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "image": (B, 1)}`.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -34,18 +30,15 @@ class DualHead(nn.Module):
         self.image = nn.Linear(2 * features, 1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return logits by name."""
         features = F.relu(self.body(x))
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
         return {"mask": self.mask(features), "image": self.image(pooled)}
 
 
 class MultiResolutionHead(nn.Module):
-    """Masks at half, once and twice the resolution of the image: 64, 128 and 256 of 128.
+    """Masks at half, once and twice the resolution, to `{"mask": (B, 1, H, W), "half": …, "double": …}`.
 
     The slides do not say how; we assume pooling for the half and a transposed convolution for the double.
-
-    Shape: (B, in_channels, H, W) to `{"mask": (B, 1, H, W), "half": (B, 1, H/2, W/2), "double": (B, 1, 2H, 2W)}`.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -57,7 +50,6 @@ class MultiResolutionHead(nn.Module):
         self.doubled = nn.Conv2d(features, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return logits by name."""
         features = F.relu(self.body(x))
         return {
             "mask": self.mask(features),

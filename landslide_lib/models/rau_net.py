@@ -13,14 +13,11 @@ r"""U-Nets with other blocks at their nine stages: with attention, residual, and
     RAU-Net 2      x -- 3x3, fewer channels -- 3x3 -- attention -- + --
                      \__________________ 1x1 ____________________/
 
-The report draws these in figures that its text does not have. We assume attention after each block, where the papers of
-SE and CBAM put theirs: the additions to the parameters are those that the report prints, within a tenth of a million.
-Of its convolution block the report says that a U-Net lacks skip connections between its convolutions, and how many
-parameters it saves; seven tenths of the channels between the two convolutions come within 2 % of what is left.
-Attention after the sum is the plain combination of the report's two rows; inside the residual branch is where SE and
-CBAM stand in residual networks. Both have the same number of parameters, as the report's two have.
-
-Reference: `raunet-ablation.md`, slides IV-B and IV-C.
+The report draws these in figures that its text does not have. We assume attention after each block, as in the papers
+of SE and CBAM: the additions to the parameters are those printed, within a tenth of a million. Of its convolution block
+it says what a U-Net lacks and how many parameters it saves: seven tenths of the channels between the two convolutions
+come within 2 %. RAU-Net 2 has attention where SE and CBAM stand in residual networks; both have the same number of
+parameters, as the report's two have. Reference: `raunet-ablation.md`, slides IV-B and IV-C.
 """
 
 from collections.abc import Callable
@@ -33,15 +30,10 @@ from landslide_lib.models.unet import UNet, double_convolution
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with fewer channels between them, beside a 1x1 one.
+    """Two 3x3 convolutions with fewer channels between them, beside a 1x1 one; `attention` before the sum.
 
-    Args:
-        before: Input channels.
-        after: Output channels; about seven tenths of them are between, a multiple of eight, which tensor cores need.
-        attention: What the branch of the 3x3 convolutions passes through before the sum.
-
-    Shape: (B, before, H, W) to (B, after, H, W).
-    Reference: He, Zhang, Ren, Sun 2016, arXiv:1512.03385; `raunet-ablation.md`, slide IV-B.
+    About seven tenths of the channels are between, a multiple of eight, which tensor cores need. Reference: He, Zhang,
+    Ren, Sun 2016, arXiv:1512.03385.
     """
 
     def __init__(self, before: int, after: int, attention: nn.Module | None = None) -> None:
@@ -55,7 +47,6 @@ class ResidualBlock(nn.Module):
         self.shortcut = Conv2dNormActivation(before, after, 1, activation_layer=None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sum of branch and shortcut, rectified."""
         return (self.branch(x) + self.shortcut(x)).relu()
 
 
@@ -74,12 +65,8 @@ BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 
 def unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
     """Build a U-Net of one of `BLOCKS`; see `UNet` for arguments and shape."""
-    return UNet(
-        in_channels=in_channels,
-        width=width,
-        num_classes=num_classes,
-        block=lambda before, after: BLOCKS[block](before, after, width),
-    )
+    made = BLOCKS[block]
+    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=lambda a, b: made(a, b, width))
 
 
 def small_unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:

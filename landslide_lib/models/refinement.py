@@ -1,8 +1,4 @@
-"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin.
-
-None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have. In
-training, a batch has two images or more, because maps of one cell are normalised by their batch.
-"""
+"""The networks of the label-refinement report, each in three sizes, with random weights, and how they begin."""
 
 import math
 from fractions import Fraction
@@ -11,18 +7,23 @@ from typing import Any, Literal
 
 import segmentation_models_pytorch as smp
 import timm
+import torch
 from segmentation_models_pytorch.base import SegmentationHead, SegmentationModel
 from segmentation_models_pytorch.decoders.segformer.decoder import SegformerDecoder
 from segmentation_models_pytorch.encoders import mix_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
 
 from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
-from landslide_lib.models.ocr import OCR
+
+REGIONS = 2  # soft object regions of an image: landslide and what is not
 
 Size = Literal["tiny", "small", "base"]
 
+#: None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have.
+#: In training a batch has two images or more, because maps of one cell are normalised by their batch.
 #: Encoder (in `tiny` its tiny form) and channels of the decoder: of its third of five stages where it is U-shaped, of
 #: all it makes elsewhere. `tiny` is for tests, `small` for two CPU cores, `base` for a GPU: what the report's authors
 #: are likely to have used, for they name families and no sizes.
@@ -40,23 +41,16 @@ SIZES: dict[str, dict[Size, tuple[str, int]]] = {
 
 
 def refinement(family: str, *, in_channels: int, size: Size, image_size: int) -> nn.Module:
-    """Build a network of the report.
+    """Build a network of the report: one of `SIZES`, for images of `image_size`, a multiple of 16 from 32 up.
 
     ResNet, EfficientNetV2 and Swin have the decoder of a U-Net. A Swin's first map has a quarter of the image's side,
-    so the decoder's last two stages have nothing of the encoder beside them; images of other sizes have other windows,
-    see `window`, so weights learnt at one size do not fit a network for another. SegFormer, and HRNet with the head of
-    `models.ocr`, enlarge logits of a quarter of the image's side bilinearly, as their authors do.
+    so the decoder's last two stages have nothing of the encoder beside them; its weights fit one image size, see
+    `window`. SegFormer, and HRNet with `OCR`, enlarge logits of a quarter of the side bilinearly, as
+    their authors.
 
-    Args:
-        family: Of `SIZES`.
-        in_channels: Of the images.
-        size: Of the network.
-        image_size: S, the side in pixels of what the network sees, after any enlargement: a multiple of 16 from 32 up.
-
-    Shape: (B, in_channels, S, S) to (B, 1, S, S), logits.
-    References: Ronneberger and others 2015, arXiv:1505.04597; He and others 2015, arXiv:1512.03385; Tan and Le 2021,
-        arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and others 2021, arXiv:2105.15203; Wang and others
-        2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
+    Shape: (B, in_channels, S, S) to logits (B, 1, S, S). References: Ronneberger and others 2015, arXiv:1505.04597; He
+    and others 2015, arXiv:1512.03385; Tan and Le 2021, arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and
+    others 2021, arXiv:2105.15203; Wang and others 2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
     name, width = SIZES[family][size]
     arguments = ENCODERS[name].arguments(tiny=size == "tiny")
@@ -81,8 +75,7 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
 def window(image_size: int) -> int:
     """Return the side of a Swin's windows, in cells of its maps, for images of a multiple of 32 pixels.
 
-    The largest up to 10 that divides each of the four maps, or holds all of it; 8 where there is none, and maps are
-    filled up to whole windows. The published Swins have 7 of 224 pixels.
+    The largest up to 10 that divides each of the four maps, or holds all of it; else 8, and maps are filled up.
 
     >>> [window(size) for size in (64, 96, 128, 160, 224, 320, 512)]
     [8, 6, 8, 10, 7, 10, 8]
@@ -122,28 +115,63 @@ class _HRNetOCR(nn.Module):
         self.head = OCR(sum(self.encoder.feature_info.channels()), width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
         return F.interpolate(self.head(self.encoder(x)), scale_factor=4, mode="bilinear")
 
 
+class OCR(nn.Module):
+    r"""The head of HRNet-OCR: pixels with the context of the regions that they resemble.
+
+        maps --- pixels --------------------------- queries ----- attention --- + --- logits
+            \--- soft regions --- mean of each --- keys, values --/    pixels --/
+
+    A soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
+    means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
+    apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
+    network of the report gives one mask. There is no dropout.
+
+    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
+    Chen, Wang 2020, arXiv:1909.11065.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        inside = width // 2
+        # Without a bias, which a softmax over the pixels would cancel.
+        regions = nn.Conv2d(channels, REGIONS, 1, bias=False)
+        self.regions = nn.Sequential(Conv2dNormActivation(channels, channels, 1), regions)
+        self.pixels = Conv2dNormActivation(channels, width)
+        self.queries = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.keys = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
+        self.values = Conv2dNormActivation(width, inside, 1)
+        self.context = Conv2dNormActivation(inside, width, 1)
+        self.fused = Conv2dNormActivation(2 * width, width, 1)
+        self.logits = nn.Conv2d(width, 1, 1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        sides = maps[0].shape[2:]
+        x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
+        pixels = self.pixels(x)
+        weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
+        regions = (weights @ _cells(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
+        context = F.scaled_dot_product_attention(
+            _cells(self.queries(pixels)), _cells(self.keys(regions)), _cells(self.values(regions))
+        )
+        context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
+        return self.logits(self.fused(torch.cat([context, pixels], 1)))
+
+
+def _cells(x: Tensor) -> Tensor:
+    """Return a map's cells as a list, (B, C, H, W) to (B, H W, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
 class UpsampledInput(nn.Module):
-    """A network that sees its images enlarged, bilinearly.
+    """A network (B, C, T, T) to (B, 1, T, T) that sees its images (B, C, S, S) enlarged bilinearly, T = scale S.
 
-    The logit of a pixel is the mean of the logits on its own area, so that all of them count, and alike: bilinear
-    reduction by 4 would look at 4 of a pixel's 16 and teach no other. Where a pixel covers parts of others, as by 2.5,
-    the mean is by the parts. The report says that images of 128 pixels are resized to 512, and not where its loss is;
-    we assume the images' own size, where masks and scores are.
-
-    Args:
-        network: From images (B, C, T, T) to logits (B, 1, T, T), where T is the scale times S, a whole number.
-        scale: At least 1, as a decimal number; the report has 1, 2.5 and 4. 1 is the network as it is.
-
-    Shape: (B, C, S, S) to (B, 1, S, S).
-    Reference: `label-refinement.md`, 2.1.
-
-    >>> import torch
-    >>> tuple(UpsampledInput(nn.Conv2d(3, 1, 1), scale=2.5)(torch.zeros(2, 3, 32, 32)).shape)
-    (2, 1, 32, 32)
+    The logit of a pixel is the mean of the logits on its own area, so that all of them count alike (bilinear reduction
+    by 4 would look at 4 of 16); where a pixel covers parts of others, as by 2.5, by the parts. The report resizes
+    images of 128 pixels to 512 and does not say where its loss is; we assume the images' own size. Its scales are 1,
+    2.5 and 4. Reference: `label-refinement.md`, 2.1.
     """
 
     def __init__(self, network: nn.Module, scale: float) -> None:
@@ -152,7 +180,6 @@ class UpsampledInput(nn.Module):
         self.scale = Fraction(str(scale))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits at the images' own size."""
         if self.scale == 1:
             return self.network(images)
         enlarged = F.interpolate(images, size=[int(side * self.scale) for side in images.shape[2:]], mode="bilinear")
@@ -163,22 +190,12 @@ class UpsampledInput(nn.Module):
 
 
 def init_logit_bias(network: nn.Module, share: float) -> None:
-    """Set the bias of the layer of logits to the log odds of a share.
+    """Set the bias of a network's one convolution of one channel to the log odds of the share of landslide pixels.
 
-    It is what is known before an image is seen. With a bias of zero, all that a network learns at first is that nearly
-    no pixel is landslide, in every one of its last channels. Those end in a ReLU, so that on landslides they are
-    silent, and the highest logit is the bias: no probability above one half, until long training undoes it.
-
-    Args:
-        network: With one convolution of one channel, which makes the logits; changed in place.
-        share: Of landslide among the pixels to train on, above 0 and below 1.
-
-    Reference: Lin and others 2017, Focal loss, arXiv:1708.02002, section 3.3.
-
-    >>> layer = nn.Conv2d(4, 1, 1)
-    >>> init_logit_bias(nn.Sequential(nn.Conv2d(3, 4, 1), layer), share=0.2)
-    >>> layer.bias.sigmoid()
-    tensor([0.2000], grad_fn=<SigmoidBackward0>)
+    With a bias of zero, all that a network learns at first is that nearly no pixel is landslide, in every one of its
+    last channels. Those end in a ReLU, so on landslides they are silent and the highest logit is the bias: no
+    probability above one half, until long training undoes it. Reference: Lin and others 2017, arXiv:1708.02002, section
+    3.3.
     """
     (layer,) = [each for each in network.modules() if isinstance(each, nn.Conv2d) and each.out_channels == 1]
     nn.init.constant_(layer.bias, math.log(share / (1 - share)))  # type: ignore[arg-type]

@@ -15,16 +15,11 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
 class UNet(nn.Module):
     """U-Net with batch normalisation and transposed convolutions.
 
-    At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
+    The first of five stages has `width` channels, each next one twice as many; `block` makes the module of a stage from
+    its channels before and after. At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
 
-    Args:
-        in_channels: Of the images.
-        width: Channels of the first stage; each of the four stages below doubles them.
-        num_classes: Output channels; 1 is the logit of landslide.
-        block: Makes the module of a stage from its channels before and after.
-
-    Shape: (B, in_channels, H, W) to (B, num_classes, H, W), H and W multiples of 16.
-    Reference: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
+    Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), H and W multiples of 16. Reference: Ronneberger,
+    Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
 
     >>> UNet(in_channels=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 1, 32, 32])
@@ -48,7 +43,6 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits."""
         skips: list[Tensor] = []
         for stage in self.down:
             x = stage(self.pool(x) if skips else x)

@@ -16,29 +16,22 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
 from landslide_lib.training.segmentation import Loss, SegmentationTask
 
-#: Masks or pseudo-labels, (N, S, S).
-Labels = NDArray[np.uint8]
-#: In a mask of pseudo-labels: a pixel that nobody is sure of.
-IGNORE_INDEX = 2
+Labels = NDArray[np.uint8]  # masks or pseudo-labels, (N, S, S)
+IGNORE_INDEX = 2  # in a mask of pseudo-labels: a pixel that nobody is sure of
 
 
 class PairedBatches:
-    """Batches of the source, each beside one of the target, both shuffled.
-
-    An epoch is one pass over the source; the target begins anew, in another order, where it ends before.
-    """
+    """Batches of the source, each beside one of the target, which begins anew, in another order, where it ends."""
 
     def __init__(self, source: Batches, target: Batches) -> None:
         self.source, self.target = source, target
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Decide the order and the augmentation of the next pass."""
         self.epoch = epoch
         self.source.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
         return len(self.source)
 
     def __iter__(self) -> Iterator[Any]:
@@ -53,20 +46,11 @@ class PairedBatches:
 
 
 class AdaptationTask(SegmentationTask):
-    """A network and the batches of its two domains.
+    """A network and the batches of its two domains: trained and validated on the source, scored on the target's `test`.
 
-    Args:
-        network: Images of either domain to logits.
-        loss: Of logits and masks.
-        source: With masks, trained and validated on.
-        target: Whose `test` images are worked on. Their masks score and are never learnt.
-        labels: (M, S, S) of 0, 1 and `IGNORE_INDEX`, pseudo-labels of the target's test images; None where the target
-            is not trained on.
-        cross_sensor: Whether norms keep statistics of each domain.
-        **options: Of `Task`.
-
-    Attributes:
-        members: The networks whose mean is scored: this one, or those of an ensemble.
+    `labels` (M, S, S) of 0, 1 and `IGNORE_INDEX` are pseudo-labels of the target's test images; None where the target
+    is not trained on. Its own masks score and are never learnt. With `cross_sensor` norms keep statistics of each
+    domain. `members` are the networks whose mean is scored: this one, or those of an ensemble.
     """
 
     def __init__(
@@ -85,7 +69,6 @@ class AdaptationTask(SegmentationTask):
         self.members: Sequence[nn.Module] = [network]
 
     def loader(self, part: str) -> Any:
-        """Return the batches of a part; only `train` is shuffled and augmented."""
         if part == "test":
             return self.target.loader(part, batch=self.batch, device=self.device)
         source = super().loader(part)
@@ -100,13 +83,11 @@ class AdaptationTask(SegmentationTask):
         return PairedBatches(source, hidden.loader("test", **how))
 
     def forward(self, images: Tensor, domain: Domain = "source") -> Tensor:
-        """Return logits of images of one domain, (B, 1, S, S)."""
         with of_domain(self.network, domain):
             logits: Tensor = self.network(images)
         return logits
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of a batch of the source, and of one of the target if it is labelled."""
         if isinstance(batch[0], Tensor):
             return super().training_loss(batch, epoch, step)
         source, target = batch
@@ -126,15 +107,11 @@ class AdaptationTask(SegmentationTask):
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield the mean probability of the members, and masks, batch by batch, (B, 1, S, S)."""
         for images, masks in self.loader(part):
             yield mean_probability(self.members, images, "target" if part == "test" else "source"), masks
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the members on the target.
-
-        The threshold is chosen on validation images of the source: the target has no labels.
-        """
+        """Return the scores of the members on the target, at a threshold that the source chooses."""
         where, packed = self.target.parts["test"], self.target.packed
         return {
             **super().evaluate(),
@@ -159,8 +136,7 @@ def labels_of(networks: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Ten
     """Return what the mean of some networks is sure of on the target, (N, S, S) of 0, 1 and `IGNORE_INDEX`.
 
     Landslide from the confidence on, background down to its counterpart, open between: the report names the threshold,
-    and we assume what becomes of the rest. From a confidence of 0.5 down no pixel is left open. The masks of the
-    batches are not looked at.
+    and we assume what becomes of the rest. The masks of the batches are not looked at.
     """
     parts = []
     for images, _ in batches:
@@ -175,13 +151,8 @@ def labels_of(networks: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Ten
 def quality(labels: Labels, truth: Labels) -> dict[str, float | None]:
     """Return how right pseudo-labels are, as shares; None where there is nothing to divide by.
 
-    Returns:
-        `coverage`, the pixels that are labelled at all, of all; `precision` and `recall` of the landslide labels among
-        all pixels; `missed`, the landslide that is labelled background, of all landslide.
-
-    >>> labels, truth = (np.array([[line]], np.uint8) for line in ([1, 1, 0, 2], [1, 0, 1, 1]))
-    >>> {name: round(share, 2) for name, share in quality(labels, truth).items()}
-    {'coverage': 0.75, 'precision': 0.5, 'recall': 0.33, 'missed': 0.33}
+    `coverage` are the pixels that are labelled at all; `precision` and `recall` are of the landslide labels among all
+    pixels; `missed` is the landslide that is labelled background.
     """
     called, true = labels == 1, truth == 1
     right, positive = int((called & true).sum()), int(true.sum())

@@ -37,29 +37,18 @@ def table(packed: Packed, indices: Indices) -> pd.DataFrame:
 
 
 class Filtered:
-    """The tiles of each part, without the obvious negatives that a filter leaves out.
+    """The tiles of each part (see `labelled`), without the obvious negatives that a fitted filter leaves out.
 
-    Args:
-        packed: Tiles, see `labelled`.
-        parts: The tiles of each part.
-        fitted: The filter that was fitted on these training tiles; None for no filter.
-
-    Attributes:
-        parts: With those training tiles only that the filter keeps.
-        keep: Which tiles of each part the filter keeps; the others are called no landslide.
-
-    Raises:
-        ValueError: The training tiles are all of one kind.
+    `parts` has of the training tiles those only that the filter keeps; `keep` says of each part which tiles it keeps,
+    the others are called no landslide. Raises ValueError: the training tiles are all of one kind.
     """
 
     def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
         train = parts["train"]
         if len({*packed.masks[train].ravel()}) < 2:
-            raise ValueError(
-                f"{packed.name}: the {len(train)} tiles to train on are all of one "
-                "kind; take more of them (subset), or another fold"
-            )
+            problem = f"the {len(train)} tiles to train on are all of one kind"
+            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), or another fold")
         # Training tiles, which the filter has learnt from, are judged out of fold.
         self.keep = {"train": np.ones(len(train), bool) if fitted is None else fitted.keep}
         self.parts["train"] = train[self.keep["train"]]
@@ -67,7 +56,6 @@ class Filtered:
             self.set_tiles(part, parts[part])
 
     def set_tiles(self, part: str, tiles: Indices) -> None:
-        """Take some tiles for the validation or the test part."""
         self.parts[part], fitted = tiles, self.fitted
         self.keep[part] = np.ones(len(tiles), bool) if fitted is None else fitted.keeps(table(self.packed, tiles))
 
@@ -91,15 +79,8 @@ class Filtered:
 class ClassificationTask(SegmentationTask):
     """A network of tiles, its loss and its data; a tile is an image whose mask is one pixel.
 
-    Args:
-        network: Tiles (B, C, S, S) to logits (B, 1, 1, 1).
-        loss: Of logits and labels.
-        data: Of the parts of `filtered`.
-        filtered: The tiles of each part.
-        balanced: Whether as many tiles with a landslide as without are drawn in an epoch.
-        patience: Epochs without a lower validation loss after which training ends; None for all.
-        tta_views: Predictions are the mean over so many flips and turns of a tile: 1, 2, 4 or 8.
-        **options: Of `Task`.
+    With `balanced` an epoch draws as many tiles with a landslide as without. After `patience` epochs without a lower
+    validation loss training ends. Predictions are the mean over `tta_views` flips and turns of a tile: 1, 2, 4 or 8.
     """
 
     def __init__(
@@ -119,18 +100,15 @@ class ClassificationTask(SegmentationTask):
         self.patience, self.tta_views = patience, tta_views
 
     def chances(self) -> NDArray[np.float64] | None:
-        """Return by which tiles are drawn, so that both kinds come as often; None for each once."""
         if not self.balanced:
             return None
         labels = self.data.packed.masks[self.data.parts["train"], 0, 0]
         return np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
     def start_epoch(self, epoch: int) -> None:
-        """Seed what dropout draws."""
         torch.manual_seed(self.epoch_seed(epoch))
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
-        """Return the loss of a batch and count it; what is filtered is called no landslide."""
         tiles, labels = batch
         logits: Any = self(tiles)
         first = step * self.batch
@@ -139,17 +117,12 @@ class ClassificationTask(SegmentationTask):
         return torch.as_tensor(self.loss(logits, labels))
 
     def should_stop(self, history: list[dict[str, Any]]) -> bool:
-        """Return whether the validation loss has not fallen for as long as is allowed."""
         losses = [line["valid_loss"] for line in history]
         return self.patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
 
     @torch.no_grad()
     def predict(self, part: str) -> Shares:
-        """Return the probability of a landslide on each tile of a part, (N,); 0 where the filter leaves it out.
-
-        With `tta_views` it is the mean over the flips of a tile, at 8 over those of a tile that was turned by a
-        quarter, too.
-        """
+        """Return the probability of a landslide on each tile of a part, (N,); 0 where the filter leaves it out."""
         self.eval()
         batches = []
         for tiles, _ in self.loader(part):
@@ -173,23 +146,19 @@ class ClassificationTask(SegmentationTask):
         return {name: of_branch.mean(1).numpy() for name, of_branch in branches.items() if of_branch.shape[1]}
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the network on tiles."""
         return Members([self], [1.0]).evaluate()
 
 
 class Members:
     """Trained networks of tiles, one or an ensemble, whose weighted mean is scored.
 
-    Args:
-        tasks: Each with its parts; those of an ensemble leave another fold for validation each.
-        weights: Of the networks in the mean.
+    Those of an ensemble leave another fold for validation each.
     """
 
     def __init__(self, tasks: Sequence[ClassificationTask], weights: Sequence[float]) -> None:
         self.tasks, self.weights = tasks, weights
 
     def tiles(self, part: str) -> Indices:
-        """Return the tiles of a part of any member, sorted."""
         return np.unique(np.concatenate([task.filtered.parts[part] for task in self.tasks]))
 
     def predict(self, part: str) -> tuple[Shares, Shares]:
@@ -208,7 +177,6 @@ class Members:
         return mean.astype(np.float32), apart.astype(np.float32)
 
     def count(self, part: str, *thresholds: float) -> Counter:
-        """Count the predictions on a part, at thresholds and by histogram."""
         probability, _ = self.predict(part)
         truth = torch.from_numpy(self.tasks[0].data.packed.masks[self.tiles(part)])[:, None]
         counter = Counter(*thresholds)

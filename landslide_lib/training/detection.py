@@ -14,17 +14,14 @@ from landslide_lib.metrics import detection
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.training.task import Task, evaluation, outcome
 
-#: Test images whose boxes are kept for a figure.
-EXAMPLES = 6
-#: Of one image: boxes (n, 4) in pixels and scores (n,), numpy arrays.
-Predicted = tuple[Any, Any]
+EXAMPLES = 6  # test images whose boxes are kept for a figure
+Predicted = tuple[Any, Any]  # of one image: boxes (n, 4) in pixels and scores (n,), numpy arrays
 
 
 class DetectionTask(Task):
-    """A detector and its data.
+    """A detector, which works as torchvision's, and its data; `boxes` are those of all packed images.
 
-    The network works as torchvision's detectors: a list of images to losses by name in training, else to boxes and
-    scores. `boxes` are those of all packed images; with `rotate` training images are turned by quarters.
+    With `rotate` training images are turned by quarters.
     """
 
     def __init__(self, network: nn.Module, data: Data, boxes: Boxes, *, rotate: bool, **options: Any) -> None:
@@ -33,43 +30,34 @@ class DetectionTask(Task):
         self.predicted: list[Predicted] = []
 
     def batch_target(self, part: str) -> BoxTarget:
-        """Return boxes; those of `train` are turned with their images."""
         return BoxTarget(self.boxes, part == "train" and self.rotate)
 
     def start_epoch(self, epoch: int) -> None:
-        """Seed what Faster R-CNN draws its regions by."""
         torch.manual_seed(self.epoch_seed(epoch))
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the sum of the losses of the proposals and of the boxes."""
         images, targets = batch
         return torch.stack(list(self.network(list(images), targets).values())).sum()
 
     def start_validation(self) -> None:
-        """Collect anew."""
         self.predicted = []
 
     def validation_loss(self, batch: Any, step: int) -> None:
-        """Collect the boxes of a batch; a detector has no loss in evaluation."""
         self.predicted += predict(self.network, batch[0])
 
     def scores(self) -> dict[str, float | None]:
-        """Return mAP at IoU 0.5."""
         return {"valid_map_50": detection.scores(self._match("valid", self.predicted), 0.5)["boxes"]["map_50"]}
 
     def _match(self, part: str, predicted: list[Predicted], examples: int = 0, *thresholds: float) -> Detections:
-        """Match predictions with the true boxes of a part, exact at 0.5 and some more thresholds."""
         truth = [self.boxes.of(int(i)) for i in self.data.parts[part]]
         return detection.match(predicted, truth, range(examples), thresholds=(0.5, *thresholds))
 
     @torch.no_grad()
     def predictions(self, part: str) -> list[Predicted]:
-        """Return what is found on each image of a part, in float32."""
         self.eval()
         return [image for images, _ in self.loader(part) for image in predict(self.network, images)]
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the detector on validation and test images, and what it found on these."""
         valid = self._match("valid", self.predictions("valid"))
         tuned = detection.best_threshold(valid)
         test = self._match("test", self.predictions("test"), EXAMPLES, tuned)

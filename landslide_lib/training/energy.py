@@ -18,8 +18,8 @@ RAPL = "/sys/class/powercap/intel-rapl:0/energy_uj"
 class Energy:
     """Watt hours of processor, memory and GPU, None where CodeCarbon cannot tell, and by which method.
 
-    They are `measured` by the counters of the hardware, or `estimated` from the load of this process and what the
-    processor's maker says it takes.
+    They are `measured` by the counters of the hardware, of all that ran on the machine, or `estimated` from the load of
+    this process and what the processor's maker says it takes.
     """
 
     wh: float | None = None
@@ -28,13 +28,7 @@ class Energy:
 
 @contextmanager
 def metered() -> Iterator[Energy]:
-    """Meter what runs inside; the result is filled in at its end.
-
-    It is an estimate of this process alone where the processor shows no counter, and of all that ran on the machine
-    where it does.
-
-    Reference: CodeCarbon, doi:10.5281/zenodo.11171501.
-    """
+    """Meter what runs inside; the result is filled in at its end. CodeCarbon, doi:10.5281/zenodo.11171501."""
     used, tracker = Energy(), _tracker()
     tracker.start_task()
     try:
@@ -48,8 +42,7 @@ def metered() -> Iterator[Energy]:
 
 @cache
 def _tracker() -> Any:
-    """Start CodeCarbon once a process, without its notes and its network: it takes seconds to look at the hardware."""
-    from codecarbon import OfflineEmissionsTracker
+    from codecarbon import OfflineEmissionsTracker  # it takes seconds, and here needs no network
 
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     return OfflineEmissionsTracker(

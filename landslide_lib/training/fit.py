@@ -59,9 +59,7 @@ def fit(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         folder: For checkpoints, from which a call that was stopped goes on; None keeps none.
 
-    Raises:
-        ValueError: Network, loss, labels, folder or an argument do not fit; one line says which.
-        FloatingPointError: The network diverged.
+    Raises ValueError: an argument does not fit; one line says which. FloatingPointError: the network diverged.
     """
     known = augmentations.AUGMENTATIONS
     for fits, given, allowed in (
@@ -95,7 +93,6 @@ def fit(
 
 
 def _describe(task: SegmentationTask, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
-    """Return what decides a training, by name, so that two calls can be told apart."""
     packed, loss = task.data.packed, task.loss
     numbers = {k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)}
     numbers.pop("training", None)
@@ -114,9 +111,7 @@ def _try(task: SegmentationTask) -> None:
     data, network = task.data, task.network
     largest = max(int(data.packed.masks[where].max(initial=0)) for where in data.parts.values())
     if largest > 1:
-        raise ValueError(
-            f"labels: the masks of {data.packed.name} hold {largest}; landslide is 1 and everything else 0"
-        )
+        raise ValueError(f"labels: masks of {data.packed.name} hold {largest}; landslide is 1 and everything else 0")
     images, masks = next(iter(data.loader("valid", batch=2)))
     was_training = network.training
     try:
@@ -155,7 +150,6 @@ class Run:
 
     @property
     def network(self) -> nn.Module:
-        """The trained network."""
         return self.task.network
 
     @property
@@ -166,14 +160,10 @@ class Run:
         return pd.DataFrame(self.lines, index=pd.RangeIndex(1, len(self.lines) + 1, name="epoch"))
 
     def scores(self, threshold: float | None = 0.5) -> pd.DataFrame:
-        """Return the scores of the landslide class, counted over all pixels of a part.
+        """Return the scores of the landslide class on `valid` and `test`, over all their pixels; NaN where undefined.
 
-        Args:
-            threshold: A multiple of 0.001; a pixel is called landslide above it. None takes the one that is best on the
-                validation images.
-
-        Returns:
-            Index `valid`, `test`; columns `precision`, `recall`, `f1`, `iou` (NaN where undefined) and `threshold`.
+        A pixel is called landslide above the threshold, a multiple of 0.001; None takes the best on the validation
+        images.
         """
         import pandas as pd
 
@@ -191,11 +181,7 @@ class Run:
         return mask_of(outputs).float().sigmoid().cpu()
 
     def show(self, count: int = 3, part: str = "test") -> Figure:
-        """Draw image, truth and probability of the `count` images of a part that hold most landslide.
-
-        Raises:
-            ValueError: There is no such part.
-        """
+        """Draw image, truth and probability of the `count` images of a part that hold most landslide."""
         from landslide_lib.training.pictures import image_grid
 
         data, images_of_part = self.task.data, self.task.data.part(part)

@@ -37,10 +37,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": partial(torch.optim.AdamW, fused=True),
     "nadam": torch.optim.NAdam,
 }
-#: A run is checkpointed about this many times.
-CHECKPOINTS = 10
-#: The file in a run's folder that the run goes on from.
-LAST = "last.ckpt"
+CHECKPOINTS = 10  # a run is checkpointed about this many times
+LAST = "last.ckpt"  # the file in a run's folder that the run goes on from
 REMEDY = "lower the learning rate (optimizer.lr), or use precision 32-true"
 #: Warnings of Lightning about what is so on purpose.
 KNOWN = (
@@ -50,11 +48,7 @@ KNOWN = (
 
 
 def device_of(name: str = "auto") -> torch.device:
-    """Return the device to train on: `auto`, `cpu`, `cuda` or `cuda:1`.
-
-    Raises:
-        ValueError: There is no such device here.
-    """
+    """Return the device to train on: `auto`, `cpu`, `cuda` or `cuda:1`. Raises ValueError: it is not here."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
@@ -65,25 +59,15 @@ def device_of(name: str = "auto") -> torch.device:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and by which optimizer a network is trained.
+    """How long and by which optimizer a network is trained."""
 
-    Attributes:
-        epochs: Passes over the training images, at least 1.
-        optimizer: Of `OPTIMIZERS`.
-        lr: Peak learning rate.
-        weight_decay: Of the optimizer.
-        schedule: `warmup_cosine` or `constant`.
-        warmup: Share of the steps spent warming up, in [0, 1).
-        precision: `32-true` or `bf16-mixed`.
-    """
-
-    epochs: int
-    optimizer: str = "adam"
-    lr: float = 1e-3
+    epochs: int  # at least 1
+    optimizer: str = "adam"  # of `OPTIMIZERS`
+    lr: float = 1e-3  # at its peak
     weight_decay: float = 0.0
-    schedule: str = "warmup_cosine"
-    warmup: float = 0.1
-    precision: str = "bf16-mixed"
+    schedule: str = "warmup_cosine"  # or `constant`
+    warmup: float = 0.1  # share of the steps, in [0, 1)
+    precision: str = "bf16-mixed"  # or `32-true`
 
 
 def learning_rate(step: int, steps: int, schedule: str, warmup: float) -> float:
@@ -112,7 +96,6 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.bar: Any = None
 
     def configure_optimizers(self) -> Any:
-        """Build optimizer and schedule."""
         plan = self.plan
         trained = [value for value in self.parameters() if value.requires_grad]
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
@@ -123,27 +106,23 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Set the order of the epoch; a resumed run goes on in the whole run's order."""
+        # A resumed run goes on in the whole run's order.
         self.trainer.train_dataloader.set_epoch(self.current_epoch)
         self.task.start_epoch(self.current_epoch)
         self.started = time.perf_counter()
         self.losses["training"] = []
 
     def training_step(self, batch: Any, step: int) -> Tensor:
-        """Return the loss of a batch."""
         loss = self.task.training_loss(batch, self.current_epoch, step)
         self.losses["training"].append(loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin a line of the history."""
         self.losses["validation"] = []
         self.task.start_validation()
 
     def validation_step(self, batch: Any, step: int) -> None:
-        """Keep the loss of a batch."""
-        loss = self.task.validation_loss(batch, step)
-        if loss is not None:
+        if (loss := self.task.validation_loss(batch, step)) is not None:
             self.losses["validation"].append(loss)
 
     def on_validation_epoch_end(self) -> None:
@@ -152,9 +131,8 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         for part, loss in means.items():
             # Before the checkpoint of this epoch is written: the last one is still sound.
             if loss is not None and not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"{self.name}: the {part} loss is {loss} in epoch {self.current_epoch}; {REMEDY}"
-                )
+                where = f"the {part} loss is {loss} in epoch {self.current_epoch}"
+                raise FloatingPointError(f"{self.name}: {where}; {REMEDY}")
         line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores()}
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
@@ -162,12 +140,10 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
             self.trainer.should_stop = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the history beside the weights, and what the checkpoint is of."""
         checkpoint["history"] = self.history
         checkpoint.update(self.about)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history up."""
         self.history = checkpoint["history"]
 
 
@@ -181,34 +157,22 @@ def train(
     name: str = "this run",
     about: dict[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Train a task, from the last checkpoint in a folder if there is one.
+    """Train a task on a device, from the last checkpoint in a folder, which is this run's alone, if there is one.
 
     Returns the history, a dict an epoch, and whether it was taken up from a checkpoint. The weights are those of the
-    last epoch: none is picked by its score.
+    last epoch: none is picked by its score. `seed` is of what is drawn while training, `name` is for messages; `about`
+    are plain values by name, kept in the checkpoint, that tell this training from others.
 
-    Args:
-        task: What is trained; it ends on the device.
-        plan: How.
-        seed: Of what is drawn while training. Initial weights and order have theirs already.
-        folder: Of this run alone, for its checkpoints.
-        device: To train on.
-        name: Of the run, for messages.
-        about: Plain values by name that tell this training from others; a checkpoint says them.
-
-    Raises:
-        FloatingPointError: The network diverged: a loss or a weight is NaN or infinite.
-        ValueError: The folder is of another training; or a batch is of one image, and batch normalisation cannot train
-            on it.
+    Raises FloatingPointError: a loss or a weight is NaN or infinite. ValueError: the folder is of another training; or
+    a batch is of one image, and batch normalisation cannot train on it.
     """
     lightning.seed_everything(seed, workers=False, verbose=False)
     about, last = about or {}, folder / LAST
     loop, checkpoint = Loop(task, plan, name, about), _readable(last)
     if checkpoint:
         if other := [key for key, value in about.items() if checkpoint.get(key) != value]:
-            raise ValueError(
-                f"folder {folder}: its checkpoint is of a training with another {', '.join(other)}; "
-                "take another folder, or remove the checkpoint"
-            )
+            problem = f"its checkpoint is of a training with another {', '.join(other)}"
+            raise ValueError(f"folder {folder}: {problem}; take another folder, or remove the checkpoint")
         print(f"going on after epoch {checkpoint['epoch'] + 1} of {plan.epochs}", file=sys.stderr)
     keeper = ModelCheckpoint(
         folder, filename=last.stem, every_n_epochs=max(1, plan.epochs // CHECKPOINTS), enable_version_counter=False
@@ -233,14 +197,10 @@ def train(
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise
-            raise ValueError(
-                f"{name}: a batch of one image leaves batch normalisation one value a channel, and "
-                "no variance. Train on at least two images with a batch of at least two"
-            ) from error
+            problem = "a batch of one image leaves batch normalisation one value a channel, and no variance"
+            raise ValueError(f"{name}: {problem}. Train on at least two images with a batch of at least two") from error
     if bad := not_finite(task.network.state_dict()):
-        raise FloatingPointError(
-            f"{name}: after the last epoch {bad[0]} is not finite, so the network has diverged; {REMEDY}"
-        )
+        raise FloatingPointError(f"{name}: after the last epoch {bad[0]} is not finite: it has diverged; {REMEDY}")
     task.to(device)
     return loop.history, bool(checkpoint)
 
@@ -268,7 +228,6 @@ def _bar(epochs: int) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what Lightning says of things that are so on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f".*({KNOWN})")
         for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):

@@ -1,10 +1,8 @@
-"""Boosted trees that sort out tiles which surely show no landslide. No torch.
+"""Boosted trees that sort out tiles which surely show no landslide, as the report `filter` does. No torch.
 
 The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the highest
-one that loses none out of fold. That none is lost on other tiles does not follow. If n positives set the threshold, a
-new one of the same kind falls below all of them with chance 1 / (n + 1); chapter 41 counts how many really do.
-
-Janz, the report `filter` (`data/reports/filter.yaml`): XGBoost, no positive lost.
+one that loses none out of fold. A new positive of the same kind falls below all n of them with chance 1 / (n + 1);
+chapter 41 counts how many really do.
 """
 
 from __future__ import annotations
@@ -20,37 +18,26 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.paths import atomic_write
-from landslide_lib.training.tabular import boosting
+from landslide_lib.training import boosting
 
 if TYPE_CHECKING:
     from xgboost import Booster
 
-#: Of the file that `Filter.save` writes.
-FORMAT = "negative-filter-1"
+FORMAT = "negative-filter-1"  # of the file that `Filter.save` writes
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A fitted filter; see `fit`.
+    """A fitted filter; see `fit`."""
 
-    Attributes:
-        boosters: The trees of each fold. A new tile gets the mean of their probabilities.
-        columns: Names of the features, in order.
-        threshold: Tiles at or above it are kept; 0 where none could be sorted out.
-        out_of_fold: (N,) probability of each training tile by the fold that did not see it, in 0..1.
-        cost: What it costs and saves on its training tiles, each judged out of fold: `tiles`, how many there are;
-            `removed`, the share of them that it sorts out; the share of positives among all (`positive_before`) and
-            among those it keeps (`positive_after`); `lost`, the share of the positives that it sorts out, 0 by its
-            making; `seconds` of fitting.
-        seed: Of folds and trees.
-    """
-
-    boosters: tuple[Booster, ...]
-    columns: tuple[str, ...]
-    threshold: float
-    out_of_fold: NDArray[np.float64]
+    boosters: tuple[Booster, ...]  # the trees of each fold; a new tile gets the mean of their probabilities
+    columns: tuple[str, ...]  # names of the features, in order
+    threshold: float  # tiles at or above it are kept; 0 where none could be sorted out
+    out_of_fold: NDArray[np.float64]  # (N,) probability of each training tile by the fold that did not see it
+    #: On its `tiles`, each judged out of fold: `removed`, the share that it sorts out; that of positives before and
+    #: after; `lost`, the share of the positives that it sorts out, 0 by its making; `seconds` of fitting.
     cost: dict[str, float]
-    seed: int
+    seed: int  # of folds and trees
 
     @property
     def keep(self) -> NDArray[np.bool_]:
@@ -58,11 +45,6 @@ class Filter:
         return np.asarray(self.out_of_fold >= self.threshold)
 
     def probabilities(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the mean probability of the folds' trees for new tiles, (M,) in 0..1.
-
-        Raises:
-            KeyError: `features` lacks one of `columns`.
-        """
         known = features[list(self.columns)]
         return np.asarray(np.mean([boosting.probabilities(booster, known) for booster in self.boosters], axis=0))
 
@@ -71,7 +53,6 @@ class Filter:
         return np.asarray(self.probabilities(features) >= self.threshold)
 
     def save(self, path: Path) -> None:
-        """Write everything as JSON, trees in XGBoost's own form; nothing is pickled."""
         content = {
             **vars(self),
             "format": FORMAT,
@@ -109,15 +90,9 @@ def fit(
 ) -> Filter:
     """Fit a filter that loses no positive training tile out of fold.
 
-    Args:
-        features: (N, columns) as `features.measure` returns them.
-        labels: (N,) in {0, 1}.
-        folds: How many; each tile is judged by the trees of the others.
-        seed: Of folds and trees.
-        groups: (N,) the scene of each tile, so that a tile's neighbours do not judge it.
-
-    Raises:
-        ValueError: A fold without a positive or a negative, a feature that is NaN or infinite.
+    `features` (N, columns) are those of `features.measure`, `labels` (N,) in {0, 1}. Each tile is judged by the trees
+    of the other folds; `groups` (N,) are scenes, so that a tile's neighbours do not judge it. Raises ValueError: a fold
+    without a positive or a negative, a feature that is NaN or infinite.
     """
     start = perf_counter()
     truth = boosting.check(features, labels)

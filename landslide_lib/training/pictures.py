@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # it imports torch
     from landslide_lib.data.prepare import Data
 
-#: Shares of the brightness that are drawn black and white.
-DARKEST, BRIGHTEST = 2, 98
+DARKEST, BRIGHTEST = 2, 98  # shares of the brightness that are drawn black and white
 
 
 def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return some packed images as pictures, (N, S, S, 3) in 0..1.
+    """Return some packed images as pictures, (N, S, S, 3) in 0..1, each stretched between two of its percentiles.
 
-    The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in grey; stretched
-    between two percentiles of each picture.
+    The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in grey.
     """
     packed = data.packed
     choices = (("R", "G", "B"), ("B4", "B3", "B2"))
@@ -70,15 +68,7 @@ def image_grid(
 
 
 def agreement(picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return a grey picture with hits in green, misses in orange and false alarms in purple.
-
-    Okabe and Ito's colours, which the colour-blind can tell apart.
-
-    >>> grey = np.full((1, 4, 3), 0.5)
-    >>> truth, called = np.array([[1, 1, 0, 0]]) > 0, np.array([[1, 0, 1, 0]]) > 0
-    >>> agreement(grey, truth, called)[0].round(2).tolist()[3]
-    [0.5, 0.5, 0.5]
-    """
+    """Return a grey picture with hits in green, misses in orange and false alarms in purple, of Okabe and Ito."""
     shown = np.repeat(picture.mean(-1, keepdims=True), 3, axis=-1).astype(np.float32)
     colours = {"#009E73": truth & called, "#E69F00": truth & ~called, "#CC79A7": ~truth & called}
     for colour, where in colours.items():

@@ -1,7 +1,7 @@
 """What is done to a trained network's answers: `raunet/post-processing`. Nothing is trained.
 
-All steps give probabilities, so that any threshold can be taken after them. Opening and closing with a flat kernel
-commute with thresholding (Serra 1982): a mask cut from the opened probabilities is the opened mask.
+All steps give probabilities. Opening and closing with a flat kernel commute with thresholding (Serra 1982): a mask cut
+from the opened probabilities is the opened mask.
 """
 
 from __future__ import annotations
@@ -24,17 +24,12 @@ MORPHOLOGY = {"opening": cv2.MORPH_OPEN, "closing": cv2.MORPH_CLOSE}
 def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -> Tensor:
     """Return the probability of landslide of every pixel, (B, 1, S, S) in 0..1, float32.
 
-    Args:
-        network: In evaluation mode; gives logits, or several by name (`models.heads`).
-        images: (B, C, S, S).
-        steps: Each with a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two with a `kernel`. Turning
-            and voting decide what the network is asked, wherever they stand; opening and closing follow in their order.
-
-    Raises:
-        ValueError: Voting over the masks of a network that gives one.
+    `network` is in evaluation mode. Each step has a `name`: `multi_angles`, `voting`, `opening` or `closing`, these two
+    with a `kernel`. Turning and voting decide what the network is asked, wherever they stand; the others follow in
+    their order. Raises ValueError: voting over the masks of a network that gives one.
     """
     names = {step.name for step in steps}
-    read = voted if "voting" in names else own_mask
+    read = voted if "voting" in names else (lambda outputs: mask_of(outputs).float().sigmoid())
     quarters = range(4) if "multi_angles" in names else range(1)
     turned = [
         torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
@@ -46,32 +41,22 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     return mean
 
 
-def own_mask(outputs: Outputs) -> Tensor:
-    """Return the probabilities of the mask at the image's resolution, (B, 1, S, S)."""
-    return mask_of(outputs).float().sigmoid()
-
-
 def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
-    The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged to the image's
-    size is what we assume. A ValueError says that there is one mask only.
+    The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged is what we
+    assume.
     """
     if isinstance(outputs, Tensor) or not {"mask", "half", "double"} <= outputs.keys():
         raise ValueError("voting takes the three masks of head multi_resolution; here is one")
     size = outputs["mask"].shape[2:]
     half, double = (outputs[name].float().sigmoid() for name in ("half", "double"))
     larger = F.interpolate(half, size=size, mode="bilinear", align_corners=False)
-    return torch.stack([own_mask(outputs), larger, F.avg_pool2d(double, 2)]).mean(0)
+    return torch.stack([outputs["mask"].float().sigmoid(), larger, F.avg_pool2d(double, 2)]).mean(0)
 
 
 def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
-    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part.
-
-    >>> dot = torch.zeros(1, 1, 5, 5); dot[..., 2, 2] = 0.9
-    >>> float(morphology(dot, "opening", 3).max()), float(morphology(1 - dot, "closing", 3).min())
-    (0.0, 1.0)
-    """
+    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part."""
     square = np.ones((kernel, kernel), np.uint8)
     images = probabilities[:, 0].cpu().numpy()
     changed = np.stack([cv2.morphologyEx(image, op=MORPHOLOGY[name], kernel=square) for image in images])

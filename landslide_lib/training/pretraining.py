@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.data.batches import CropTarget
-from landslide_lib.data.crops import Crops
+from landslide_lib.data.boxes import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.metrics import scores
@@ -20,10 +20,7 @@ from landslide_lib.training.task import Task, evaluation, outcome
 
 
 class Classifier(nn.Module):
-    """An encoder with a linear layer that tells images with a landslide from those without.
-
-    Shape: (B, C, S, S) to (B, 2), logits of none and some.
-    """
+    """An encoder and a linear layer, (B, C, S, S) to (B, 2): logits of no landslide and some."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -31,7 +28,6 @@ class Classifier(nn.Module):
         self.head = nn.Linear(encoder.num_features, 2)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits."""
         logits: Tensor = self.head(self.encoder(images))
         return logits
 
@@ -39,15 +35,13 @@ class Classifier(nn.Module):
 class MaskedAutoencodingTask(Task):
     """Restoring masked patches with a network of `models.autoencoder`; the score is the loss on held-out images.
 
-    The seed decides the masked patches, too. See `Task` for the arguments.
+    The seed decides the masked patches, others in each epoch; in validation they are always the same.
     """
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss on the masked patches, other ones in each epoch."""
         return self._loss(batch, self.epoch_seed(epoch) * 100_003 + step)
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
-        """Return the loss; the same patches are masked in every epoch."""
         return self._loss(batch, step)
 
     def _loss(self, batch: Any, seed: int) -> Tensor:
@@ -56,7 +50,6 @@ class MaskedAutoencodingTask(Task):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, Any]:
-        """Return the loss on validation and test images."""
         self.eval()
         means = {}
         for part in ("valid", "test"):
@@ -67,24 +60,17 @@ class MaskedAutoencodingTask(Task):
 
 
 class Teacher(NamedTuple):
-    """What a student learns from: a network, and how its answers are weighed.
-
-    Attributes:
-        network: Frozen.
-        temperature: Above 0, which both networks' logits are divided by.
-        alpha: In 0..1, the share of the teacher's answers in the loss.
-    """
+    """What a student learns from: a frozen network, and how its answers are weighed."""
 
     network: nn.Module
-    temperature: float
-    alpha: float
+    temperature: float  # above 0: both networks' logits are divided by it
+    alpha: float  # in 0..1, the share of the teacher's answers in the loss
 
 
 class PresenceTask(Task):
     """Telling `crops` of each part with a landslide from those without by a `Classifier`, alone or after a teacher.
 
-    Raises:
-        ValueError: The crops of a part are all of one kind.
+    Raises ValueError: the crops of a part are all of one kind.
     """
 
     def __init__(
@@ -93,21 +79,17 @@ class PresenceTask(Task):
         super().__init__(network, data, **options)
         for part, of_part in crops.items():
             if len(set(of_part.label.tolist())) < 2:
-                raise ValueError(
-                    f"start: {data.packed.name} has no {part} images of both kinds, with and "
-                    "without a landslide; take more images (subset), or learn it on other data"
-                )
+                problem = f"{data.packed.name} has no {part} images of both kinds, with and without a landslide"
+                raise ValueError(f"start: {problem}; take more images (subset), or learn it on other data")
         self.crops, self.teacher = crops, teacher
         if teacher is not None:
             self.teacher_network = teacher.network.requires_grad_(False)
         self.counts: list[Tensor] = []
 
     def batch_target(self, part: str) -> CropTarget:
-        """Return crops with and without a landslide, with their labels."""
         return CropTarget(self.crops[part])
 
     def loss(self, images: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
-        """Return the loss of a batch: cross entropy, or with a teacher that of distillation."""
         if self.teacher is None:
             return F.cross_entropy(logits.float(), labels)
         self.teacher_network.eval()  # the loop sets all of the task to train
@@ -116,23 +98,19 @@ class PresenceTask(Task):
         return distillation(logits, soft, labels, self.teacher.temperature, self.teacher.alpha)
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of images and labels."""
         images, labels = batch
         return self.loss(images, labels, self.network(images))
 
     def start_validation(self) -> None:
-        """Start counting."""
         self.counts = []
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
-        """Return the loss of a batch and count it."""
         images, labels = batch
         logits = self.network(images)
         self.counts.append(count(probability(logits), labels))
         return self.loss(images, labels, logits)
 
     def scores(self) -> dict[str, float | None]:
-        """Return the F1 of images with a landslide, at 0.5."""
         return valid_f1(torch.cat(self.counts))
 
     @torch.no_grad()
@@ -143,7 +121,6 @@ class PresenceTask(Task):
         return torch.cat([p for p, _ in pairs]), torch.cat([y for _, y in pairs])
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the crops of validation and test."""
         predicted, labels = self.predict("test")
         counts = {"valid": count(*self.predict("valid")), "test": count(predicted, labels)}
         at = {part: outcome({"tiles": scores.scores(each)["pooled"]}) for part, each in counts.items()}

@@ -21,10 +21,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
-    """Return the loss of what a network gives: logits of the mask, or several by name, see `models.heads`.
+    """Return the loss of logits of the mask, or several by name (`models.heads`), and masks (B, 1, S, S) in {0, 1}.
 
     Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy of the image is added
-    (the report's "focal + iou + cross entropy"). `masks` are (B, 1, S, S) in {0, 1}.
+    (the report's "focal + iou + cross entropy").
     """
     if isinstance(outputs, Tensor):
         return torch.as_tensor(loss(outputs, masks))
@@ -44,14 +44,9 @@ def _resized(masks: Tensor, size: int) -> Tensor:
 
 
 class SegmentationTask(Task):
-    """A segmentation network, its loss and its data.
+    """A segmentation network, images (B, C, S, S) to logits (B, 1, S, S), or several by name, its loss and its data.
 
-    Args:
-        network: Images (B, C, S, S) to logits (B, 1, S, S), or several by name.
-        loss: Of logits and masks.
-        data: With C bands.
-        post_processing: Steps after the network, see `postprocessing`; only `count` applies them.
-        **options: Of `Task`.
+    `post_processing` are steps after the network, see `postprocessing`; only `count` applies them.
     """
 
     def __init__(
@@ -62,49 +57,39 @@ class SegmentationTask(Task):
         self.counter = Counter()
 
     def forward(self, images: Tensor) -> Outputs:
-        """Return logits, (B, 1, S, S), or several by name."""
         outputs: Outputs = self.network(images)
         return outputs
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        """Return the loss of images and masks."""
         images, masks = batch
         return total_loss(self.loss, self(images), masks)
 
     def start_validation(self) -> None:
-        """Start counting."""
         self.counter = Counter()
 
     def validation_loss(self, batch: Any, step: int) -> Tensor:
-        """Return the loss of a batch and count it."""
         images, masks = batch
         outputs = self(images)
         self.counter.update(mask_of(outputs).float().sigmoid(), masks)
         return total_loss(self.loss, outputs, masks)
 
     def scores(self) -> dict[str, float | None]:
-        """Return the pooled F1 at 0.5."""
         return valid_f1(self.counter.images())
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S), in float32.
-
-        In bfloat16 a probability has three digits, and a threshold sweep shows steps.
-        """
+        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S); float32 for threshold sweeps."""
         self.eval()
         for images, masks in self.loader(part):
             yield postprocessing.probability(self.network, images, self.post_processing), masks
 
     def count(self, part: str, *thresholds: float) -> Counter:
-        """Count the predictions on a part, at thresholds and by histogram."""
         counter = Counter(*thresholds)
         for probability, masks in self.predictions(part):
             counter.update(probability, masks)
         return counter
 
     def evaluate(self) -> dict[str, Any]:
-        """Return the scores of the network on validation and test images."""
         return score(self.count)
 
 
@@ -115,11 +100,7 @@ def valid_f1(counts: Tensor) -> dict[str, float | None]:
 
 
 def score(count: Callable[..., Counter]) -> dict[str, Any]:
-    """Return the scores on validation and test images, an `evaluation` with 100 bins of probability.
-
-    Args:
-        count: Of a part and thresholds, the counts of the predictions on it.
-    """
+    """Return the `evaluation` of what counts the predictions on a part at thresholds, with 100 bins of probability."""
     valid = count("valid")
     histogram = valid.histogram().numpy()
     tuned = scores.best_threshold(*histogram)

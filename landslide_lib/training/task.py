@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landslide_lib.data.batches import Augment, Target
+from landslide_lib.data.augment import Augment
+from landslide_lib.data.batches import Target
 from landslide_lib.data.prepare import Data
 
 
@@ -18,10 +19,8 @@ class Task(nn.Module, ABC):
     """A network with its batches and its loss; what the loop trains.
 
     Modules that are set as attributes (the network, a loss, a teacher) move to the device and change between training
-    and evaluation with it. Parameters that require a gradient are trained.
-
-    Batches are made on `device`; those of training are augmented. The seed decides the order of the images, the
-    augmentation, and what is drawn in an epoch.
+    and evaluation with it. Parameters that require a gradient are trained. The seed decides the order of the images,
+    the augmentation, and what is drawn in an epoch.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Task(nn.Module, ABC):
         return self.seed * 1_000_003 + epoch
 
     def start_epoch(self, epoch: int) -> None:
-        """Prepare an epoch of training, such as what is drawn at random in it."""
+        """Seed what is drawn at random in an epoch of training."""
 
     @abstractmethod
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
@@ -107,8 +106,8 @@ def evaluation(
     """Return what a record says of every trained network.
 
     `test` and `valid` are each an `outcome` at threshold 0.5; the tuned ones are at the threshold that is best on the
-    validation images, where there is one to choose. `test_counts` are tp, fp, fn, tn of each test image at 0.5,
-    `histogram` landslide and background pixels of the test images by probability.
+    validation images, if any. `test_counts` are tp, fp, fn, tn of each test image at 0.5, `histogram` landslide and
+    background pixels of the test images by probability.
     """
     return {
         "test": test,

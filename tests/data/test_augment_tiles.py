@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_lib.data import augment_tiles
-from landslide_lib.data.augment_tiles import CHANGES, compose
+from landslide_lib.data import augment
+from landslide_lib.data.augment import TILE_AUGMENTATIONS as CHANGES
+from landslide_lib.data.augment import compose_tiles as compose
 
 LABELS = torch.tensor([0.0, 1.0] * 32).view(-1, 1, 1, 1)
 KEEPS = [name for name in CHANGES if name not in ("mixup", "cutmix")]
@@ -79,8 +80,8 @@ def test_a_label_is_mixed_as_its_image_is(name, seed):
 
 
 def test_shares_are_drawn_from_beta():
-    for alpha in (augment_tiles.MIXUP, augment_tiles.CUTMIX):
-        found = augment_tiles._shares(20_000, alpha, draw()).numpy()
+    for alpha in (augment.MIXUP, augment.CUTMIX):
+        found = augment._shares(20_000, alpha, draw()).numpy()
         # Of Beta(a, a) the mean is a half, the variance 1 / (4 (2 a + 1)).
         assert found.mean() == pytest.approx(0.5, abs=0.02)
         assert found.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)

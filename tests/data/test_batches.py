@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from landslide_lib.data import augment, batches
 from landslide_lib.data.batches import Batches
+from landslide_lib.data.prepare import band_means
 from landslide_lib.data.registry import Packed
-from landslide_lib.data.scales import band_means
 
 SIDE = 6
 ONES = torch.ones(3, 1, 1)
@@ -118,45 +118,9 @@ def test_a_batch_is_the_callers_own(where):
     assert masks.min() == 0
 
 
-def test_a_dtype_without_fractions_is_refused():
-    with pytest.raises(ValueError, match=r"dtype torch\.uint8 holds no fractions; use float32"):
-        Batches(PACKED, EVERY, 5, ONES, dtype=torch.uint8)
-
-
 def test_fewer_images_than_a_batch_are_one_batch():
     made = Batches(PACKED, EVERY[:3], 8, ONES, seed=0)
     assert sorted(order(made)) == [0, 1, 2]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 23), st.integers(1, 6), st.integers(1, 4), st.integers(0, 5))
-def test_processes_share_an_epoch_and_take_equally_many_steps(count, batch, world, epoch):
-    if count < world:
-        with pytest.raises(ValueError, match=f"{count} images to train on, {world} processes"):
-            Batches(PACKED, EVERY[:count], batch, ONES, seed=0, world=world)
-        return
-    ranks = [Batches(PACKED, EVERY[:count], batch, ONES, seed=0, rank=rank, world=world) for rank in range(world)]
-    assert len({len(made) for made in ranks}) == 1
-    seen = [order(made, epoch) for made in ranks]
-    assert all(seen)
-    together = [n for part in seen for n in part]
-    assert len(set(together)) == len(together) <= count
-    if count >= batch * world:
-        assert {len(part) for part in seen} == {len(ranks[0]) * batch}
-
-
-def test_processes_draw_their_own_augmentation():
-    drawn: list[list[float]] = []
-
-    def spy(images, masks, generator):
-        drawn[-1].append(float(torch.rand(1, generator=generator)))
-        return images, masks
-
-    for rank, epoch in ((0, 0), (1, 0), (0, 1), (0, 0)):
-        drawn.append([])
-        order(Batches(PACKED, EVERY, 5, ONES, seed=0, augment=spy, rank=rank, world=2), epoch)
-    assert drawn[0] == drawn[3]
-    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
 # --- Bands ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from landslide_lib.data.crops import COVERED, INSIDE, STEPS, Crops, cut, examples
+from landslide_lib.data.boxes import COVERED, INSIDE, STEPS, Crops, cut, examples
 from landslide_lib.data.pack import Packed
 
 SIZE = 32

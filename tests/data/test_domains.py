@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib.data import scales
+from landslide_lib.data import prepare
 from landslide_lib.study import domains
 from landslide_lib.study.recipe import RecipeError, recipe
 from landslide_lib.study.recipe.adaptation import Adaptation, Target
@@ -81,17 +81,17 @@ def test_a_target_that_is_not_there_is_refused_with_what_is(packed, how, said):
 
 def test_moments_are_those_of_numpy(two):
     chosen = np.array([1, 4, 7])
-    mean, spread = scales.moments(two, chosen)
+    mean, spread = prepare.moments(two, chosen)
     pixels = two.images[chosen].astype(np.float64)
     np.testing.assert_allclose(mean[:, 0, 0], pixels.mean((0, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(spread[:, 0, 0], pixels.std((0, 2, 3)), rtol=1e-5)
-    (blue,), _ = scales.moments(two, chosen, ("B",))
+    (blue,), _ = prepare.moments(two, chosen, ("B",))
     assert torch.equal(blue, mean[2])
 
 
 def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
     flat = dataclasses.replace(packed, images=np.full_like(packed.images, 0.5))
-    mean, spread = scales.moments(flat, np.arange(10))
+    mean, spread = prepare.moments(flat, np.arange(10))
     assert mean.flatten().tolist() == [0.5] * 3
     assert spread.flatten().tolist() == [1.0] * 3
 

@@ -208,5 +208,5 @@ def test_a_channel_of_bands_that_are_not_there_is_refused_before_anything_is_mad
 
 
 def test_images_in_memory_alone_have_no_place_for_channels(packed):
-    with pytest.raises(ValueError, match=r"bijie is not packed in a folder.*load_packed"):
+    with pytest.raises(ValueError, match=r"bijie lies in no folder"):
         with_bands(replace(packed, folder=None), ("gray",))

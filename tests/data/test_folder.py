@@ -94,8 +94,7 @@ def test_verify_says_what_is_wrong_with_each_file(tmp_path, make):
     make["picture"](tmp_path / "masks" / "small.png", mask())
     expected = {
         "a.tif": "has 2 masks: a.jpg, a.png",
-        "bits16.tif": "has 16 bits, others here have 8: their scales differ",
-        "float.tif": "has 32 bits, others here have 8: their scales differ",
+        "float.tif": "holds 3 bands (gray, undefined, undefined) of float32, not RGB of 8 or 16 bits",
         "nodata.tif": "holds pixels without data (9)",
         "cut.tif": "is truncated or no picture that can be read",
         "text.tif": "is truncated or no JPEG, PNG, TIFF, BMP or WebP",

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_lib.data import batches, shared
+from landslide_lib.data import batches
 from landslide_lib.data.batches import Batches
 from landslide_lib.data.pack import Packed as _Packed
+from landslide_lib.data.prepare import band_means
 from landslide_lib.data.registry import Packed
-from landslide_lib.data.scales import band_means
 
 SOME, OTHER = np.arange(6), np.arange(3, 9)
 
 
 @pytest.fixture(autouse=True)
 def _empty():
-    shared.clear()
+    batches._shelf.clear()
     yield
-    shared.clear()
+    batches._shelf.clear()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_what_differs_is_read_anew_and_is_what_it_would_be_alone(packed, read, h
     read.clear()
     after = made(packed, **how)
     assert read
-    shared.clear()
+    batches._shelf.clear()
     assert torch.equal(made(packed, **how), after)
 
 
@@ -120,13 +120,13 @@ def test_augmentation_leaves_what_is_shared_as_it_was(packed):
 def test_few_things_are_kept_and_one_choice_of_bands(packed):
     for start in range(6):
         made(packed, np.arange(start, start + 3))
-    assert len(shared._shelf) == shared.MOST
+    assert len(batches._shelf) == batches.MOST
     made(packed, bands=("G",))
-    assert len(shared._shelf) == 2
+    assert len(batches._shelf) == 2
 
 
 def test_what_no_longer_fits_makes_room_first(packed, monkeypatch):
     made(packed)
     monkeypatch.setattr(batches, "_free", lambda device: 0.0)
     assert Batches(packed, OTHER, 4, torch.ones(3, 1, 1)).resident is None
-    assert not shared._shelf
+    assert not batches._shelf

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landslide_lib.data.datasets.uav import BLOCK, ROW
+from landslide_lib.data.datasets.folder import BLOCK, ROW
 from landslide_lib.data.registry import DatasetNotFoundError, DownloadError, get_dataset, load_packed, verify_files
 from landslide_lib.data.split import Split, split
 

@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from landslide_lib.models import MODELS
 from landslide_lib.models.backbones import Padded
 from landslide_lib.models.cross_sensor import cross_sensor
-from landslide_lib.models.ocr import OCR
+from landslide_lib.models.refinement import OCR, init_logit_bias, window
 from landslide_lib.models.refinement import SIZES as FAMILIES
-from landslide_lib.models.refinement import init_logit_bias, window
 
 BANDS = 5
 SIZES = ("tiny", "small", "base")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from landslide_lib.models.detector import LEVELS, Pyramid
 from landslide_lib.models.encoders import encoder
-from landslide_lib.models.pyramid import LEVELS, Pyramid
 from landslide_lib.study.recipe.detection import Encoder
 
 BANDS = 4

@@ -8,8 +8,7 @@ from torch import nn
 
 from landslide_lib.data.bands import RGB, ZINDI
 from landslide_lib.models.encoders import ENCODERS
-from landslide_lib.models.fusion import HIDDEN, Fusion, radar_branch
-from landslide_lib.models.pyramid_tiles import PyramidTiles
+from landslide_lib.models.fusion import HIDDEN, Fusion, PyramidTiles, radar_branch
 from landslide_lib.study.recipe import recipe
 from landslide_lib.study.recipe.classification import Optical
 from landslide_lib.study.reports import reports

@@ -190,13 +190,13 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(bijie, tmp_path, monkey
 
 
 def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, monkeypatch):
-    from landslide_lib.data import crops
+    from landslide_lib.data import boxes
 
-    every = crops.examples
+    every = boxes.examples
 
     def positive(*given, **more):
         made = every(*given, **more)
-        return crops.Crops(made.image, made.corner, made.side, np.ones_like(made.label))
+        return boxes.Crops(made.image, made.corner, made.side, np.ones_like(made.label))
 
     monkeypatch.setattr(pretraining, "examples", positive)
     with pytest.raises(ValueError, match="bijie has no train images of both kinds"):

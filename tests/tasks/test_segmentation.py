@@ -399,7 +399,7 @@ def test_a_weight_that_is_not_finite_is_no_record_though_all_losses_are(bijie, t
 
     monkeypatch.setattr(Loop, "on_train_end", end)
     store = Store(tmp_path / "records", more=())
-    with pytest.raises(FloatingPointError, match="is not finite, so the network has diverged"):
+    with pytest.raises(FloatingPointError, match="is not finite: it has diverged"):
         runs.run(SMOKE, 0, device="cpu", store=store)
     assert store.all() == []
 

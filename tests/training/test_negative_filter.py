@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_lib.training import negative_filter
-from landslide_lib.training.tabular import boosting
+from landslide_lib.training import boosting, negative_filter
 from tools.tabular import losses
 
 

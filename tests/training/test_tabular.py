@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import HOME
 from landslide_lib.study.tabular import published
-from landslide_lib.training.tabular import boosting, certainty
+from landslide_lib.training import boosting
 from tools import tabular
 
 # ---------------------------------------------------------------- boosted trees
@@ -79,12 +79,12 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
 @given(st.floats(0, 0.99), st.floats(0.001, 0.9))
 def test_the_odds_are_found_again_whatever_the_prior(density, prior):
     wanted = density * (1 - prior) / (prior * (1 - density))
-    assert tabular.odds(certainty.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
+    assert tabular.odds(susceptibility.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
 
 
 def test_a_certainty_factor_is_nothing_at_the_mean_and_bounded_by_never_and_always():
-    assert certainty.factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
-    rising = certainty.factor(np.linspace(0, 1, 50), 0.3)
+    assert susceptibility.factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
+    rising = susceptibility.factor(np.linspace(0, 1, 50), 0.3)
     assert (np.diff(rising) > 0).all()
 
 
@@ -103,7 +103,7 @@ def samples(seed: int = 0, *, own: bool = True, pick=None):
     prior = made.mean()
     encoded = pd.DataFrame(
         {
-            name: certainty.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
+            name: susceptibility.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
             for name in classes
         }
     )
@@ -171,14 +171,14 @@ def test_an_encoding_looks_at_no_label_but_those_it_may():
     truth = draw.integers(0, 2, 80)
     classes.loc[79, "a"] = 99  # a class of the rest alone
     learnt = np.arange(60)
-    found = certainty.encode(classes, truth, learnt)
+    found = susceptibility.encode(classes, truth, learnt)
     other = np.concatenate([truth[:60], 1 - truth[60:]])
-    assert certainty.encode(classes, other, learnt).equals(found)
+    assert susceptibility.encode(classes, other, learnt).equals(found)
     assert found.loc[79, "a"] == 0
     prior, inside = truth[:60].mean(), truth[:60][classes["a"][:60] == 3].mean()
-    wanted = certainty.factor(inside, prior)
+    wanted = susceptibility.factor(inside, prior)
     assert found["a"][classes["a"] == 3].to_numpy() == pytest.approx(float(wanted))
-    assert not certainty.encode(classes, other).equals(certainty.encode(classes, truth))
+    assert not susceptibility.encode(classes, other).equals(susceptibility.encode(classes, truth))
 
 
 def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise():

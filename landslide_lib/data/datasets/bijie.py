@@ -49,7 +49,6 @@ class Bijie(Dataset):
         return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and the mask."""
         return read_pair(sample)
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:
@@ -80,7 +79,6 @@ class Bijie(Dataset):
 
 
 def _images(home: Path, category: str) -> Path:
-    """Return the folder of the images with landslides, or of those without."""
     folder = child(home, category) or home / category
     return child(folder, *IMAGES) or folder / "image"
 

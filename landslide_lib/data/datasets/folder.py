@@ -1,25 +1,19 @@
-"""A folder of one's own pictures with masks: JPEG, PNG or GeoTIFF tiles."""
+"""A folder of one's own pictures with masks, JPEG, PNG or GeoTIFF tiles; among them those of one UAV orthophoto."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import BadFileError, Dataset, Sample, mark_twins
-from landslide_lib.data.formats.locate import MASKS, Pair, locate, match_truth, pairs, several_masks
+from landslide_lib.data.base import Dataset, Sample, mark_twins
+from landslide_lib.data.formats.locate import IMAGES, MASKS, Pair, child, locate, match_truth, pairs, several_masks
 from landslide_lib.data.formats.masks import read_pair
-from landslide_lib.data.formats.pictures import list_images, open_picture
+from landslide_lib.data.formats.pictures import list_images
 
 REMEDY = "name the folder of your images/ and masks/ with --data-root"
-
-
-@dataclass(frozen=True)
-class TileSample(Sample):
-    """A picture, and how many bits all pictures have: those of the first that can be read."""
-
-    depth: int = 8
 
 
 class Folder(Dataset):
@@ -30,8 +24,7 @@ class Folder(Dataset):
     around them, see `locate.pairs`. A part without masks has no truth.
 
     A TIFF of three bands is taken for red, green and blue, see `pictures.colours`. Pictures of 16 bits are divided by
-    65,535 whatever their values are: one scale for all tiles, so all pictures have as many bits as the first; another
-    one is refused. Scenes are not known: each picture is a group of its own.
+    65,535 whatever their values are. Scenes are not known: each picture is a group of its own.
     """
 
     name = "folder"
@@ -41,38 +34,62 @@ class Folder(Dataset):
     manual = f"these are pictures of your own; {REMEDY}"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the pictures part by part, each in the order of their names."""
         what = "JPEG, PNG or TIFF in images/ with masks in masks/"
         shipped = pairs(locate(root, self.name, self.fits, what, self.remedy), MASKS)
-        depths = (_depth(path) for pair in shipped for path in list_images(pair.images))
-        depth = next(filter(None, depths), 8)
-        return mark_twins(sample for pair in shipped for sample in _samples(pair, depth))
+        return mark_twins(sample for pair in shipped for sample in _samples(pair))
 
     def fits(self, home: Path) -> bool:
-        """Return whether a folder holds pictures and masks."""
         shipped = [pair for pair in pairs(home, MASKS) if pair.truth != pair.images]
         return any(list_images(pair.images) and list_images(pair.truth) for pair in shipped)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and the mask."""
-        assert isinstance(sample, TileSample)
-        return read_pair(sample, sample.depth)
+        return read_pair(sample, sensor=True)
 
 
-def _samples(pair: Pair, depth: int) -> list[TileSample]:
+def _samples(pair: Pair) -> list[Sample]:
     truth = pair.truth != pair.images
     part = pair.part if truth else f"{pair.part}, no masks"
     masks = list_images(pair.truth) if truth else []
     samples = []
     for image, named in match_truth(list_images(pair.images), pair.images, masks, pair.truth):
         name, mask = pair.id(image), named[0] if truth else None
-        samples.append(TileSample(name, name, image, mask, part, problem=several_masks(named), depth=depth))
+        samples.append(Sample(name, name, image, mask, part, problem=several_masks(named)))
     return samples
 
 
-def _depth(path: Path) -> int:
-    """Return the bits of a picture's numbers; 0 where it is refused when it is read."""
-    try:
-        return 8 * open_picture(path).pixels.itemsize
-    except BadFileError:
-        return 0
+ROW = 48  # tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48
+#: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a fold
+#: of the split by scenes can be left without a landslide.
+BLOCK = 10
+
+
+class UAV(Folder):
+    """2,137 tiles of one scene, 128x128 RGB, 659 of them with a landslide.
+
+    Reads `uav/image/image_N` and `uav/mask/image_N`. A group is a square block of neighbouring tiles: `blocked` is a
+    split by position. A target domain for networks trained on Bijie. The source of the orthophoto is not known.
+    """
+
+    name = "uav"
+    scale = "digital number / 255"
+    about = "tiles of one UAV orthophoto, RGB (source not stated)"
+    remedy = "put image/ and mask/ into uav/ below LANDSLIDE_DATA"
+    manual = (
+        "no public address is known of these 128x128 tiles of one UAV orthophoto. Put those you have into "
+        f"{{home}}/image (image_N.jpg) and {{home}}/mask (image_N.png), N counted row by row, {ROW} a row"
+    )
+
+    def fits(self, home: Path) -> bool:
+        folder = child(home, *IMAGES)
+        return bool(folder and any(path.stem.startswith("image_") for path in list_images(folder)))
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles in the order of their numbers: row by row of the mosaic."""
+        placed: list[tuple[tuple[int, int], Sample]] = []
+        for sample in super().samples(root):
+            number = re.fullmatch(r"image_(\d+)", sample.id)
+            place = divmod(int(number[1]), ROW) if number else (-1, -1)
+            problem = sample.problem if number else "is not called image_N, so that its place is not known"
+            group = "/".join(str(axis // BLOCK) for axis in place)
+            placed.append((place, replace(sample, group=group, problem=problem)))
+        return mark_twins(sample for _, sample in sorted(placed, key=lambda entry: entry[0]))

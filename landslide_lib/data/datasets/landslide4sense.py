@@ -19,8 +19,7 @@ from landslide_lib.data.formats.masks import as_mask
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
-#: What is wanted of it.
-FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")
+FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")  # what is wanted of it
 SIZE = 128
 #: The publisher's folders, each with our name of the part.
 PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
@@ -51,7 +50,6 @@ class Landslide4Sense(Dataset):
         return mark_twins(_patches(locate(root, self.name, lambda home: any(_patches(home)), expected, remedy)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read 14 bands and the mask."""
         assert sample.image is not None
         image = read_array(sample.image, "img", (SIZE, SIZE, len(self.bands))).astype(np.float32)
         if sample.mask is None:
@@ -134,7 +132,6 @@ def _part(images: Path, truth: Path | None, part: str) -> list[Sample]:
 
 
 def _numbered(folder: Path, word: str) -> dict[int, list[Path]]:
-    """Return files by their number, with or without zeros before it."""
     numbered = defaultdict(list)
     for path in list_files(folder, {".h5"}):
         if match := re.fullmatch(rf"{word}_([0-9]+)", path.stem):

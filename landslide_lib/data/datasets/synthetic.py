@@ -22,13 +22,7 @@ class Simulated(Dataset):
     scenes: int
     tiles: tuple[str, ...]
 
-    @property
-    def together(self) -> int:  # type: ignore[override]
-        """The tiles of a scene: two threads would each simulate it."""
-        return len(self.tiles)
-
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the tiles region by region, scene by scene."""
         return [
             Sample(f"{region}/{scene}/{tile}", f"{region}/{scene}", region=region)
             for region in REGIONS
@@ -42,7 +36,6 @@ class Simulated(Dataset):
         return sha256(text.encode()).hexdigest()[:16]
 
     def download(self, root: Path) -> Path:
-        """Nothing is downloaded: it is simulated when it is first used."""
         return root
 
 
@@ -56,9 +49,9 @@ class Synthetic(Simulated):
     remedy = "landslide data make synthetic"
     scenes = SCENES
     tiles = tuple(f"{row}/{column}" for row in range(SCENE // TILE) for column in range(SCENE // TILE))
+    together = len(tiles)  # two threads would each simulate the scene
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Simulate the scene of a tile and cut the tile out."""
         region, scene, row, column = sample.id.split("/")
         image, mask = _scene(region, int(scene))
         place = tuple(slice(int(i) * TILE, (int(i) + 1) * TILE) for i in (row, column))

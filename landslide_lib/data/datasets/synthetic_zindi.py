@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 from itertools import count
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,16 @@ from landslide_lib.data.simulator.noise import Field, Rng, fractal, top
 from landslide_lib.data.simulator.radar import backscatter
 from landslide_lib.data.simulator.scenes import Scene, air, lay_out, sensor, under_clouds
 
-#: Sides in pixels of 10 m, and scenes of each region.
-TILE, SCENE, SCENES = 64, 384, 17
-#: Tiles of a scene, and how many of them hold a landslide: the share of the challenge's labels.
-TILES, POSITIVE = 17, 3
-#: Landslide pixels of a tile with a landslide, at least; one with fewer, but some, is left out.
-LEAST = 64
+TILE, SCENE, SCENES = 64, 384, 17  # sides in pixels of 10 m, and scenes of each region
+TILES, POSITIVE = 17, 3  # tiles of a scene, and how many of them hold a landslide: the share of the challenge's labels
+LEAST = 64  # landslide pixels of a tile with a landslide, at least; one with fewer, but some, is left out
 
 #: Where red, green, blue and near infrared stand among the simulator's bands.
 CHANNELS = [L4S.index(SENTINEL_2[name]) for name in ZINDI[:3]] + [L4S.index("B8")]
 #: Sentinel-2 adds it to the reflectance of its products since 2022 (baseline 04.00), and the darkest quartile of the
 #: challenge's pixels suggests that theirs have it.
 OFFSET = 0.1
-#: The share of the air's light that the correction of the atmosphere removes.
-CORRECTED = 0.7
-
-_lock = Lock()
+CORRECTED = 0.7  # the share of the air's light that the correction of the atmosphere removes
 
 
 class SyntheticZindi(Simulated):
@@ -49,19 +42,17 @@ class SyntheticZindi(Simulated):
     remedy = "landslide data make synthetic-zindi"
     scenes = SCENES
     tiles = tuple(f"tile{tile:02}" for tile in range(TILES))
+    together = TILES
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Simulate the scene of a tile and cut the tile out."""
         region, scene, tile = sample.id.split("/")
-        with _lock:  # or each thread that packs would simulate the same scene
-            images, masks = _tiles(region, int(scene))
+        images, masks = _tiles(region, int(scene))
         number = int(tile.removeprefix("tile"))
         return images[number], masks[number]
 
 
 @lru_cache(maxsize=4)
 def _tiles(region: str, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return the tiles of a scene, (TILES, TILE, TILE, 12), and their masks."""
     for attempt in count():  # a place with too few landslides, or too many, is left out
         scene, draw = lay_out(region, number + attempt * SCENES, SCENE)
         masks = _cut(scene.mask[..., None])[..., 0]

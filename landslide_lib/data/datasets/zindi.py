@@ -18,10 +18,8 @@ from landslide_lib.data.tabular import files
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
 OPTICAL = 4
-#: Bytes of the longest name of a tile, without its suffix, that a file system takes.
-LONGEST = 250
-#: Digital numbers of Sentinel-2 in one unit of reflectance.
-UNIT = 10_000
+LONGEST = 250  # bytes of the longest name of a tile, without its suffix, that a file system takes
+UNIT = 10_000  # digital numbers of Sentinel-2 in one unit of reflectance
 #: Headers are parsed one at a time: in Python 3.11 threads that do so sometimes fail with a "SystemError: AST
 #: constructor recursion depth mismatch", see github.com/python/cpython, #106905.
 HEADER = Lock()
@@ -43,14 +41,11 @@ class Zindi(Dataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
     Reads `zindi/Train.csv` (columns `ID` and `label`, 0 or 1), `zindi/Test.csv` (column `ID`) and the tile of each
-    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of numbers. Test tiles have
-    no label, so their part is `test, no masks`, which is neither trained nor scored on.
-
-    The mask of a tile is its label, 1 everywhere or 0 everywhere (`bands.LABELS`). Scenes are not published: each tile
-    is a group of its own. Optical bands are read as reflectance, a digital number / 10,000, with an offset that they
-    may have; radar is in dB. A line without a tile, a tile without a line, an id of several lines and another label
-    than 0 and 1 are each refused, as is a tile of another shape, with NaN or with anything but numbers; nothing is ever
-    unpickled.
+    line, `train_data/ID.npy` and `test_data/ID.npy` (or as in `PARTS`): arrays (64, 64, 12) of finite numbers, never
+    unpickled. Test tiles have no label, so they are neither trained nor scored on. The mask of a tile is its label, 1
+    everywhere or 0 everywhere (`bands.LABELS`). Each tile is a group of its own, as no scenes are published. Optical
+    bands are read as reflectance, a digital number / 10,000, with an offset that they may have; radar is in dB. A line
+    without a tile, a tile without a line, an id of several lines and another label are each refused.
     """
 
     name = "zindi"
@@ -77,7 +72,6 @@ class Zindi(Dataset):
         return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read 12 channels, and a mask that is the label everywhere; 0 where there is none."""
         assert isinstance(sample, LabelledSample)
         assert sample.image is not None
         image = read_tile(sample.image)
@@ -85,7 +79,6 @@ class Zindi(Dataset):
         return image, np.full(image.shape[:2], sample.label == "1", np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all tiles, and their labels."""
         tiles = hash_files(replace(sample, mask=None) for sample in samples)
         labels = [f"{sample.id}\0{getattr(sample, 'label', '')}" for sample in samples]
         return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]
@@ -111,7 +104,6 @@ def read_tile(path: Path) -> NDArray[np.float32]:
 
 
 def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None, Path | None]:
-    """Return the list of a part and the folder of its tiles, in any case; None where missing."""
     lines = next((path for path in home.glob("*.*") if path.name.lower() == name.lower()), None)
     for words in folders:
         folder: Path | None = home

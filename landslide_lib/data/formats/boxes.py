@@ -12,8 +12,7 @@ from landslide_lib.data.base import BadFileError
 from landslide_lib.data.formats.files import list_files
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-#: How far a number may lie outside 0..1 by rounding.
-ROUNDING = 1e-3
+ROUNDING = 1e-3  # how far a number may lie outside 0..1 by rounding
 YOLO = (
     "Write a class and x y width height, or a class and a polygon x1 y1 x2 y2 x3 y3 …, in shares of the sides, 0 to 1"
 )
@@ -22,8 +21,7 @@ YOLO = (
 def checked(boxes: Sequence[Sequence[float]], path: Path, pixels: bool = True) -> NDArray[np.float64]:
     """Return boxes as one array, (n, 4), n at least 0: xmin, ymin, xmax, ymax.
 
-    Raises BadFileError: one is not finite, has no area (in float32 too, in which a network is given it), or should be
-    in pixels and looks like shares of a picture's sides.
+    Raises BadFileError: one is not finite, has no area (in float32 too), or should be in pixels and looks like shares.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     for box in corners:
@@ -41,11 +39,7 @@ def checked(boxes: Sequence[Sequence[float]], path: Path, pixels: bool = True) -
 
 
 def shown(box: Sequence[float] | NDArray[np.float64]) -> str:
-    """Return a box as it is printed in a message.
-
-    >>> shown([0.0, 0.0, 22.5, 10.0])
-    '0, 0, 22.5, 10'
-    """
+    """Return a box as it is printed in a message."""
     return ", ".join(f"{corner:g}" for corner in box)
 
 
@@ -54,12 +48,11 @@ def list_xml(folder: Path) -> list[Path]:
     return [path for path in list_files(folder, {".xml"}) if not path.name.lower().endswith(".aux.xml")]
 
 
-def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Read the objects of an XML in the format of Pascal VOC; its `<size>` is ignored.
+def read_objects(path: Path) -> NDArray[np.float64]:
+    """Read the boxes in an XML of Pascal VOC, (n, 4), n at least 0: xmin, ymin, xmax, ymax as printed, taken as edges.
 
-    Returns their names, and (n, 4), n at least 0: xmin, ymin, xmax, ymax as they are printed, taken as edges: a box
-    from 5 to 6 is one pixel wide. Raises BadFileError: no such XML, with a DOCTYPE (it can name entities that read
-    other files or grow without bound), or with a box that `checked` refuses.
+    Its `<size>` is ignored. Raises BadFileError: no such XML, with a DOCTYPE (it can name entities that read other
+    files or grow without bound), or with a bad box.
     """
     try:
         data = path.read_bytes()
@@ -75,19 +68,18 @@ def read_objects(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     if root.tag != "annotation":
         raise BadFileError(path, f"holds <{root.tag}>, not <annotation>")
     objects = list(root.iter("object"))
-    names = [item.findtext("name", "").strip() for item in objects]
     try:
         boxes = [[float(item.findtext(f"bndbox/{corner}", "")) for corner in CORNERS] for item in objects]
     except ValueError as error:
         raise BadFileError(path, f"holds a box without numbers ({error})") from None
-    return names, checked(boxes, path)
+    return checked(boxes, path)
 
 
 def read_labels(path: Path) -> NDArray[np.float64]:
     """Read the boxes of a picture, (n, 4), n at least 0: xmin, ymin, xmax, ymax as shares of its sides, in 0..1.
 
     Lines are `class x y width height` (of the middle of a box) or `class x1 y1 x2 y2 …` (a polygon, which becomes the
-    box around it), in shares. Raises BadFileError: missing, no text, or a line that is neither, or has no area.
+    box around it). Raises BadFileError: missing, no text, or a line that is neither, or has no area.
     """
     try:
         text = path.read_text("utf-8-sig")

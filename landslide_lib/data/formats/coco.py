@@ -46,10 +46,7 @@ def annotation_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def read(path: Path) -> list[Picture] | None:
-    """Read the pictures of a JSON, each with its boxes; None where it is of something else.
-
-    Raises BadFileError: it is damaged, or contradicts itself.
-    """
+    """Read the pictures of a JSON, each with its boxes; None where it is of something else. Raises BadFileError."""
     try:
         raw = json.loads(path.read_text("utf-8-sig"))
         if not isinstance(raw, dict) or not {"images", "annotations"} <= raw.keys():
@@ -73,8 +70,8 @@ def read(path: Path) -> list[Picture] | None:
 def place(path: Path, names: Iterable[str], home: Path) -> Iterator[tuple[str, Path]]:
     """Find the pictures that a JSON lists: our name of the part, and the file that is or ought to be there.
 
-    A name is looked for below the folder of the JSON's part (`train/`, `images/train2017/`), beside the JSON, and in
-    the folders of `home`, first with the folders in the name, then without. Folders outside `home` are never read.
+    A name is looked for below the folder of the JSON's part, beside the JSON, and in the folders of `home`, first with
+    the folders in the name, then without. Folders outside `home` are never read.
     """
     word = _part(path.stem) or _part(path.parent.name)
     outer = [folder for folder in (child(home, *IMAGES), home) if folder]

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from landslide_lib.data.base import Sample
 from landslide_lib.data.formats.files import say_once
 
-#: Ids of images that are the same, two or more.
-Copies = tuple[tuple[str, ...], ...]
-#: Sets of copies that a message names.
-SHOWN = 5
+Copies = tuple[tuple[str, ...], ...]  # ids of images that are the same, two or more
+SHOWN = 5  # sets of copies that a message names
 
 
 def copies(samples: Iterable[Sample]) -> Copies:
@@ -32,20 +30,12 @@ def copies(samples: Iterable[Sample]) -> Copies:
 
 
 def across(sets: Copies, parts: Mapping[str, str]) -> Copies:
-    """Return the sets of copies that lie in more than one part; `parts` gives the part of an id, where it has one.
-
-    >>> across((("a", "b"), ("c", "d")), {"a": "train", "b": "test", "c": "test", "d": "test"})
-    (('a', 'b'),)
-    """
+    """Return the sets of copies that lie in more than one part; `parts` gives the part of an id, where it has one."""
     return tuple(names for names in sets if len({parts[name] for name in names if name in parts}) > 1)
 
 
 def together(scenes: Sequence[str], ids: Sequence[str], sets: Copies) -> tuple[str, ...]:
-    """Give scenes that share an image one name, so that a split keeps them on one side.
-
-    >>> together(["s1", "s2", "s3"], ["a", "b", "c"], (("a", "c"),))
-    ('s3', 's2', 's3')
-    """
+    """Give scenes that share an image one name, so that a split keeps them on one side."""
     now = dict(zip(ids, scenes, strict=True))
     for first, *others in sets:
         for other in others:
@@ -62,11 +52,7 @@ def warn(name: str, ids: Sequence[str], sets: Copies, parts: Mapping[str, NDArra
 
 
 def lines(sets: Copies, leaks: Copies) -> list[str]:
-    """Return what `verify` prints about copies, and about those in more than one of a publisher's parts.
-
-    >>> lines((("a", "b"),), ())
-    ['1 set of images that are the same, byte for byte (a = b): our splits keep them on one side']
-    """
+    """Return what `verify` prints about copies, and about those in more than one of a publisher's parts."""
     text = [f"{described(sets)}: our splits keep them on one side"] if sets else []
     return text + [f"the publisher's split leaks: {described(leaks)} in more than one part"] * bool(leaks)
 

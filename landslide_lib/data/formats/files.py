@@ -18,8 +18,7 @@ from numpy.typing import DTypeLike
 
 from landslide_lib.data.base import DownloadError, Sample, plain_name
 
-#: Written into a downloaded dataset's folder: where it came from.
-SOURCE = "SOURCE.json"
+SOURCE = "SOURCE.json"  # written into a downloaded dataset's folder: where it came from
 
 
 @cache
@@ -69,9 +68,8 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
 def deliver(home: Path, fetch: Callable[[Path], tuple[Path, dict[str, str]]]) -> Path:
     """Download a dataset into a hidden folder, move it in place as a whole, and return its folder `home`.
 
-    `fetch` is given the hidden folder; it returns the folder in it that is to become `home`, and where it came from,
-    for `SOURCE.json`. A download that is broken off leaves the hidden folder, which the next attempt continues; a
-    second process waits for the first. Raises DownloadError: `home` holds something that was not downloaded.
+    `fetch` is given the hidden folder; it returns the folder in it that is to become `home`, and where it came from. A
+    download that is broken off is continued by the next attempt. Raises DownloadError: `home` holds something else.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     scratch = home.with_name(f".{home.name}.download")

@@ -8,14 +8,12 @@ from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.data.base import BadFileError, DatasetNotFoundError, plain_name
 from landslide_lib.data.formats.files import by_stem, say_once
 
-#: What a folder of pictures, and one of masks, is called, in any case.
-IMAGES = ("images", "image", "img", "JPEGImages")
+IMAGES = ("images", "image", "img", "JPEGImages")  # names of a folder of pictures, in any case
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 #: A publisher's folders, each with our name of the part.
 _WORDS = {"train": "train training", "valid": "valid val validation", "test": "test testing"}
 PARTS = {word: part for part, words in _WORDS.items() for word in words.split()}
-#: Entries of a folder that an error names.
-SHOWN = 8
+SHOWN = 8  # entries of a folder that an error names
 
 
 def locate(
@@ -24,9 +22,8 @@ def locate(
     """Find the folder of a dataset, and print on stderr where it is, if it is not at its place.
 
     The places are, in this order: `name/` (or an alias) below the root, the root itself, one folder too deep, one level
-    below the root, one folder too high. Folders that are named after other datasets are left alone. `fits` tells
-    whether a folder holds files of the dataset; `expected` and `remedy` are for the message. Raises
-    DatasetNotFoundError: nothing fits, or several folders fit on one level.
+    below the root, one folder too high; not folders named after other datasets. `fits` tells whether a folder holds
+    files of the dataset. Raises DatasetNotFoundError: nothing fits, or several folders fit on one level.
     """
     again = f"Set LANDSLIDE_DATA to the folder that holds {name}/, or {remedy}"
     if not root.is_dir():
@@ -95,7 +92,6 @@ class Pair:
     truth: Path  # of masks or labels: `images` itself where these have no folder of their own
 
     def id(self, path: Path) -> str:
-        """Return the id of a picture of this folder."""
         return f"{self.name}/{path.stem}" if self.name else path.stem
 
 
@@ -126,10 +122,7 @@ def _parts(folder: Path) -> dict[str, Path]:
 def match_truth(
     pictures: Iterable[Path], images: Path, files: Iterable[Path], truth: Path, suffix: str = ".png"
 ) -> list[tuple[Path, list[Path]]]:
-    """Return each picture with the files (masks or boxes) of its stem; a missing file is the one that is expected.
-
-    Files without a picture come last. `images` and `truth` are the folders of the two.
-    """
+    """Return each picture with the files of its stem, or the expected one; files without a picture come last."""
     named = by_stem(files)
     matched = [(path, named.pop(plain_name(path.stem), [truth / f"{path.stem}{suffix}"])) for path in pictures]
     rest = [(paths[0].name if suffix == ".png" else f"{paths[0].stem}.jpg", paths) for paths in named.values()]

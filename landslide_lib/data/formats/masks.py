@@ -1,7 +1,6 @@
 """Masks: which pixels of a picture's file are landslide, whatever form the file has.
 
-Black is no landslide. A mask holds 0 and one other value, 1 or white. Where a file has several channels, all those in
-which anything is drawn must be equal.
+A mask holds 0, no landslide, and one other value, 1 or white; channels in which anything is drawn must be equal.
 
 - A palette: the index is the class, 0 or 1, and its colours do not count.
 - Alpha: where each colour is constant, what is not transparent is landslide; elsewhere alpha must be constant, or equal
@@ -23,26 +22,20 @@ SAVE = "Save the mask as one channel with 0 and 255 (PNG), or leave it out with 
 #: How far the values of a JPEG may lie from 0 and 255, and in which share of its pixels at least. Real masks in a
 #: quality of 50 keep to it in 99.3 % of the pixels, photographs in 29 % at most.
 NEAR, SHARE = 32, 0.99
-#: From here on a pixel of a JPEG is landslide.
-HALF = 128
+HALF = 128  # from here on a pixel of a JPEG is landslide
 
 
-def read_pair(sample: Sample, depth: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Read an image, (H, W, 3) float32 in 0..1, and its mask, (H, W) uint8 in {0, 1}, so that one lies on the other.
 
-    Where EXIF turns the two alike, both are read as stored. Where it turns only one, because the other was made by a
-    program that ignores EXIF or applies it, the sizes decide: both are read as stored, or both as shown. Without a
-    mask, the mask is empty. With `depth` all images have so many bits, and may be a sensor's, see `pictures.colours`.
-    Raises BadFileError: one cannot be read or has another depth, they differ in size, or EXIF leaves open how one lies
-    on the other.
+    Where EXIF turns the two alike, or only one and the sizes fit, both are read as stored; where the sizes fit only
+    when turned, as shown. Without a mask, it is empty. With `sensor` pictures of 16 bits may be a sensor's, see
+    `colours`. Raises BadFileError: one cannot be read, they differ in size, or EXIF leaves open how one lies on the
+    other.
     """
     assert sample.image is not None
     picture = open_picture(sample.image)
-    bits = 8 * picture.pixels.itemsize
-    if depth not in (None, bits):
-        problem = f"has {bits} bits, others here have {depth}: their scales differ"
-        raise BadFileError(sample.image, problem, "Bring all files to 8 bits with `gdal_translate -ot Byte -scale`")
-    image = colours(picture, depth is not None)
+    image = colours(picture, sensor)
     if sample.mask is None:
         image = turn(image, picture.orientation)
         return image, np.zeros(image.shape[:2], np.uint8)
@@ -62,7 +55,7 @@ def read_pair(sample: Sample, depth: int | None = None) -> tuple[NDArray[np.floa
 
 
 def read_mask(picture: Picture) -> NDArray[np.uint8]:
-    """Read a mask as it is stored, (H, W) uint8 in {0, 1}. Raises BadFileError: it is not clear what is landslide."""
+    """Read a mask as stored, (H, W) uint8 in {0, 1}. Raises BadFileError: it is not clear what is landslide."""
     pixels, path = picture.pixels, picture.path
     if picture.kind == "JPEG":
         return read_jpeg(pixels, path)

@@ -60,8 +60,8 @@ def read_rgb(path: Path) -> NDArray[np.float32]:
 def open_picture(path: Path) -> Picture:
     """Read a JPEG, PNG, TIFF, BMP or WebP, whatever its name; its size is checked before anything is decoded.
 
-    Raises BadFileError: missing, truncated, damaged (the checksums of a PNG), no such picture, of more than
-    `MOST_PIXELS`; a TIFF of several pictures, or with pixels that are marked as without data (other than 0).
+    Raises BadFileError: missing, damaged, no such picture, of more than `MOST_PIXELS`; a TIFF of several pictures, or
+    with pixels that are marked as without data (other than 0).
     """
     try:
         data = path.read_bytes()
@@ -86,14 +86,13 @@ def open_picture(path: Path) -> Picture:
 def colours(picture: Picture, sensor: bool = False) -> NDArray[np.float32]:
     """Return the colours of a picture as stored, (H, W, 3) float32 in 0..1; alpha is left out, gray is repeated.
 
-    Of 8 bits, 255 becomes 1; of 16 bits, 65,535. Of 16 bits only RGB is read, as PNG and TIFF define it: other bands
-    are a sensor's numbers, and which of them is white is not known. With `sensor` three of them are read as red, green
-    and blue / 65,535, for datasets whose pictures all have one depth. Raises BadFileError: it is not clear what the
-    numbers mean.
+    Of 8 bits, 255 becomes 1; of 16 bits, 65,535. Of 16 bits only RGB is read: other bands are a sensor's numbers, and
+    which of them is white is not known. With `sensor` three of them are read as red, green and blue / 65,535. Raises
+    BadFileError: it is not clear what the numbers mean.
     """
     pixels, names = picture.pixels, picture.names
     if picture.palette is not None:
-        return unit(picture.palette[pixels[..., 0]], 8)
+        return _unit(picture.palette[pixels[..., 0]], 8)
     named = set(COLOURS) <= set(names)
     columns = [names.index(name) for name in COLOURS] if named else [i for i, n in enumerate(names) if n != "alpha"]
     problem = ""
@@ -106,15 +105,11 @@ def colours(picture: Picture, sensor: bool = False) -> NDArray[np.float32]:
     if problem:
         content = f"holds {len(names)} bands ({', '.join(names[:6])}) of {pixels.dtype}"
         raise BadFileError(picture.path, f"{content}, {problem}", REMEDY)
-    return unit(np.broadcast_to(pixels[..., columns], (*pixels.shape[:2], 3)), picture.bits)
+    return _unit(np.broadcast_to(pixels[..., columns], (*pixels.shape[:2], 3)), picture.bits)
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn an array (H, W, …) from how it is stored to how EXIF's orientation shows it.
-
-    >>> turn(np.array([[1, 2, 3]]), 6).tolist(), turn(np.array([[1, 2, 3]]), 3).tolist()
-    ([[1], [2], [3]], [[3, 2, 1]])
-    """
+    """Turn an array (H, W, …) from how it is stored to how EXIF's orientation shows it."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -124,8 +119,7 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def unit(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
-    """Scale whole numbers of some bits to 0..1."""
+def _unit(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
     return np.asarray(pixels, np.float32, order="C") / np.float32(2**bits - 1)
 
 

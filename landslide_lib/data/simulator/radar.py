@@ -1,16 +1,14 @@
 """Sentinel-1 over a simulated scene: backscatter before and after its landslides, in two passes.
 
-The event is the scene's landslides: before it the ground is what it is now without their scars. Each of the four
-acquisitions (two passes, before and after) has its own speckle, rain and wind.
+Before the event the ground is what it is now without scars. Each of the four acquisitions has its own speckle, rain and
+wind.
 
 - Backscatter by cover is of the usual size at C band (Ulaby and Dobson 1989), typed in by hand.
 - The local incidence angle of a slope decides how much comes back from a surface, and the ground area of a pixel how
-  bright that is (Ulander 1996, doi:10.1109/36.536527), as in foreshortening and layover. Slopes that face away beyond
-  grazing send nothing back. The shadow that a ridge throws on the next slope is not computed.
-- Speckle is multiplicative, gamma distributed with `LOOKS` looks (Goodman 1976), independent of pixel, polarisation and
-  acquisition.
-- Thermal noise is added and its mean taken off again, as in Sentinel-1's products; what is left of a dark pixel can be
-  next to nothing.
+  bright that is (Ulander 1996, doi:10.1109/36.536527), as in foreshortening and layover. Slopes beyond grazing send
+  nothing back; the shadow that a ridge throws on the next slope is not computed.
+- Speckle is multiplicative, gamma distributed with `LOOKS` looks (Goodman 1976), independent in all.
+- Thermal noise is added and its mean taken off again, as in Sentinel-1's products.
 """
 
 from typing import Any
@@ -22,14 +20,10 @@ from landslide_lib.data.simulator.regions import Scene
 
 #: Where the radar looks, degrees clockwise from north: Sentinel-1 looks to its right.
 LOOK = {"desc": 283.0, "asc": 77.0}
-#: Looks of a pixel: a difference of two acquisitions then has the quartiles of the challenge's.
-LOOKS = 8.0
-#: Incidence angles at a tile, degrees: the swath of the interferometric wide mode.
-INCIDENCE = (31.0, 45.0)
-#: The incidence angle of the backscatter below, degrees.
-REFERENCE = 38.0
-#: What is left of noise and no signal, dB, and the noise itself.
-FLOOR, NOISE = -50.0, -26.0
+LOOKS = 8.0  # looks of a pixel: a difference of two acquisitions then has the quartiles of the challenge's
+INCIDENCE = (31.0, 45.0)  # incidence angles at a tile, degrees: the swath of the interferometric wide mode
+REFERENCE = 38.0  # the incidence angle of the backscatter below, degrees
+FLOOR, NOISE = -50.0, -26.0  # what is left of noise and no signal, dB, and the noise itself
 #: The least share of its ground area that a pixel of the radar is stretched over: brighter layover would need the paths
 #: of several slopes to be added up.
 NARROW = 0.04

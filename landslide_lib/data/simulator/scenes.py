@@ -1,9 +1,8 @@
 """Simulated Landslide4Sense scenes: terrain, cover and landslides as Sentinel-2 sees them, rescaled.
 
-One scene is a pure function of (region, seed, size); a pixel is 10 m, as in Landslide4Sense (L4S). It is a stand-in:
-regions are invented, spectra are typical shapes typed in by hand, and only the statistics of the whole (see
-`tests/data/test_simulator.py`) are fitted to L4S. Throughout, a `Field` is (size, size), heights are metres, gradients
-rise over run, lengths and areas pixels.
+A scene is a pure function of (region, seed, size); a pixel is 10 m. Regions are invented, spectra typed in by hand, and
+only the statistics of the whole (`tests/data/test_simulator.py`) are fitted to L4S. A `Field` is (size, size), heights
+are metres, gradients rise over run, lengths and areas pixels.
 """
 
 import zlib

@@ -53,10 +53,7 @@ def terrain(rng: Rng, place: Region, size: int) -> tuple[Field, Field]:
 
 
 def _drain(height: Field, mouths: list[int]) -> tuple[list[int], list[int]]:
-    """Priority flood (Barnes et al. 2014) of a grid whose outermost ring is not land.
-
-    Returns the cells but the mouths, each after the cell it drains to, and where each drains to.
-    """
+    """Priority flood (Barnes et al. 2014): the cells but the mouths, each after the one it drains to, and that one."""
     width = height.shape[1]
     z = height.ravel().tolist()
     ring = np.arange(height.size).reshape(height.shape)
@@ -130,7 +127,7 @@ def landslides(rng: Rng, place: Region, gradient: Field, slope: Field) -> tuple[
 
 
 def _sources(rng: Rng, place: Region, slope: Field) -> tuple[Field, Field]:
-    """Where landslides start, (k, 2) rows and columns on steep ground, and their areas, (k,).
+    """Where landslides start, (k, 2) on steep ground, and their areas, (k,).
 
     They come in clusters (a storm cell, a shaken hillside); areas follow the three-parameter inverse gamma law of
     Malamud et al. (2004), times the region's scale and the cluster's.

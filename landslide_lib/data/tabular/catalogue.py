@@ -13,16 +13,14 @@ import pandas as pd
 from landslide_lib.data.tabular import files
 
 FILE = "nasa_glc_2016.csv"
-#: Of a cell of the map, in degrees.
-CELL = 3
+CELL = 3  # of a cell of the map, in degrees
 
 
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the events, `tabular/nasa_glc_2016.csv` (latin-1) below the data root.
 
-    Returns a row for each event: `longitude`, `latitude` in degrees, `date` (NaT without one) and `trigger`, in words
-    of one spelling; "unknown" also where the file has none. Raises FileNotFoundError: it is not there. BadFileError: a
-    column is missing, a place is none on Earth, or a date is not month/day/year.
+    A row each: `longitude`, `latitude` in degrees, `date` (NaT without one) and `trigger`, in words of one spelling, or
+    "unknown". Raises FileNotFoundError: it is not there. BadFileError: a column is missing, or a place or date is none.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["date", "trigger", "longitude", "latitude"], "latin-1")
@@ -35,11 +33,9 @@ def load(root: Path | None = None) -> pd.DataFrame:
 
 
 def describe(events: pd.DataFrame) -> dict[str, Any]:
-    """Return the catalogue in counts.
+    """Return the catalogue in counts: `twins` have date and place of an earlier event, `months` are by hemisphere.
 
-    These are `events`, `undated`, `twins` (of a date and place that an earlier event has), `years` (events by year),
-    `triggers` (events by trigger, most first), `months` (events of each of twelve, by `north` and `south` of the
-    equator) and `cells`: west and south edge of a square of `cell` degrees and its events, where there are any.
+    `cells` are west and south edge of a square of `cell` degrees and its events, where there are any.
     """
     dated = events.dropna(subset="date")
     north, month = dated["latitude"] >= 0, dated["date"].dt.month

@@ -14,18 +14,12 @@ def find(name: str, root: Path | None = None) -> Path:
     """Return the file of a table, `tabular/NAME` below the data root. Raises FileNotFoundError: it is not there."""
     path = (root or data_root()) / "tabular" / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}; it is not part of the "
-            "study, and the book shows what was published of it without it"
-        )
+        raise FileNotFoundError(f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}")
     return path
 
 
 def read(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
-    """Read the given columns of a CSV as text: an empty cell is "", and `NA` is North America.
-
-    Raises BadFileError: it is no CSV, lacks a column, has no row, or has more cells in a row than in its head.
-    """
+    """Read the given columns of a CSV as text: an empty cell is "", and `NA` is North America. Raises BadFileError."""
     problem = ""
     try:
         frame = pd.read_csv(path, dtype=str, encoding=encoding, keep_default_na=False).fillna("")
@@ -54,7 +48,7 @@ def number(
 
 
 def refuse(column: "pd.Series[str]", good: "pd.Series[bool]", path: Path, problem: str) -> None:
-    """Refuse a column of a table. Raises BadFileError: a cell is not good; the first of them is named."""
+    """Raise BadFileError for a column of which a cell is not good; the first of them is named."""
     if not good.all():
         row = int((~good).to_numpy().argmax())
         named = f"{column.name} of row {row + 1} is {column.iloc[row]!r}, {problem}"

@@ -1,9 +1,19 @@
-"""Samples of landslide susceptibility, Guizhou: thirteen factors as certainty factors. No torch."""
+"""Samples of landslide susceptibility, Guizhou: thirteen factors as certainty factors. No torch.
+
+Shortliffe and Buchanan 1975, doi:10.1016/0025-5564(75)90047-4, for landslides in the form of Chung and Fabbri 1993: of
+a class of a map, such as a range of slopes, with the density f of landslides in it and p in the whole region,
+
+    CF = (f - p) / (f (1 - p))  where f >= p,    CF = (f - p) / (p (1 - f))  where f < p.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.data.base import BadFileError
 from landslide_lib.data.tabular import files
@@ -25,16 +35,14 @@ FACTORS = {
     "DEM": "elevation",
     "geologicalstructure": "geological structure",
 }
-#: Of a block of samples that stay together, in degrees: about 25 km.
-BLOCK = 0.25
+BLOCK = 0.25  # of a block of samples that stay together, in degrees: about 25 km
 
 
 def load(root: Path | None = None) -> pd.DataFrame:
     """Read and verify the samples, `tabular/susceptibility_cf.csv` below the data root.
 
-    Returns a row for each sample: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Twin
-    samples are kept: see `twins`. Raises FileNotFoundError: it is not there. BadFileError: a column is missing, a cell
-    is no number of its range, or there is one class only.
+    A row each: `lon`, `lat` in degrees, `target` in {0, 1}, and each of `FACTORS` in -1..1. Raises FileNotFoundError:
+    it is not there. BadFileError: a column is missing, a cell is no number of its range, or there is one class only.
     """
     path = files.find(FILE, root)
     raw = files.read(path, ["lon", "lat", "target", *FACTORS])
@@ -52,10 +60,29 @@ def twins(frame: pd.DataFrame) -> int:
 
 
 def blocks(frame: pd.DataFrame, side: float = BLOCK) -> list[str]:
-    """Return the square of a grid that each sample lies in, as a group for folds; `side` in degrees.
-
-    >>> blocks(pd.DataFrame({"lon": [109.1, 109.2], "lat": [27.1, 27.3]}))
-    ['436/108', '436/109']
-    """
+    """Return the square of a grid that each sample lies in, as a group for folds; `side` in degrees."""
     east, north = (np.floor(frame[name] / side).astype(int) for name in ("lon", "lat"))
     return [f"{x}/{y}" for x, y in zip(east, north, strict=True)]
+
+
+def factor(density: ArrayLike, prior: float) -> NDArray[np.float64]:
+    """Return the certainty factor of classes, in -1..1, of the share of positives in each and in all together.
+
+    >>> factor([0.0, 0.1, 0.5, 1.0], 0.1).round(3)
+    array([-1.   ,  0.   ,  0.889,  1.   ])
+    """
+    f = np.asarray(density, np.float64)
+    above, below = np.maximum(f, prior), np.minimum(f, prior)
+    return (above - prior) / (above * (1 - prior)) + (below - prior) / (prior * (1 - below))
+
+
+def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] | slice = slice(None)) -> pd.DataFrame:
+    """Put certainty factors among the `learnt` samples in place of classes; 0 for a class that none of them has."""
+    known = pd.Series(np.asarray(labels), classes.index).iloc[learnt]
+    prior = float(known.mean())
+
+    def codes(column: pd.Series[Any]) -> pd.Series[float]:
+        density = known.groupby(column.iloc[learnt]).mean()
+        return column.map(pd.Series(factor(density, prior), density.index)).fillna(0.0).astype(np.float64)
+
+    return classes.apply(codes)

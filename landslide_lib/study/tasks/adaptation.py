@@ -9,8 +9,7 @@ import torch
 from torch.nn import functional
 
 from landslide_lib.data import augment
-from landslide_lib.data.prepare import Data
-from landslide_lib.data.scales import moments
+from landslide_lib.data.prepare import Data, moments
 from landslide_lib.data.split import Indices, images_of
 from landslide_lib.models import MODELS
 from landslide_lib.models.cross_sensor import cross_sensor

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from landslide_lib.data import augment_tiles
+from landslide_lib.data import augment
 from landslide_lib.data.split import images_of, split
 from landslide_lib.models import MODELS
 from landslide_lib.models.fusion import Fusion
@@ -69,7 +69,7 @@ def build(
         tiles,
         batch=recipe.batch,
         seed=setting.seed,
-        augment=augment_tiles.compose(recipe.augmentation),
+        augment=augment.compose_tiles(recipe.augmentation),
         balanced=recipe.sampling == "balanced",
         patience=recipe.patience,
         tta_views=recipe.turns,

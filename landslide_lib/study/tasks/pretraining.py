@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from landslide_lib.data import augment
-from landslide_lib.data.boxes import load_boxes
-from landslide_lib.data.crops import examples
+from landslide_lib.data.boxes import examples, load_boxes
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.autoencoder import autoencoder
 from landslide_lib.models.encoders import encoder

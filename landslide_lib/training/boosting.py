@@ -20,8 +20,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 Floats = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-#: The scene of each row; None where none is known.
-Groups = Sequence[Any] | NDArray[Any] | None
+Groups = Sequence[Any] | NDArray[Any] | None  # the scene of each row; None where none is known
 
 #: Small trees, many of them, rows and columns drawn: usual values, tuned to nothing here.
 PARAMETERS: dict[str, Any] = {
@@ -36,24 +35,17 @@ ROUNDS = 120
 
 
 class OutOfFold(NamedTuple):
-    """What the trees of each row's own fold, which never saw it, make of it.
+    """What the trees of each row's own fold, which never saw it, make of it."""
 
-    Attributes:
-        probabilities: (N,) of a landslide, in 0..1.
-        fold: (N,) which split tested each row, from 0.
-        boosters: The trees of each split.
-    """
-
-    probabilities: Floats
-    fold: NDArray[np.int64]
-    boosters: tuple[Booster, ...]
+    probabilities: Floats  # (N,) of a landslide, in 0..1
+    fold: NDArray[np.int64]  # (N,) which split tested each row, from 0
+    boosters: tuple[Booster, ...]  # the trees of each split
 
 
 def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
     """Return labels as integers after refusing what trees would take without a word.
 
-    Raises:
-        ValueError: Lengths differ, a label is neither 0 nor 1, or a feature is NaN or infinite.
+    Raises ValueError: lengths differ, a label is neither 0 nor 1, or a feature is NaN or infinite.
     """
     truth = np.asarray(labels)
     check_consistent_length(features, truth)
@@ -66,10 +58,7 @@ def check(features: pd.DataFrame, labels: ArrayLike) -> NDArray[np.int64]:
 def folds(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = None) -> list[Split]:
     """Return sorted training and test rows of each of at least two folds, with about the same share of positives.
 
-    Rows of one group, such as tiles of a scene, stay in one fold.
-
-    Raises:
-        ValueError: A fold holds no positive or no negative to test, or to learn from.
+    Rows of one group, such as tiles of a scene, stay in one fold. Raises ValueError: one class is missing in a fold.
     """
     truth = np.asarray(labels)
     group = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -77,10 +66,8 @@ def folds(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = None) -
     cut = kind(count, shuffle=True, random_state=seed).split(truth, truth, group)
     splits = [(np.sort(train), np.sort(test)) for train, test in cut]
     if any(len(np.unique(truth[rows])) < 2 for split in splits for rows in split):
-        raise ValueError(
-            f"folds: one of {count} leaves no row of each class to learn or to test; of the {len(truth)} rows "
-            f"{int(truth.sum())} are positive. Take fewer folds, another seed, or more data"
-        )
+        positive = f"of the {len(truth)} rows {int(truth.sum())} are positive"
+        raise ValueError(f"folds: one of {count} leaves no row of each class to learn or to test; {positive}")
     return splits
 
 
@@ -111,10 +98,7 @@ def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Spli
 
 
 def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float = 0.5) -> Floats:
-    """Return F1 of the positives, and the area under the ROC, of each fold, (folds, 2).
-
-    `fold` is (N,), which fold tested each row; a score above `at` is called positive.
-    """
+    """Return F1 of scores above `at` and area under the ROC of each fold, (folds, 2); `fold` (N,) tested a row."""
     truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
     parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
     return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])

@@ -1,4 +1,4 @@
-"""A folder of one's own pictures with boxes: Pascal VOC, YOLO or COCO."""
+"""A folder of one's own pictures with boxes, Pascal VOC, YOLO or COCO; among them tiles of Landslide4Sense."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Sample, hash_files, mark_twins, plain_name
+from landslide_lib.data.datasets.landslide4sense import BLOCK
 from landslide_lib.data.formats import boxes as formats
 from landslide_lib.data.formats import coco
 from landslide_lib.data.formats.files import list_files
@@ -56,16 +57,13 @@ class VOC(BoxDataset):
         return mark_twins(_samples(locate(root, self.name, _boxed, what, self.remedy)))
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Read RGB in 0..1 and an empty mask."""
         image, _ = _read(sample)
         return image, np.zeros(image.shape[:2], np.uint8)
 
     def boxes(self, sample: Sample) -> NDArray[np.float64]:
-        """Read the boxes of a picture, clipped to it, as shares of its sides."""
         return _read(sample)[1]
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
-        """Hash names and bytes of all pictures and files of boxes."""
         shared = sorted({s.boxes for s in samples if s.boxes and s.boxes.suffix.lower() == ".json"})
         if not shared:
             return hash_files(samples)
@@ -104,7 +102,6 @@ def _samples(home: Path) -> list[BoxSample]:
 
 
 def _texts(pair: Pair, images: Sequence[Path]) -> list[Path]:
-    """List the label files of YOLO: those that are named like a picture."""
     stems = {plain_name(image.stem) for image in images}
     files = list_files(pair.truth, {".txt"}) or list_files(pair.images, {".txt"})
     return [path for path in files if plain_name(path.stem) in stems]
@@ -133,7 +130,6 @@ def _of_json(home: Path, files: Sequence[Path]) -> list[BoxSample]:
 
 
 def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Read a picture and its boxes, clipped to it, as shares of its sides."""
     assert isinstance(sample, BoxSample)
     assert sample.image is not None
     assert sample.boxes is not None
@@ -150,9 +146,40 @@ def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     elif sample.boxes.suffix.lower() == ".txt":
         boxes = formats.read_labels(sample.boxes) * sides
     else:
-        boxes = formats.read_objects(sample.boxes)[1]
+        boxes = formats.read_objects(sample.boxes)
     clipped = np.clip(boxes, 0, sides)
     for box in boxes[(clipped[:, :2] >= clipped[:, 2:]).any(axis=1)]:
         problem = f"holds the box {formats.shown(box)}, outside its {width}x{height} pixels"
         raise BadFileError(sample.boxes, problem)
     return image, clipped / sides
+
+
+class Landslide4SenseBoxes(VOC):
+    """1,440 / 309 / 308 tiles, 224x224 RGB, enlarged from 128x128, with Pascal-VOC boxes.
+
+    Reads `landslide4sense-boxes/{train,valid,test}/N.jpg` with `N.xml` beside each, whose `<size>` is 128, the size of
+    the patch before it was enlarged, while the boxes are in pixels of the picture. The numbers are those of the
+    Landslide4Sense training patches and run through all three parts; a block of consecutive ones is a group. A tile
+    without a box has no landslide; one without its XML is refused.
+
+    Source of the imagery: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.
+    """
+
+    name = "landslide4sense-boxes"
+    about = "Landslide4Sense training tiles, RGB, with boxes (imagery: Ghorbanzadeh et al. 2022)"
+    remedy = "put train/, valid/ and test/ into landslide4sense-boxes/ below LANDSLIDE_DATA"
+    manual = (
+        "no public address is known of these 224x224 tiles of the Landslide4Sense training set with Pascal-VOC boxes, "
+        "the data of the detection report. Put those you have into {home}/train, valid/ and test/, as N.jpg and N.xml"
+    )
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the tiles in the order of their numbers, whatever their part."""
+        numbered: list[tuple[int, Sample]] = []
+        for sample in super().samples(root):
+            stem = sample.id.rpartition("/")[2]
+            known = stem.isascii() and stem.isdigit()
+            number, problem = (int(stem), sample.problem) if known else (0, "is not called N.jpg")
+            name, group = str(number) if known else stem, str((number - 1) // BLOCK)
+            numbered.append((number, replace(sample, id=name, group=group, problem=problem)))
+        return mark_twins(sample for _, sample in sorted(numbered, key=lambda entry: entry[0]))
