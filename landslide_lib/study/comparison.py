@@ -40,28 +40,13 @@ def most_records(
     return dataset, profile_name
 
 
-def records_of(
-    table: Table,
-    store: Store,
-    *,
-    dataset: str | None = None,
-    profile_name: str | None = None,
-    seeds: Sequence[int] | None = None,
-) -> dict[str, list[Record]]:
-    """Return the records of each row, by its id, in the order of the seeds; empty where nothing was run.
-
-    Without a dataset that of the report is taken, without a profile `full`, without seeds all there are.
-    """
-    found = collect_records(table, store, dataset, profile_name, seeds)
-    return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
-
-
 def collect_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None, seeds: Sequence[int] | None = None
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from, by table and row.
 
-    All are made on one copy of the data, as others cannot be compared: see `Store.copies` for the one that counts.
+    They are in the order of the seeds, and all made on one copy of the data, see `Store.copies`. Without a dataset that
+    of the report is taken, without a profile `full`, without seeds all there are.
     """
     wanted = {
         (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
@@ -90,11 +75,9 @@ def compare(
         A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`, `uncertain`, `added` (a
         row of ours) and `ours`, which is None where nothing was run, else
 
-        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see `Store.made_on`; whether all
-          records are `published`), `bands` (their number), `budget`, `seeds`, `images`, `parameters`,
-          `seconds_per_epoch`, `device`, `records` (file names), `stand_in` (the network that stands in
-          for the report's, where one does), `floor` (F1 of calling all landslide; None for boxes),
-          `apart` (whether it was tested on other images than the reference row);
+        - `run` (recipe and data), `data` (for `made_on` see `Store`), `bands` (their number), `budget`, `seeds`,
+          `records` (file names) and so on; `floor` (F1 of calling all landslide; None for boxes); `apart` (whether it
+          was tested on other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
           over seeds, None for one seed;
@@ -161,28 +144,24 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
 
 
 def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for convention, found in metrics[0].items():
-        made[convention] = {}
-        for score in found:
-            values = [one[convention][score] for one in metrics]
-            defined = [value for value in values if value is not None]
-            # A seed without a value (no landslide predicted) makes no mean of the others.
-            whole = len(defined) == len(values)
-            low, high = (intervals.interval(defined) if whole else None) or (None, None)
-            mean = float(np.mean(defined)) if whole else None
-            made[convention][score] = {"mean": mean, "low": low, "high": high, "values": values}
-    return made
+    def summary(values: list[float | None]) -> dict[str, Any]:
+        defined = [value for value in values if value is not None]
+        if len(defined) < len(values):  # a seed without a value (no landslide predicted) makes no mean of the others
+            return {"mean": None, "low": None, "high": None, "values": values}
+        low, high = intervals.interval(defined) or (None, None)
+        return {"mean": float(np.mean(defined)), "low": low, "high": high, "values": values}
+
+    return {
+        convention: {score: summary([one[convention][score] for one in metrics]) for score in found}
+        for convention, found in metrics[0].items()
+    }
 
 
 def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
-    """Compare the records of a row with those of another over the same seeds and test images.
+    """Compare two rows over common seeds: pixels and tiles by landslide F1 at 0.5, boxes by mAP at IoU 0.5.
 
-    Pixels and tiles are compared by landslide F1 at 0.5, boxes by mAP at IoU 0.5.
-
-    Returns:
-        See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have none in common, were
-        tested on other images, or are runs of one recipe.
+    See `intervals.paired_bootstrap`; `common` is the number of seeds. None where they have no seed in common, were
+    tested on other images, or are runs of one recipe.
     """
     by_seed = [{record.seed: record for record in side} for side in (records, base)]
     common = sorted(set.intersection(*map(set, by_seed)))
@@ -201,16 +180,10 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
 
 
 def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
-    """Return Kendall's tau between the report's order of the rows and ours.
+    """Return Kendall's tau between the report's order, by a column, of the rows of `compare` and ours.
 
-    Args:
-        table: Of a report.
-        rows: From `compare`.
-        column: Of the table; ours is taken under its convention.
-
-    Returns:
-        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds
-        is another number. None for fewer than three rows, no common seed, or where a score is undefined.
+    See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds is
+    another number. None for fewer than three rows, no common seed, or where a score is undefined.
     """
     what = table.columns[column]
     run = [row for row in rows if row["ours"] and row["kind"] == "run"]

@@ -42,10 +42,9 @@ def records(table: Table, row: Row, found: Found) -> list[Record]:
 
 
 def metrics(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
-    """Return by seed the scores of a row on the test images.
+    """Return by seed the scores of a row on the test images: at 0.5 if it is run, else at its own threshold.
 
-    A row of kind `run` is scored at threshold 0.5, a `derived` one at its own (`at`), or as the mean over the rows in
-    `source` and the seeds that all of them have, with the population's standard deviation as `f1_std`.
+    Without one it is the mean over its sources and their common seeds, `f1_std` the population's standard deviation.
     """
     if row.kind == "run":
         return {one.seed: one.test.metrics for one in found.get((table.name, row.id), ())}
@@ -75,8 +74,8 @@ def _over(sides: Sequence[Metrics]) -> Metrics:
     """Return the mean of each score over folds; None where a fold has none."""
     made: Metrics = {}
     for convention in sides[0]:
-        columns = {score: [side[convention][score] for side in sides] for score in scores.SCORES}
-        whole = {score: np.array(values, float) for score, values in columns.items() if None not in values}
-        made[convention] = {score: float(whole[score].mean()) if score in whole else None for score in columns}
-        made[convention]["f1_std"] = float(whole["f1"].std()) if "f1" in whole else None
+        # None becomes NaN, which makes a mean NaN.
+        values = {score: np.array([side[convention][score] for side in sides], float) for score in scores.SCORES}
+        found = {score: value.mean() for score, value in values.items()} | {"f1_std": values["f1"].std()}
+        made[convention] = {score: None if np.isnan(value) else float(value) for score, value in found.items()}
     return made
