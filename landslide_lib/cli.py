@@ -13,7 +13,7 @@ import typer
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
-from landslide_lib.study import chapters, comparison, derived, recipe, records, render, reports
+from landslide_lib.study import chapters, comparison, recipe, records, render, reports
 from landslide_lib.study.cli_data import DataRoot, Publish, SkipBad, data
 from landslide_lib.study.comparison import known_runs
 from landslide_lib.study.recipe import BUDGETS
@@ -110,7 +110,7 @@ def train(
         raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     chosen = reports.table(table)
     if not chosen.chosen(row or (), dataset):
-        others = {other.name for one in chosen.rows for other, _ in derived.leaves(chosen, one)} - {chosen.name}
+        others = {other.name for one in chosen.rows for other, _ in reports.leaves(chosen, one)} - {chosen.name}
         instead = f"its rows are derived: train {' and '.join(sorted(others))}" if others else "see `landslide list`"
         raise ValueError(f"{table}: no row of it can be run on {dataset or 'its dataset'}; {instead}")
     if threads is not None:

@@ -41,10 +41,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a pair says under one reading, as intervals in 0..1: scores of landslide (means over images if `per_image`).
-
-    `share` is that of landslide pixels which it needs.
-    """
+    """What a pair says under one reading, as intervals: scores of landslide, and the share of it that is needed."""
 
     f1: Interval
     iou: Interval

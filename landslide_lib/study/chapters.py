@@ -115,12 +115,8 @@ def executed(name: str, ending: str = ".ipynb") -> Path:
 def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     """Execute a chapter with Papermill and words of the command line as its parameters; see `convert`.
 
-    Returns:
-        The executed notebook; it takes the place of an older one only when every cell has run.
-
-    Raises:
-        ValueError: Before anything has run: unknown chapter or parameter, or a value that no run can have.
-        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept, see `executed`.
+    The notebook takes the place of an older one only when every cell has run, see `executed`. Raises ValueError: before
+    anything has run, for a bad name or value. PapermillExecutionError: a cell failed.
     """
     path = chapter(name, folder)
     values = convert(given, parameters(path))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
-from landslide_lib.study import derived
+from landslide_lib.study import reports
 from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
 from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, has_stand_in, network_of, resolve
+
+#: `{convention: {score: value in 0..1}}`, None where a score is undefined.
+Metrics = dict[str, dict[str, float | None]]
+
+#: The records of the rows that are run, by table and row.
+Found = Mapping[tuple[str, str], Sequence[Record]]
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -33,11 +39,11 @@ def most_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None
 ) -> tuple[str | None, str | None]:
     """Return dataset and profile; of what is None, that with the most records, if there are any."""
-    if dataset is None or profile_name is None:
-        for on, budgeted, _ in known_runs(table, store, smoke=profile_name == "smoke"):
-            if dataset in (None, on) and profile_name in (None, budgeted):
-                return on, budgeted
-    return dataset, profile_name
+    if dataset and profile_name:
+        return dataset, profile_name
+    runs = known_runs(table, store, smoke=profile_name == "smoke")
+    fits = ((on, name) for on, name, _ in runs if dataset in (None, on) and profile_name in (None, name))
+    return next(fits, (dataset, profile_name))
 
 
 def collect_records(
@@ -51,12 +57,58 @@ def collect_records(
     wanted = {
         (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
         for row in table.rows
-        for other, leaf in derived.leaves(table, row)
+        for other, leaf in reports.leaves(table, row)
         if leaf in other.runnable(dataset)
     }
     copies = store.copies(list(wanted.values()), seeds)
     found = {key: store.find(made, fingerprint=copies.get(made.hash, "")) for key, made in wanted.items()}
     return {key: [one for one in records if seeds is None or one.seed in seeds] for key, records in found.items()}
+
+
+def records_of(table: Table, row: Row, found: Found) -> list[Record]:
+    """Return the records that a row comes from, each once; none if one of its rows was not run."""
+    sides = [found.get((other.name, leaf.id), ()) for other, leaf in reports.leaves(table, row)]
+    return list({one.name: one for side in sides for one in side}.values()) if all(sides) else []
+
+
+def scores_of(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
+    """Return by seed the scores of a row on the test images: at 0.5 if it is run, else at its own threshold.
+
+    Without one it is the mean over its sources and their common seeds, `f1_std` the population's standard deviation.
+    """
+    if row.kind == "run":
+        return {one.seed: one.test.metrics for one in found.get((table.name, row.id), ())}
+    if row.at is not None:
+        ((other, source),) = reports.sources(table, row)
+        return {one.seed: _at(one, row.at) for one in found.get((other.name, source.id), ())}
+    sides = [scores_of(other, source, found) for other, source in reports.sources(table, row)]
+    common = set.intersection(*map(set, sides)) if len(sides) > 1 else set()
+    return {seed: _over_rows([side[seed] for side in sides]) for seed in sorted(common)}
+
+
+def threshold(record: Record, at: float | str) -> float:
+    """Return the threshold that a row takes of a record, see `Row.at`."""
+    if at == "validation":
+        return record.test_tuned.threshold
+    return scores.best_threshold(*record.histogram) if at == "scored" else float(at)
+
+
+def _at(record: Record, at: float | str) -> Metrics:
+    if at == "validation":
+        return record.test_tuned.metrics
+    found = scores.at_threshold(*record.histogram, threshold=threshold(record, at))
+    return {"tiles": found["pooled"]} if "tiles" in record.test.metrics else found
+
+
+def _over_rows(sides: Sequence[Metrics]) -> Metrics:
+    """Return the mean of each score over folds; None where a fold has none."""
+    made: Metrics = {}
+    for convention in sides[0]:
+        # None becomes NaN, which makes a mean NaN.
+        values = {score: np.array([side[convention][score] for side in sides], float) for score in scores.SCORES}
+        found = {score: value.mean() for score, value in values.items()} | {"f1_std": values["f1"].std()}
+        made[convention] = {score: None if np.isnan(value) else float(value) for score, value in found.items()}
+    return made
 
 
 def compare(
@@ -106,8 +158,8 @@ def compare(
     ]
 
 
-def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
-    records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
+def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
+    records, by_seed = records_of(table, row, found), scores_of(table, row, found)
     if not by_seed:
         return None
     first, run = records[0], row.kind == "run"
@@ -115,7 +167,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     budget = [name for name in ("epochs", *PROFILES[recipe.task]["full"]) if name not in recipe.unused_fields]
     # What calling everything landslide scores; of boxes there is no end.
     floors = [scores.all_positive_f1(record.test_counts) for record in records if record.test_counts]
-    unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
+    unknown: Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
     at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
@@ -134,7 +186,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
         "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
-        "thresholds": [derived.threshold(record, at) for record in records],
+        "thresholds": [threshold(record, at) for record in records],
         "versus": effect(records, base) if run else None,
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
@@ -143,7 +195,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     }
 
 
-def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
+def _over_seeds(metrics: Sequence[Metrics]) -> dict[str, Any]:
     def summary(values: list[float | None]) -> dict[str, Any]:
         defined = [value for value in values if value is not None]
         if len(defined) < len(values):  # a seed without a value (no landslide predicted) makes no mean of the others

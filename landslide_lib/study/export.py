@@ -137,8 +137,8 @@ def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[st
 def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module, str | None]:
     """Return the network of a recipe, without post-processing, and the local record whose weights it has, or None.
 
-    Without such a record it is initialised by the seed, and batch normalisation takes the statistics of random images:
-    otherwise what some networks give is nearly constant, and a check would compare nothing.
+    Without one it is initialised by the seed, and batch normalisation takes the statistics of random images: otherwise
+    some networks give nearly a constant, and a check would compare nothing.
     """
     recipe = recipe.trained
     with torch.random.fork_rng(devices=[]):

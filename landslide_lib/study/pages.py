@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from landslide_lib.paths import HOME
-from landslide_lib.study import chapters, comparison, derived
+from landslide_lib.study import chapters, comparison
 from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
@@ -88,7 +88,7 @@ def progress() -> str:
             for dataset, profile, _ in _known(one.name):
                 found = comparison.collect_records(one, _store(), dataset, profile)
                 for row in one.rows:
-                    seeds[one.name, row.id] = max(seeds[one.name, row.id], len(derived.metrics(one, row, found)))
+                    seeds[one.name, row.id] = max(seeds[one.name, row.id], len(comparison.scores_of(one, row, found)))
         counts = [seeds[one.name, row.id] for one, row in printed if row.kind != "quoted"]
         lines.append(
             {

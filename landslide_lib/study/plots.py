@@ -27,8 +27,7 @@ COLOURS = (
     *("#999933", "#882255", "#44AA99", "#661100"),
 )
 
-#: Pixels an inch of a saved figure: sharp on a screen with two pixels to one.
-DPI = 160
+DPI = 160  # sharp on a screen with two pixels to one
 
 
 def style() -> None:

@@ -233,6 +233,23 @@ def table(name: str) -> Table:
     return known[name]
 
 
+def sources(of: Table, row: Row) -> list[tuple[Table, Row]]:
+    """Return the rows that a row is derived from, each with its table."""
+    found = []
+    for source in row.source:
+        name, _, identifier = source.rpartition("/")
+        other = table(f"{of.name.partition('/')[0]}/{name}") if name else of
+        found.append((other, other.row(identifier)))
+    return found
+
+
+def leaves(of: Table, row: Row) -> list[tuple[Table, Row]]:
+    """Return the rows to run that a row comes from: itself, where it is run."""
+    if row.kind == "run":
+        return [(of, row)]
+    return [leaf for source in sources(of, row) for leaf in leaves(*source)]
+
+
 def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
     """Return the recipe of a row: the table's base, the budget (by default `full`), the row's change, the dataset.
 

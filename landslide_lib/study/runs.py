@@ -205,8 +205,7 @@ def _make(
         seconds = median(line["seconds"] for line in made.history)
         speed = images["train"] / seconds
     record = Record(
-        recipe=wanted,
-        **({"images": images} | named | scores),
+        **({"recipe": wanted, "images": images} | named | scores),
         parameters=sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         hash=wanted.hash,
         seed=seed,

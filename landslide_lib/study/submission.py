@@ -37,20 +37,11 @@ SHOWN = 10
 
 
 def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Path | None = None) -> Path:
-    """Write what a trained network, or an ensemble, predicts as a submission, whole or not at all.
+    """Write what a trained network, or an ensemble, predicts on a part as a submission, whole or not at all.
 
-    The threshold is the record's own, which was chosen on validation images: of adaptation those of the source.
-
-    Args:
-        record: Of adaptation to Landslide4Sense, or of classification of Zindi's tiles.
-        part: Of Landslide4Sense `valid` or `test`, of Zindi `test`. No truth of it is needed.
-        path: The ZIP of masks, or the CSV of labels, to be.
-        store: Where the weights are.
-        data_root: In place of `LANDSLIDE_DATA`.
-
-    Raises:
-        ValueError: The record is of something else, or there is no such part, or not all of it.
-        FileNotFoundError: The weights are not here.
+    It is a ZIP of masks of Landslide4Sense's `valid` or `test`, by a record of adaptation to it, or a CSV of labels of
+    Zindi's `test`, by one of classification. The threshold is the record's, chosen on validation images. Raises
+    ValueError: the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
     """
     recipe = record.recipe
     target = recipe.target.dataset or recipe.dataset if isinstance(recipe, Adaptation) else recipe.dataset

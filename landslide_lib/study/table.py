@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_lib.study import cells, comparison, derived, render, reports, runs
+from landslide_lib.study import cells, comparison, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table
 
@@ -81,7 +81,7 @@ class StudyTable:
             tables = reports.reports()[table.name.split("/")[0]].tables.values()
             for name in set(rows) - {row.id for other in tables for row in other.rows}:
                 table.row(name)  # refused
-            named = [leaf for row in table.rows if row.id in rows for leaf in derived.leaves(table, row)]
+            named = [leaf for row in table.rows if row.id in rows for leaf in reports.leaves(table, row)]
             wanted = [row.id for row in there if (table, row) in named]
         if wanted:
             root = Path(self.data_root) if self.data_root else None
@@ -157,11 +157,12 @@ class StudyTable:
         """Return which rows have no run of ours and what they need, for a notebook."""
         from IPython.display import Markdown
 
-        without = [row for row in self.report.runnable(self.selection["dataset"]) if not self.records.get(row.id)]
-        lines = []
-        for download, need in ((True, "need weights of others, from a model hub or a file"), (False, "need only time")):
-            if labels := [row.label for row in without if self._needs_download(row) == download]:
-                lines.append(f"- Not run here, and {need}: {'; '.join(labels)}.")
+        records, needs = self.records, dict[bool, list[str]]()
+        for row in self.report.runnable(self.selection["dataset"]):
+            if not records[row.id]:
+                needs.setdefault(self._needs_download(row), []).append(row.label)
+        texts = {True: "need weights of others, from a model hub or a file", False: "need only time"}
+        lines = [f"- Not run here, and {text}: {'; '.join(needs[key])}." for key, text in texts.items() if key in needs]
         return Markdown("\n".join(lines) or "Every row that can be run has been.")
 
     def elsewhere(self) -> Any:

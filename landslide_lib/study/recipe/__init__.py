@@ -43,7 +43,7 @@ TASKS = {model.__name__.lower(): model for model in _ALL}
 
 
 def _task(given: Any) -> str:
-    """Return the task of a recipe; the first ones of this study did not name theirs."""
+    """Return the task of a recipe; the first ones did not name theirs."""
     task = given.get("task", "segmentation") if isinstance(given, Mapping) else given.task
     return str(task)
 

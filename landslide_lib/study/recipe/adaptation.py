@@ -12,8 +12,8 @@ from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Listing, Masks, Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
-#: What a network that learns on a dataset is to work on, where it is not what a report states: of
-#: a simulation the region whose means differ most, over all bands, from those of the others.
+#: What a network that learns on a dataset is to work on, where no report states it: of a simulation the region whose
+#: means differ most from those of the others.
 TARGETS: dict[str, dict[str, str]] = {
     "synthetic": {"dataset": "synthetic", "part": "train", "region": "dry_highlands"},
     "bijie": {"dataset": "uav", "part": "train", "region": ""},
@@ -39,10 +39,7 @@ class Round(Listing):
 
 
 class Adaptation(Recipe):
-    """A segmentation network that learns from a source and is scored on a target.
-
-    The `split` is of the source: its test part is trained on, too, for the target is the test.
-    """
+    """A segmentation network that learns from a source, its test part included, and is scored on a target."""
 
     unfit = (*BOXES, *LABELS)
     untrained = ("ensemble",)
