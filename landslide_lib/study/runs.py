@@ -195,8 +195,14 @@ def _make(
         made = task.restore(wanted, setting)
     scores = made.evaluate()
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
-    named = {"test_ids": [packed.ids[i] for i in test], "test_groups": [packed.groups[i] for i in test]}
     images = {part: len(indices) for part, indices in made.parts.items()}
+    described: dict[str, Any] = {
+        "recipe": wanted,
+        "images": images,
+        "test_ids": [packed.ids[i] for i in test],
+        "test_groups": [packed.groups[i] for i in test],
+        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
+    }
     peak = machine.peak_memory_mb()
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 1024**2
@@ -205,8 +211,7 @@ def _make(
         seconds = median(line["seconds"] for line in made.history)
         speed = images["train"] / seconds
     record = Record(
-        **({"recipe": wanted, "images": images} | named | scores),
-        parameters=sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
+        **(described | scores),
         hash=wanted.hash,
         seed=seed,
         fingerprint=packed.fingerprint,
