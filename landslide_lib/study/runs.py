@@ -195,15 +195,15 @@ def _make(
         made = task.restore(wanted, setting)
     scores = made.evaluate()
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
-    images = {part: len(indices) for part, indices in made.parts.items()}
     described: dict[str, Any] = {
         "recipe": wanted,
-        "images": images,
+        "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
         "test_groups": [packed.groups[i] for i in test],
         "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
+        **scores,
     }
-    peak = machine.peak_memory_mb()
+    images, peak = described["images"], machine.peak_memory_mb()
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 1024**2
     seconds, speed = 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
@@ -211,7 +211,7 @@ def _make(
         seconds = median(line["seconds"] for line in made.history)
         speed = images["train"] / seconds
     record = Record(
-        **(described | scores),
+        **described,
         hash=wanted.hash,
         seed=seed,
         fingerprint=packed.fingerprint,
