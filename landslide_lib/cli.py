@@ -13,17 +13,15 @@ import typer
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
-from landslide_lib.study import chapters, comparison, derived, recipe, records, render, reports
+from landslide_lib.study import chapters, comparison, recipe, records, render, reports
 from landslide_lib.study.cli_data import DataRoot, Publish, SkipBad, data
+from landslide_lib.study.comparison import known_runs
 from landslide_lib.study.recipe import BUDGETS
 from landslide_lib.study.records import RecordError
 
 
 class Commands(typer.core.TyperGroup):
-    """Commands whose errors, where a user can mend them, are one line and exit status 2.
-
-    With `LANDSLIDE_TRACEBACK=1` they are shown whole, for whoever works on the code.
-    """
+    """Commands whose errors are one line and exit status 2; with `LANDSLIDE_TRACEBACK=1` they are shown whole."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -36,9 +34,6 @@ class Commands(typer.core.TyperGroup):
             if os.environ.get("LANDSLIDE_TRACEBACK"):
                 raise
             typer.secho(f"landslide: {error}", err=True, fg="red")
-            if isinstance(error, OSError) and error.errno is not None:
-                places = f"LANDSLIDE_RUNS is {paths.runs_root()}, LANDSLIDE_CACHE is {paths.cache_root()}"
-                typer.echo(f"{places}: both must be writable", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.secho("landslide: stopped; the same command goes on from here", err=True)
@@ -71,18 +66,13 @@ def list_() -> None:
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
-            known = comparison.known_runs(table, store)
-            shown = ", ".join(f"{d} {p} {n} record{'s' * (n != 1)}" for d, p, n in known) or "not run yet"
-            typer.echo(f"  {table.name}: {table.title} [{shown}]")
+            known = [(d, p, comparison.collect_records(table, store, d, p)) for d, p, _ in known_runs(table, store)]
+            typer.echo(f"  {table.name}: {table.title}")
             for row in table.rows:
-                done = [
-                    f"{d} {p} x{len(found)}"
-                    for d, p, _ in known
-                    if row in table.runnable(d)
-                    and (found := store.find(reports.resolve(table, row, dataset=d, profile_name=p)))
-                ]
+                counts = [(d, p, len(found.get((table.name, row.id), ()))) for d, p, found in known]
+                done = ", ".join(f"{d} {p} x{count}" for d, p, count in counts if count)
                 kind = "" if row.kind == "run" else f" ({row.kind})"
-                typer.echo(f"    {row.id + kind:<30} {', '.join(done) or '-'}")
+                typer.echo(f"    {row.id + kind:<30} {done or '-'}")
     typer.secho("chapters", bold=True)
     for path in chapters.chapters():
         made = chapters.executed(path.stem)
@@ -120,7 +110,7 @@ def train(
         raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     chosen = reports.table(table)
     if not chosen.chosen(row or (), dataset):
-        others = {other.name for one in chosen.rows for other, _ in derived.leaves(chosen, one)} - {chosen.name}
+        others = {other.name for one in chosen.rows for other, _ in reports.leaves(chosen, one)} - {chosen.name}
         instead = f"its rows are derived: train {' and '.join(sorted(others))}" if others else "see `landslide list`"
         raise ValueError(f"{table}: no row of it can be run on {dataset or 'its dataset'}; {instead}")
     if threads is not None:
@@ -128,19 +118,9 @@ def train(
 
         torch.set_num_threads(threads)
     store = runs.open_store(data_root)
-    done = runs.run_table(
-        chosen,
-        rows=row or (),
-        seeds=tuple(seed or (0,)),
-        dataset=dataset,
-        profile_name=profile,
-        store=store,
-        device=device,
-        rerun=rerun,
-        skip_bad=skip_bad,
-        data_root=data_root,
-    )
-    for _, _, record in done:
+    which: dict[str, Any] = {"rows": row or (), "seeds": seed or (0,), "dataset": dataset, "profile_name": profile}
+    how: dict[str, Any] = {"device": device, "rerun": rerun, "skip_bad": skip_bad, "data_root": data_root}
+    for _, _, record in runs.run_table(chosen, **which, store=store, **how):
         typer.echo(store.path(record))
         if record.excluded:
             gone = ", ".join(one["file"] for one in record.excluded)
@@ -213,10 +193,8 @@ def submit(
     (one,) = chosen.chosen([row], target)
     found = store.find(reports.resolve(chosen, one, dataset=target, profile_name=profile), seed)
     if not found:
-        raise RecordError(
-            f"{table}, row {row}: not run yet; `landslide train {table} --row {row} --dataset "
-            f"{target} --profile {profile} --seed {seed}` first"
-        )
+        how = f"--row {row} --dataset {target} --profile {profile} --seed {seed}"
+        raise RecordError(f"{table}, row {row}: not run yet; `landslide train {table} {how}` first")
     typer.echo(submission.submit(found[0], part, out, store=store, data_root=data_root))
 
 
@@ -256,8 +234,7 @@ def table_(
 ) -> None:
     """Print a table, reported beside ours; by default our run with the most records.
 
-    Ours are runs on the data that is here now. Where there are none, the newest of another copy of it are shown, or the
-    published ones, and the caption says so.
+    Where nothing was run on the data that is here now, runs on another copy of it are shown, as the caption says.
     """
     from landslide_lib.study import runs
 
@@ -281,19 +258,16 @@ def publish(
     from landslide_lib.study import runs
 
     store, chosen = runs.open_store(data_root), reports.table(table)
-    found = {
-        record.name: record
-        for d, p, _ in comparison.known_runs(chosen, store, smoke=True)
-        if dataset in (None, d) and (p == profile if profile else p != "smoke")
-        for row in chosen.runnable(d)
-        for record in store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
-    }
-    # What a record grew from is part of what it says.
-    every, left = {record.name: record for record in store.all()}, list(found.values())
-    while left:
-        before = [every[name] for name in left.pop().grown_from if name in every.keys() - found]
-        found |= {record.name: record for record in before}
-        left += before
+    found, left = dict[str, records.Record](), list[records.Record]()
+    for d, p, _ in known_runs(chosen, store, smoke=True):
+        if dataset in (None, d) and (p == profile if profile else p != "smoke"):
+            for row in chosen.runnable(d):
+                left += store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
+    every = {record.name: record for record in store.all()}
+    while left:  # what a record grew from is part of what it says
+        record = left.pop()
+        found[record.name] = record
+        left += [every[name] for name in record.grown_from if name in every]
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():
@@ -318,26 +292,24 @@ def run(
 
     A parameter that the chapter does not have, or a value of another type, is refused before anything runs.
     """
-    from landslide_lib.data.registry import get_dataset
-
-    given = {}
-    for pair in parameter or ():
-        name, equals, value = pair.partition("=")
-        if not equals or name in given:
-            raise ValueError(f"-p {pair}: has to be NAME=VALUE, each name once, such as -p seeds=0,1,2")
-        given[name] = value
-    given |= {name: value for name, value in (("dataset", dataset), ("profile", profile)) if value is not None}
-    for name, check in (("dataset", get_dataset), ("profile", recipe.profile)):
-        if name in given:
-            check(given[name])
     from papermill import PapermillExecutionError
 
+    from landslide_lib.data.registry import get_dataset
+
+    given = {"dataset": dataset, "profile": profile}
+    for pair in parameter or ():
+        name, equals, given[name] = pair.partition("=")
+        if not equals:
+            raise ValueError(f"-p {pair}: has to be NAME=VALUE, such as -p seeds=0,1,2")
+    if given["dataset"]:
+        get_dataset(given["dataset"])
+    if given["profile"]:
+        recipe.profile(given["profile"])
     try:
-        typer.echo(chapters.run(chapter, given))
+        typer.echo(chapters.run(chapter, {name: value for name, value in given.items() if value is not None}))
     except PapermillExecutionError as error:
-        kept = chapters.failed(chapter)
         typer.secho(f"landslide: {chapter}: {error.ename}: {error.evalue}", err=True, fg="red")
-        typer.echo(f"the notebook up to the cell that failed: {kept}", err=True)
+        typer.echo(f"the cells up to it: {chapters.executed(chapter, '.failed.ipynb')}", err=True)
         raise typer.Exit(1) from None
 
 

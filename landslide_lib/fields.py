@@ -38,17 +38,10 @@ _SAME: Any = object()
 
 
 def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
-    """Declare a field of a recipe with a default.
+    """Declare a field of a recipe with a default; `constraints` are pydantic's, such as `ge` and `description`.
 
-    Args:
-        default: The value a recipe has that does not name the field.
-        origin: The default the field had when it was introduced, where that differs. The hash of a recipe leaves out a
-            field at its *origin*, so that a new field changes no old hash and a changed default changes all that rely
-            on it.
-        **constraints: pydantic's, such as `ge` and `le`, and `description`.
-
-    Returns:
-        A pydantic field.
+    `origin` is the default that the field had when it was introduced, where that differs. The hash of a recipe leaves
+    out a field at its *origin*: a new field changes no old hash, a changed default changes all that rely on it.
     """
     extra = {"origin": _named(default if origin is _SAME else origin)}
     return Field(default, json_schema_extra=extra, **constraints)

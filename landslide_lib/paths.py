@@ -24,11 +24,7 @@ WEIGHTS = "weights"
 
 
 def _folder(variable: str, default: str) -> Path:
-    """Return what a variable names, from the working directory; a default is from the checkout.
-
-    A kernel's working directory is its notebook's, a shell's is anywhere. Installed from a wheel, a default is from the
-    working directory, too.
-    """
+    """Return what a variable names, from the working directory; a default is from the checkout, if there is one."""
     named = os.environ.get(variable)
     return Path(named).absolute() if named else (HOME if _CHECKOUT else Path.cwd()) / default
 
@@ -39,10 +35,7 @@ def data_root() -> Path:
 
 
 def cache_root() -> Path:
-    """Return the folder of packed arrays: `LANDSLIDE_CACHE`, by default `data/cache/packed`.
-
-    It is apart from the data root because imagery often lies on a read-only disk.
-    """
+    """Return the folder of packed arrays: `LANDSLIDE_CACHE`, as imagery may be read-only; or `data/cache/packed`."""
     return _folder("LANDSLIDE_CACHE", "data/cache/packed")
 
 
@@ -53,10 +46,7 @@ def runs_root() -> Path:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give the name of a file to write; once all is written it takes the place of `path`, whose folder is made.
-
-    After an error, or a kill, `path` is what it was before.
-    """
+    """Give the name of a file to write, which takes the place of `path` once all is written, and not before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -67,11 +57,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_once(path: Path, text: str) -> Path:
-    """Write a new file, whole or not at all, and never over another.
-
-    Raises:
-        FileExistsError: It is there.
-    """
+    """Write a new file, whole or not at all, and never over another, which is a FileExistsError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     scratch = Path(name)

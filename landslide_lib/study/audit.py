@@ -1,8 +1,7 @@
-"""What a printed pair of scores can mean. No torch.
+"""What a printed pair of scores, an F1 and a mean IoU, both rounded, can mean: over what were they averaged? No torch.
 
-A report prints an F1 and a mean IoU, both rounded, and does not say over what they were averaged: which conventions
-does the pair admit? F is the printed F1, M the printed mean IoU, in 0..1; I(x) = x / (2 - x) turns the F1 of any counts
-into its IoU, 2x / (1 + x) turns it back. That a pair admits a reading does not show that it was meant.
+F is the printed F1, M the printed mean IoU, in 0..1; I(x) = x / (2 - x) turns the F1 of any counts into its IoU,
+2x / (1 + x) turns it back. That a pair admits a reading does not show that it was meant.
 
 `pooled`: both of the landslide class, from summed counts. Then M = I(F).
 
@@ -11,13 +10,12 @@ and v = 2 - b that is u + v = 4 - 2 F, 1/u + 1/v = 1 + M: the two roots of a qua
 
     a = F - d,   b = F + d,   d^2 = h (h - 2 / (1 + M)),   h = 2 - F,
 
-admitted where d^2 >= 0, a >= 0, b <= 1. That the lower one is the landslide is right wherever more background than
-landslide pixels are called rightly. d falls with F and rises with M, and with c = 2 / (1 + M), db/dF =
-1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2: under rounding all bounds stand in two corners of F and M.
+admitted where d^2 >= 0, a >= 0, b <= 1. The lower one is the landslide's, which has fewer pixels. d falls with F and
+rises with M, and with c = 2 / (1 + M), db/dF = 1 - (2 h - c) / (2 d) <= 0 because (2 h - c)^2 = 4 d^2 + c^2: under
+rounding all bounds stand in two corners of F and M.
 
 `per_image`: means over images. Each is a point (x, I(x)); I is convex, so I(F) <= M <= F (Jensen), and any such point
-can be reached, whether empty images are left out or count as (1, 1). This holds for every mean that weighs F1 and IoU
-alike: a pair that breaks it was averaged in no such way, a pair that keeps it is weak evidence.
+can be reached. A pair that breaks it was averaged in no such way; a pair that keeps it is weak evidence.
 
 `mixed_f1`: F of landslide, M over both classes; the background IoU is 2 M - I(F).
 `mixed_iou`: M of landslide, F over both classes; the background F1 is 2 F - a.
@@ -43,10 +41,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a pair says under one reading, as intervals in 0..1: scores of landslide (means over images if `per_image`).
-
-    None stands where the reading says nothing of the background; `share` is that of landslide pixels which it needs.
-    """
+    """What a pair says under one reading, as intervals: scores of landslide, and the share of it that is needed."""
 
     f1: Interval
     iou: Interval
@@ -58,13 +53,8 @@ class Reading:
 def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> Interval:
     """Return the lowest and the highest score, in 0..1, that is rounded to a printed one.
 
-    Args:
-        printed: As printed; text such as `<0.0010` is an upper bound.
-        digits: Printed after the point.
-        scale: 100 where the report prints per cent.
-
-    Raises:
-        ValueError: Not a number, or outside 0..scale.
+    `digits` stand after its point, `scale` is 100 of per cent; text such as `<0.0010` is an upper bound. Raises
+    ValueError: not a number, or outside 0..scale.
 
     >>> low, high = bounds(67.8, digits=1, scale=100)
     >>> round(low, 4), round(high, 4)
@@ -73,10 +63,7 @@ def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> In
     (0.0, 0.001)
     """
     text = str(printed).strip()
-    try:
-        value = float(text.removeprefix("<"))
-    except ValueError:
-        raise ValueError(f"score {printed!r}: not a number, nor one after <") from None
+    value = float(text.removeprefix("<"))
     if not 0 <= value <= scale:
         more = "; printed in per cent? Then scale=100" if scale == 1 and 1 < value <= 100 else ""
         raise ValueError(f"score {printed!r}: outside 0..{scale}{more}")
@@ -101,17 +88,10 @@ def common(intervals: Iterable[Interval]) -> Interval | None:
 def readings(
     f1: float | str, miou: float | str, *, digits: int = 4, scale: int = 1, share: Interval | None = None
 ) -> dict[str, Reading | None]:
-    """Return what a printed pair says under each reading of the module's text; None where it is not admitted.
+    """Return what a printed F1 and mean IoU say under each reading of the module; None where it is not admitted.
 
-    Args:
-        f1: As printed; for its `digits` and `scale` see `bounds`.
-        miou: The mean IoU, as printed.
-        digits: Of both.
-        scale: Of both.
-        share: Lowest and highest share of landslide pixels that the test images can have, in 0..1; None is any.
-
-    Raises:
-        ValueError: A score outside 0..scale, or a share that is no interval in 0..1.
+    For `digits` and `scale` see `bounds`. `share` is the lowest and the highest share of landslide pixels that the test
+    images can have, in 0..1; None is any.
 
     A landslide F1 of 0.5 and a background F1 of 0.98 average to 0.74, their IoUs to 0.6471:
 
@@ -129,8 +109,6 @@ def readings(
 
 
 def _readings(f: Interval, m: Interval, share: Interval | None) -> dict[str, Reading | None]:
-    if share is not None and not 0 <= share[0] <= share[1] <= 1:
-        raise ValueError(f"share {share}: needs the lowest and the highest, both in 0..1")
     pooled = common([f, _both(_f1, m)])
     background_iou = common([(2 * m[0] - _iou(f[1]), 2 * m[1] - _iou(f[0])), (0.0, 1.0)])
     landslide = _both(_f1, m)
@@ -192,9 +170,6 @@ def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str
     Returns:
         A dict a row and pair: `table`, `id`, `label`, `printed` (both as text), `f1` and `miou` (in 0..1), `readings`,
         `admitted` (the names of those that are) and `exchanged` (the readings of the pair with its cells exchanged).
-
-    Raises:
-        ValueError: A cell is no score; the message names table and row.
     """
     found = []
     names = [[name for name in table.metrics if table.columns[name].score == score] for score in ("f1", "iou")]
@@ -202,10 +177,7 @@ def audit_table(table: Table, *, share: Interval | None = None) -> list[dict[str
         if None in [row.reported.get(name) for name in pair]:
             continue
         columns = {name: table.columns[name] for name in pair}
-        try:
-            f, m = (bounds(str(row.reported[name]), digits=c.digits, scale=c.scale) for name, c in columns.items())
-        except ValueError as error:
-            raise ValueError(f"{table.name}, row {row.id}: {error}") from None
+        f, m = (bounds(str(row.reported[name]), digits=c.digits, scale=c.scale) for name, c in columns.items())
         admitted = _readings(f, m, share)
         found.append(
             {

@@ -23,7 +23,7 @@ class Score(NamedTuple):
     scale: int = 1
 
     def text(self, row: dict[str, Any]) -> str:
-        """Return a row's cell; see `text_of`."""
+        """Return a row's cell."""
         return text_of(row["ours"] and row["ours"][self.where][self.convention][self.score], self.scale)
 
 
@@ -49,44 +49,56 @@ COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classifi
 def scores(table: Table) -> list[Score]:
     """Return the scores of ours in a table: those that the report prints, then those that follow."""
     found = []
-    for name in table.metrics:
-        column = table.columns[name]
+    for name, column in ((name, table.columns[name]) for name in table.metrics):
         heading = f"{column.label} ({column.convention.replace('_', '-')})"
         found.append(Score(name, heading, "metrics", column.convention, column.score, column.scale))
     return [*found, *FOLLOWING[table.task]]
 
 
 class Column(NamedTuple):
-    """A column after the row's name: whose it is (`reported` or `ours`), its heading, the text of a row's cell."""
+    """A column after the row's name: what it is, its heading, the text of a row's cell.
 
-    whose: str
+    It is printed (`score` or `extra`), or ours: a `result`, what rows are `compared` by, a `stand-in`, or a `count`.
+    """
+
+    kind: str
     heading: str
     text: Callable[[dict[str, Any]], str]
+
+    @property
+    def whose(self) -> str:
+        """Whose it is."""
+        return "reported" if self.kind in ("score", "extra") else "ours"
 
 
 def columns(table: Table, rows: Rows) -> list[Column]:
     """Return the columns of a table; where nothing was run there is one empty column of ours."""
-    found = []
-    if not all(row["added"] for row in rows):  # of a table of ours nothing is printed
-        labels = {name: table.columns[name].label for name in table.metrics} | table.extra
-        found = [Column("reported", labels[name], partial(reported_text, table, name=name)) for name in labels]
+    printed = [("score", name, table.columns[name].label) for name in table.metrics]
+    printed += [("extra", name, label) for name, label in table.extra.items()]
+    if all(row["added"] for row in rows):  # of a table of ours nothing is printed
+        printed = []
+    found = [Column(kind, label, partial(reported_text, table, name=name)) for kind, name, label in printed]
     if not any(row["ours"] for row in rows):
         quoted = all(row["kind"] == "quoted" for row in rows)
-        return [*found, Column("ours", "never run" if quoted else "not run yet", lambda row: DASH)]
+        return [*found, Column("result", "never run" if quoted else "not run yet", lambda row: DASH)]
     derived = any(row["kind"] == "derived" and row["ours"] for row in rows)
     for score in scores(table):
         at_row = derived and score.name == "landslide_f1"
         heading = "landslide F1 at the row's threshold, else at 0.5" if at_row else score.heading
-        found.append(Column("ours", heading, score.text))
+        found.append(Column("result", heading, score.text))
     if reference := table.reference_on(dataset_of(rows)):
-        found.append(Column("ours", f"{COMPARED[table.task]} against {reference.label}", difference_text))
-    if any(stand_in(row) for row in rows):
-        found.append(Column("ours", "network of ours", lambda row: stand_in(row) or DASH))
-    millions = Column(
-        "ours", "parameters", lambda row: f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
-    )
-    seeds = Column("ours", "seeds", lambda row: str(len(row["ours"]["seeds"])) if row["ours"] else DASH)
-    return [*found, millions, seeds]
+        found.append(Column("compared", f"{COMPARED[table.task]} against {reference.label}", difference_text))
+    if any(map(stand_in, rows)):
+        found.append(Column("stand-in", "network of ours", lambda row: stand_in(row) or DASH))
+    counts: dict[str, Callable[[dict[str, Any]], str]] = {
+        "parameters": lambda ours: f"{ours['parameters'] / 1e6:.2f} M",
+        "seeds": lambda ours: str(len(ours["seeds"])),
+    }
+    return [*found, *(Column("count", name, partial(_of_ours, count)) for name, count in counts.items())]
+
+
+def _of_ours(text: Callable[[dict[str, Any]], str], row: dict[str, Any]) -> str:
+    return text(row["ours"]) if row["ours"] else DASH
 
 
 def dataset_of(rows: Rows) -> str | None:
@@ -100,7 +112,7 @@ def stand_in(row: dict[str, Any]) -> str:
 
 
 def label(row: dict[str, Any]) -> str:
-    """Return a row's name, with a dagger where another network stands in; one that nobody here runs says why."""
+    """Return a row's name, with a dagger where another network stands in, and its kind where it is not run."""
     name = f"{row['label']} †" if stand_in(row) else str(row["label"])
     if row["kind"] == "derived" and row["ours"] and isinstance(row["at"], str):
         # Chosen for our network: another threshold than the one that the row is named after.
@@ -120,9 +132,7 @@ def reported_text(table: Table, row: Mapping[str, Any], name: str) -> str:
 
 
 def text_of(value: Mapping[str, Any] | None, scale: int = 1) -> str:
-    """Return mean ± half the 95 % interval over seeds, or a dash.
-
-    An interval that is not as long below as above stands in brackets.
+    """Return mean ± half the 95 % interval over seeds; in brackets if it is longer on one side; or a dash.
 
     >>> text_of({"mean": 0.5, "low": 0.48, "high": 0.52})
     '0.500 ± 0.020'
@@ -148,8 +158,6 @@ def difference_text(row: dict[str, Any]) -> str:
 
     >>> difference_text({"ours": {"versus": {"difference": 0.1, "low": -0.05, "high": 0.25}}})
     '+0.100 [-0.050, +0.250]'
-    >>> difference_text({"ours": {"versus": {"difference": 0.1, "low": None, "reason": "too few scenes"}}})
-    '+0.100 (too few scenes)'
     """
     versus = row["ours"] and row["ours"]["versus"]
     if versus is None:
@@ -166,9 +174,11 @@ def caption(rows: Rows) -> str:
         return "Quoted; nothing of it is run." if quoted else "Ours: not run yet."
     first, budget = run[0], run[0]["budget"]
     seeds = sorted({len(ours["seeds"]) for ours in run})
-    one_seed = seeds == [1]
-    spread = "one seed, so no interval" if one_seed else f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
+    spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
+    if seeds == [1]:
+        spread = "one seed, so no interval"
     parts = [
+        f"Ours: {first['dataset']}",
         f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
         f"{budget['subset']} images" if budget["subset"] else "all images",
         f"{budget['image_size']} px",
@@ -178,7 +188,7 @@ def caption(rows: Rows) -> str:
         f"batch {budget['batch']})",
         f"{spread}.",
     ]
-    text = ", ".join([f"Ours: {first['dataset']}", *filter(None, parts)])
+    text = ", ".join(filter(None, parts))
     if any(stand_in(row) for row in rows):
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”."
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})

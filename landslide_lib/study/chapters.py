@@ -73,8 +73,7 @@ def parameters(path: Path) -> dict[str, Any]:
     """Return the names and defaults of a notebook's parameters cell; a ValueError says that it has none."""
     from papermill import inspect_notebook
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         found = inspect_notebook(str(path))
     if not found:
         raise ValueError(f"{path}: no cell is tagged parameters, or nothing is set in it")
@@ -84,11 +83,8 @@ def parameters(path: Path) -> dict[str, Any]:
 def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the words of a command line into values of the types of a chapter's defaults, see `parameters`.
 
-    The members of a list are separated by commas and of the type of the default's first one, of an empty list text.
-    Papermill alone only warns of an unknown name, and makes 7 of `007` and a float of `1e3`.
-
-    Raises:
-        ValueError: An unknown name, or a word that is not of the type; the message names the parameters that exist.
+    The members of a list are separated by commas and of the type of the default's first one, of an empty list text. A
+    ValueError names the parameters that exist. Papermill alone only warns of an unknown name, and makes 7 of `007`.
 
     >>> convert({"seeds": "0,1", "rows": "ce"}, {"seeds": [0], "rows": []})
     {'seeds': [0, 1], 'rows': ['ce']}
@@ -97,42 +93,30 @@ def convert(given: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, 
     def value(word: str, default: Any) -> Any:
         if isinstance(default, list):
             return [value(each, default[0] if default else "") for each in word.split(",")]
-        if isinstance(default, str) or default is None:
-            return word
-        return TypeAdapter(type(default)).validate_json(word, strict=True)
+        text = isinstance(default, str) or default is None
+        return word if text else TypeAdapter(type(default)).validate_json(word, strict=True)
 
-    known = ", ".join(f"{name} (default {default!r})" for name, default in defaults.items())
     values = {}
     for name, word in given.items():
-        if name not in defaults:
-            raise ValueError(f"parameter {name!r}: unknown; this chapter has: {known}")
         try:
             values[name] = value(word, defaults[name])
-        except ValueError:
-            wrong = f"parameter {name} = {word!r}: not of the default's type"
-            raise ValueError(f"{wrong}; this chapter has: {known}") from None
+        except (KeyError, ValueError):
+            known = ", ".join(f"{name} (default {default!r})" for name, default in defaults.items())
+            what = "not of the default's type" if name in defaults else "unknown"
+            raise ValueError(f"parameter {name} = {word!r}: {what}; this chapter has: {known}") from None
     return values
 
 
-def executed(name: str) -> Path:
-    """Return where the executed notebook of a chapter stands once it has been run."""
-    return runs_root() / "chapters" / f"{name}.ipynb"
-
-
-def failed(name: str) -> Path:
-    """Return where a notebook is kept that ended at a cell that failed."""
-    return executed(name).with_suffix(".failed.ipynb")
+def executed(name: str, ending: str = ".ipynb") -> Path:
+    """Return where a chapter stands once it has been run; up to a cell that failed, with `.failed.ipynb`."""
+    return runs_root() / "chapters" / f"{name}{ending}"
 
 
 def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     """Execute a chapter with Papermill and words of the command line as its parameters; see `convert`.
 
-    Returns:
-        The executed notebook in `runs/chapters`; it takes the place of an older one only when every cell has run.
-
-    Raises:
-        ValueError: Before anything has run: unknown chapter or parameter, or a value that no run can have.
-        papermill.PapermillExecutionError: A cell failed; the notebook up to it is kept as `NAME.failed.ipynb`.
+    The notebook takes the place of an older one only when every cell has run, see `executed`. Raises ValueError: before
+    anything has run, for a bad name or value. PapermillExecutionError: a cell failed.
     """
     path = chapter(name, folder)
     values = convert(given, parameters(path))
@@ -145,7 +129,7 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
         values["data_root"] = str(Path(given_root).absolute())  # the kernel starts in the notebook's folder
     import papermill
 
-    target, unfinished = executed(name), failed(name)
+    target, unfinished = executed(name), executed(name, ".failed.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
     for variable, root in (("DATA", data_root()), ("RUNS", runs_root()), ("CACHE", cache_root())):
         os.environ[f"LANDSLIDE_{variable}"] = str(root)

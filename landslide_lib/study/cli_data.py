@@ -30,11 +30,10 @@ def verify(name: Dataset, data_root: DataRoot = None) -> None:
 
     verdict = verify_files(get_dataset(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
-    much = "a label each and no masks"
+    share = verdict.landslide_share
+    much = "a label each and no masks" if share is None else f"{share:.2%} of pixels"
     if verdict.boxes is not None:
         much = f"{verdict.boxes} boxes"
-    elif verdict.landslide_share is not None:
-        much = f"{verdict.landslide_share:.2%} of pixels"
     typer.echo(
         f"{name}: {verdict.images} images ({parts}; {', '.join(verdict.sizes)} px), of those with "
         f"truth {verdict.with_landslide} with a landslide, {much}"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from landslide_lib.metrics import detection, intervals, scores
-from landslide_lib.study import derived
+from landslide_lib.study import reports
 from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
 from landslide_lib.study.records import Record, Store, is_published
 from landslide_lib.study.reports import Row, Table, has_stand_in, network_of, resolve
+
+#: `{convention: {score: value in 0..1}}`, None where a score is undefined.
+Metrics = dict[str, dict[str, float | None]]
+
+#: The records of the rows that are run, by table and row.
+Found = Mapping[tuple[str, str], Sequence[Record]]
 
 
 def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple[str, str, int]]:
@@ -33,27 +39,11 @@ def most_records(
     table: Table, store: Store, dataset: str | None, profile_name: str | None
 ) -> tuple[str | None, str | None]:
     """Return dataset and profile; of what is None, that with the most records, if there are any."""
-    if dataset is None or profile_name is None:
-        for on, budgeted, _ in known_runs(table, store, smoke=profile_name == "smoke"):
-            if dataset in (None, on) and profile_name in (None, budgeted):
-                return on, budgeted
-    return dataset, profile_name
-
-
-def records_of(
-    table: Table,
-    store: Store,
-    *,
-    dataset: str | None = None,
-    profile_name: str | None = None,
-    seeds: Sequence[int] | None = None,
-) -> dict[str, list[Record]]:
-    """Return the records of each row, by its id, in the order of the seeds; empty where nothing was run.
-
-    Without a dataset that of the report is taken, without a profile `full`, without seeds all there are.
-    """
-    found = collect_records(table, store, dataset, profile_name, seeds)
-    return {row.id: found[table.name, row.id] for row in table.runnable(dataset)}
+    if dataset and profile_name:
+        return dataset, profile_name
+    runs = known_runs(table, store, smoke=profile_name == "smoke")
+    fits = ((on, name) for on, name, _ in runs if dataset in (None, on) and profile_name in (None, name))
+    return next(fits, (dataset, profile_name))
 
 
 def collect_records(
@@ -61,17 +51,64 @@ def collect_records(
 ) -> dict[tuple[str, str], list[Record]]:
     """Return the records of each row to run of a table, and of those its rows derive from, by table and row.
 
-    All are made on one copy of the data, as others cannot be compared: see `Store.copies` for the one that counts.
+    They are in the order of the seeds, and all made on one copy of the data, see `Store.copies`. Without a dataset that
+    of the report is taken, without a profile `full`, without seeds all there are.
     """
     wanted = {
         (other.name, leaf.id): resolve(other, leaf, dataset=dataset, profile_name=profile_name)
         for row in table.rows
-        for other, leaf in derived.leaves(table, row)
+        for other, leaf in reports.leaves(table, row)
         if leaf in other.runnable(dataset)
     }
     copies = store.copies(list(wanted.values()), seeds)
     found = {key: store.find(made, fingerprint=copies.get(made.hash, "")) for key, made in wanted.items()}
     return {key: [one for one in records if seeds is None or one.seed in seeds] for key, records in found.items()}
+
+
+def records_of(table: Table, row: Row, found: Found) -> list[Record]:
+    """Return the records that a row comes from, each once; none if one of its rows was not run."""
+    sides = [found.get((other.name, leaf.id), ()) for other, leaf in reports.leaves(table, row)]
+    return list({one.name: one for side in sides for one in side}.values()) if all(sides) else []
+
+
+def scores_of(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
+    """Return by seed the scores of a row on the test images: at 0.5 if it is run, else at its own threshold.
+
+    Without one it is the mean over its sources and their common seeds, `f1_std` the population's standard deviation.
+    """
+    if row.kind == "run":
+        return {one.seed: one.test.metrics for one in found.get((table.name, row.id), ())}
+    if row.at is not None:
+        ((other, source),) = reports.sources(table, row)
+        return {one.seed: _at(one, row.at) for one in found.get((other.name, source.id), ())}
+    sides = [scores_of(other, source, found) for other, source in reports.sources(table, row)]
+    common = set.intersection(*map(set, sides)) if len(sides) > 1 else set()
+    return {seed: _over_rows([side[seed] for side in sides]) for seed in sorted(common)}
+
+
+def threshold(record: Record, at: float | str) -> float:
+    """Return the threshold that a row takes of a record, see `Row.at`."""
+    if at == "validation":
+        return record.test_tuned.threshold
+    return scores.best_threshold(*record.histogram) if at == "scored" else float(at)
+
+
+def _at(record: Record, at: float | str) -> Metrics:
+    if at == "validation":
+        return record.test_tuned.metrics
+    found = scores.at_threshold(*record.histogram, threshold=threshold(record, at))
+    return {"tiles": found["pooled"]} if "tiles" in record.test.metrics else found
+
+
+def _over_rows(sides: Sequence[Metrics]) -> Metrics:
+    """Return the mean of each score over folds; None where a fold has none."""
+    made: Metrics = {}
+    for convention in sides[0]:
+        # None becomes NaN, which makes a mean NaN.
+        values = {score: np.array([side[convention][score] for side in sides], float) for score in scores.SCORES}
+        found = {score: value.mean() for score, value in values.items()} | {"f1_std": values["f1"].std()}
+        made[convention] = {score: None if np.isnan(value) else float(value) for score, value in found.items()}
+    return made
 
 
 def compare(
@@ -90,11 +127,9 @@ def compare(
         A dict a row: `id`, `label`, `kind`, `at` (the threshold of a derived row), `reported`, `uncertain`, `added` (a
         row of ours) and `ours`, which is None where nothing was run, else
 
-        - `run` (recipe and data), `dataset`, `data` (its `fingerprint`; `made_on`, see `Store.made_on`; whether all
-          records are `published`), `bands` (their number), `budget`, `seeds`, `images`, `parameters`,
-          `seconds_per_epoch`, `device`, `records` (file names), `stand_in` (the network that stands in
-          for the report's, where one does), `floor` (F1 of calling all landslide; None for boxes),
-          `apart` (whether it was tested on other images than the reference row);
+        - `run` (recipe and data), `data` (for `made_on` see `Store`), `bands` (their number), `budget`, `seeds`,
+          `records` (file names) and so on; `floor` (F1 of calling all landslide; None for boxes); `apart` (whether it
+          was tested on other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
           over seeds, None for one seed;
@@ -123,8 +158,8 @@ def compare(
     ]
 
 
-def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
-    records, by_seed = derived.records(table, row, found), derived.metrics(table, row, found)
+def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
+    records, by_seed = records_of(table, row, found), scores_of(table, row, found)
     if not by_seed:
         return None
     first, run = records[0], row.kind == "run"
@@ -132,7 +167,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     budget = [name for name in ("epochs", *PROFILES[recipe.task]["full"]) if name not in recipe.unused_fields]
     # What calling everything landslide scores; of boxes there is no end.
     floors = [scores.all_positive_f1(record.test_counts) for record in records if record.test_counts]
-    unknown: derived.Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
+    unknown: Metrics = {c: dict.fromkeys(found) for c, found in first.test.metrics.items()}
     at = "validation" if row.at is None else row.at
     return {
         "run": first.run,
@@ -151,7 +186,7 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
         "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
-        "thresholds": [derived.threshold(record, at) for record in records],
+        "thresholds": [threshold(record, at) for record in records],
         "versus": effect(records, base) if run else None,
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
@@ -160,29 +195,25 @@ def _ours(table: Table, row: Row, found: derived.Found, base: Sequence[Record], 
     }
 
 
-def _over_seeds(metrics: Sequence[derived.Metrics]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for convention, found in metrics[0].items():
-        made[convention] = {}
-        for score in found:
-            values = [one[convention][score] for one in metrics]
-            defined = [value for value in values if value is not None]
-            # A seed without a value (no landslide predicted) makes no mean of the others.
-            whole = len(defined) == len(values)
-            low, high = (intervals.interval(defined) if whole else None) or (None, None)
-            mean = float(np.mean(defined)) if whole else None
-            made[convention][score] = {"mean": mean, "low": low, "high": high, "values": values}
-    return made
+def _over_seeds(metrics: Sequence[Metrics]) -> dict[str, Any]:
+    def summary(values: list[float | None]) -> dict[str, Any]:
+        defined = [value for value in values if value is not None]
+        if len(defined) < len(values):  # a seed without a value (no landslide predicted) makes no mean of the others
+            return {"mean": None, "low": None, "high": None, "values": values}
+        low, high = intervals.interval(defined) or (None, None)
+        return {"mean": float(np.mean(defined)), "low": low, "high": high, "values": values}
+
+    return {
+        convention: {score: summary([one[convention][score] for one in metrics]) for score in found}
+        for convention, found in metrics[0].items()
+    }
 
 
 def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Comparison | None:
-    """Compare the records of a row with those of another over the same seeds and test images.
+    """Compare two rows over common seeds: pixels and tiles by landslide F1 at 0.5, boxes by mAP at IoU 0.5.
 
-    Pixels and tiles are compared by landslide F1 at 0.5, boxes by mAP at IoU 0.5.
-
-    Returns:
-        See `intervals.paired_bootstrap`, with the number of `common` seeds; None where they have none in common, were
-        tested on other images, or are runs of one recipe.
+    See `intervals.paired_bootstrap`; `common` is the number of seeds. None where they have no seed in common, were
+    tested on other images, or are runs of one recipe.
     """
     by_seed = [{record.seed: record for record in side} for side in (records, base)]
     common = sorted(set.intersection(*map(set, by_seed)))
@@ -201,16 +232,10 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
 
 
 def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
-    """Return Kendall's tau between the report's order of the rows and ours.
+    """Return Kendall's tau between the report's order, by a column, of the rows of `compare` and ours.
 
-    Args:
-        table: Of a report.
-        rows: From `compare`.
-        column: Of the table; ours is taken under its convention.
-
-    Returns:
-        See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds
-        is another number. None for fewer than three rows, no common seed, or where a score is undefined.
+    See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds is
+    another number. None for fewer than three rows, no common seed, or where a score is undefined.
     """
     what = table.columns[column]
     run = [row for row in rows if row["ours"] and row["kind"] == "run"]

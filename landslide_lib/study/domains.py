@@ -38,11 +38,7 @@ def _datasets(recipe: Recipe) -> list[str]:
 
 
 def fingerprint_of(recipe: Recipe, datasets: Sequence[str], root: Path | None = None) -> str:
-    """Return the fingerprint of all that a run is made of, from those of its dataset and of its target, if it has one.
-
-    The files of weights of others that the recipe, or one that it depends on, names are part of it as images are. The
-    source as its own target adds nothing.
-    """
+    """Return the fingerprint of all that a run is made of: dataset, target, and files of weights of others."""
     source, *target = datasets
     whole, weights = source, {one.weights for one in (recipe, *recipe.ancestors)}
     for name in sorted(name for name in weights if name and name != "imagenet"):
@@ -58,11 +54,10 @@ def _joined(*fingerprints: str) -> str:
 
 
 def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str]]:
-    """Return a function that gives the fingerprints that the data of a recipe has now.
+    """Return a function that gives the fingerprints that the data of a recipe has now; nothing is packed.
 
-    They are that of all its files and, where the dataset was packed without its unusable files, that of the rest; none
-    if the data is not at the root (by default `LANDSLIDE_DATA`). Nothing is packed. Files are listed and hashed once;
-    the hash is kept in the cache until a file changes.
+    They are that of all its files and, where it was packed without its unusable files, that of the rest; none if it is
+    not at the root. Files are hashed once; the hash is kept in the cache until a file changes.
     """
 
     @cache
@@ -101,20 +96,16 @@ def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     """Return which images of the source are trained and validated on, and which of the target are scored (`test`).
 
-    Indices are sorted. With a `subset` as many images of the target are drawn at most.
-
-    Raises:
-        ValueError: The target has no such part or region, or no masks to be scored with; or of `split`.
+    With a `subset` as many of the target are drawn at most. ValueError: none of the part or region has a mask.
     """
     target, how = packed.target, recipe.target
     assert target is not None
     named = np.array(target.regions) == how.region if how.region else np.ones(len(target), bool)
     there = named & (np.array(target.parts) == how.part)
     if not there.any():
-        known = sorted(set(target.regions) - {""}) if how.region else sorted(set(target.parts))
         asked = f"region {how.region!r}" if how.region else f"part {how.part!r}"
-        known_text = ", ".join(known) or "none"
-        raise ValueError(f"target: {target.name} has no image with a mask in its {asked}, only: {known_text}")
+        known = ", ".join(sorted({*(target.regions if how.region else target.parts)} - {""})) or "none"
+        raise ValueError(f"target: {target.name} has no image with a mask in its {asked}, only: {known}")
     test = np.flatnonzero(there)
     if recipe.subset is not None and recipe.subset < len(test):
         draw = np.random.default_rng(recipe.split.seed)

@@ -7,8 +7,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -32,11 +31,10 @@ from landslide_lib.study.records import RecordError, Store
 from landslide_lib.study.tasks.segmentation import model_of
 
 #: The largest difference of a probability that passes for rounding, or so many times the network's own rounding: what
-#: PyTorch's float32 and its float64 differ by. From `NOISE` on, a network gives noise in float32, which cannot be
-#: compared.
+#: PyTorch's float32 and its float64 differ by. From `NOISE` on, that is too much to compare anything.
 TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
-#: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and the
-#: variance of a few numbers is near zero in some channel, which blows rounding up.
+#: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and of a few
+#: the variance is near zero in some channel, which blows rounding up.
 CALIBRATION = 64
 #: How many images are timed, after a few that are not.
 REPEATS, WARM_UP = 30, 5
@@ -59,54 +57,41 @@ class Probability(nn.Module):
 
 
 def cost(recipe: Segmentation) -> dict[str, float]:
-    """Count what a network holds and what an image takes, on torch's meta device: no memory.
+    """Return the `parameters` of a network and the `multiply_adds` of one image: of convolutions and matrix products.
 
-    Returns:
-        `parameters`, and `multiply_adds` of one image: of convolutions and matrix products, each a multiplication with
-        its addition. Normalisation, activations and resizing are left out.
+    Counted on torch's meta device, without memory; normalisation, activations and resizing are left out.
     """
     counter = FlopCounterMode(display=False)  # counts two operations a multiplication with its addition
     with torch.device("meta"), torch.no_grad():
-        network = _untrained(recipe).eval()
+        network = model_of(recipe, recipe.channels).eval()
         with counter:
             network(torch.empty(1, recipe.channels, recipe.image_size, recipe.image_size))
     return {"parameters": sum(p.numel() for p in network.parameters()), "multiply_adds": counter.get_total_flops() / 2}
 
 
-def _untrained(recipe: Segmentation) -> nn.Module:
-    """Build a network without fetching the weights that its encoder starts from."""
-    return model_of(recipe, recipe.channels)
-
-
 def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
     """Write a network as one ONNX file, whole or not at all; an older one is replaced.
 
-    Its input `image` is float32 (B, bands, size, size) with any B, normalised as in training; its output `probability`
-    is float32 (B, 1, size, size) in 0..1. The network stays as it is; `size` is a multiple of 16.
-
-    Raises:
-        ValueError: PyTorch cannot export this network.
+    Its input `image` is float32 (B, bands, size, size) with any B, normalised as in training, `size` a multiple of 16;
+    its output `probability` is float32 (B, 1, size, size) in 0..1. Raises ValueError: PyTorch cannot export it.
     """
-    images, shapes = torch.zeros(2, bands, size, size), ({0: torch.export.Dim("batch", min=1)},)
+    how: dict[str, Any] = {"dynamic_shapes": ({0: torch.export.Dim("batch", min=1)},)}
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["probability"]}
-
-    def traced(strict: bool) -> torch.export.ExportedProgram:
-        return torch.export.export(Probability(network), (images,), dynamic_shapes=shapes, strict=strict)
-
-    with atomic_write(path) as scratch, _quiet():
+    frozen, images = Probability(network), (torch.zeros(2, bands, size, size),)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with atomic_write(path) as scratch, warnings.catch_warnings(action="ignore"):
         try:
             try:
-                program = traced(strict=False)
+                program = torch.export.export(frozen, images, **how, strict=False)
             except RuntimeError:
                 # `len(images)` is a constant to this tracer. The slower one reads the code, and torch's
                 # ONNX exporter by itself would silently write a file for two images.
-                program = traced(strict=True)
-            made: Any = torch.onnx.export(program, (), dynamo=True, verbose=False, dynamic_shapes=shapes, **names)
+                program = torch.export.export(frozen, images, **how, strict=True)
+            made: Any = torch.onnx.export(program, (), dynamo=True, verbose=False, **how, **names)
         except RuntimeError as error:
             kind, why = type(network).__name__, str(error).splitlines()[0]
             raise ValueError(f"{path.name}: PyTorch {torch.__version__} cannot export this {kind}: {why}") from error
-        # A line of source and its path beside every operation would make a small file twice as large.
-        ClearMetadataAndDocStringPass()(made.model)
+        ClearMetadataAndDocStringPass()(made.model)  # a line of source a step makes a file twice as large
         made.save(scratch, external_data=False)
     return path
 
@@ -114,12 +99,8 @@ def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
 def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
     """Return by how much the probabilities of an ONNX file, in float32, and its network, in float64, differ at most.
 
-    They look at one image and a batch of three, drawn by a fixed seed around 1, as bands that are divided by their
-    means. How much a network magnifies rounding is its own: it is measured, and allowed.
-
-    Raises:
-        ValueError: The difference is above what is allowed, the network's own rounding is above `NOISE`, or the file
-            is none of such a network.
+    They look at one image and a batch of three. How much a network magnifies rounding is measured, and allowed. Raises
+    ValueError: they differ by more, the network's own rounding is above `NOISE`, or it is no file of such a network.
     """
     onnx, exact, rounded = _onnx(path, bands, size), _torch(network, torch.float64), _torch(network)
     draw = np.random.default_rng(0)
@@ -129,23 +110,14 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
         truth = exact(images)
         largest, own = max(largest, _apart(onnx(images), truth)), max(own, _apart(rounded(images), truth))
     if own > NOISE:
-        raise ValueError(
-            f"{path}: PyTorch's float32 and float64 differ by up to {own:.2g} in probability of "
-            "this network, so that the file cannot be checked; train it longer, or on more images"
-        )
+        raise ValueError(f"{path}: PyTorch's float32 and float64 differ by up to {own:.2g}; train it longer")
     if largest > (allowed := max(TOLERANCE, TIMES * own)):
-        raise ValueError(
-            f"{path}: onnxruntime and PyTorch differ by up to {largest:.2g} in probability, and "
-            f"{allowed:.2g} is allowed; the file is of other weights, or the export is wrong"
-        )
+        raise ValueError(f"{path}: onnxruntime and PyTorch differ by up to {largest:.2g}, and {allowed:.2g} is allowed")
     return largest
 
 
 def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[str, float]:
-    """Return median milliseconds an image by `onnxruntime` and `torch`.
-
-    One image at a time on one thread, the two in turn, so that other load hits both.
-    """
+    """Return median milliseconds an image on one thread by `onnxruntime` and `torch`, which take turns."""
     run = {"onnxruntime": _onnx(path, bands, size), "torch": _torch(network)}
     taken: dict[str, list[float]] = {name: [] for name in run}
     images = _images(np.random.default_rng(0), 1, bands, size)
@@ -163,19 +135,15 @@ def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[st
 
 
 def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module, str | None]:
-    """Return the network of a recipe for evaluation, and the name of the local record whose weights it has, or None.
+    """Return the network of a recipe, without post-processing, and the local record whose weights it has, or None.
 
-    Without such a record it is initialised by the seed, and batch normalisation takes the statistics of random images,
-    as it takes those of its batch in training. Otherwise what some networks give is nearly constant, and a check would
-    compare nothing. Post-processing is no part of the network.
-
-    Raises:
-        ValueError: The weights are those of another run, or damaged.
+    Without one it is initialised by the seed, and batch normalisation takes the statistics of random images: otherwise
+    some networks give nearly a constant, and a check would compare nothing.
     """
     recipe = recipe.trained
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _untrained(recipe)
+        network = model_of(recipe, recipe.channels)
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
@@ -184,8 +152,7 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            # Nearly 1, the images' own: a channel without variance would blow rounding up.
-            module.momentum = 0.99
+            module.momentum = 0.99  # and not 1: a channel without variance would blow rounding up
     images = _images(np.random.default_rng(seed), CALIBRATION, recipe.channels, recipe.image_size)
     with torch.no_grad():
         network.train()(torch.from_numpy(images))
@@ -195,11 +162,8 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
 def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
     """Export the network of a recipe and seed to `runs/onnx`, check it and time it; return the facts.
 
-    Whether it is `trained`, the name of its `record` or None, `megabytes` (10^6 bytes) of the file, `milliseconds` (of
-    `latency`), `difference` (of `check`), and what it was measured on.
-
-    Raises:
-        ValueError: The network cannot be exported, or what was exported is another.
+    `megabytes` are 10^6 bytes, `milliseconds` those of `latency`, `difference` that of `check`. Raises ValueError: the
+    network cannot be exported, or what was exported is another; no file is left.
     """
     commit, dirty = machine.commit()
     network, record = network_of(recipe, seed, store)
@@ -234,20 +198,16 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
 
 
 def publishable(table: str, profile: str) -> Path:
-    """Return the file to be that publishes a table.
-
-    Raises:
-        RecordError: The profile is smoke, the tree is dirty, or the table is published.
-    """
-    path, why = FOLDER / f"{table.replace('/', '-')}-{profile}.json", None
-    if profile == "smoke":
-        why = "it is of the smoke profile, which is for tests"
-    elif machine.commit()[1]:
-        why = "the tree had uncommitted changes; commit them and run it again"
-    elif path.exists():
-        why = f"{path} is there; remove it to measure anew"
-    if why:
-        raise RecordError(f"{path.stem} is not published: {why}")
+    """Return the file to be that publishes a table. Raises RecordError: it may not be published, or is."""
+    path = FOLDER / f"{table.replace('/', '-')}-{profile}.json"
+    faults = {
+        "it is of the smoke profile, which is for tests": profile == "smoke",
+        "the tree had uncommitted changes; commit them and run it again": machine.commit()[1],
+        f"{path} is there; remove it to measure anew": path.exists(),
+    }
+    for why, so in faults.items():
+        if so:
+            raise RecordError(f"{path.stem} is not published: {why}")
     return path
 
 
@@ -292,15 +252,3 @@ def _onnx(path: Path, bands: int, size: int) -> Predict:
     if (shape := session.get_inputs()[0].shape[1:]) != [bands, size, size]:
         raise ValueError(f"{path}: takes images of {shape}, not of {[bands, size, size]}")
     return lambda images: np.asarray(session.run(["probability"], {"image": images})[0])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the exporter says of its own workings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        logging.disable(before)

@@ -1,8 +1,8 @@
 """Results of others in one currency: the F1 of the landslide class, pooled over the pixels of all images. No torch.
 
-`data/field.yaml` holds what they print. The landslide F1 is computed where it follows, by those of `RULES` whose scores
-are of the landslide class, as an interval, because what is printed was rounded. A score whose source does not say what
-it is of gives none; it is read as the landslide's only to see whether it contradicts the others.
+`data/field.yaml` holds what they print. The landslide F1 is computed by those of `RULES` whose scores are of the
+landslide class, as an interval, because what is printed was rounded. A score whose source does not say what it is of is
+read as the landslide's only to see whether it contradicts the others.
 """
 
 from __future__ import annotations
@@ -130,15 +130,16 @@ def intervals(printed: Printed, scale: int) -> dict[str, audit.Interval]:
 
 def _results(source: Source) -> Iterator[tuple[Result, int]]:
     yield from ((one, source.scale) for one in source.results)
-    table = reports.table(source.table) if source.table else None
-    for row in table.rows if table else ():
-        name = next(name for name in table.metrics if table.columns[name].score == "f1")  # type: ignore[union-attr]
-        cell, column = row.reported.get(name), table.columns[name]  # type: ignore[union-attr]
+    if source.table is None:
+        return
+    table = reports.table(source.table)
+    name, column = next((name, table.columns[name]) for name in table.metrics if table.columns[name].score == "f1")
+    over: dict[Rate, Over] = {"f1": "tiles" if column.convention == "tiles" else "landslide"}
+    for row in table.rows:
+        cell = row.reported.get(name)
         if cell is not None and (not source.only or row.id in source.only):
-            text = cell if isinstance(cell, str) else f"{cell:.{column.digits}f}"
-            over: dict[Rate, Over] = {"f1": "tiles" if column.convention == "tiles" else "landslide"}
-            name = f"{row.label} ({source.table})"
-            yield Result(id=row.id, model=name, printed={"f1": text}, over=over), column.scale
+            printed: Printed = {"f1": cell if isinstance(cell, str) else f"{cell:.{column.digits}f}"}
+            yield Result(id=row.id, model=f"{row.label} ({source.table})", printed=printed, over=over), column.scale
 
 
 def _row(source: Source, one: Result, scale: int) -> dict[str, Any]:

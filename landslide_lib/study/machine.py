@@ -25,9 +25,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> tuple[str, bool]:
-    """Return the git commit of this code and whether the tree differs from it; new results make no difference.
+    """Return the git commit of this code and whether the tree differs from it, but for new results.
 
-    An installed copy, or one that was unpacked in another repository, has no commit, which is `(NO_COMMIT, True)`.
+    An installed copy, or one that was unpacked in another repository, has none: `(NO_COMMIT, True)`.
     """
     try:
         top = _git("rev-parse", "--show-toplevel")

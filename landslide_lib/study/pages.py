@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from landslide_lib.paths import HOME
-from landslide_lib.study import chapters, comparison, derived
+from landslide_lib.study import chapters, comparison
 from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
@@ -25,19 +25,18 @@ VERSIONS = ("python", "torch", "numpy", "h5py", "scikit-learn", "lightning")
 
 def about(report: Report) -> str:
     """Return what a report asked, how, what it says it found, and what to know, as Markdown."""
-    parts = {
+    lists = {
         "How.": report.method,
         "What it says it found.": report.found,
         "What its reader has to know.": report.notes,
     }
-    return "\n\n".join(
-        [
-            f"{report.title}: {report.authors}. {report.venue}. {{cite:p}}`{report.cite}`",
-            f"**What was asked.** {report.asked}",
-            f"**On what.** {report.data}",
-            *(f"**{head}**\n\n{_items(lines)}" for head, lines in parts.items() if lines),
-        ]
-    )
+    parts = [
+        f"{report.title}: {report.authors}. {report.venue}. {{cite:p}}`{report.cite}`",
+        f"**What was asked.** {report.asked}",
+        f"**On what.** {report.data}",
+        *(f"**{head}**\n\n{_items(lines)}" for head, lines in lists.items() if lines),
+    ]
+    return "\n\n".join(parts)
 
 
 def facts(report: Report) -> str:
@@ -52,8 +51,8 @@ def facts(report: Report) -> str:
 def table(name: str) -> str:
     """Return a table beside our run of its report, its notes, and its chapter.
 
-    The page of a report shows one run, that with the most records, and not a mixture; where the table was not run on
-    its data, the run of the table with the most rows is shown.
+    The page of a report shows one run, that with the most records; of a table that has none of it, the one with the
+    most rows.
     """
     chosen = named(name)
     found: Counter[tuple[str, str]] = Counter()
@@ -89,7 +88,7 @@ def progress() -> str:
             for dataset, profile, _ in _known(one.name):
                 found = comparison.collect_records(one, _store(), dataset, profile)
                 for row in one.rows:
-                    seeds[one.name, row.id] = max(seeds[one.name, row.id], len(derived.metrics(one, row, found)))
+                    seeds[one.name, row.id] = max(seeds[one.name, row.id], len(comparison.scores_of(one, row, found)))
         counts = [seeds[one.name, row.id] for one, row in printed if row.kind != "quoted"]
         lines.append(
             {
@@ -140,7 +139,8 @@ def published() -> str:
     lines = []
     for one in _tables():
         for dataset, profile, _ in _known(one.name):
-            found = comparison.records_of(one, _store(), dataset=dataset, profile_name=profile)
+            collected = comparison.collect_records(one, _store(), dataset, profile)
+            found = {row: records for (name, row), records in collected.items() if name == one.name}
             if not found:
                 continue  # all its rows are derived from another table's
             flat = [record for records in found.values() for record in records]
@@ -163,8 +163,11 @@ def published() -> str:
 
 def budgets() -> str:
     """Return the profiles, as HTML, a table a task."""
-    lines = {task: [{"profile": name, **fields} for name, fields in named.items()] for task, named in PROFILES.items()}
-    return "".join(_frame(f"profiles-{task}", found, f"The named budgets of {task}.") for task, found in lines.items())
+    shown = []
+    for task, budgets_of in PROFILES.items():
+        lines = [{"profile": name, **fields} for name, fields in budgets_of.items()]
+        shown.append(_frame(f"profiles-{task}", lines, f"The named budgets of {task}."))
+    return "".join(shown)
 
 
 def machine() -> str:
@@ -187,30 +190,24 @@ def speed() -> str:
     ).rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"})
     columns = ["name", "what", "ours, s", "peer, s", "ratio", "bound", "holds", "threads", "day", "commit"]
     versions = ", ".join(f"{name} {last[name]}" for name in VERSIONS)
-    return plain(
-        newest[columns],
-        name="speed-ratios",
-        caption=f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
-        f"on {last['date'][:10]} with {versions}.",
-    )
+    text = f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
+    return plain(newest[columns], name="speed-ratios", caption=f"{text}on {last['date'][:10]} with {versions}.")
 
 
 def runs() -> str:
     """Return every record with its origin, as HTML, a table a task; an anchor a recipe and data."""
-    rows_of: dict[str, list[str]] = defaultdict(list)
+    rows_of: dict[str, dict[str, None]] = defaultdict(dict)  # in their order, each once
     for one in _tables():
         for dataset, profile, _ in _known(one.name):
             for row in one.runnable(dataset):
-                recipe = resolve(one, row, dataset=dataset, profile_name=profile)
-                name = f"{one.name}, {row.label}"
-                rows_of[recipe.hash].append(name)
+                recipe, name = resolve(one, row, dataset=dataset, profile_name=profile), f"{one.name}, {row.label}"
+                rows_of[recipe.hash][name] = None
                 for other in recipe.ancestors:
-                    if f"for {name}" not in rows_of[other.hash]:
-                        rows_of[other.hash].append(f"for {name}")
+                    rows_of[other.hash][f"for {name}"] = None
     lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
     seen = set()
     for record in sorted(_store().all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
-        if not rows_of[record.hash] or record.stale:
+        if record.hash not in rows_of:
             continue
         target = "" if record.run in seen else f' id="{record.run}"'
         seen.add(record.run)
@@ -256,8 +253,7 @@ def _shown(record: Record) -> dict[str, Any]:
 
 @cache
 def _store() -> Store:
-    """Return the records, read once."""
-    return Store()
+    return Store()  # read once
 
 
 @cache
@@ -266,7 +262,7 @@ def _known(table: str) -> list[tuple[str, str, int]]:
 
 
 def _tables(report: str = "") -> list[Table]:
-    return [one for each in reports().values() for one in each.tables.values() if report in ("", each.report)]
+    return [one for each in reports().values() if report in ("", each.report) for one in each.tables.values()]
 
 
 def _frame(name: str, lines: list[dict[str, Any]], caption: str, *, links: bool = False) -> str:

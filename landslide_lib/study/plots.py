@@ -27,8 +27,7 @@ COLOURS = (
     *("#999933", "#882255", "#44AA99", "#661100"),
 )
 
-#: Pixels an inch of a saved figure: sharp on a screen with two pixels to one.
-DPI = 160
+DPI = 160  # sharp on a screen with two pixels to one
 
 
 def style() -> None:
@@ -39,14 +38,11 @@ def style() -> None:
 
 
 class Picture:
-    """A figure that a notebook shows with words for who cannot see it (`alt`) and the CSV of the numbers it draws.
-
-    The figure is closed, so that nothing else shows it too; `data` is None for a picture of imagery.
-    """
+    """A figure with words for who cannot see it (`alt`) and the CSV of the numbers it draws, if it is not imagery."""
 
     def __init__(self, figure: Figure, *, alt: str, name: str, data: pd.DataFrame | None = None) -> None:
         self.figure, self.alt, self.name, self.data = figure, alt, name, data
-        plt.close(figure)
+        plt.close(figure)  # so that nothing else shows it too
 
     def __repr__(self) -> str:
         return self.alt

@@ -24,11 +24,7 @@ class _Strict(BaseModel):
 
 
 class Epoch(_Strict):
-    """One line of a history: means over the epoch, and a score on the validation images, None where it was not scored.
-
-    It is the pooled F1 of a segmentation, the F1 of whole images of a classification, the mean average precision at IoU
-    0.5 of a detector.
-    """
+    """One line of a history: means over the epoch, and F1 or mAP at IoU 0.5 of validation images, if it was scored."""
 
     train_loss: float
     valid_loss: float | None
@@ -38,11 +34,9 @@ class Epoch(_Strict):
 
 
 class Outcome(_Strict):
-    """What a model did on one part (`valid` or `test`).
+    """What a model did on one part: `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`.
 
-    A pixel, or an image, is called landslide where its probability is above the threshold; a box is kept where its
-    score is at least it. Metrics are `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`; of a
-    masked autoencoder `{"pixels": {"loss": value}}`.
+    A pixel, or an image, is called landslide above the threshold; a box is kept where its score is at least it.
     """
 
     threshold: float
@@ -53,36 +47,23 @@ class Record(_Strict):
     """All that is kept of one run.
 
     Attributes:
-        fingerprint: Of the dataset's files.
-        revisions: Of the components used.
+        fingerprint: Of the dataset's files; `revisions` are those of the components used.
         excluded: Unusable files that were left out, each with what is wrong with it.
-        images: How many images each part had.
-        test, valid: Scores at threshold 0.5; `test_tuned` and `valid_tuned` (None in the oldest records) at the
-            threshold that was best on the validation images.
+        test, valid: Scores at threshold 0.5; `test_tuned` and `valid_tuned` at the one best on validation images.
         test_ids: Of the test images; `test_groups` is the scene of each.
-        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels of a segmentation, of a classification the image
-            itself; empty for other tasks.
-        histogram: Landslide and background pixels (images of a classification) of the test part by probability, 100
-            bins each: bin k holds p in (k/100, (k+1)/100]; empty for other tasks.
-        parameters: That are trained.
+        test_counts: tp, fp, fn, tn of each at threshold 0.5: pixels, of a classification the image itself.
+        histogram: Landslide and background pixels, or images, of the test part by probability, 100 bins each: bin k
+            holds p in (k/100, (k+1)/100]. Like `test_counts` it is empty for detectors and pre-training.
         seconds_per_epoch: Median over epochs, validation included; 0 where nothing was trained.
-        samples_per_second: Training images over `seconds_per_epoch`; of prediction where nothing was trained.
+        samples_per_second: Of training, or of prediction where nothing was trained.
         peak_memory_mb: Of the process so far (it may have run other rows before), or of this run's GPU.
-        energy_wh: Of processor, memory and GPU while it trained, the filter of a classification included; None where it
-            was not metered. `energy_method` is how, see `energy.Energy`.
+        energy_wh: Of processor, memory and GPU while it trained, see `energy.Energy`; None where it was not metered.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        grown_from: The records whose networks this one took up. A post-processed network or an ensemble was not
-            trained: such a record has no history.
-        detections: What a detector found on the test images.
+        grown_from: The records whose networks this one took up. Without training there is no history.
         start: What was taken of the weights that an encoder started from.
-        pseudo_labels: Of a round of refinement, see `training.pseudo_labels.quality`.
-        tiles: Of each test tile of a classification its `probability`, `apart`, the deviation of the networks of an
-            ensemble, `brightness`, and the mean weight that a gate gives to features of `optical` and of `radar`
-            images, as far as there is such a thing.
-        filtered: What a negative filter left out.
-        threads_of_starts: CPU threads of each start of a resumed run. Where they differ, another run of the recipe need
-            not have the same digits.
+        tiles: Of each test tile of a classification, see `training.classification`.
+        threads_of_starts: CPU threads of each start of a resumed run; where they differ, digits may.
     """
 
     recipe: AnyRecipe
@@ -131,7 +112,7 @@ class Record(_Strict):
 
     @property
     def name(self) -> str:
-        """The file name, without its ending: dataset, recipe, data, seed and time."""
+        """The file name, without its ending."""
         stamp = self.finished.translate(str.maketrans("", "", "-:+.")).removesuffix("0000")
         return f"{self.recipe.dataset}-{self.run}-s{self.seed}-{stamp}"
 
@@ -200,28 +181,19 @@ class Store:
         return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
 
     def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
-        """Return the newest record of a seed, or of each one, in their order.
-
-        They were made on the data of the fingerprint, by default that of `copies`.
-        """
+        """Return the newest record of a seed, or of each in order, on the data of the fingerprint, else of `copies`."""
         seeds = None if seed is None else [seed]
         if fingerprint is None:
             fingerprint = self.copies([recipe], seeds).get(recipe.hash)
-        by_seed = {
-            record.seed: record
-            for record in self.all({recipe.hash})
-            if (seeds is None or record.seed in seeds) and record.fingerprint == fingerprint
-        }
+        there = [record for record in self.all({recipe.hash}) if record.fingerprint == fingerprint]
+        by_seed = {record.seed: record for record in there if seed in (None, record.seed)}
         return [by_seed[key] for key in sorted(by_seed)]
 
     def copies(self, recipes: Sequence[Recipe], seeds: Collection[int] | None = None) -> dict[str, str]:
-        """Return which copy of the data the records of the rows of a table are taken from.
+        """Return by hash the fingerprint of the copy of the data that a table's records are taken from.
 
         Records of two copies are no records of one table. The copy is the data that is here now; where no record of
         these seeds (None: of any) was made on it, or it is not here, that of the newest record.
-
-        Returns:
-            A fingerprint by hash of the recipe; a recipe without any record may be left out.
         """
         mine = [
             record for record in self.all({recipe.hash for recipe in recipes}) if seeds is None or record.seed in seeds
@@ -235,12 +207,7 @@ class Store:
         return dict.fromkeys((recipe.hash for recipe in recipes), mine[-1].fingerprint if mine else "")
 
     def made_on(self, record: Record) -> str:
-        """Say which data a record was made on.
-
-        Returns:
-            `here`, what is here now; `other`, another copy of it; `absent`, where it is not here; `any`, where the data
-            does not matter.
-        """
+        """Say which data a record was made on: what is `here`, an `other` copy, `absent`; `any` where all are equal."""
         if self.data is None:
             return "any"
         prints = self.data(record.recipe)
@@ -279,34 +246,30 @@ def read(path: Path) -> Record:
         first = error.errors()[0]
         where = "".join(f"{key}: " for key in first["loc"])
         raise RecordError(f"{path}: not a record ({where}{first['msg']}). Move it away, or restore it") from None
-    images = {"test_ids": len(record.test_ids), "test_groups": len(record.test_groups)}
+    of_images: dict[str, Sequence[Any]] = {"test_ids": record.test_ids, "test_groups": record.test_groups}
     if record.test_counts or record.recipe.task not in ("detection", "pretraining"):
-        images["test_counts"] = len(record.test_counts)
+        of_images["test_counts"] = record.test_counts
     if record.detections:
-        images["detections"] = len(record.detections.truth)
-    images |= {f"tiles.{name}": len(values) for name, values in (record.tiles or {}).items()}
+        of_images["detections"] = record.detections.truth
     told = record.images.get("test")
-    if wrong := [f"{name}: of {size} images, images.test: {told}" for name, size in images.items() if size != told]:
-        raise RecordError(f"{path}: not a whole record ({wrong[0]}). Move it away, or restore it")
+    for name, values in (of_images | (record.tiles or {})).items():
+        if len(values) != told:
+            wrong = f"{name}: of {len(values)} images, images.test: {told}"
+            raise RecordError(f"{path}: not a whole record ({wrong}). Move it away, or restore it")
     return record
 
 
 def check_publishable(record: Record) -> None:
     """Raise RecordError for what may not be published: of the smoke profile, a dirty tree, no commit, or stale."""
-    if profile_of(record.recipe) == "smoke":
-        why = "it is of the smoke profile, which is for tests"
-    elif record.commit == NO_COMMIT:
-        why = (
-            "it is not known which version of the code made it: the code was in no git checkout of its own, or git is "
-            "not installed; run it again with --rerun in a clone"
-        )
-    elif record.dirty:
-        why = "the tree had uncommitted changes; commit them and run it again with --rerun"
-    elif record.stale:
-        why = "a component it used has been changed since; run it again"
-    else:
-        return
-    raise RecordError(f"{record.name} is not published: {why}")
+    faults = {
+        "it is of the smoke profile, which is for tests": profile_of(record.recipe) == "smoke",
+        "no git says which code made it; run it again with --rerun in a clone": record.commit == NO_COMMIT,
+        "the tree had uncommitted changes; commit them and run it again with --rerun": record.dirty,
+        "a component it used has been changed since; run it again": record.stale,
+    }
+    for why, so in faults.items():
+        if so:
+            raise RecordError(f"{record.name} is not published: {why}")
 
 
 def is_published(record: Record, folder: Path = PUBLISHED) -> bool:

@@ -17,18 +17,16 @@ import yaml
 
 from landslide_lib.paths import CONFIG, PUBLISHED
 from landslide_lib.study.cells import (
-    COMPARED,
     DASH,
+    Column,
     Rows,
     Score,
     caption,
     columns,
     dataset_of,
-    difference_text,
     label,
     reported_text,
     scores,
-    stand_in,
 )
 from landslide_lib.study.reports import Table
 
@@ -85,14 +83,12 @@ def html(table: Table, rows: Rows) -> str:
 
 def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     """Return heading and lines of the table as printed, with ours in a cell's second line."""
-    headings = ["row", *(table.columns[name].label for name in table.metrics), *table.extra.values()]
-    reference = table.reference_on(dataset_of(all_rows))
-    compares = any(row["ours"] and row["ours"]["versus"] for row in rows)
-    if compares and reference:
-        headings.append(f"{COMPARED[table.task]} against {reference.label}")
-    stands_in = any(map(stand_in, rows))
-    if stands_in:
-        headings.append("network of ours")
+    found = [
+        column
+        for column in columns(table, all_rows)
+        if column.kind == "extra"
+        or (column.kind in ("compared", "stand-in") and any(column.text(row) != DASH for row in rows))
+    ]
     lines = []
     for row in rows:
         cells = []
@@ -101,14 +97,14 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
             both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
             both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
             cells.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
-        for name in table.extra:
-            cells.append(_td(text := reported_text(table, row, name), _broken(text), ""))
-        if compares and reference:
-            cells.append(_td(text := difference_text(row), _linked(text, row), "ours"))
-        if stands_in:
-            cells.append(_td(text := stand_in(row) or DASH, escape(text), "ours"))
-        lines.append(_line(row, cells))
-    return _heading(headings), lines
+        lines.append(_line(row, [*cells, *(_cell(column, row) for column in found)]))
+    labels = [table.columns[name].label for name in table.metrics]
+    return _heading(["row", *labels, *(column.heading for column in found)]), lines
+
+
+def _cell(column: Column, row: dict[str, Any]) -> str:
+    text = column.text(row)
+    return _td(text, _broken(text), "") if column.whose == "reported" else _td(text, _linked(text, row), "ours")
 
 
 def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
@@ -116,7 +112,7 @@ def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     *shown, seeds = [column for column in columns(table, all_rows) if column.whose == "ours"]
     lines = []
     for row in rows:
-        cells = [_td(text := column.text(row), _linked(text, row), "ours") for column in shown]
+        cells = [_cell(column, row) for column in shown]
         records, numbers = row["ours"]["records"], list(map(str, row["ours"]["seeds"]))
         # A mean over several rows' records has more of them than seeds.
         links = list(map(record_link, records, numbers)) if len(records) == len(numbers) else numbers
@@ -159,11 +155,7 @@ def _td(text: str, shown: str, kind: str) -> str:
 
 
 def _number(text: str) -> str | None:
-    """Return the number that a cell begins with, after a sign such as ≈ or <.
-
-    >>> _number("≈ 31,037,633 px")
-    '31037633'
-    """
+    """Return the number that a cell begins with, after a sign such as ≈ or <."""
     whole = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     found = re.match(r"[^\w+-]{0,2}([+-]?\d*\.?\d+)", whole)
     return found[1] if found else None
@@ -184,13 +176,10 @@ def csv_link(name: str, text: str) -> str:
 
 
 def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = False) -> str:
-    """Return any data frame as a sortable HTML table with its CSV.
+    """Return any data frame as a sortable HTML table with its CSV; `name` is its anchor.
 
-    Args:
-        frame: The first column names the rows. Numbers are shown as they are: round before.
-        name: Of the CSV, and the table's anchor.
-        caption: A line below.
-        links: Cells hold HTML and are not escaped; the CSV then has their text alone.
+    The first column names the rows. Numbers are shown as they are: round before. With `links` cells hold HTML and are
+    not escaped; the CSV has their text alone.
     """
     whole = frame.astype(object).where(frame.notna(), "").map(str)
     bare = whole.replace(r"<[^>]*>", "", regex=True) if links else whole
@@ -202,10 +191,10 @@ def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = Fa
     heading = "".join(
         f'<th class="{kind}">{escape(str(column))}</th>' for column, kind in zip(frame.columns, kinds, strict=True)
     )
-    lines = []
-    for (first, *rest), (_, *keys) in zip(shown.to_numpy(), texts.to_numpy(), strict=True):
-        cells = map(_td, keys, rest, kinds[1:])
-        lines.append(f"<tr><th>{first}</th>{''.join(cells)}</tr>")
+    lines = [
+        f"<tr><th>{first}</th>{''.join(map(_td, keys, rest, kinds[1:]))}</tr>"
+        for (first, *rest), (_, *keys) in zip(shown.to_numpy(), texts.to_numpy(), strict=True)
+    ]
     return f'<div class="study-table">{_table(name, heading, lines, caption, bare.to_csv(index=False))}</div>'
 
 

@@ -14,7 +14,7 @@ from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.paths import REPORTS
 from landslide_lib.study.recipe import STAND_INS, Recipe, merge, profile, recipe
 from landslide_lib.study.recipe.adaptation import TARGETS
-from landslide_lib.study.recipe.starts import PACKAGED
+from landslide_lib.study.recipe.parts import PACKAGED
 
 
 class _Strict(BaseModel):
@@ -28,14 +28,12 @@ class Row(_Strict):
     """A row of a reported table.
 
     Attributes:
-        id: Unique in its table; `label` is as printed.
         kind: `run` has a `change`, a partial recipe; `derived` is computed from the records of the rows in `source`
             (`from` in the file: a row of the table, or `table/row` of the report); `quoted` is someone else's result.
         reported: Cells as printed, by column; of `uncertain` ones the print is garbled.
         ours: The report has no such row.
         only: The datasets that the row makes sense on; () is any.
-        at: The threshold of a derived row: a number, `validation` for the one chosen on the validation images, `scored`
-            for the one chosen on the images that are scored. A derived row without one is the mean over its sources.
+        at: The threshold of a derived row, or the images that it is chosen on. Without one it is the mean over sources.
     """
 
     id: str
@@ -71,14 +69,10 @@ class Fact(_Strict):
 
 
 class Column(_Strict):
-    """A column of scores.
+    """A column of scores: its label as printed, and the convention and score of ours that it is set beside.
 
-    Attributes:
-        label: As printed; `unit` is `%` where that is hundred times the score, `digits` stand after its point.
-        convention: Of ours that it is set under: `pooled`, `two_class` and `per_image` count pixels, `boxes` detections
-            (COCO), `tiles` whole images.
-        score: Of ours; in `boxes` mean average precision, `map` or `map_50`; `f1_std` is the population's standard
-            deviation of F1 over the rows that a row is derived from.
+    `pooled`, `two_class` and `per_image` count pixels, `boxes` detections (COCO), `tiles` whole images. `f1_std` is the
+    population's standard deviation of F1 over the rows that a row is derived from.
     """
 
     label: str
@@ -100,10 +94,8 @@ class Table(_Strict):
         name: `report/table`, such as `raunet/losses`.
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
-        task: What the report's networks do, which decides what ours are scored by.
         reference: The row that others are compared with; of several the first that the dataset has.
         base: The recipe that all rows start from.
-        notes: What a reader has to know, such as a reading.
     """
 
     name: str
@@ -141,7 +133,7 @@ class Table(_Strict):
         """Return the rows that have a recipe for a dataset, by default the report's own."""
         on, does = self.on(dataset), self.base.get("task")
         if (on in BOXES and does != "detection") or (on in LABELS and does != "classification"):
-            return []  # there are no masks to learn from
+            return []  # there are no masks
         return [row for row in self.rows if row.change is not None and (not row.only or on in row.only)]
 
     def chosen(self, names: Sequence[str], dataset: str | None = None) -> list[Row]:
@@ -160,23 +152,16 @@ class Table(_Strict):
 
     def row(self, name: str) -> Row:
         """Return a row by id. Raises ValueError: there is none; the message names those there are."""
-        for row in self.rows:
-            if row.id == name:
-                return row
-        ids = ", ".join(row.id for row in self.rows)
-        raise ValueError(f"{self.name} has no row {name!r}; its rows: {ids}")
+        rows = {row.id: row for row in self.rows}
+        if name not in rows:
+            raise ValueError(f"{self.name} has no row {name!r}; its rows: {', '.join(rows)}")
+        return rows[name]
 
 
 class Report(_Strict):
-    """One of the five sources.
+    """One of the five sources; `report` is its short name, `cite` its key in the book's bibliography.
 
-    Attributes:
-        report: Its short name, the first half of its tables' names.
-        cite: Its key in the book's bibliography.
-        asked, method, found: Its question in our words, how it went about it, and what it says it found; numbers stand
-            in tables and facts.
-        base: The recipe that all tables start from.
-        facts: Numbers that stand outside its tables.
+    `asked`, `method` and `found` are in our words; numbers stand in tables and facts.
     """
 
     report: str
@@ -225,7 +210,7 @@ class Report(_Strict):
 
 @cache
 def reports(folder: Path = REPORTS) -> dict[str, Report]:
-    """Read every report. Raises ValueError: a file is none; the message names it and the place in it."""
+    """Read every report. Raises ValueError: a file is none."""
     found = {}
     for path in sorted(folder.glob("[!.]*.yaml")):
         try:
@@ -248,18 +233,29 @@ def table(name: str) -> Table:
     return known[name]
 
 
+def sources(of: Table, row: Row) -> list[tuple[Table, Row]]:
+    """Return the rows that a row is derived from, each with its table."""
+    found = []
+    for source in row.source:
+        name, _, identifier = source.rpartition("/")
+        other = table(f"{of.name.partition('/')[0]}/{name}") if name else of
+        found.append((other, other.row(identifier)))
+    return found
+
+
+def leaves(of: Table, row: Row) -> list[tuple[Table, Row]]:
+    """Return the rows to run that a row comes from: itself, where it is run."""
+    if row.kind == "run":
+        return [(of, row)]
+    return [leaf for source in sources(of, row) for leaf in leaves(*source)]
+
+
 def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name: str | None = None) -> Recipe:
-    """Return the recipe of a row: the table's base, the budget, the row's change, the dataset.
+    """Return the recipe of a row: the table's base, the budget (by default `full`), the row's change, the dataset.
 
-    A row that changes a field of the budget (by default `full`), such as the width, keeps its change. On a dataset that
-    does not have the bands of the table's base its own bands are taken; bands that the row itself names are refused
-    there. One without published parts is split by scenes. A network that is to work on a part of the report's data
-    works on what `TARGETS` names. A table of tiles takes `synthetic` as `synthetic-zindi`. A smaller encoder
-    may stand in for a large one, see `stand_in`.
-
-    Raises:
-        RecipeError: The row's change or the profile cannot be.
-        ValueError: The row has no recipe.
+    Another dataset brings its own bands, where the row names none; it is split by scenes, where it has no published
+    parts; and an adaptation is to what `TARGETS` names. A smaller encoder may stand in for a large one, see `stand_in`.
+    Raises ValueError: the row has no recipe, or one that cannot be (a RecipeError).
 
     >>> losses = table("raunet/losses")
     >>> resolve(losses, losses.row("focal"), profile_name="cpu").loss[0].gamma
@@ -298,10 +294,9 @@ def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     >>> stand_in({"dataset": "uav", "encoder": "vit_tiny", "start": {"name": "imagenet"}}, "cpu")
     {'start': {'name': 'presence', 'on': 'bijie'}}
     """
-    change: dict[str, Any] = {}
-    swaps = STAND_INS.get(profile_name)
-    if not swaps:
+    if not (swaps := STAND_INS.get(profile_name)):
         return {}
+    change: dict[str, Any] = {}
     encoder = layers.get("encoder")
     if encoder in swaps["encoder"]:
         encoder = change["encoder"] = swaps["encoder"][encoder]

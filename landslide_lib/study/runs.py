@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from landslide_lib.paths import atomic_write
 from landslide_lib.study import machine
-from landslide_lib.study.comparison import records_of
+from landslide_lib.study.comparison import collect_records
 from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Epoch, Record, Store
 from landslide_lib.study.reports import Row, Table, resolve
@@ -55,8 +55,7 @@ def run(
         skip_bad: Leave unusable files out, listed in the record.
 
     Raises:
-        DatasetNotFoundError, BadFileError: The data is not here (a published record does not stand in for it), or a
-            file of it cannot be used.
+        DatasetNotFoundError, BadFileError: The data is not here, whatever is published, or a file of it is damaged.
         FloatingPointError: The network diverged. No record is written.
         NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
     """
@@ -113,13 +112,9 @@ def run_table(
     store: Store | None = None,
     **options: Any,
 ) -> Iterator[tuple[Row, int, Record]]:
-    """Run rows of a table by id, or all that can be run on the dataset, seed by seed; `options` are those of `run`.
+    """Run rows of a table by id, or all that can be run on the dataset; `options` are those of `run`.
 
-    Yields:
-        Row, seed and record, as they come.
-
-    Raises:
-        ValueError: The table has no such row, or a row has nothing to run, or not on this data.
+    Yields row, seed and record, seed by seed. Raises ValueError: there is no such row, or not to be run on this data.
     """
     store = store or Store()
     chosen = table.chosen(rows, dataset)
@@ -131,7 +126,7 @@ def run_table(
 
 
 def open_store(data_root: str | Path | None = None) -> Store:
-    """Return the local and published records, those of the data that is here (`LANDSLIDE_DATA`) first.
+    """Return the local and published records, those of the data that is here first.
 
     Under `LANDSLIDE_TRAIN=no` the data is not looked at: the book shows what is published, wherever it is built.
     """
@@ -145,8 +140,7 @@ def open_store(data_root: str | Path | None = None) -> Store:
 def ensure(table: Table, **options: Any) -> None:
     """Run what is missing of a table, with a progress bar, see `run_table`; nothing under `LANDSLIDE_TRAIN=no`.
 
-    A reader without the data still has the published records: where there are any of this table, a line says so and
-    nothing is run. Raises DatasetNotFoundError: there is neither.
+    Without the data nothing is run if there are records, and a line says so. DatasetNotFoundError: there is neither.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
@@ -158,8 +152,8 @@ def ensure(table: Table, **options: Any) -> None:
             for _ in run_table(table, **options):
                 bar.update()
         except DatasetNotFoundError as error:
-            names = {key: options.get(key) for key in ("dataset", "profile_name")}
-            records = records_of(table, options.get("store") or Store(), **names)
+            where = options.get("dataset"), options.get("profile_name")
+            records = collect_records(table, options.get("store") or Store(), *where)
             if options.get("rerun") or not any(records.values()):
                 raise
             print(f"{error}. Until then {table.name} shows records of before", file=sys.stderr)
@@ -201,7 +195,7 @@ def _make(
         made = task.restore(wanted, setting)
     scores = made.evaluate()
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
-    fields: dict[str, Any] = {
+    described: dict[str, Any] = {
         "recipe": wanted,
         "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
@@ -209,16 +203,15 @@ def _make(
         "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         **scores,
     }
-    images, peak = fields["images"], machine.peak_memory_mb()
+    images, peak = described["images"], machine.peak_memory_mb()
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 1024**2
+    seconds, speed = 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
     if wanted.trains:
         seconds = median(line["seconds"] for line in made.history)
         speed = images["train"] / seconds
-    else:
-        seconds, speed = 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
     record = Record(
-        **fields,
+        **described,
         hash=wanted.hash,
         seed=seed,
         fingerprint=packed.fingerprint,
@@ -258,17 +251,12 @@ class _Start(NamedTuple):
 
 def _starts(work: Path, threads: int) -> list[_Start]:
     """Note another start of a run, and of which code; return all of them, the first one first."""
-    work.mkdir(parents=True, exist_ok=True)
     note = work / "starts"
+    lines = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
     try:
-        lines = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
         before = [_Start(*json.loads(line)) for line in lines]
     except (ValueError, TypeError):  # of which code the checkpoint is, nobody knows
-        before = []
-        for path in (note, work / "last.ckpt"):
-            if path.exists():
-                path.replace(path.with_suffix(".broken"))
-        print(f"{note} is damaged; kept as starts.broken, the run starts afresh", file=sys.stderr)
+        raise ValueError(f"{note}: damaged; remove its folder, and the run starts afresh") from None
     starts = [*before, _Start(_now(), *machine.commit(), threads)]
     with atomic_write(note) as scratch:
         scratch.write_text("".join(f"{json.dumps(start)}\n" for start in starts), encoding="utf-8")

@@ -20,9 +20,8 @@ from landslide_lib.metrics.scores import CONVENTIONS, SCORES, scores
 def counts(predicted: Path, truth: Path) -> NDArray[np.int64]:
     """Return tp, fp, fn, tn of each pair of masks, (N, 4), in the order of their names.
 
-    Files are paired by stem; `image_7` and `mask_007` are patch 7. HDF5 holds 128x128 under the key `mask`, as in
-    Landslide4Sense; pictures are read as `formats.masks` reads them. Raises ValueError: a mask has no partner or two,
-    two masks differ in size, a value is not 0, 1 or 255, or a file cannot be read.
+    Files are paired by stem; `image_7` and `mask_007` are patch 7. HDF5 is as in Landslide4Sense. Raises ValueError: a
+    mask has no partner or two, two differ in size, a value is not 0, 1 or 255, or a file cannot be read.
     """
     ours, theirs = _named(predicted), _named(truth)
     for one, other, folder in ((theirs, ours, predicted), (ours, theirs, truth)):

@@ -13,7 +13,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,32 +28,20 @@ from landslide_lib.study.records import Record, Store
 
 #: The competition of each task, which is of the dataset of that name.
 COMPETITIONS = {"adaptation": "landslide4sense", "classification": "zindi"}
-KEY = "mask"
 SHAPE = (128, 128)
-NAME = re.compile(r"mask_([1-9][0-9]{0,8})\.h5", re.ASCII)
+NAME = re.compile(r"mask_[1-9][0-9]{0,8}\.h5", re.ASCII)
 #: Bytes of a member that are read; a mask has 16,384 pixels.
 LARGEST = 2**20
-#: How many of the files with the same fault are named.
-SHOWN = 5
+#: How many faults are shown.
+SHOWN = 10
 
 
 def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Path | None = None) -> Path:
-    """Write what a trained network, or an ensemble, predicts as a submission, whole or not at all.
+    """Write what a trained network, or an ensemble, predicts on a part as a submission, whole or not at all.
 
-    The threshold is the record's own, which was chosen on validation images: of adaptation those of the source.
-
-    Args:
-        record: Of adaptation to Landslide4Sense, or of classification of Zindi's tiles.
-        part: Of Landslide4Sense `valid` or `test`, of Zindi `test`. No truth of it is needed.
-        path: The ZIP of masks, or the CSV of labels, to be.
-        store: Where the weights are.
-        data_root: In place of `LANDSLIDE_DATA`.
-
-    Raises:
-        ValueError: The record is of something else, its weights are of another run, or there is no such part, or not
-            all of it.
-        FileNotFoundError: The weights are not here.
-        DatasetNotFoundError: The imagery is not here.
+    It is a ZIP of masks of Landslide4Sense's `valid` or `test`, by a record of adaptation to it, or a CSV of labels of
+    Zindi's `test`, by one of classification. The threshold is the record's, chosen on validation images. Raises
+    ValueError: the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
     """
     recipe = record.recipe
     target = recipe.target.dataset or recipe.dataset if isinstance(recipe, Adaptation) else recipe.dataset
@@ -77,95 +65,68 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     masks = adaptation.masks(setting, part, threshold)
     if gaps := sorted(set(range(1, max(masks) + 1)) - masks.keys()):
         raise ValueError(
-            f"landslide4sense: the {part} part lacks the patches {', '.join(map(str, gaps[:SHOWN]))}, {len(gaps)} in "
-            "all, and the competition wants a mask of each; get the rest of the part"
+            f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}, and the competition wants "
+            "a mask of each; get the rest of the part"
         )
     return write(masks, path)
 
 
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
-    members = [record]
-    if not record.recipe.trains:
-        here = {one.name: one for one in store.all()}
-        if lost := sorted(set(record.grown_from) - here.keys()):
-            raise FileNotFoundError(
-                f"{record.name} is of {', '.join(lost)}, whose records are not here; train the row again with --rerun"
-            )
-        members = [here[name] for name in record.grown_from]
-    grown = [(one, store.weights(one)) for one in members]
-    if missing := [str(weights) for _, weights in grown if not weights.is_file()]:
-        raise FileNotFoundError(f"{', '.join(missing)}: the weights are not here; train the row again with --rerun")
+    here = {record.name: record} if record.recipe.trains else {one.name: one for one in store.all()}
+    names = [record.name] if record.recipe.trains else record.grown_from
+    grown = [(here[name], store.weights(here[name])) for name in names if name in here]
+    if lost := [name for name in names if name not in here] + [str(file) for _, file in grown if not file.is_file()]:
+        raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; train the row again with --rerun")
     return grown
 
 
 def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
-    """Write masks as a submission, whole or not at all. The same masks give the same bytes.
-
-    Args:
-        masks: (128, 128) uint8 in {0, 1} of each patch, by its number, from 1.
-        path: The ZIP to be; one that is there is replaced.
-    """
+    """Write masks, (128, 128) in {0, 1} by patch, whole or not at all; the same masks give the same bytes."""
     with atomic_write(path) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         for number in sorted(masks):
             content = io.BytesIO()
             with h5py.File(content, "w") as file:
-                file[KEY] = masks[number]
+                file["mask"] = masks[number]
             member = zipfile.ZipInfo(f"mask_{number}.h5")  # without the time of day
             archive.writestr(member, content.getvalue(), zipfile.ZIP_DEFLATED)
     return path
 
 
 def validate(path: Path, count: int | None = None) -> None:
-    """Check a submission, whoever made it. Nothing is unpacked onto the disk.
-
-    Args:
-        path: The ZIP.
-        count: How many patches there are: each of 1 to `count` must have its mask, and no other. None takes any
-            numbers.
+    """Check a submission of `count` patches (None: of any), whoever made it. Nothing is unpacked onto the disk.
 
     Raises:
-        ValueError: It would be refused; the message lists what is wrong, and with which files.
+        ValueError: It would be refused; the message says what is wrong with which files.
     """
-    faults: dict[str, list[str]] = defaultdict(list)
-    names: Counter[str] = Counter()
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                names[member.filename] += 1
-                if fault := _fault(archive, member):
-                    faults[fault].append(member.filename)
+            names = archive.namelist()
+            faults = {name: fault for name in names if (fault := _fault(archive, name))}
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{path}: no whole ZIP ({error}); name one, or make it anew") from None
-    asked = {f"mask_{n}.h5" for n in range(1, count + 1)} if count else names.keys()
-    faults |= {
-        "more than once in it; keep one": [name for name in names if names[name] > 1],
-        f"missing; there are {count} patches": sorted(asked - names.keys()),
-        f"too many; there are {count} patches": [name for name in names.keys() - asked if NAME.fullmatch(name)],
-        "no mask in it; add one for each patch": [] if names else ["the ZIP"],
-    }
-    lines = []
-    for fault, files in faults.items():
-        more = [f"{len(files) - SHOWN} more"] if len(files) > SHOWN else []
-        lines += [f"- {', '.join(files[:SHOWN] + more)}: {fault}"] if files else []
-    if lines:
-        raise ValueError("\n".join([f"{path} is no submission to Landslide4Sense:", *lines]))
+    asked = {f"mask_{number}.h5" for number in range(1, count + 1)} if count else {*names}
+    faults |= dict.fromkeys(sorted(asked - {*names}), "missing")
+    faults |= dict.fromkeys({*names} - asked - faults.keys(), f"too many; there are {count} patches")
+    faults |= {name: "more than once in it" for name, times in Counter(names).items() if times > 1}
+    if not names:
+        faults["no mask"] = "the ZIP is empty"
+    if faults:
+        lines = [f"- {name}: {fault}" for name, fault in faults.items()]
+        more = [f"- {len(lines) - SHOWN} more"] * (len(lines) > SHOWN)
+        raise ValueError("\n".join([f"{path} is no submission to Landslide4Sense:", *lines[:SHOWN], *more]))
 
 
-def _fault(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
-    """Return what is wrong with a member, of which no more than `LARGEST` bytes are read, and what to do."""
-    if not NAME.fullmatch(member.filename):
-        return "not named mask_N.h5, N the number of a patch from 1, without a folder; rename it or leave it out"
+def _fault(archive: zipfile.ZipFile, name: str) -> str | None:
+    """Return what is wrong with a member, of which no more than `LARGEST` bytes are read."""
+    if not NAME.fullmatch(name):
+        return "not named mask_N.h5, N the number of a patch from 1, without a folder"
     try:
-        with archive.open(member) as stream, h5py.File(h5py.h5f.open_file_image(stream.read(LARGEST))) as file:
-            found = file.get(KEY)
-            mask: Any = found[()] if isinstance(found, h5py.Dataset) and found.shape == SHAPE else found
+        with archive.open(name) as stream, h5py.File(h5py.h5f.open_file_image(stream.read(LARGEST))) as file:
+            found = file["mask"]
+            mask: Any = found[()] if getattr(found, "shape", None) == SHAPE else None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, KeyError, TypeError):
-        return f"damaged, encrypted, larger than {LARGEST} bytes or no HDF5 file; write it anew"
-    if not isinstance(mask, np.ndarray):
-        return f"the key {KEY!r} holds no array of {SHAPE}; save the mask of one patch under it"
-    if mask.dtype != np.uint8:
-        return f"mask of {mask.dtype}, not uint8; convert it with .astype('uint8')"
-    if (largest := mask.max()) > 1:
-        return f"mask with values up to {largest}; write 1 for landslide and 0 for the rest"
+        return f"damaged, encrypted, larger than {LARGEST} bytes, or no HDF5 file with the key 'mask'"
+    if mask is None or mask.dtype != np.uint8 or mask.max() > 1:
+        return f"the key 'mask' holds no uint8 array of {SHAPE} with 1 for landslide and 0 for the rest"
     return None

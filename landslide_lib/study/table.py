@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_lib.study import cells, comparison, derived, render, reports, runs
+from landslide_lib.study import cells, comparison, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table
 
@@ -24,14 +24,10 @@ def table(
     seeds: Sequence[int] | None = None,
     data_root: str | Path | None = None,
 ) -> StudyTable:
-    """Return a table of a report, reported beside ours; a ValueError names those there are.
+    """Return a table of a report, such as `raunet/losses`, reported beside ours; a ValueError names those there are.
 
-    Args:
-        name: Such as `raunet/losses`; `landslide list` has them all.
-        dataset: To run it on; None is the one with the most records.
-        profile: The budget, `smoke`, `quick`, `cpu` or `full`: None as for the dataset, `full` where nothing was run.
-        seeds: Only these; None is all that there are, or 0 to run.
-        data_root: In place of `LANDSLIDE_DATA`.
+    Without a dataset or a profile (`smoke`, `quick`, `cpu`, `full`) those with the most records are taken, without
+    `seeds` all that there are, or 0 to run. `data_root` stands in place of `LANDSLIDE_DATA`.
     """
     return StudyTable(reports.table(name), dataset, profile, seeds, data_root)
 
@@ -65,7 +61,8 @@ class StudyTable:
     @property
     def records(self) -> dict[str, list[Record]]:
         """The records of each row, by its id, in the order of the seeds; empty where nothing was run."""
-        return comparison.records_of(self.report, self.store, **self.selection)
+        found = comparison.collect_records(self.report, self.store, **self.selection)
+        return {row.id: found[self.report.name, row.id] for row in self.report.runnable(self.selection["dataset"])}
 
     def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
@@ -77,30 +74,25 @@ class StudyTable:
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             rerun: Train again; the old records stay.
         """
-        chosen = {**self.selection, "seeds": self.seeds or (0,)}
-        there = self.report.runnable(chosen["dataset"])
+        table, chosen = self.report, {**self.selection, "seeds": self.seeds or (0,)}
+        there = table.runnable(chosen["dataset"])
+        wanted = [row.id for row in there if not self._needs_download(row)]
         if rows:
-            tables = reports.reports()[self.report.name.split("/")[0]].tables.values()
-            if unknown := set(rows) - {row.id for table in tables for row in table.rows}:
-                known = ", ".join(row.id for row in self.report.rows)
-                raise ValueError(f"{self.report.name} has no row {', '.join(sorted(unknown))}; its rows: {known}")
-            named = [leaf for row in self.report.rows if row.id in rows for leaf in derived.leaves(self.report, row)]
-            wanted = [row.id for row in there if (self.report, row) in named]
-        else:
-            wanted = [row.id for row in there if not self._needs_download(row)]
+            tables = reports.reports()[table.name.split("/")[0]].tables.values()
+            for name in set(rows) - {row.id for other in tables for row in other.rows}:
+                table.row(name)  # refused
+            named = [leaf for row in table.rows if row.id in rows for leaf in reports.leaves(table, row)]
+            wanted = [row.id for row in there if (table, row) in named]
         if wanted:
             root = Path(self.data_root) if self.data_root else None
-            runs.ensure(
-                self.report, rows=wanted, device=device, rerun=rerun, data_root=root, store=self.store, **chosen
-            )
+            runs.ensure(table, rows=wanted, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
         return self
 
     def frame(self) -> pd.DataFrame:
         """Return the table, tidy: a line a row and a score.
 
-        Its columns are `row`, `label`, `column` (of the report, such as `f1`, then of ours, such as
-        `landslide_f1_tuned`), `reported` (as printed), `ours`, `low` and `high` (mean and 95 % interval over seeds),
-        `seeds` (how many), `all_positive_f1` (of calling everything landslide), `parameters`, `dataset`, `profile`.
+        `column` is one of the report, such as `f1`, or of ours, such as `landslide_f1_tuned`; `ours`, `low` and `high`
+        are mean and 95 % interval over `seeds`; `all_positive_f1` is that of calling everything landslide.
         """
         import pandas as pd
 
@@ -109,17 +101,16 @@ class StudyTable:
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
 
-        The only place where rows are compared. A comparison is paired over the seeds and test images that both rows
-        have, blocked by scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
+        The only place where rows are compared: paired over the seeds and test images that both rows have, blocked by
+        scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
 
         Args:
             pairs: By a name of your own the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
-            Index `row`, its id or your name; columns `label`, `against` (label of the other row), `reported`
-            (difference of the printed score), `difference` (ours, of the F1 of landslide at threshold 0.5, of boxes mAP
-            at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`. Rows that were
-            not run, or on other images, are left out.
+            A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of the
+            printed score), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU 0.5), `low`, `high` (its
+            95 % interval), `seeds` (that both rows have) and `verdict`.
         """
         import pandas as pd
 
@@ -166,11 +157,12 @@ class StudyTable:
         """Return which rows have no run of ours and what they need, for a notebook."""
         from IPython.display import Markdown
 
-        without = [row for row in self.report.runnable(self.selection["dataset"]) if not self.records.get(row.id)]
-        lines = []
-        for download, need in ((True, "need weights of others, from a model hub or a file"), (False, "need only time")):
-            if labels := [row.label for row in without if self._needs_download(row) == download]:
-                lines.append(f"- Not run here, and {need}: {'; '.join(labels)}.")
+        records, needs = self.records, dict[bool, list[str]]()
+        for row in self.report.runnable(self.selection["dataset"]):
+            if not records[row.id]:
+                needs.setdefault(self._needs_download(row), []).append(row.label)
+        texts = {True: "need weights of others, from a model hub or a file", False: "need only time"}
+        lines = [f"- Not run here, and {text}: {'; '.join(needs[key])}." for key, text in texts.items() if key in needs]
         return Markdown("\n".join(lines) or "Every row that can be run has been.")
 
     def elsewhere(self) -> Any:
@@ -207,11 +199,7 @@ class StudyTable:
 
 
 def verdict(versus: Mapping[str, Any]) -> str:
-    """Return what a comparison says, by the signs of the ends of its 95 % interval.
-
-    >>> verdict({"low": 0.01, "high": 0.2, "common": 3}), verdict({"low": 0.01, "high": 0.2, "common": 1})
-    ('better', 'too few seeds')
-    """
+    """Return what a comparison says, by the signs of the ends of its 95 % interval."""
     if versus["common"] < 2 or versus["low"] is None:
         return "too few seeds"
     return "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "no significant difference"

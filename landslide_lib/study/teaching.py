@@ -20,11 +20,7 @@ def show(thing: Any) -> Any:
 
 
 def claim(sentence: str, holds: bool) -> None:
-    """Print what a chapter concludes; where the numbers do not support it, that it does not hold.
-
-    Raises:
-        ClaimError: It does not hold, and the book is being built (`LANDSLIDE_TRAIN=no`).
-    """
+    """Print what a chapter concludes, or that it does not hold: a ClaimError if the book is being built."""
     from IPython.display import Markdown, display
 
     if not holds and os.environ.get("LANDSLIDE_TRAIN") == "no":

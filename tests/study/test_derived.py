@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.metrics import scores
-from landslide_lib.study import cells, comparison, derived, reports
+from landslide_lib.study import cells, comparison, reports
 from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Store
 
@@ -88,7 +88,7 @@ def test_rows_come_from_rows_that_are_run():
     for report in reports.reports().values():
         for table in report.tables.values():
             for row in table.rows:
-                for other, leaf in derived.leaves(table, row):
+                for other, leaf in reports.leaves(table, row):
                     assert other.row(leaf.id).kind == "run"
 
 

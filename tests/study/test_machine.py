@@ -64,7 +64,7 @@ def test_without_git_or_a_repository_there_is_no_commit(project, tmp_path):
 
 def test_a_record_without_a_commit_is_refused_for_that_and_not_for_changes(record):
     made = record({"epochs": 12}, commit=machine.NO_COMMIT, dirty=True)
-    with pytest.raises(records.RecordError, match="not known which version of the code") as caught:
+    with pytest.raises(records.RecordError, match="no git says which code made it") as caught:
         records.check_publishable(made)
     assert "uncommitted" not in str(caught.value)
 

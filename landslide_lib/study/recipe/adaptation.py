@@ -12,8 +12,8 @@ from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Listing, Masks, Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 
-#: What a network that learns on a dataset is to work on, where it is not what a report states: of
-#: a simulation the region whose means differ most, over all bands, from those of the others.
+#: What a network that learns on a dataset is to work on, where no report states it: of a simulation the region whose
+#: means differ most from those of the others.
 TARGETS: dict[str, dict[str, str]] = {
     "synthetic": {"dataset": "synthetic", "part": "train", "region": "dry_highlands"},
     "bijie": {"dataset": "uav", "part": "train", "region": ""},
@@ -39,10 +39,7 @@ class Round(Listing):
 
 
 class Adaptation(Recipe):
-    """A segmentation network that learns from a source and is scored on a target.
-
-    The `split` is of the source: its test part is trained on, too, for the target is the test.
-    """
+    """A segmentation network that learns from a source, its test part included, and is scored on a target."""
 
     unfit = (*BOXES, *LABELS)
     untrained = ("ensemble",)
@@ -66,21 +63,15 @@ class Adaptation(Recipe):
     def _domains_and_terms(self) -> Adaptation:
         scales = (self.scale, *(one.scale for one in self.rounds))
         sides = [self.image_size * Fraction(str(scale)) for scale in scales]
-        if wrong := [side for side in sides if side < 32 or side % 16]:
-            seen = f"{float(wrong[0]):g} pixels"
-            raise ValueError(f"scale: a network would see images of {seen}, and takes multiples of 16 from 32 on")
+        if wrong := [float(side) for side in sides if side < 32 or side % 16]:
+            raise ValueError(f"scale: images would have {wrong[0]:g} pixels; they need a multiple of 16 from 32 on")
         if self.batch < 2:
             raise ValueError("batch: one image has no batch statistics; take two or more")
         other = self.target.dataset or self.dataset
         if other == self.dataset and self.target == Target(dataset=self.target.dataset):
-            raise ValueError(
-                f"target: it is the source itself, {other}; name another dataset, another part of it, or a region"
-            )
+            raise ValueError(f"target: it is the source itself, {other}; name other data, another part, or a region")
         if not self.bands and OF_DATASET[other] != OF_DATASET[self.dataset]:
-            raise ValueError(
-                f"target: {other} has the bands {', '.join(OF_DATASET[other])} and {self.dataset} "
-                f"{', '.join(OF_DATASET[self.dataset])}; name bands that both have"
-            )
+            raise ValueError(f"target: {other} has other bands than {self.dataset}; name bands that both have")
         check(self.bands, OF_DATASET[other], other)
         whole = {term.name for term in self.loss} & {"boundary", "center"}
         if self.rounds and whole:

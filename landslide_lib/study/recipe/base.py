@@ -12,7 +12,7 @@ from pydantic import model_validator
 from landslide_lib.data.bands import ENGINEERED, LABELS, OF_DATASET, check
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
-from landslide_lib.study.recipe.parts import Optimizer
+from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 
 #: The datasets of the reports that have a mask of each image, and the simulated one.
 Masks = Literal["synthetic", "bijie", "landslide4sense", "uav"]
@@ -57,11 +57,8 @@ class Recipe(Listing):
     def _data_fits(self) -> Recipe:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
         if self.dataset in self.unfit:
-            has, task = "boxes around its landslides", "detection"
-            if self.dataset in LABELS:
-                has, task = "a label a tile", "classification"
-            lacks = "image without a landslide" if self.task == "classification" else "masks to learn from"
-            raise ValueError(f"dataset: {self.dataset} has {has} and no {lacks}; possible with it: task {task}")
+            has, task = ("labels", "classification") if self.dataset in LABELS else ("boxes", "detection")
+            raise ValueError(f"dataset: {self.dataset} has {has}, which suit no {self.task}; take task {task}")
         return self
 
     @property
@@ -76,8 +73,8 @@ class Recipe(Listing):
 
     @property
     def standardize(self) -> bool:
-        """Whether bands are given mean 0 and deviation 1, not only divided by their mean."""
-        return False
+        """Whether bands are given mean 0 and deviation 1, as weights of others expect, or are divided by their mean."""
+        return self.takes_weights or getattr(self, "encoder", None) in PACKAGED
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
@@ -113,8 +110,9 @@ class Recipe(Listing):
 
     @property
     def needs_download(self) -> bool:
-        """Whether they have to be fetched, or placed in the folder `weights`."""
-        return self.takes_weights
+        """Whether a run, or one that it depends on, needs weights of others that no package holds."""
+        packaged = self.weights == "imagenet" and getattr(self, "encoder", None) in PACKAGED
+        return bool(self.weights and not packaged) or any(other.needs_download for other in self.depends_on)
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
@@ -161,9 +159,7 @@ def _component_names(made: Recipe) -> tuple[str, ...]:
 
 
 def non_default_fields(part: Part) -> dict[str, Any]:
-    """Return the fields of a part that are used and differ from the default they first had, as plain values.
-
-    Fields without a default are always in it.
+    """Return the fields of a part that are used and have no default or not the one they first had, as plain values.
 
     >>> from landslide_lib.study.recipe.parts import Optimizer
     >>> non_default_fields(Optimizer(lr=0.5, warmup=0.1))

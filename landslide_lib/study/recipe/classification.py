@@ -10,8 +10,7 @@ from pydantic import model_validator
 from landslide_lib.data.bands import BOXES, OF_DATASET, radar
 from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
-from landslide_lib.study.recipe.starts import Lite, WithEncoder
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, Lite, LossTerm
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
 Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18", Lite]
@@ -39,7 +38,7 @@ class Filter(Part):
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
 
 
-class Classification(WithEncoder):
+class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
@@ -77,14 +76,12 @@ class Classification(WithEncoder):
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         folds = round(1 / self.split.validation)
         if self.ensemble and self.members > folds:
-            raise ValueError(
-                f"members: {self.members} networks need as many folds, and split.validation leaves {folds}"
-            )
+            raise ValueError(f"members: {self.members} need as many folds, and split.validation leaves {folds}")
         return self
 
     @property
     def input_bands(self) -> tuple[str, ...]:
-        """The bands that a network is given: those of the modalities, of the recipe's bands."""
+        """Those of the modalities, of the recipe's bands."""
         bands = self.bands or OF_DATASET[self.dataset]
         return tuple(band for band in bands if self.modalities in ("all", "radar" if radar(band) else "optical"))
 
@@ -113,25 +110,21 @@ class Classification(WithEncoder):
 
     @property
     def weights(self) -> str | None:
-        """What the encoder starts from."""
-        return self.start
-
-    @property
-    def needs_download(self) -> bool:
-        """Of an ensemble what its networks need."""
-        return any(one.needs_download for one in self.depends_on) if self.ensemble else super().needs_download
+        """What the encoder starts from; the networks of an ensemble say so themselves."""
+        return None if self.ensemble else self.start
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
         """What only an ensemble, or only a network with an encoder or a pyramid, makes use of."""
-        unused = [] if self.ensemble else ["members"]
-        if self.model in FUSIONS:
-            unused += ["passes"]
-        if self.model not in FUSIONS or self.modalities == "radar":
-            unused += ["encoder", "optical_size", "start"]
-        elif self.ensemble and self.ensemble.encoders:
-            unused += ["encoder"]
-        return tuple(unused)
+        no_encoder = self.model not in FUSIONS or self.modalities == "radar"
+        unused = {
+            "members": not self.ensemble,
+            "passes": self.model in FUSIONS,
+            "encoder": no_encoder or bool(self.ensemble and self.ensemble.encoders),
+            "optical_size": no_encoder,
+            "start": no_encoder,
+        }
+        return tuple(name for name, so in unused.items() if so)
 
     def _components(self) -> list[str]:
         encoders = [one.encoder for one in self.weighted] or [self.encoder]

@@ -1,18 +1,19 @@
-"""The parts that a recipe is made of: losses, post-processing, optimizer.
-
-Pure data, no torch: fields, their ranges and the value that each had when it came into the study. What a loss computes
-stands in `landslide_lib.losses`, what a step does in `landslide_lib.training.postprocessing`.
-"""
+"""The parts that a recipe is made of: losses, post-processing, optimizer. Pure data, no torch."""
 
 from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, create_model, model_validator
 
 from landslide_lib.fields import LOSS_RANGES, Part, field
+
+#: The encoders whose ImageNet weights a package of the package index holds. Names of our own; what each is in timm
+#: stands in `models.encoders`.
+Lite = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+PACKAGED = get_args(Lite)
 
 #: The numbers that each loss takes, see `landslide_lib.losses`, with the value that each had when it came into the
 #: study. The report of focal loss states neither of its two. A weight of None is the number of others to a landslide.
@@ -85,11 +86,7 @@ PostStep = Annotated[Morphology | Averaging, Field(discriminator="name")]
 
 
 class Optimizer(Part):
-    """Optimizer and learning-rate schedule.
-
-    The report names "Adam with a custom learning rate scheduler" and no numbers; linear warm-up and cosine decay to
-    zero are our reading of it.
-    """
+    """Optimizer and schedule: our reading of the report's "Adam with a custom learning rate scheduler"."""
 
     name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = field("adam")
     lr: float = field(1e-3, gt=0, le=10, description="peak learning rate")

@@ -9,8 +9,8 @@ from pydantic import model_validator
 from landslide_lib.data.bands import BOXES, LABELS
 from landslide_lib.fields import field
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm, PostStep
-from landslide_lib.study.recipe.starts import PACKAGED, Lite, WithStart
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, PACKAGED, Lite, LossTerm, PostStep
+from landslide_lib.study.recipe.starts import WithStart
 
 UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2"]
 SmallNetworks = Literal[
@@ -44,10 +44,7 @@ class Segmentation(WithStart):
             allowed = ", ".join(PACKAGED)
             raise ValueError(f"start: {self.model} has no encoder that starts from weights; allowed: {allowed}")
         if self.head != "multi_resolution" and any(step.name == "voting" for step in self.post_processing):
-            raise ValueError(
-                f"post_processing: voting takes masks at several resolutions, and the head is {self.head}; take head "
-                "multi_resolution"
-            )
+            raise ValueError(f"post_processing: voting takes head multi_resolution, and the head is {self.head}")
         return self
 
     @property

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from landslide_lib.data.split import Split
 from landslide_lib.fields import LOSS_RANGES, Part, field
 from landslide_lib.study.recipe.base import Masks, Recipe
-from landslide_lib.study.recipe.parts import Optimizer
+from landslide_lib.study.recipe.parts import Lite, Optimizer
 
-#: Names of our own; what each is in timm stands in `models.encoders`.
-Lite = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 Encoder = Literal["resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base", Lite]
-
-#: The encoders whose ImageNet weights a package of the package index holds.
-PACKAGED = get_args(Lite)
 TRANSFORMERS = ("vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base")
 
 
@@ -24,6 +19,7 @@ class ImageNet(Part):
     """The weights that timm publishes of an encoder that learnt to classify ImageNet."""
 
     name: Literal["imagenet"]
+    weights: ClassVar[str] = "imagenet"
 
 
 class File(Part):
@@ -36,15 +32,13 @@ class File(Part):
 class Learnt(Part):
     """What an encoder learns on a dataset."""
 
+    weights: ClassVar[None] = None
     on: Literal["", Masks, "landslide4sense-boxes"] = field("", description="a dataset; none is the run's own")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
 
 class Presence(Learnt):
-    """Telling images with a landslide from those without one.
-
-    Of a dataset in which every image has one, crops that meet no box or mask are the negatives.
-    """
+    """Telling images, or crops of them, with a landslide from those without one."""
 
     name: Literal["presence"]
 
@@ -69,48 +63,21 @@ class Masked(Learnt):
     masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
 
 
-class WithEncoder(Recipe):
-    """A recipe whose network has an encoder of `models.encoders`."""
-
-    @property
-    def standardize(self) -> bool:
-        """Where weights of others are taken up, and for an encoder that they exist of in a package."""
-        return self.takes_weights or getattr(self, "encoder", None) in PACKAGED
-
-    @property
-    def needs_download(self) -> bool:
-        """Whether a run, or one that it depends on, needs weights of others that no package holds."""
-        packaged = self.weights == "imagenet" and getattr(self, "encoder", None) in PACKAGED
-        return not (self.weights is None or packaged) or any(other.needs_download for other in self.depends_on)
-
-
-def _weights(start: Part | None) -> str | None:
-    if isinstance(start, File):
-        return start.weights
-    return start.name if isinstance(start, ImageNet) else None
-
-
-class Pretraining(WithEncoder):
-    """A pre-training run.
-
-    Its learning rate is that of masked autoencoding: with three times as much a Swin stayed for epochs where a constant
-    picture is. Telling images apart takes the detector's.
-    """
+class Pretraining(Recipe):
+    """A pre-training run."""
 
     task: Literal["pretraining"]
     encoder: Encoder = field("resnet18")
     tiny: bool = field(False, description="an encoder of its kind with few layers, for tests")
     augmentation: tuple[Literal["rotation"], ...] = field(("rotation",))
     objective: Annotated[Presence | Distillation | Masked, Field(discriminator="name")]
+    # For masked autoencoding: with three times this rate a Swin stayed for epochs where a constant picture is.
     optimizer: Optimizer = field(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
 
     @model_validator(mode="after")
     def _objective_fits(self) -> Pretraining:
         if isinstance(self.objective, Masked) and self.encoder not in TRANSFORMERS:
-            allowed = ", ".join(TRANSFORMERS)
-            raise ValueError(
-                f"start: masked autoencoding takes patches, and {self.encoder} has none; allowed: {allowed}"
-            )
+            raise ValueError(f"start: masked autoencoding takes patches, and {self.encoder} has none")
         return self
 
     @property
@@ -126,7 +93,7 @@ class Pretraining(WithEncoder):
     @property
     def weights(self) -> str | None:
         """Those that the objective starts from."""
-        return _weights(self.objective.start)
+        return self.objective.start.weights if self.objective.start else None
 
     def _components(self) -> list[str]:
         return [
@@ -137,7 +104,7 @@ class Pretraining(WithEncoder):
         ]
 
 
-class WithStart(WithEncoder):
+class WithStart(Recipe):
     """A recipe whose encoder may start from a run before, or from weights of others."""
 
     start: Annotated[ImageNet | File | Presence | Distillation | Masked, Field(discriminator="name")] | None = field(
@@ -156,10 +123,8 @@ class WithStart(WithEncoder):
             if {learnt.dataset, self.dataset} == {"landslide4sense", "landslide4sense-boxes"}:
                 raise ValueError(f"start: {learnt.dataset} holds the very tiles that {self.dataset} is tested on")
             if learnt.channels != self.channels:
-                raise ValueError(
-                    f"start: an encoder that learns {learnt.channels} bands on {learnt.dataset} cannot go on with "
-                    f"{self.channels} of {self.dataset}; learn it on data with as many, or name as many bands"
-                )
+                had, has = f"{learnt.channels} bands on {learnt.dataset}", f"{self.channels} of {self.dataset}"
+                raise ValueError(f"start: an encoder that learns {had} cannot go on with {has}")
         return self
 
     @property
@@ -194,4 +159,4 @@ class WithStart(WithEncoder):
     @property
     def weights(self) -> str | None:
         """Those of its start, where that is no run of this study."""
-        return _weights(self.start)
+        return self.start.weights if self.start else None

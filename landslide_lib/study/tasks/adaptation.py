@@ -33,10 +33,7 @@ def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images
 
 
 def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = None) -> AdaptationTask:
-    """Build the network of a recipe with its two domains.
-
-    `labels` are pseudo-labels of the target's images; None where it is not trained on.
-    """
+    """Build the network of a recipe with its two domains; `labels` are pseudo-labels of the target's images."""
     packed = setting.packed
     where = parts(packed, recipe)
     shift, scale = moments(packed, where["train"], recipe.bands)
@@ -66,21 +63,16 @@ def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = 
 
 
 def run(recipe: recipes.Adaptation, setting: Setting) -> Run:
-    """Train a network; those of the round before, which it depends on, label the target.
-
-    Raises:
-        ValueError: They are sure of no landslide, so that there is nothing to learn.
-    """
+    """Train a network; those of the round before label the target. ValueError: they are sure of no landslide."""
     labels = None
     if teachers := _members(setting):
         # Teachers normalise alike: the batches of the first are those of all.
         networks = [teacher.network for teacher in teachers]
         labels = labels_of(networks, teachers[0].loader("test"), recipe.confidence)
         if not (labels == 1).any():
-            names = ", ".join(record.name for record, _ in setting.given)
             raise ValueError(
-                f"rounds: a round {len(recipe.rounds)} would learn from no landslide: no pixel of the target has a "
-                f"probability of {recipe.confidence:g} in the mean of {names}. Train longer, or lower the confidence"
+                f"rounds: round {len(recipe.rounds)} would learn from no landslide: no pixel of the target has a mean "
+                f"probability of {recipe.confidence:g}. Train longer, or lower the confidence"
             )
     task = build(recipe, setting, labels)
     return _run(task, *train(task, recipe, setting))
@@ -104,13 +96,10 @@ def restore(recipe: recipes.Adaptation, setting: Setting) -> Run:
 
 @torch.no_grad()
 def masks(setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
-    """Return what the trained networks that are given call landslide on a part of Landslide4Sense, their target.
+    """Return what the trained networks call landslide on a part (`train`, `valid` or `test`) of Landslide4Sense.
 
-    Where normalization is separated its statistics are those of this part (`train`, `valid` or `test`).
-
-    Returns:
-        By the number of a patch, (128, 128) uint8, 1 above the threshold. Probabilities of smaller images are enlarged
-        bilinearly.
+    By the number of a patch, (128, 128) uint8, 1 above the threshold; smaller images are enlarged bilinearly. Where
+    normalization is separated its statistics are those of this part.
     """
     members = _members(setting)
     task, recipe = members[0], setting.given[0][0].recipe

@@ -11,12 +11,11 @@ from landslide_lib.data import augment
 from landslide_lib.data.split import images_of, split
 from landslide_lib.models import MODELS
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
-from landslide_lib.study.tasks.segmentation import data_of, loss_of
+from landslide_lib.study.tasks.segmentation import data_of, load_start, loss_of
 from landslide_lib.training import negative_filter
 from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
 
@@ -78,16 +77,11 @@ def build(
 
 
 def run(recipe: recipes.Classification, setting: Setting) -> Run:
-    """Train a network.
-
-    Raises:
-        ValueError: The training tiles are all of one kind, or the filter cannot learn on them.
-        WeightsNotFoundError: The weights that the recipe starts from are not here.
-    """
+    """Train a network. Raises ValueError: the training tiles are all of one kind, or no filter can learn on them."""
     task = build(recipe, setting)
     made = _run(Members([task], [1.0]))
-    if recipe.start is not None and isinstance(task.network, Fusion) and task.network.encoder:
-        made.start = start(task.network.encoder, "imagenet", setting.data_root)
+    if isinstance(task.network, Fusion) and task.network.encoder:
+        made.start = load_start(task.network.encoder, recipe, setting)
     made.history, made.resumed = train(task, recipe, setting)
     return made
 

@@ -6,8 +6,8 @@ from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks.run import Run, Setting, seeded, train
-from landslide_lib.study.tasks.segmentation import data_of, load_start
+from landslide_lib.study.tasks.run import Run, Setting, seeded
+from landslide_lib.study.tasks.segmentation import data_of, train_from
 from landslide_lib.training.detection import DetectionTask
 
 
@@ -29,8 +29,6 @@ def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
 
 
 def run(recipe: recipes.Detection, setting: Setting) -> Run:
-    """Train a detector. Raises WeightsNotFoundError: what its encoder starts from is not here."""
+    """Train a detector."""
     task = build(recipe, setting)
-    summary = load_start(task.network.get_submodule("backbone.encoder"), recipe, setting)
-    history, resumed = train(task, recipe, setting)
-    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)
+    return train_from(task.network.get_submodule("backbone.encoder"), task, recipe, setting)

@@ -11,8 +11,8 @@ from landslide_lib.models.autoencoder import autoencoder
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.starts import Distillation, Masked
-from landslide_lib.study.tasks.run import Run, Setting, seeded, train, weights_of
-from landslide_lib.study.tasks.segmentation import data_of, load_weights_of_others
+from landslide_lib.study.tasks.run import Run, Setting, seeded, weights_of
+from landslide_lib.study.tasks.segmentation import data_of, train_from
 from landslide_lib.training.pretraining import Classifier, MaskedAutoencodingTask, PresenceTask, Teacher
 
 
@@ -45,13 +45,6 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
 
 
 def run(recipe: recipes.Pretraining, setting: Setting) -> Run:
-    """Train an encoder.
-
-    Raises:
-        ValueError: The images are all of one kind, so that there is nothing to tell apart.
-        WeightsNotFoundError: The weights that the recipe starts from are not here.
-    """
+    """Train an encoder. Raises ValueError: the images are all of one kind, with nothing to tell apart."""
     task = build(recipe, setting)
-    summary = load_weights_of_others(task.network.get_submodule("encoder"), recipe.weights, setting)
-    history, resumed = train(task, recipe, setting)
-    return Run(task, task.data.parts, task.evaluate, history, resumed, summary)
+    return train_from(task.network.get_submodule("encoder"), task, recipe, setting)

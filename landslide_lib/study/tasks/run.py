@@ -25,12 +25,8 @@ T = TypeVar("T", bound=Task)
 class Setting(NamedTuple):
     """What a run is made of besides its recipe.
 
-    Attributes:
-        packed: The dataset at the recipe's image size.
-        seed: Of the initialisation, of the order and of the augmentation.
-        folder: Of this run's checkpoints; None where nothing is trained.
-        given: The records of the runs that this one depends on, each with the file of its weights.
-        data_root: In place of `LANDSLIDE_DATA`.
+    `folder` is that of its checkpoints, if it trains; `given` are the records of the runs that it depends on, each with
+    the file of its weights.
     """
 
     packed: Packed
@@ -45,13 +41,8 @@ class Setting(NamedTuple):
 class Run:
     """A trained network with what is needed to evaluate it.
 
-    Attributes:
-        parts: The images of training, validation and test.
-        evaluate: Returns what a record says of the scores.
-        history: A dict an epoch; empty where nothing was trained.
-        resumed: Whether it was taken up from a checkpoint.
-        start: What was taken of weights that it started from.
-        save_more: Writes what belongs beside the weights.
+    `evaluate` returns what a record says of the scores, `history` has a dict an epoch, `start` is what was taken of
+    weights that it started from, and `save_more` writes what belongs beside the weights.
     """
 
     task: Task

@@ -35,10 +35,7 @@ def loss_of(
         if arguments.get("weight", 1.0) is None:
             share = float((packed.masks[train] == 1).mean())
             if not share:
-                raise ValueError(
-                    f"{packed.name}: none of the {len(train)} images to train on shows a landslide, so that none can "
-                    "be weighted; take more of them (subset), or state the loss's weight"
-                )
+                raise ValueError(f"{packed.name}: no landslide to train on; take more images, or state loss.weight")
             arguments["weight"] = (1 - share) / share
         terms.append((term.factor, LOSSES[term.name](**arguments)))
     return WeightedSum(terms)
@@ -76,27 +73,27 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
     )
 
 
-def load_start(encoder: nn.Module, recipe: recipes.starts.WithStart, setting: Setting) -> dict[str, Any] | None:
+def load_start(encoder: nn.Module, recipe: recipes.Recipe, setting: Setting) -> dict[str, Any] | None:
     """Load what an encoder starts from, and return what a record says of it; see `models.weights.start`."""
-    if recipe.pretraining:
+    if getattr(recipe, "pretraining", ()):
         ((record, path),) = setting.given
         return start(encoder, weights_of(record, path, record.fingerprint))
-    return load_weights_of_others(encoder, recipe.weights, setting)
-
-
-def load_weights_of_others(encoder: nn.Module, source: str | None, setting: Setting) -> dict[str, Any] | None:
-    """Load ImageNet's weights or those of a file, None for neither; see `load_start`."""
-    if source is None:
+    if (source := recipe.weights) is None:
         return None
     return start(encoder, "imagenet" if source == "imagenet" else Path(source), setting.data_root)
 
 
-def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
-    """Train the network of a recipe. Raises WeightsNotFoundError: what its encoder starts from is not here."""
-    task = build(recipe, setting)
-    summary = load_start(encoder_of(task.network), recipe, setting) if recipe.start else None
+def train_from(encoder: nn.Module | None, task: Any, recipe: recipes.Recipe, setting: Setting) -> Run:
+    """Train a task from what its encoder starts from. Raises WeightsNotFoundError: that is not here."""
+    summary = load_start(encoder, recipe, setting) if encoder else None
     history, resumed = train(task, recipe, setting)
     return Run(task, task.data.parts, task.evaluate, history, resumed, summary)
+
+
+def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
+    """Train the network of a recipe."""
+    task = build(recipe, setting)
+    return train_from(encoder_of(task.network) if recipe.start else None, task, recipe, setting)
 
 
 def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
