@@ -65,6 +65,7 @@ class Source(Part):
     scale: Literal[1, 100] = 1
     over: dict[Rate, Over] = Field(default_factory=dict)
     why: str
+    doubt: str = ""
     seen: Literal["text", "issue"] = "text"
     where: str = Field(pattern=r"^(https://|arXiv:|doi:|data/reports/)")
     place: str
@@ -136,7 +137,9 @@ def _results(source: Source) -> Iterator[tuple[Result, int]]:
         cell, column = row.reported.get(name), table.columns[name]  # type: ignore[union-attr]
         if cell is not None and (not source.only or row.id in source.only):
             text = cell if isinstance(cell, str) else f"{cell:.{column.digits}f}"
-            over: dict[Rate, Over] = {"f1": "tiles" if column.convention == "tiles" else "landslide"}
+            # A report does not say what a two_class column is of: that is what we assume.
+            kinds: dict[str | None, Over] = {"tiles": "tiles", "two_class": "unknown"}
+            over: dict[Rate, Over] = {"f1": kinds.get(column.convention, "landslide")}
             name = f"{row.label} ({source.table})"
             yield Result(id=row.id, model=name, printed={"f1": text}, over=over), column.scale
 
@@ -153,5 +156,6 @@ def _row(source: Source, one: Result, scale: int) -> dict[str, Any]:
         "printed": ", ".join(f"{name} {text}{spread.get(name, '')}" for name, text in one.printed.items()),
         "f1": float(one.printed.get("f1", "nan")) / scale,
         **landslide_f1(one.printed, over, scale),
-        **{"scores": one.printed, "scale": scale, "seen": source.seen, "where": source.where, "place": source.place},
+        **{"scores": one.printed, "scale": scale, "doubt": source.doubt, "seen": source.seen},
+        **{"where": source.where, "place": source.place},
     }
