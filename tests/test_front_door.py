@@ -80,6 +80,7 @@ def test_data_has_bands_parts_and_batches(data):
         ({"name": "venus"}, "venus"),
         ({"size": 40}, "size 40: it has to be a multiple of 16"),
         ({"subset": 5}, "subset 5: at least 20 images are split"),
+        ({"split": "shuffled"}, "split 'shuffled': unknown; allowed: blocked, region, random, contiguous, published"),
         ({"bands": ["B99"]}, "synthetic has no B99"),
         ({"name": "zindi"}, "zindi: its truth is labels and no masks"),
     ],

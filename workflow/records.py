@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from threading import Lock
@@ -81,10 +82,13 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
 
 def status(jobs: Sequence[Job], there: int, cores: int) -> str:
     """Say what is there, what is missing and how long it will take."""
-    left = timedelta(seconds=round(sum(job.seconds for job in jobs) / cores))
-    tables = {job.table: sum(other.table == job.table for other in jobs) for job in jobs}
-    lines = [f"{there} of {there + len(jobs)} records are there; the others take about {left} on {cores} cores."]
-    return "\n".join([*lines, *(f"  {name}: {count} missing" for name, count in tables.items())])
+    hours = sum(job.seconds for job in jobs) / cores / 3600
+    missing_of = Counter(f"{job.table} on {job.dataset}" for job in jobs)
+    lines = [
+        f"Of the {there + len(jobs)} records that workflow/records.yaml asks for, {there} are there.",
+        f"The other {len(jobs)} take about {hours:.1f} hours on {cores} cores:",
+    ]
+    return "\n".join([*lines, *(f"  {name}: {count} missing" for name, count in missing_of.items())])
 
 
 class Queue:

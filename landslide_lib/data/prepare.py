@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, OF_DATASET, check
+from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
 from landslide_lib.data.engineered import with_bands
 from landslide_lib.data.pack import Packed, load_packed
 from landslide_lib.data.registry import get_dataset
-from landslide_lib.data.split import Indices, Split
+from landslide_lib.data.split import Indices, Method, Split
 from landslide_lib.data.split import split as split_images
 
 Floats = NDArray[np.float64]
@@ -89,19 +89,20 @@ def load(
     subset: int | None = None,
     bands: Sequence[str] = (),
     standardize: bool = False,
-    split: Split | None = None,
-    root: Path | None = None,
+    split: Split | Method = "blocked",
+    root: str | Path | None = None,
 ) -> Data:
     """Return a dataset that is ready for training, in three parts. It is packed on first use.
 
     Args:
-        name: `synthetic`, which needs no files, or another of `landslide list`.
+        name: `synthetic`, which needs no files; `folder`, your own pictures; or another of `landslide list`.
         size: S, height and width of the images in pixels, a multiple of 16.
         subset: Images drawn before the split, at least 20; None for all.
         bands: By name, engineered ones such as `NDVI` too; () for the dataset's own.
         standardize: Give each band mean 0 and deviation 1; else it is divided by its mean.
-        split: By default the first of five folds, all images of a scene on one side.
-        root: The data root; by default `LANDSLIDE_DATA`.
+        split: The first of five folds, with all images of a scene on one side (`blocked`), of a region (`region`),
+            image by image (`random`, `contiguous`), the publisher's parts (`published`), or a `data.split.Split`.
+        root: The data root, of `folder` the folder itself; by default `LANDSLIDE_DATA`.
 
     Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: it is not
     there.
@@ -121,9 +122,12 @@ def load(
         raise ValueError(f"size {size}: it has to be a multiple of 16, at least 16")
     if subset is not None and subset < 20:
         raise ValueError(f"subset {subset}: at least 20 images are split")
-    check(tuple(bands), OF_DATASET[name], name)
-    packed = load_packed(dataset, size, root=root)
-    return prepare(packed, split or Split(), subset=subset, bands=tuple(bands), standardize=standardize)
+    if not isinstance(split, Split) and split not in get_args(Method):
+        raise ValueError(f"split {split!r}: unknown; allowed: {', '.join(get_args(Method))}")
+    check(tuple(bands), dataset.bands, name)
+    how = split if isinstance(split, Split) else Split(method=split)
+    packed = load_packed(dataset, size, root=Path(root) if root else None)
+    return prepare(packed, how, subset=subset, bands=tuple(bands), standardize=standardize)
 
 
 def prepare(

@@ -21,6 +21,9 @@ Indices = NDArray[np.int64]
 PARTS = ("train", "valid", "test")
 
 
+Method = Literal["blocked", "region", "random", "contiguous", "published"]
+
+
 class Split(Part):
     """Which images are trained on, validated on and tested on.
 
@@ -29,7 +32,7 @@ class Split(Part):
     `published` takes the parts of the publisher and ignores the folds.
     """
 
-    method: Literal["blocked", "region", "random", "contiguous", "published"] = field("blocked")
+    method: Method = field("blocked")
     folds: int = field(5, ge=2, le=50)
     fold: int = field(0, ge=0, description="which fold is the test set, from 0")
     validation: float = field(0.1, gt=0, le=0.5, description="share of the rest")

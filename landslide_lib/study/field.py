@@ -65,6 +65,7 @@ class Source(Part):
     scale: Literal[1, 100] = 1
     over: dict[Rate, Over] = Field(default_factory=dict)
     why: str
+    doubt: str = ""
     seen: Literal["text", "issue"] = "text"
     where: str = Field(pattern=r"^(https://|arXiv:|doi:|data/reports/)")
     place: str
@@ -134,7 +135,9 @@ def _results(source: Source) -> Iterator[tuple[Result, int]]:
         return
     table = reports.table(source.table)
     name, column = next((name, table.columns[name]) for name in table.metrics if table.columns[name].score == "f1")
-    over: dict[Rate, Over] = {"f1": "tiles" if column.convention == "tiles" else "landslide"}
+    # A report does not say what a two_class column is of: that is what we assume.
+    kinds: dict[str, Over] = {"tiles": "tiles", "two_class": "unknown"}
+    over: dict[Rate, Over] = {"f1": kinds.get(column.convention, "landslide")}
     for row in table.rows:
         cell = row.reported.get(name)
         if cell is not None and (not source.only or row.id in source.only):
@@ -154,5 +157,6 @@ def _row(source: Source, one: Result, scale: int) -> dict[str, Any]:
         "printed": ", ".join(f"{name} {text}{spread.get(name, '')}" for name, text in one.printed.items()),
         "f1": float(one.printed.get("f1", "nan")) / scale,
         **landslide_f1(one.printed, over, scale),
-        **{"scores": one.printed, "scale": scale, "seen": source.seen, "where": source.where, "place": source.place},
+        **{"scores": one.printed, "scale": scale, "doubt": source.doubt, "seen": source.seen},
+        **{"where": source.where, "place": source.place},
     }
