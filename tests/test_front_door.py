@@ -259,7 +259,7 @@ def test_what_does_not_fit_is_said_in_one_line_before_anything_trains(data, opti
 def test_masks_with_a_third_value_are_refused(data, part):
     masks = np.array(data.packed.masks)
     masks[data.parts[part][0], 0, 0] = 2
-    with pytest.raises(ValueError, match="labels: the masks of synthetic hold 2; landslide is 1"):
+    with pytest.raises(ValueError, match="labels: masks of synthetic hold 2; landslide is 1"):
         ll.fit(network(data), replace(data, packed=replace(data.packed, masks=masks)), **SMALL)
 
 

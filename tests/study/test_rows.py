@@ -135,7 +135,7 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
     assert not (tmp_path / "no.zip").exists()
     lacking = record.model_copy(update={"grown_from": ("a-record",)})
     if made.ensemble:
-        with pytest.raises(FileNotFoundError, match="a-record, whose records are not here"):
+        with pytest.raises(FileNotFoundError, match="a-record: not here, or no weights"):
             submit(lacking, "test", tmp_path / "no.zip", store=store, data_root=patches)
     with pytest.raises(ValueError, match="part 'other': landslide4sense has none here"):
         submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
