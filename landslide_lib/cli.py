@@ -63,6 +63,7 @@ def list_() -> None:
     from landslide_lib.study import runs
 
     store = runs.open_store()
+    typer.echo("beside each row: dataset, profile x seeds that have a record; - is none")
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
@@ -215,7 +216,11 @@ def score(
     predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
     truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
 ) -> None:
-    """Score a folder of predicted masks under every convention: PNG, TIFF, or Landslide4Sense's mask_N.h5."""
+    """Score a folder of predicted masks beside the true ones, under every convention.
+
+    Masks are PNG, TIFF or Landslide4Sense's mask_N.h5, paired by name; 1 or 255 is landslide. Rows are the landslide
+    class over all pixels, the mean over both classes, and the mean over images.
+    """
     from landslide_lib.study import scoring
 
     counts = scoring.counts(predicted, truth)

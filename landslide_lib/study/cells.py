@@ -43,7 +43,7 @@ FOLLOWING: dict[str, tuple[Score, ...]] = {
     ),
 }
 #: What a row is compared with the reference row by.
-COMPARED = {"segmentation": "F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1 at 0.5"}
+COMPARED = {"segmentation": "landslide F1 at 0.5", "detection": "mAP (IoU 0.5)", "classification": "F1 at 0.5"}
 
 
 def scores(table: Table) -> list[Score]:
@@ -189,6 +189,8 @@ def caption(rows: Rows) -> str:
         f"{spread}.",
     ]
     text = ", ".join(filter(None, parts))
+    if any(ours["versus"] for ours in run):
+        text += " In brackets after a difference: its 95 % interval over seeds and test images."
     if any(stand_in(row) for row in rows):
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”."
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})

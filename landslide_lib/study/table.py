@@ -109,8 +109,8 @@ class StudyTable:
 
         Returns:
             A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of the
-            printed score), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU 0.5), `low`, `high` (its
-            95 % interval), `seeds` (that both rows have) and `verdict`.
+            printed F1, whatever it is a mean over), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU
+            0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`.
         """
         import pandas as pd
 
