@@ -123,7 +123,11 @@ def _fault(archive: zipfile.ZipFile, name: str) -> str | None:
         return "not named mask_N.h5, N the number of a patch from 1, without a folder"
     try:
         with archive.open(name) as stream, h5py.File(h5py.h5f.open_file_image(stream.read(LARGEST))) as file:
+            if "mask" in file and not isinstance(file.get("mask", getlink=True), h5py.HardLink):
+                return "its mask is a link to another place"
             found = file["mask"]
+            if getattr(found, "external", None) or getattr(found, "is_virtual", False):
+                return "the data of its mask is in another file"
             mask: Any = found[()] if getattr(found, "shape", None) == SHAPE else None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, KeyError, TypeError):
         return f"damaged, encrypted, larger than {LARGEST} bytes, or no HDF5 file with the key 'mask'"

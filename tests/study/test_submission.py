@@ -194,3 +194,18 @@ def test_checking_a_submission_needs_no_torch():
     code = "import sys, landslide_lib.study.submission; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("kind", ["link", "external"])
+def test_a_mask_whose_data_is_elsewhere_is_refused(tmp_path, kind):
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(bytes(128 * 128))
+    with h5py.File(tmp_path / "mask_1.h5", "w") as file:
+        if kind == "link":
+            file["mask"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "mask")
+        else:
+            file.create_dataset("mask", (128, 128), np.uint8, external=[(str(outside), 0, h5py.h5f.UNLIMITED)])
+    with zipfile.ZipFile(tmp_path / "it.zip", "w") as archive:
+        archive.write(tmp_path / "mask_1.h5", "mask_1.h5")
+    with pytest.raises(ValueError, match=r"link to another place|in another file"):
+        submission.validate(tmp_path / "it.zip")
