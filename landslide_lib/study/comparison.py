@@ -234,11 +234,11 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
 def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
     """Return Kendall's tau between the report's order, by a column, of the rows of `compare` and ours.
 
-    See `intervals.kendall`, of the rows of kind `run` over the seeds that all of them have: a mean over other seeds is
-    another number. None for fewer than three rows, no common seed, or where a score is undefined.
+    See `intervals.kendall`, of the rows run with the report's own network, over the seeds that all of them have: a mean
+    over other seeds is another number. None for fewer than three rows, no common seed, or a score that is undefined.
     """
     what = table.columns[column]
-    run = [row for row in rows if row["ours"] and row["kind"] == "run"]
+    run = [row for row in rows if row["ours"] and row["kind"] == "run" and "stand_in" not in row["ours"]]
     common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
     # A cell such as `<0.0010` is printed, and no number to rank by.
     run = [row for row in run if isinstance(row["reported"].get(column), float)]

@@ -114,7 +114,7 @@ class StudyTable:
         """
         import pandas as pd
 
-        records, lines = self.records, {}
+        records, lines, profile = self.records, {}, self.selection["profile_name"]
         if pairs is None:
             reference = self.report.reference_on(self.selection["dataset"])
             pairs = {name: (name, reference.id) for name in records} if reference else {}
@@ -122,7 +122,9 @@ class StudyTable:
             row, base = self.report.row(one), self.report.row(other)
             if versus := comparison.effect(records.get(one, ()), records.get(other, ())):
                 lines[name] = {
-                    "label": row.label if name == one else name,
+                    "label": row.label + " †" * reports.has_stand_in(self.report, row, profile)
+                    if name == one
+                    else name,
                     "against": base.label,
                     "reported": self._printed_difference(row, base),
                     **{key: versus[key] for key in ("difference", "low", "high")},

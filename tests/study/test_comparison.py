@@ -209,3 +209,15 @@ def test_rows_without_a_common_seed_have_no_order(store, record):
     store.add(record(non_default_fields(wanted), COUNTS["ce"], seed=7))
     rows = comparison.compare(TABLE, store)
     assert comparison.agreement(TABLE, rows) is None
+
+
+def test_a_row_whose_network_is_stood_in_for_is_marked_and_not_ranked():
+    from landslide_lib.study.table import table as study_table
+
+    pretraining = study_table("detection/pretraining", dataset="landslide4sense-boxes", profile="cpu")
+    labels = pretraining.effects().label
+    assert labels["swin-base-mae"].endswith("†")
+    assert not labels["swin-tiny-mae"].endswith("†")
+    ranked = [row for row in pretraining.rows if row["ours"] and not row["ours"].get("stand_in")]
+    assert pretraining.agreement("map_50") == comparison.agreement(pretraining.report, ranked, "map_50")
+    assert "rows with the same one are the same runs" in pretraining._repr_html_()
