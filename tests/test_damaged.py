@@ -158,6 +158,14 @@ def test_a_record_with_another_value_is_refused_or_of_all_its_images(tmp_path, r
     assert images(path) in (None, (2, 2, 2))
 
 
+@pytest.mark.parametrize("recipe", [None, 7, "focal", [], {}])
+def test_a_record_whose_recipe_is_none_is_refused(tmp_path, record, recipe):
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(json.loads(record().to_json()) | {"recipe": recipe}))
+    with pytest.raises(records.RecordError, match="not a record"):
+        records.read(path)
+
+
 def test_a_record_of_fewer_images_than_it_says_is_refused(tmp_path, record):
     path = tmp_path / "record.json"
     path.write_text(record(test_ids=["image0"]).to_json())

@@ -44,7 +44,7 @@ TASKS = {model.__name__.lower(): model for model in _ALL}
 
 def _task(given: Any) -> str:
     """Return the task of a recipe; the first ones did not name theirs."""
-    task = given.get("task", "segmentation") if isinstance(given, Mapping) else given.task
+    task = given.get("task", "segmentation") if isinstance(given, Mapping) else getattr(given, "task", "segmentation")
     return str(task)
 
 
