@@ -1,7 +1,5 @@
 """The command line: `landslide …`. torch is imported only by the commands that train."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

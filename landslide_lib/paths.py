@@ -1,7 +1,5 @@
 """Where things lie: one place, so that a chapter, a job and a shell find the same records."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

@@ -25,8 +25,6 @@ pixels tp = a (1 - b) / (2 - a - b) and e = 2 (1 - a)(1 - b) / (2 - a - b), so t
 (no fn) and tp + e (no fp). A reading that needs another share than the data has is refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product

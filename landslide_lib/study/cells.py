@@ -1,7 +1,5 @@
 """What stands in a table: columns, cells and caption as text. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple

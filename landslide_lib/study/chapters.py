@@ -1,7 +1,5 @@
 """Chapters through Papermill, with parameters that are checked before anything runs."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

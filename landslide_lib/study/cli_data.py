@@ -1,7 +1,5 @@
 """`landslide data …`: verify, download, pack or describe a dataset."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

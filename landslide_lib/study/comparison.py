@@ -1,7 +1,5 @@
 """*Reported* beside *ours*: a table's rows with what its records say. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The data of a recipe: which copy of it is here, and what is learnt from and what is scored on. Needs no torch."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What a network costs: counted, and as one ONNX file that is checked against PyTorch and timed on one CPU core."""
 
-from __future__ import annotations
-
 import copy
 import json
 import logging

@@ -5,11 +5,9 @@ landslide class, as an interval, because what is printed was rounded. A score wh
 read as the landslide's only to see whether it contradicts the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pandas as pd
 import yaml
@@ -74,7 +72,7 @@ class Source(Part):
     only: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _sound(self) -> Source:
+    def _sound(self) -> Self:
         if bool(self.results) == bool(self.table):
             raise ValueError(f"{self.id}: needs either results or a table")
         for one in self.results:

@@ -1,7 +1,5 @@
 """What a run ran on: device, versions, commit, memory. No torch at import."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

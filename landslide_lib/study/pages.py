@@ -1,7 +1,5 @@
 """What the book's pages about the study itself show: reports, tables, runs. No torch."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache

@@ -1,7 +1,5 @@
 """Figures of the study. What only one chapter draws stands in that chapter. No torch."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape

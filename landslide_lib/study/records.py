@@ -1,7 +1,5 @@
 """The record of a run and its store: append-only, atomic, safe between processes. No torch."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Collection, Sequence

@@ -1,11 +1,9 @@
 """The reported tables, and *reported* beside *ours*. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache, reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -48,7 +46,7 @@ class Row(_Strict):
     at: float | Literal["validation", "scored"] | None = None
 
     @model_validator(mode="after")
-    def _kind_fits(self) -> Row:
+    def _kind_fits(self) -> Self:
         if (self.kind == "run") != (self.change is not None):
             raise ValueError(f"row {self.id}: a row of kind run has a change, and no other")
         if self.at is not None and (self.kind != "derived" or len(self.source) != 1):
@@ -111,7 +109,7 @@ class Table(_Strict):
     rows: tuple[Row, ...]
 
     @model_validator(mode="after")
-    def _rows_are_sound(self) -> Table:
+    def _rows_are_sound(self) -> Self:
         ids = [row.id for row in self.rows]
         if twice := {name for name in ids if ids.count(name) > 1}:
             raise ValueError(f"{self.name}: two rows are called {sorted(twice)}")
@@ -199,7 +197,7 @@ class Report(_Strict):
         return {**given, "tables": tables}
 
     @model_validator(mode="after")
-    def _sources_are_here(self) -> Report:
+    def _sources_are_here(self) -> Self:
         known = {f"{name}/{row.id}" for name, table in self.tables.items() for row in table.rows}
         for name, table in self.tables.items():
             for row in table.rows:

@@ -1,7 +1,5 @@
 """Recipe to record, and a table to its records. What has been run is not run again."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Scores of a folder of predicted masks beside a folder of true ones, whoever made them. No torch."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -7,8 +7,6 @@ guide of https://github.com/iarai/Landslide4Sense-2022; the key is its baseline'
 That to Zindi's landslide challenge is a CSV with the columns `ID` and `label`, a line a test tile. No torch at import.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import zipfile

@@ -1,7 +1,5 @@
 """What is measured of tables and of tiles (`tools/tabular.py`), published for who has no files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a chapter needs besides the library: source code on the page, and claims that must hold."""
 
-from __future__ import annotations
-
 import inspect
 import os
 from textwrap import dedent

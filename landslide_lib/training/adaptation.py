@@ -1,7 +1,5 @@
 """Adaptation: a segmentation network learns on a source, and from pseudo-labels, and works on a target."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Classification: a network tells tiles with a landslide from those without one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Detection: a Faster R-CNN draws boxes around landslides."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """What a run takes of energy, by CodeCarbon. No torch."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Lightning's Trainer rather than Fabric: AMP, checkpoints that resume and early stopping come with it.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import os

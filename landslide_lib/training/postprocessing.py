@@ -4,8 +4,6 @@ All steps give probabilities. Opening and closing with a flat kernel commute wit
 from the opened probabilities is the opened mask.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

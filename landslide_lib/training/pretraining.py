@@ -1,7 +1,5 @@
 """Pre-training: how an encoder learns before it becomes part of a detector."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Semantic segmentation: a network calls each pixel landslide or not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a task tells the training loop: its batches, its loss, and how an epoch is scored."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

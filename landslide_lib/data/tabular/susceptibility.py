@@ -6,8 +6,6 @@ a class of a map, such as a range of slopes, with the density f of landslides in
     CF = (f - p) / (f (1 - p))  where f >= p,    CF = (f - p) / (p (1 - f))  where f < p.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

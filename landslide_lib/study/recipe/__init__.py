@@ -6,8 +6,6 @@ Traceback (most recent call last):
 landslide_lib.study.recipe.RecipeError: loss[0].focal.gama = 2.0: unknown key
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,9 +1,7 @@
 """The recipe of a network that learns on one domain and works on another."""
 
-from __future__ import annotations
-
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -60,7 +58,7 @@ class Adaptation(Recipe):
     ensemble: tuple[Network, ...] = field((), description="the mean of these trained networks, in place of a model")
 
     @model_validator(mode="after")
-    def _domains_and_terms(self) -> Adaptation:
+    def _domains_and_terms(self) -> Self:
         scales = (self.scale, *(one.scale for one in self.rounds))
         sides = [self.image_size * Fraction(str(scale)) for scale in scales]
         if wrong := [float(side) for side in sides if side < 32 or side % 16]:

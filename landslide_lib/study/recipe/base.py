@@ -1,11 +1,9 @@
 """What every run has: data, split, budget, optimizer; and the hash that identifies it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -22,7 +20,7 @@ class Listing(Part):
     """A part that names no entry of one of its lists twice."""
 
     @model_validator(mode="after")
-    def _each_once(self) -> Listing:
+    def _each_once(self) -> Self:
         for key, entries in self:
             names = [getattr(entry, "name", entry) for entry in entries] if isinstance(entries, tuple) else []
             twice = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
@@ -54,7 +52,7 @@ class Recipe(Listing):
     augmentation: tuple[str, ...]
 
     @model_validator(mode="after")
-    def _data_fits(self) -> Recipe:
+    def _data_fits(self) -> Self:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
         if self.dataset in self.unfit:
             has, task = ("labels", "classification") if self.dataset in LABELS else ("boxes", "detection")
@@ -77,12 +75,12 @@ class Recipe(Listing):
         return self.takes_weights or getattr(self, "encoder", None) in PACKAGED
 
     @property
-    def depends_on(self) -> tuple[Recipe, ...]:
+    def depends_on(self) -> tuple["Recipe", ...]:
         """The recipes whose networks this one takes up."""
         return ()
 
     @property
-    def ancestors(self) -> tuple[Recipe, ...]:
+    def ancestors(self) -> tuple["Recipe", ...]:
         """What it depends on, and what that depends on, each once."""
         found: dict[str, Recipe] = {}
         left = list(self.depends_on)

@@ -1,9 +1,7 @@
 """The recipe of a network that tells tiles with a landslide from those without one."""
 
-from __future__ import annotations
-
 from itertools import product
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -67,7 +65,7 @@ class Classification(Recipe):
     ensemble: Ensemble | None = field(None, description="in place of a network")
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Classification:
+    def _parts_fit(self) -> Self:
         whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
         if whole:
             names = " and ".join(sorted(whole))

@@ -1,7 +1,5 @@
 """The recipe of a detector, which draws boxes around landslides."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from landslide_lib.data.bands import LABELS

@@ -1,8 +1,6 @@
 """The recipe of a network that calls each pixel landslide or not."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -39,7 +37,7 @@ class Segmentation(WithStart):
     pretrained: Literal[False] = field(False, description="of the records from before `start`")
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Segmentation:
+    def _parts_fit(self) -> Self:
         if self.start and self.model not in PACKAGED:
             allowed = ", ".join(PACKAGED)
             raise ValueError(f"start: {self.model} has no encoder that starts from weights; allowed: {allowed}")
@@ -48,7 +46,7 @@ class Segmentation(WithStart):
         return self
 
     @property
-    def trained(self) -> Segmentation:
+    def trained(self) -> Self:
         """The recipe of the network that is post-processed."""
         return self.model_copy(update={"post_processing": ()})
 

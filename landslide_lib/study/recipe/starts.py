@@ -1,8 +1,6 @@
 """What an encoder starts from: random weights, those of others, or what it learns in a run before."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -75,7 +73,7 @@ class Pretraining(Recipe):
     optimizer: Optimizer = field(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
 
     @model_validator(mode="after")
-    def _objective_fits(self) -> Pretraining:
+    def _objective_fits(self) -> Self:
         if isinstance(self.objective, Masked) and self.encoder not in TRANSFORMERS:
             raise ValueError(f"start: masked autoencoding takes patches, and {self.encoder} has none")
         return self
@@ -114,7 +112,7 @@ class WithStart(Recipe):
     presence_epochs: int = field(20, ge=1, le=10_000, description="of telling images apart, and of a teacher")
 
     @model_validator(mode="after")
-    def _start_fits(self) -> WithStart:
+    def _start_fits(self) -> Self:
         try:
             pretraining = self.pretraining  # refused now and not when it is run
         except ValidationError as error:

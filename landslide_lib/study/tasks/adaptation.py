@@ -1,7 +1,5 @@
 """Adaptation as a recipe chooses it: two domains, their scales, teachers and ensembles."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classification of tiles as a recipe chooses it: filter, network, ensembles over folds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Detection as a recipe chooses it: the detector, its boxes, and what its encoder starts from."""
 
-from __future__ import annotations
-
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.detector import detector

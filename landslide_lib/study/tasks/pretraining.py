@@ -1,7 +1,5 @@
 """Pre-training as a recipe chooses it: what an encoder learns by, and after which teacher."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from landslide_lib.data import augment

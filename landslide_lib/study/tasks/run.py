@@ -1,7 +1,5 @@
 """A recipe's training: what all tasks share when a recipe chooses what is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Segmentation as a recipe chooses it: network, loss and data, and what is trained of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
