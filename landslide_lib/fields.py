@@ -54,7 +54,13 @@ def _named(value: Any) -> Any:
     return [_named(item) for item in value] if isinstance(value, tuple) else value
 
 
-class Part(BaseModel):
-    """A frozen, strict piece of a recipe."""
+class Frozen(BaseModel):
+    """A frozen model without unknown fields; its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Part(Frozen):
+    """A piece of a recipe, of the very types."""
+
+    model_config = ConfigDict(strict=True)

@@ -7,11 +7,11 @@ read as the landslide's only to see whether it contradicts the others.
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from landslide_lib.fields import Part
 from landslide_lib.paths import FIELD
@@ -70,17 +70,6 @@ class Source(Part):
     results: list[Result] = Field(default_factory=list)
     table: str | None = None
     only: list[str] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if bool(self.results) == bool(self.table):
-            raise ValueError(f"{self.id}: needs either results or a table")
-        for one in self.results:
-            named = self.over if one.over is None else one.over
-            if missing := one.printed.keys() & {"precision", "recall", "f1", "iou"} - named.keys():
-                raise ValueError(f"{self.id}/{one.id}: over does not say what {sorted(missing)} is of")
-            intervals(one.printed, self.scale)
-        return self
 
 
 @cache

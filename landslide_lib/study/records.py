@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
+from landslide_lib.fields import Frozen
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.paths import PUBLISHED, runs_root, write_once
 from landslide_lib.study.machine import NO_COMMIT
 from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Epoch(_Strict):
+class Epoch(Frozen):
     """One line of a history: means over the epoch, and F1 or mAP at IoU 0.5 of validation images, if it was scored."""
 
     train_loss: float
@@ -31,7 +28,7 @@ class Epoch(_Strict):
     seconds: float
 
 
-class Outcome(_Strict):
+class Outcome(Frozen):
     """What a model did on one part: `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`.
 
     A pixel, or an image, is called landslide above the threshold; a box is kept where its score is at least it.
@@ -41,7 +38,7 @@ class Outcome(_Strict):
     metrics: dict[str, dict[str, float | None]]
 
 
-class Record(_Strict):
+class Record(Frozen):
     """All that is kept of one run.
 
     Attributes:
