@@ -23,7 +23,7 @@ from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
-from landslide_lib.study.tabular import FOLDER
+from landslide_lib.study.teaching import TABULAR
 from landslide_lib.training import boosting, negative_filter
 from landslide_lib.training.boosting import Floats
 
@@ -448,7 +448,7 @@ def measure(name: str, root: Path | None = None) -> dict[str, Any]:
     return {"name": name, "fingerprint": files.fingerprint(files.find(file, root)), **how(root)}
 
 
-def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
+def publish(facts: dict[str, Any], folder: Path = TABULAR) -> Path:
     """Write facts of `measure` or `of_tiles`, a file a name and fingerprint; one that is there stays."""
     path = folder / f"{facts['name']}-{facts['fingerprint'][:8]}.json"
     made = datetime.now(UTC).isoformat(timespec="seconds")

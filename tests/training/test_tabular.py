@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import HOME
-from landslide_lib.study.tabular import published
+from landslide_lib.study.teaching import published
 from landslide_lib.training import boosting
 from tools import tabular
 
