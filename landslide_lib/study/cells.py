@@ -47,7 +47,8 @@ COMPARED = {"segmentation": "landslide F1 at 0.5", "detection": "mAP (IoU 0.5)",
 def scores(table: Table) -> list[Score]:
     """Return the scores of ours in a table: those that the report prints, then those that follow."""
     found = []
-    for name, column in ((name, table.columns[name]) for name in table.metrics):
+    for name in table.metrics:
+        column = table.columns[name]
         heading = f"{column.label} ({column.convention.replace('_', '-')})"
         found.append(Score(name, heading, "metrics", column.convention, column.score, column.scale))
     return [*found, *FOLLOWING[table.task]]
@@ -65,7 +66,7 @@ class Column(NamedTuple):
 
     @property
     def whose(self) -> str:
-        """Whose it is."""
+        """`reported` or `ours`."""
         return "reported" if self.kind in ("score", "extra") else "ours"
 
 
@@ -88,15 +89,15 @@ def columns(table: Table, rows: Rows) -> list[Column]:
         found.append(Column("compared", f"{COMPARED[table.task]} against {reference.label}", difference_text))
     if any(map(stand_in, rows)):
         found.append(Column("stand-in", "network of ours", lambda row: stand_in(row) or DASH))
-    counts: dict[str, Callable[[dict[str, Any]], str]] = {
-        "parameters": lambda ours: f"{ours['parameters'] / 1e6:.2f} M",
-        "seeds": lambda ours: str(len(ours["seeds"])),
-    }
-    return [*found, *(Column("count", name, partial(_of_ours, count)) for name, count in counts.items())]
+    return [*found, Column("count", "parameters", _parameters), Column("count", "seeds", _seeds)]
 
 
-def _of_ours(text: Callable[[dict[str, Any]], str], row: dict[str, Any]) -> str:
-    return text(row["ours"]) if row["ours"] else DASH
+def _parameters(row: dict[str, Any]) -> str:
+    return f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    return str(len(row["ours"]["seeds"])) if row["ours"] else DASH
 
 
 def dataset_of(rows: Rows) -> str | None:
@@ -173,8 +174,6 @@ def caption(rows: Rows) -> str:
     first, budget = run[0], run[0]["budget"]
     seeds = sorted({len(ours["seeds"]) for ours in run})
     spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
-    if seeds == [1]:
-        spread = "one seed, so no interval"
     parts = [
         f"Ours: {first['dataset']}",
         f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
@@ -184,7 +183,7 @@ def caption(rows: Rows) -> str:
         f"width {budget['width']}" if "width" in budget else "",
         f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}",
         f"batch {budget['batch']})",
-        f"{spread}.",
+        "one seed, so no interval." if seeds == [1] else f"{spread}.",
     ]
     text = ", ".join(filter(None, parts))
     if any(ours["versus"] for ours in run):

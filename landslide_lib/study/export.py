@@ -20,12 +20,13 @@ from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landslide_lib.models.checkpoints import load_weights
+from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import PUBLISHED, atomic_write, runs_root, write_once
 from landslide_lib.study import machine
-from landslide_lib.study.recipe import Segmentation, non_default_fields
+from landslide_lib.study.recipe import Segmentation
 from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import model_of
 
 #: The largest difference of a probability that passes for rounding, or so many times the network's own rounding: what
@@ -145,8 +146,7 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            about = {"recipe": non_default_fields(recipe), "seed": seed, "fingerprint": record.fingerprint}
-            network.load_state_dict(load_weights(path, **about))
+            fill(network, weights_of(record, path, record.fingerprint), path)
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -196,16 +196,12 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
 
 
 def publishable(table: str, profile: str) -> Path:
-    """Return the file to be that publishes a table. Raises RecordError: it may not be published, or is."""
+    """Return the file to be that publishes a table. Raises RecordError: the tree has changes, or the file is there."""
     path = FOLDER / f"{table.replace('/', '-')}-{profile}.json"
-    faults = {
-        "it is of the smoke profile, which is for tests": profile == "smoke",
-        "the tree had uncommitted changes; commit them and run it again": machine.commit()[1],
-        f"{path} is there; remove it to measure anew": path.exists(),
-    }
-    for why, so in faults.items():
-        if so:
-            raise RecordError(f"{path.stem} is not published: {why}")
+    if machine.commit()[1]:
+        raise RecordError(f"{path.stem} is not published: the tree had uncommitted changes; commit them first")
+    if path.exists():
+        raise RecordError(f"{path} is there; remove it to measure anew")
     return path
 
 

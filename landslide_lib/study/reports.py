@@ -15,7 +15,6 @@ from landslide_lib.study.recipe import STAND_INS, Recipe, merge, profile, recipe
 from landslide_lib.study.recipe.adaptation import TARGETS
 from landslide_lib.study.recipe.parts import PACKAGED
 
-
 Task = Literal["segmentation", "detection", "classification"]
 
 
@@ -36,7 +35,7 @@ class Row(Frozen):
     kind: Literal["run", "derived", "quoted"]
     change: dict[str, Any] | None = None
     source: tuple[str, ...] = Field((), alias="from")
-    reported: dict[str, float | int | str | None] = {}
+    reported: dict[str, float | int | str | None] = Field({})
     uncertain: tuple[str, ...] = ()
     ours: bool = False
     only: tuple[str, ...] = ()
@@ -88,10 +87,10 @@ class Table(Frozen):
     where: str
     metrics: tuple[str, ...]
     columns: dict[str, Column]
-    extra: dict[str, str] = {}
+    extra: dict[str, str] = Field({})
     task: Task = "segmentation"
     reference: tuple[str, ...] = ()
-    base: dict[str, Any] = {}
+    base: dict[str, Any] = Field({})
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
@@ -147,9 +146,9 @@ class Report(Frozen):
     method: tuple[str, ...]
     found: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    base: dict[str, Any] = {}
-    columns: dict[str, Column] = {}
-    facts: dict[str, Fact] = {}
+    base: dict[str, Any] = Field({})
+    columns: dict[str, Column] = Field({})
+    facts: dict[str, Fact] = Field({})
     tables: dict[str, Table]
 
     @model_validator(mode="before")
