@@ -11,7 +11,7 @@ import typer
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.study import chapters, comparison, recipe, records, render, reports
-from landslide_lib.study.cli_data import DataRoot, Publish, SkipBad, data
+from landslide_lib.study.cli_data import DataRoot, SkipBad, data
 from landslide_lib.study.comparison import known_runs
 from landslide_lib.study.recipe import BUDGETS
 from landslide_lib.study.records import RecordError
@@ -125,14 +125,9 @@ def train(
 
 @app.command("export")
 def export_(
-    table: TableName,
-    row: RowNames = None,
-    seed: Seed = 0,
-    dataset: DatasetName = None,
-    profile: ProfileName = "full",
-    publish: Publish = False,
+    table: TableName, row: RowNames = None, seed: Seed = 0, dataset: DatasetName = None, profile: ProfileName = "full"
 ) -> None:
-    """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
+    """Write the networks of a table, and what they cost, to runs/onnx, checked and timed on one CPU core.
 
     They have the weights of the local run with this seed; without one they are not trained.
     """
@@ -142,12 +137,8 @@ def export_(
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes or recipes[0].task != "segmentation":
         raise ValueError(f"{table}: there is no segmentation network to export; see `landslide list`")
-    if publish and row:
-        raise ValueError("--publish writes the whole table; leave --row out")
     from landslide_lib.study import export, runs
 
-    if publish:
-        export.publishable(table, profile or "full")
     store, done = runs.open_store(), []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
@@ -159,8 +150,7 @@ def export_(
             f"{facts['megabytes']:.1f} MB, {times} an image, difference {facts['difference']:.1e}, "
             f"{'trained' if facts['trained'] else 'not trained'}"
         )
-    if publish:
-        typer.echo(export.publish(table, profile or "full", recipes[0].dataset, done), err=True)
+    typer.echo(export.write(table, profile or "full", recipes[0].dataset, done), err=True)
 
 
 @app.command()
@@ -252,8 +242,8 @@ def publish(
 
     store, chosen = runs.open_store(data_root), reports.table(table)
     found, left = dict[str, records.Record](), list[records.Record]()
-    for d, p, _ in known_runs(chosen, store, smoke=True):
-        if dataset in (None, d) and (p == profile if profile else p != "smoke"):
+    for d, p, _ in known_runs(chosen, store, smoke=profile == "smoke"):
+        if dataset in (None, d) and profile in (None, p):
             for row in chosen.runnable(d):
                 left += store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     every = {record.name: record for record in store.all()}
@@ -265,11 +255,8 @@ def publish(
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():
         records.check_publishable(record)
-    new = [record for record in found.values() if not records.is_published(record)]
-    for record in new:
+    for record in found.values():
         typer.echo(records.publish(record, store.path(record)))
-    if not new:
-        typer.echo(f"{table}: nothing new; {len(found)} records are published already", err=True)
 
 
 @app.command()

@@ -11,7 +11,6 @@ from landslide_lib.study import recipe
 
 data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
 
-Publish = Annotated[bool, typer.Option("--publish", help="Also to data/results.")]
 Dataset = Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")]
 ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
 DataRoot = Annotated[
@@ -80,7 +79,7 @@ def make(
 def describe(
     name: Dataset,
     image_size: ImageSize = 128,
-    publish: Publish = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,
 ) -> None:

@@ -22,10 +22,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import PUBLISHED, atomic_write, runs_root, write_once
+from landslide_lib.paths import PUBLISHED, atomic_write, runs_root
 from landslide_lib.study import machine
 from landslide_lib.study.recipe import Segmentation
-from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import model_of
 
@@ -195,20 +195,16 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
     }
 
 
-def publishable(table: str, profile: str) -> Path:
-    """Return the file to be that publishes a table. Raises RecordError: the tree has changes, or the file is there."""
-    path = FOLDER / f"{table.replace('/', '-')}-{profile}.json"
-    if machine.commit()[1]:
-        raise RecordError(f"{path.stem} is not published: the tree had uncommitted changes; commit them first")
-    if path.exists():
-        raise RecordError(f"{path} is there; remove it to measure anew")
-    return path
+def write(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write what `measure` says of rows of a table, each with its `row` and `label`, to `runs/onnx`.
 
-
-def publish(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
-    """Write what `measure` says of the rows of a table, each with its `row` and `label`, to the published results."""
+    The book shows what is copied from there to `FOLDER`.
+    """
     facts = {"table": table, "profile": profile, "dataset": dataset, "rows": list(rows)}
-    return write_once(publishable(table, profile), json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    path = runs_root() / "onnx" / f"{table.replace('/', '-')}-{profile}.json"
+    with atomic_write(path) as scratch:
+        scratch.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def _images(draw: np.random.Generator, batch: int, bands: int, size: int) -> NDArray[np.float32]:

@@ -31,7 +31,6 @@ def commit() -> tuple[str, bool]:
         top = _git("rev-parse", "--show-toplevel")
         if not Path(top).samefile(HOME):
             return NO_COMMIT, True
-        _git("ls-files", "--error-unmatch", "--", str(Path(__file__).relative_to(HOME)))
         sha = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--", ".", ":!data/results")
     except (OSError, subprocess.CalledProcessError):

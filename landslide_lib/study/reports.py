@@ -216,11 +216,9 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
     2.0
     """
     if row.change is None:
-        why = "is someone else's result, which is quoted and never run"
-        if row.kind == "derived":
-            places = dict.fromkeys(source.rpartition("/")[0] or source for source in row.source)
-            why = f"is derived; train {' and '.join(places)}, and `landslide table` shows it"
-        raise ValueError(f"{table.name}, row {row.id}: {why}")
+        places = " and ".join(dict.fromkeys(source.rpartition("/")[0] or source for source in row.source))
+        why = f"derived; train {places}, and `landslide table` shows it" if places else "quoted and never run"
+        raise ValueError(f"{table.name}, row {row.id}: is {why}")
     change: dict[str, Any] = {}
     if dataset:
         change["dataset"] = dataset = table.on(dataset) or dataset
@@ -254,8 +252,7 @@ def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     encoder = layers.get("encoder")
     if encoder in swaps["encoder"]:
         encoder = change["encoder"] = swaps["encoder"][encoder]
-    ensemble = layers.get("ensemble")
-    if isinstance(ensemble, Mapping) and (members := ensemble.get("encoders")):
+    if members := (layers.get("ensemble") or {}).get("encoders"):
         swapped = [{**one, "encoder": swaps["encoder"].get(one["encoder"], one["encoder"])} for one in members]
         change["ensemble"] = {"encoders": swapped}
     start = layers.get("start")

@@ -122,9 +122,9 @@ def open_store(data_root: str | Path | None = None) -> Store:
 
 
 def ensure(table: Table, **options: Any) -> None:
-    """Run what is missing of a table, with a progress bar, see `run_table`; nothing under `LANDSLIDE_TRAIN=no`.
+    """Run what is missing of a table, see `run_table`, with a progress bar; nothing under `LANDSLIDE_TRAIN=no`.
 
-    Without the data nothing is run if there are records, and a line says so. DatasetNotFoundError: there is neither.
+    Without the data a line says so if there are records. DatasetNotFoundError: there is neither.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
@@ -181,6 +181,7 @@ def _make(
     scores = made.evaluate()
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
     described: dict[str, Any] = {
+        "recipe": wanted,
         "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
         "test_groups": [packed.groups[i] for i in test],
@@ -195,7 +196,6 @@ def _make(
         speed = images["train"] / seconds
     record = Record(
         **described,
-        recipe=wanted,
         hash=wanted.hash,
         seed=seed,
         parameters=sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),

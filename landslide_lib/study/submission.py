@@ -35,8 +35,8 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     """Write what a trained network, or an ensemble, predicts on a part as a submission, whole or not at all.
 
     It is a ZIP of masks of Landslide4Sense's `valid` or `test`, by a record of adaptation to it, or a CSV of labels of
-    Zindi's `test`, by one of classification. The threshold is the record's, chosen on validation images. Raises
-    ValueError: the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
+    Zindi's `test`, by one of classification, at the threshold that was chosen on validation images. Raises ValueError:
+    the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
     """
     recipe = record.recipe
     target = recipe.target.dataset or recipe.dataset if isinstance(recipe, Adaptation) else recipe.dataset

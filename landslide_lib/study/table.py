@@ -67,12 +67,9 @@ class StudyTable:
     def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
-        Args:
-            rows: Ids; () for all that can be run without weights of others. A derived row runs those that it comes
-                from. Rows of the report's other tables, and those that this data does not have, are passed over, so
-                that a chapter can name rows of several tables; others raise a ValueError.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            rerun: Train again; the old records stay.
+        Without ids of rows all that can be run without weights of others. A derived row runs those that it comes from.
+        Rows of the report's other tables, and those that this data does not have, are passed over, so that a chapter
+        can name rows of several tables; others raise a ValueError. With `rerun` the old records stay.
         """
         table, chosen = self.report, {**self.selection, "seeds": self.seeds or (0,)}
         there = table.runnable(chosen["dataset"])
@@ -102,10 +99,8 @@ class StudyTable:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
 
         The only place where rows are compared: paired over the seeds and test images that both rows have, blocked by
-        scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
-
-        Args:
-            pairs: By a name of your own the ids of a row and of the row it is compared with; others raise a ValueError.
+        scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`. A pair has a name of your own
+        and the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
             A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of the
@@ -121,10 +116,9 @@ class StudyTable:
         for name, (one, other) in pairs.items():
             row, base = self.report.row(one), self.report.row(other)
             if versus := comparison.effect(records.get(one, ()), records.get(other, ())):
+                marked = row.label + " †" * reports.has_stand_in(self.report, row, profile)
                 lines[name] = {
-                    "label": row.label + " †" * reports.has_stand_in(self.report, row, profile)
-                    if name == one
-                    else name,
+                    "label": marked if name == one else name,
                     "against": base.label,
                     "reported": self._printed_difference(row, base),
                     **{key: versus[key] for key in ("difference", "low", "high")},

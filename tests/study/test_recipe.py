@@ -256,7 +256,7 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
     assert recipe(BOXES, change).needs_download is fetches
     assert not recipe(BASE).needs_download
     in_a_package = recipe(BASE, {"model": "efficientnet_lite0", "start": {"name": "imagenet"}})
-    assert in_a_package.takes_weights
+    assert in_a_package.standardize
     assert not in_a_package.needs_download
 
 

@@ -72,7 +72,8 @@ class Recipe(Listing):
     @property
     def standardize(self) -> bool:
         """Whether bands are given mean 0 and deviation 1, as weights of others expect, or are divided by their mean."""
-        return self.takes_weights or getattr(self, "encoder", None) in PACKAGED
+        takes_weights = any(one.weights is not None for one in (self, *self.ancestors))
+        return takes_weights or getattr(self, "encoder", None) in PACKAGED
 
     @property
     def depends_on(self) -> tuple["Recipe", ...]:
@@ -100,11 +101,6 @@ class Recipe(Listing):
     def weights(self) -> str | None:
         """The weights of others that it starts from: `imagenet`, or a file in the folder `weights` of the data root."""
         return None
-
-    @property
-    def takes_weights(self) -> bool:
-        """Whether a run, or one that it depends on, starts from weights of others."""
-        return self.weights is not None or any(other.takes_weights for other in self.depends_on)
 
     @property
     def needs_download(self) -> bool:
