@@ -5,7 +5,7 @@ Pure data, no torch: a bad recipe is refused at once.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 #: Raised by whoever changes what a component computes, so that no record made by the old
 #: behaviour answers for the new one. A component that is not named here has revision 1.
@@ -43,15 +43,9 @@ def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
     `origin` is the default that the field had when it was introduced, where that differs. The hash of a recipe leaves
     out a field at its *origin*: a new field changes no old hash, a changed default changes all that rely on it.
     """
-    extra = {"origin": _named(default if origin is _SAME else origin)}
-    return Field(default, json_schema_extra=extra, **constraints)
-
-
-def _named(value: Any) -> Any:
-    """Return plain values, of a part only what it names: its own fields have their origins."""
-    if isinstance(value, Part):
-        return value.model_dump(exclude_unset=True)
-    return [_named(item) for item in value] if isinstance(value, tuple) else value
+    # Of a part only what it names: its own fields have their origins.
+    plain = TypeAdapter(Any).dump_python(default if origin is _SAME else origin, mode="json", exclude_unset=True)
+    return Field(default, json_schema_extra={"origin": plain}, **constraints)
 
 
 class Frozen(BaseModel):

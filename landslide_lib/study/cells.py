@@ -137,8 +137,6 @@ def text_of(value: Mapping[str, Any] | None, scale: int = 1) -> str:
     '0.500 ± 0.020'
     >>> text_of({"mean": 0.46, "low": 0.045, "high": 0.939})
     '0.460 [0.045, 0.939]'
-    >>> text_of({"mean": 0.5, "low": None, "high": None}, scale=100)
-    '50.0'
     """
     if value is None or value["mean"] is None:
         return DASH

@@ -53,11 +53,7 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
 
 
 def claims(path: Path) -> list[str]:
-    """Return the sentences that a chapter claims, in their order.
-
-    >>> len(claims(chapter("11_losses"))) > 2
-    True
-    """
+    """Return the sentences that a chapter claims, in their order."""
     sentences = []
     for source in sources(path):
         if "claim(" in source:

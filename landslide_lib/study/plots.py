@@ -29,9 +29,9 @@ DPI = 160  # sharp on a screen with two pixels to one
 
 def style() -> None:
     """Set the look of all figures; a chapter calls it once."""
-    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
-    plt.rcParams.update({"figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110})
-    plt.rcParams.update({"savefig.dpi": DPI, "axes.titlesize": "medium", "axes.titleweight": "bold"})
+    look = {"figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110, "savefig.dpi": DPI}
+    look |= {"axes.titlesize": "medium", "axes.titleweight": "bold"}
+    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS, rc=look)
 
 
 class Picture:
@@ -137,9 +137,12 @@ def maps(named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: 
             figure.colorbar(shown, ax=place, fraction=0.046)
     figure.tight_layout()
     flat = {label: array for label, array in named.items() if array.ndim == 2}
-    places = zip(("row", "column"), np.indices(next(iter(flat.values())).shape)) if flat else ()
-    data = pd.DataFrame({label: np.ravel(array) for label, array in [*places, *flat.items()]}).round(4)
-    return Picture(figure, alt=alt, name=name, data=data if flat else None)
+    if not flat:
+        return Picture(figure, alt=alt, name=name)
+    row, column = np.indices(next(iter(flat.values())).shape)
+    drawn = {"row": row, "column": column} | flat
+    data = pd.DataFrame({label: np.ravel(array) for label, array in drawn.items()}).round(4)
+    return Picture(figure, alt=alt, name=name, data=data)
 
 
 def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32]:

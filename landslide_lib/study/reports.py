@@ -75,11 +75,9 @@ class Table(Frozen):
     """A reported table.
 
     Attributes:
-        name: `report/table`, such as `raunet/losses`.
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         reference: The row that others are compared with; of several the first that the dataset has.
-        base: The recipe that all rows start from.
     """
 
     name: str
@@ -241,8 +239,6 @@ def has_stand_in(table: Table, row: Row, profile_name: str | None) -> bool:
 def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     """Return what a profile changes in the encoder of a row and in what it starts from; see `stand_ins.yaml`.
 
-    >>> stand_in({"task": "detection", "encoder": "vit_large", "start": {"name": "mae"}}, "cpu")
-    {'encoder': 'vit_tiny'}
     >>> stand_in({"dataset": "uav", "encoder": "vit_tiny", "start": {"name": "imagenet"}}, "cpu")
     {'start': {'name': 'presence', 'on': 'bijie'}}
     """
@@ -252,7 +248,8 @@ def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     encoder = layers.get("encoder")
     if encoder in swaps["encoder"]:
         encoder = change["encoder"] = swaps["encoder"][encoder]
-    if members := (layers.get("ensemble") or {}).get("encoders"):
+    ensemble = layers.get("ensemble")
+    if isinstance(ensemble, Mapping) and (members := ensemble.get("encoders")):
         swapped = [{**one, "encoder": swaps["encoder"].get(one["encoder"], one["encoder"])} for one in members]
         change["ensemble"] = {"encoders": swapped}
     start = layers.get("start")

@@ -12,7 +12,7 @@ from importlib import import_module
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -23,6 +23,9 @@ from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Epoch, Record, Store
 from landslide_lib.study.reports import Table, resolve
 from landslide_lib.training import energy
+
+if TYPE_CHECKING:  # it imports torch
+    from landslide_lib.study.tasks.run import Setting
 
 
 class NotRunError(RuntimeError):
@@ -73,7 +76,11 @@ def run(
             return found[0]
         options = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
         bases = [_base(other, seed, store, options) for other in wanted.depends_on]
-        record = _make(wanted, packed, seed, store, bases, device, data_root, work)
+        from landslide_lib.study.tasks.run import Setting
+        from landslide_lib.training.loop import device_of
+
+        given = [(base, store.weights(base)) for base in bases]
+        record = _make(wanted, Setting(packed, seed, device_of(device), work, given, data_root), store)
         store.add(record)
         shutil.rmtree(work, ignore_errors=True)
         return record
@@ -143,28 +150,16 @@ def ensure(table: Table, **options: Any) -> None:
             print(f"{error}. Until then {table.name} shows records of before", file=sys.stderr)
 
 
-def _make(
-    wanted: Recipe,
-    packed: Any,
-    seed: int,
-    store: Store,
-    bases: Sequence[Record],
-    device_name: str,
-    data_root: Path | None,
-    work: Path,
-) -> Record:
+def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
     """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it."""
     import torch
 
-    from landslide_lib.study.tasks.run import Setting
-    from landslide_lib.training import loop
-
-    device = loop.device_of(device_name)
-    given = [(record, store.weights(record)) for record in bases]
-    setting = Setting(packed, seed, device, work, given, data_root)
+    packed, device, bases = setting.packed, setting.device, [record for record, _ in setting.given]
     task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
     used, clock = energy.Energy(), time.perf_counter()
     if wanted.trains:
+        work = setting.folder
+        assert work is not None
         starts = _starts(work, torch.get_num_threads())
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -197,7 +192,7 @@ def _make(
     record = Record(
         **described,
         hash=wanted.hash,
-        seed=seed,
+        seed=setting.seed,
         parameters=sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         fingerprint=packed.fingerprint,
         revisions=wanted.components,

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, Markdown
 
 from landslide_lib.study import cells, comparison, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table
-
-if TYPE_CHECKING:  # it takes seconds to import
-    import pandas as pd
 
 
 def table(
@@ -91,8 +91,6 @@ class StudyTable:
         `column` is one of the report, such as `f1`, or of ours, such as `landslide_f1_tuned`; `ours`, `low` and `high`
         are mean and 95 % interval over `seeds`; `all_positive_f1` is that of calling everything landslide.
         """
-        import pandas as pd
-
         return pd.DataFrame(render.tidy(self.report, self.rows))
 
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
@@ -107,8 +105,6 @@ class StudyTable:
             printed F1, whatever it is a mean over), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU
             0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`.
         """
-        import pandas as pd
-
         records, lines, profile = self.records, {}, self.selection["profile_name"]
         if pairs is None:
             reference = self.report.reference_on(self.selection["dataset"])
@@ -145,14 +141,10 @@ class StudyTable:
 
     def notes(self) -> Any:
         """Return what the report leaves open and what we assume, for a notebook."""
-        from IPython.display import Markdown
-
         return Markdown("\n".join(f"- {note}" for note in self.report.notes))
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""
-        from IPython.display import Markdown
-
         records, needs = self.records, dict[bool, list[str]]()
         for row in self.report.runnable(self.selection["dataset"]):
             if not records[row.id]:
@@ -163,8 +155,6 @@ class StudyTable:
 
     def elsewhere(self) -> Any:
         """Return every other run of this table that is stored here, for a notebook."""
-        from IPython.display import HTML
-
         shown = (self.selection["dataset"], self.selection["profile_name"])
         others = [
             render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=profile))

@@ -7,6 +7,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from IPython.display import Code, Markdown, display
+
 from landslide_lib.paths import PUBLISHED
 
 #: What `tools/tabular.py` measures of tables and of tiles, for who has no files.
@@ -19,15 +21,11 @@ class ClaimError(AssertionError):
 
 def show(thing: Any) -> Any:
     """Return the source of a function or class, coloured where a notebook shows it."""
-    from IPython.display import Code
-
     return Code(dedent(inspect.getsource(thing)), language="python")
 
 
 def claim(sentence: str, holds: bool) -> None:
     """Print what a chapter concludes, or that it does not hold: a ClaimError if the book is being built."""
-    from IPython.display import Markdown, display
-
     if not holds and os.environ.get("LANDSLIDE_TRAIN") == "no":
         raise ClaimError(f"the records do not support this claim: {sentence}")
     display(Markdown(f"- **{sentence}**" if holds else f"- *Does not hold for these parameters:* {sentence}"))

@@ -157,14 +157,6 @@ def test_a_deep_network_without_training_magnifies_no_rounding():
     assert exact.std() > 0.01
 
 
-def test_a_file_of_another_shape_or_of_nothing_is_named(net, path):
-    with pytest.raises(ValueError, match=r"net\.onnx: takes images of \[3, 32, 32\], not of \[4"):
-        export.check(net, path, bands=4, size=32)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"net\.onnx: onnxruntime cannot read it"):
-        export.check(net, path, **SHAPE)
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("no space left on device")])
 def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(net, error, path, monkeypatch):
     before = path.read_bytes()

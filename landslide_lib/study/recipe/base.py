@@ -83,14 +83,8 @@ class Recipe(Listing):
     @property
     def ancestors(self) -> tuple["Recipe", ...]:
         """What it depends on, and what that depends on, each once."""
-        found: dict[str, Recipe] = {}
-        left = list(self.depends_on)
-        while left:
-            one = left.pop()
-            if one.hash not in found:
-                found[one.hash] = one
-                left += one.depends_on
-        return tuple(found.values())
+        every = (one for other in self.depends_on for one in (other, *other.ancestors))
+        return tuple({one.hash: one for one in every}.values())
 
     @property
     def trains(self) -> bool:
