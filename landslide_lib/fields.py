@@ -33,18 +33,15 @@ LOSS_RANGES: dict[str, dict[str, float]] = {
     "distillation.alpha": {"ge": 0.0, "le": 1.0},
 }
 
-#: Stands for "the default has never changed"; None is a default that a field may have had.
-_SAME: Any = object()
 
-
-def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
+def field(default: Any, *, origin: Any = ..., **constraints: Any) -> Any:
     """Declare a field of a recipe with a default; `constraints` are pydantic's, such as `ge` and `description`.
 
     `origin` is the default that the field had when it was introduced, where that differs. The hash of a recipe leaves
     out a field at its *origin*: a new field changes no old hash, a changed default changes all that rely on it.
     """
     # Of a part only what it names: its own fields have their origins.
-    plain = TypeAdapter(Any).dump_python(default if origin is _SAME else origin, mode="json", exclude_unset=True)
+    plain = TypeAdapter(Any).dump_python(default if origin is ... else origin, mode="json", exclude_unset=True)
     return Field(default, json_schema_extra={"origin": plain}, **constraints)
 
 

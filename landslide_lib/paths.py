@@ -13,12 +13,10 @@ _CHECKOUT = (HOME / "data" / "reports").is_dir()
 _DATA = HOME / "data" if _CHECKOUT else Path(__file__).parent / "published"
 REPORTS = _DATA / "reports"
 PUBLISHED = _DATA / "results"
-#: What others print, see `study/field.py`.
-FIELD = _DATA / "field.yaml"
+FIELD = _DATA / "field.yaml"  # what others print, see `study/field.py`
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
-#: The folder of the data root with weights of others.
-WEIGHTS = "weights"
+WEIGHTS = "weights"  # the folder of the data root with weights of others
 
 
 def _folder(variable: str, default: str) -> Path:

@@ -39,11 +39,7 @@ def title(path: Path) -> str:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the chapter of a table: the last one that runs its rows, else the last one that names it.
-
-    >>> showing("raunet/rau-net"), showing("raunet/leaderboard")
-    ('15_attention', '19_cross_validation')
-    """
+    """Return the chapter of a table: the last one that runs its rows, else the last one that names it."""
     named = f'table\\("{re.escape(table)}"'
     for asked in (rf"{named}[^)]*\)\s*\.run\(", named):
         for path in reversed(chapters(folder)):

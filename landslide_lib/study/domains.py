@@ -57,10 +57,7 @@ def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str
     They are that of all its files and, where it was packed without its unusable files, that of the rest; none if it is
     not at the root. Files are hashed once; the hash is kept in the cache until a file changes.
     """
-
-    @cache
-    def of_dataset(name: str) -> tuple[str, ...]:
-        return _fingerprints(name, root or data_root())
+    of_dataset = cache(lambda name: _fingerprints(name, root or data_root()))
 
     def of_recipe(recipe: Recipe) -> Sequence[str]:
         # Without unusable files means without those of source and target.

@@ -35,8 +35,7 @@ TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
 #: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and of a few
 #: the variance is near zero in some channel, which blows rounding up.
 CALIBRATION = 64
-#: How many images are timed, after a few that are not.
-REPEATS, WARM_UP = 30, 5
+REPEATS, WARM_UP = 30, 5  # how many images are timed, after a few that are not
 FOLDER = PUBLISHED / "edge"
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]

@@ -85,7 +85,13 @@ def landslide_f1(printed: Printed, over: dict[Rate, Over], scale: int = 1) -> di
     >>> landslide_f1({"iou": "68.1", "f1": "89.7"}, {"iou": "landslide", "f1": "unknown"}, scale=100)["contradicts"]
     'IoU means 0.810, F1 means 0.897'
     """
-    values = intervals(printed, scale)
+    # What each score may have been before it was rounded, in 0..1; counts are exact.
+    values: dict[str, audit.Interval] = {
+        name: (int(text), int(text))
+        if name in ("tp", "fp", "fn", "tn")
+        else audit.bounds(text, digits=len(text.partition(".")[2]), scale=scale)
+        for name, text in printed.items()
+    }
     found: dict[str, audit.Interval] = {}
     firm: dict[str, audit.Interval] = {}
     for rule, names, compute in RULES:
@@ -104,16 +110,6 @@ def landslide_f1(printed: Printed, over: dict[Rate, Over], scale: int = 1) -> di
         (low, high), rule, cannot = audit.common(firm.values()) or firm[first], first, ""
     f1 = {"landslide_f1": (low + high) / 2, "low": low, "high": high}
     return {**f1, "rule": rule, "cannot": cannot, "contradicts": told}
-
-
-def intervals(printed: Printed, scale: int) -> dict[str, audit.Interval]:
-    """Return what each score may have been before it was rounded, in 0..1; counts are exact."""
-    return {
-        name: (int(text), int(text))
-        if name in ("tp", "fp", "fn", "tn")
-        else audit.bounds(text, digits=len(text.partition(".")[2]), scale=scale)
-        for name, text in printed.items()
-    }
 
 
 def _results(source: Source) -> Iterator[tuple[Result, int]]:

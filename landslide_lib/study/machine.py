@@ -11,8 +11,7 @@ from pathlib import Path
 
 from landslide_lib.paths import HOME
 
-#: In place of a commit where there is none.
-NO_COMMIT = "unknown"
+NO_COMMIT = "unknown"  # in place of a commit where there is none
 
 
 def versions() -> dict[str, str]:

@@ -127,15 +127,11 @@ class Record(Frozen):
 
     def to_json(self) -> str:
         """Return readable JSON: a line a field, a line an epoch."""
-        lines = []
-        for key, value in self.model_dump(mode="json").items():
-            if key == "history":
-                inner = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
-                lines.append(f'"{key}": [\n  {inner}\n ]')
-            else:
-                text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-                lines.append(f'"{key}": {text}')
-        return "{\n " + ",\n ".join(lines) + "\n}\n"
+        fields = self.model_dump(mode="json")
+        epochs = ",\n  ".join(json.dumps(one) for one in fields["history"])
+        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in fields.items()}
+        texts["history"] = f"[\n  {epochs}\n ]"
+        return "{\n " + ",\n ".join(f'"{key}": {text}' for key, text in texts.items()) + "\n}\n"
 
 
 class RecordError(ValueError):

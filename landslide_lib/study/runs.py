@@ -48,10 +48,9 @@ def run(
     first one's record. The runs that it depends on are made first where their records or weights are not here. With
     `rerun` it is trained again, and the old record stays; `skip_bad` leaves unusable files out, listed in the record.
 
-    Raises:
-        DatasetNotFoundError, BadFileError: The data is not here, whatever is published, or a file of it is damaged.
-        FloatingPointError: The network diverged. No record is written.
-        NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
+    Raises DatasetNotFoundError, BadFileError: the data is not here, whatever is published, or a file is damaged.
+    FloatingPointError: the network diverged; it leaves no record. NotRunError: there is no record, and
+    `LANDSLIDE_TRAIN=no`.
     """
     store = store or Store()
     if os.environ.get("LANDSLIDE_TRAIN") == "no":

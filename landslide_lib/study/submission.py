@@ -27,8 +27,7 @@ from landslide_lib.study.records import Record, Store
 COMPETITIONS = {"adaptation": "landslide4sense", "classification": "zindi"}
 SHAPE = (128, 128)
 NAME = re.compile(r"mask_[1-9][0-9]{0,8}\.h5", re.ASCII)
-#: Bytes of a member that are read; a mask has 16,384 pixels.
-LARGEST = 2**20
+LARGEST = 2**20  # bytes of a member that are read; a mask has 16,384 pixels
 
 
 def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Path | None = None) -> Path:
@@ -59,10 +58,7 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
         return path
     masks = adaptation.masks(setting, part, threshold)
     if gaps := sorted(set(range(1, max(masks) + 1)) - masks.keys()):
-        raise ValueError(
-            f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}, and the competition wants "
-            "a mask of each; get the rest of the part"
-        )
+        raise ValueError(f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}; get them all")
     return write(masks, path)
 
 

@@ -49,19 +49,19 @@ class StudyTable:
 
     @property
     def selection(self) -> dict[str, Any]:
-        """Dataset, profile and seeds that are shown."""
+        """Dataset and profile that are shown."""
         dataset, profile = comparison.most_records(self.report, self.store, self.dataset, self.profile)
-        return {"dataset": dataset, "profile_name": profile, "seeds": self.seeds}
+        return {"dataset": dataset, "profile_name": profile}
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows with what their records say; see `comparison.compare`."""
-        return comparison.compare(self.report, self.store, **self.selection)
+        return comparison.compare(self.report, self.store, **self.selection, seeds=self.seeds)
 
     @property
     def records(self) -> dict[str, list[Record]]:
         """The records of each row, by its id, in the order of the seeds; empty where nothing was run."""
-        found = comparison.collect_records(self.report, self.store, **self.selection)
+        found = comparison.collect_records(self.report, self.store, **self.selection, seeds=self.seeds)
         return {row.id: found[self.report.name, row.id] for row in self.report.runnable(self.selection["dataset"])}
 
     def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
@@ -155,17 +155,15 @@ class StudyTable:
 
     def elsewhere(self) -> Any:
         """Return every other run of this table that is stored here, for a notebook."""
-        shown = (self.selection["dataset"], self.selection["profile_name"])
         others = [
             render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=profile))
             for data, profile, _ in comparison.known_runs(self.report, self.store)
-            if (data, profile) != shown
+            if {"dataset": data, "profile_name": profile} != self.selection
         ]
         return HTML("".join(others) or '<p class="study-note">None yet.</p>')
 
     def _needs_download(self, row: Row) -> bool:
-        where = {key: value for key, value in self.selection.items() if key != "seeds"}
-        return reports.resolve(self.report, row, **where).needs_download
+        return reports.resolve(self.report, row, **self.selection).needs_download
 
     def _printed_difference(self, one: Row, other: Row) -> float | None:
         """Return the difference, in 0..1, of the printed score that rows are compared by, else of the first printed."""
