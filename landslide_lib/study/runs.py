@@ -176,6 +176,7 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
     described: dict[str, Any] = {
         "recipe": wanted,
+        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
         "test_groups": [packed.groups[i] for i in test],
@@ -192,7 +193,6 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         **described,
         hash=wanted.hash,
         seed=setting.seed,
-        parameters=sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         fingerprint=packed.fingerprint,
         revisions=wanted.components,
         excluded=list(packed.excluded),
