@@ -90,6 +90,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.task, self.plan, self.name, self.about = task, plan, name, about
         self.history: list[dict[str, Any]] = []
         self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
+        self.kept: list[Any] = []
         self.started = 0.0
         self.bar: Any = None
 
@@ -116,11 +117,12 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self.losses["validation"] = []
-        self.task.start_validation()
+        self.losses["validation"], self.kept = [], []
 
     def validation_step(self, batch: Any, step: int) -> None:
-        if (loss := self.task.validation_loss(batch, step)) is not None:
+        loss, kept = self.task.validate(batch, step)
+        self.kept.append(kept)
+        if loss is not None:
             self.losses["validation"].append(loss)
 
     def on_validation_epoch_end(self) -> None:
@@ -131,11 +133,12 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
             if loss is not None and not math.isfinite(loss):
                 where = f"the {part} loss is {loss} in epoch {self.current_epoch}"
                 raise FloatingPointError(f"{self.name}: {where}; {REMEDY}")
-        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores()}
+        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores(self.kept)}
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
-        if self.task.should_stop(self.history):
-            self.trainer.should_stop = True
+        if self.task.patience is not None:
+            losses = [line["valid_loss"] for line in self.history]
+            self.trainer.should_stop = len(losses) - 1 - losses.index(min(losses)) >= self.task.patience
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history

@@ -195,18 +195,17 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
 
 def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
     losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
-    start, loss = ClassificationTask.start_validation, ClassificationTask.validation_loss
+    start, validate = ClassificationTask.start_epoch, ClassificationTask.validate
 
-    def begin(self):
-        start(self)
+    def begin(self, epoch):
+        start(self, epoch)
         self.chosen = torch.tensor(next(losses))
 
     def chosen_loss(self, batch, step):
-        loss(self, batch, step)
-        return self.chosen
+        return self.chosen, validate(self, batch, step)[1]
 
-    monkeypatch.setattr(ClassificationTask, "start_validation", begin)
-    monkeypatch.setattr(ClassificationTask, "validation_loss", chosen_loss)
+    monkeypatch.setattr(ClassificationTask, "start_epoch", begin)
+    monkeypatch.setattr(ClassificationTask, "validate", chosen_loss)
     made = classification.run(wanted(epochs=7, patience=3), Setting(data, 0, CPU, tmp_path))
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 
