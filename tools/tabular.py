@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.data import features
+from landslide_lib.data import tabular as tables
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
@@ -45,7 +45,7 @@ def odds(cf: ArrayLike) -> Floats:
     A certainty factor tells them, whatever p is. The share of the landslides that a class holds, divided by them, is
     its share of the places without one.
 
-    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(susceptibility.factor([0.2], 0.1)).round(3)
+    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(tables.factor([0.2], 0.1)).round(3)
     (array([0. , 0.5, 1. , 4. ]), array([2.25]))
     """
     value = np.asarray(cf, np.float64)
@@ -196,8 +196,8 @@ def compare(
     encodings = {
         "given": [classes] * len(splits),
         "order lost": [shuffled(classes, seed)] * len(splits),
-        "all": [susceptibility.encode(classes, truth)] * len(splits),
-        "inside": [susceptibility.encode(classes, truth, learnt) for learnt, _ in splits],
+        "all": [tables.encode(classes, truth)] * len(splits),
+        "inside": [tables.encode(classes, truth, learnt) for learnt, _ in splits],
     }
     results = {}
     for name, frames in encodings.items():
@@ -305,9 +305,9 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
         FileNotFoundError: The file is not there.
         ValueError: It is not as it should be.
     """
-    frame = susceptibility.load(root)
-    factors, truth = frame[list(susceptibility.FACTORS)], frame["target"].to_numpy()
-    groups, table = susceptibility.blocks(frame), levels(factors, truth)
+    frame = tables.samples(root)
+    factors, truth = frame[list(tables.FACTORS)], frame["target"].to_numpy()
+    groups, table = tables.blocks(frame), levels(factors, truth)
     cuts = {"random": boosting.folds(truth, FOLDS, seed), "blocks": boosting.folds(truth, FOLDS, seed, groups)}
     columns = {"factors": factors, "closed": closed(factors, table), "place": frame[["lon", "lat"]]}
     scores = []
@@ -321,7 +321,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     return {
         "rows": len(frame),
         "positives": int(truth.sum()),
-        "twins": susceptibility.twins(frame),
+        "twins": int(frame.duplicated(["lon", "lat"]).sum()),
         "blocks": len(set(groups)),
         "levels": _lines(table),
         "shap": {str(name): round(float(value), 4) for name, value in given.abs().mean().items()},
@@ -432,8 +432,8 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
 
 #: What is measured of which file.
 MEASURED: dict[str, tuple[str, Callable[[Path | None], dict[str, Any]]]] = {
-    "susceptibility": (susceptibility.FILE, of_susceptibility),
-    "catalogue": (catalogue.FILE, lambda root: catalogue.describe(catalogue.load(root))),
+    "susceptibility": (tables.SAMPLES, of_susceptibility),
+    "catalogue": (tables.EVENTS, lambda root: tables.describe(tables.events(root))),
 }
 
 
@@ -445,7 +445,7 @@ def measure(name: str, root: Path | None = None) -> dict[str, Any]:
         ValueError: It is not as it should be.
     """
     file, how = MEASURED[name]
-    return {"name": name, "fingerprint": files.fingerprint(files.find(file, root)), **how(root)}
+    return {"name": name, "fingerprint": tables.fingerprint(tables.find(file, root)), **how(root)}
 
 
 def publish(facts: dict[str, Any], folder: Path = TABULAR) -> Path:

@@ -9,11 +9,11 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_lib.data import tabular
 from landslide_lib.data.bands import ZINDI
 from landslide_lib.data.base import BadFileError, Dataset, Sample, hash_files, mark_twins, plain_name
 from landslide_lib.data.formats.files import by_stem, list_files
 from landslide_lib.data.formats.locate import child, locate
-from landslide_lib.data.tabular import files
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
@@ -115,7 +115,7 @@ def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None,
 
 
 def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[LabelledSample]:
-    lines = files.read(path, ["ID", "label"] if labelled else ["ID"]).apply(lambda column: column.str.strip())
+    lines = tabular.read(path, ["ID", "label"] if labelled else ["ID"]).apply(lambda column: column.str.strip())
     lines["ID"] = lines["ID"].map(plain_name)
     tiles = by_stem(list_files(folder, {".npy"}))
     mask, named = (path, part) if labelled else (None, f"{part}, no masks")
