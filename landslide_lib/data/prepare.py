@@ -1,7 +1,5 @@
 """A dataset made ready for training: its parts, its bands, and what the bands are scaled by."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,7 @@ from torch.utils.data import Dataset
 
 from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
-from landslide_lib.data.engineered import with_bands
-from landslide_lib.data.pack import Packed, load_packed
+from landslide_lib.data.pack import Packed, load_packed, with_bands
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import Indices, Method, Split
 from landslide_lib.data.split import split as split_images
@@ -37,18 +34,18 @@ class Data:
     shift: Tensor | None = None  # (C, 1, 1), what is subtracted from each band before that; None for nothing
 
     @property
-    def train(self) -> Part:
+    def train(self) -> "Part":
         return self.part("train")
 
     @property
-    def valid(self) -> Part:
+    def valid(self) -> "Part":
         return self.part("valid")
 
     @property
-    def test(self) -> Part:
+    def test(self) -> "Part":
         return self.part("test")
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> "Part":
         """Return `train`, `valid` or `test`. Raises ValueError: there is no such part."""
         if name not in self.parts:
             raise ValueError(f"part {name!r}: unknown; allowed: {', '.join(self.parts)}")

@@ -1,12 +1,10 @@
 """Datasets: one small protocol, one explicit dict as the registry."""
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
-from landslide_lib.data.datasets.bijie import Bijie
 from landslide_lib.data.datasets.boxes import VOC, Landslide4SenseBoxes
-from landslide_lib.data.datasets.folder import UAV, Folder
+from landslide_lib.data.datasets.folder import UAV, Bijie, Folder
 from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
-from landslide_lib.data.datasets.synthetic import Synthetic
-from landslide_lib.data.datasets.synthetic_zindi import SyntheticZindi
+from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi
 from landslide_lib.data.pack import Packed, load_packed
 from landslide_lib.data.verify import Verdict, verify_files

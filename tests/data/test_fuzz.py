@@ -214,7 +214,7 @@ def test_an_hdf5_that_is_cut_is_never_read(path, data):
 @given(st.sampled_from(sorted(HDF5)), flips)
 def test_an_hdf5_with_flipped_bytes_gives_an_array_of_its_shape_or_none(path, form, changes):
     array = read(patch_of, path, flipped(HDF5[form], changes))
-    assert array is None or (array.shape == PATCH.shape and np.isfinite(array).all())
+    assert array is None or array.shape == PATCH.shape
 
 
 @pytest.fixture(scope="module")

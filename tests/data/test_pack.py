@@ -283,7 +283,7 @@ def spoil(root: Path) -> dict[str, str]:
     found = BIJIE.samples(root)
     found[0].image.write_bytes(found[0].image.read_bytes()[:100])
     found[2].mask.unlink()
-    return {"image/ls_0.png": "is truncated", "mask/ls_2.png": "mask is missing"}
+    return {"image/ls_0.png": "is truncated", "mask/ls_2.png": "is missing"}
 
 
 def agree(said: dict[str, str], problems: dict[str, str]) -> bool:

@@ -156,7 +156,7 @@ def test_what_is_wrong_is_said_when_it_is_packed(tmp_path, cache, put):
         "flat.xml": "holds the box 9, 9, 9, 20, which has no area",
         "reversed.xml": "holds the box 9, 9, 3, 20, which has no area",
         "alone.xml": "cannot be read (No such file or directory)",
-        "orphan.jpg": "cannot be read (No such file or directory)",
+        "orphan.jpg": "is missing",
     }
     assert packed.ids == ("fine", "twin")
     assert len(load_boxes(VOC, packed, tmp_path)) == 2

@@ -85,7 +85,7 @@ def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
     (home / "img").mkdir(parents=True)
     (home / "mask").mkdir()
     for number in numbers:
-        image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense.bands))).clip(0.01)
+        image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense().bands))).clip(0.01)
         mask = np.zeros((SIZE, SIZE), np.uint8)
         if number % 80 in (1, 2):
             mask[30:80, 40:100] = 1

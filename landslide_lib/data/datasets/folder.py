@@ -1,18 +1,26 @@
-"""A folder of one's own pictures with masks, JPEG, PNG or GeoTIFF tiles; among them those of one UAV orthophoto."""
+"""Pictures with masks: a folder of one's own, tiles of one UAV orthophoto, and Bijie (Ji et al. 2020)."""
 
 import re
+import shutil
+import sys
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pooch
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import Dataset, Sample, mark_twins
+from landslide_lib.data.base import Dataset, DownloadError, Sample, mark_twins
+from landslide_lib.data.formats.files import deliver
 from landslide_lib.data.formats.locate import IMAGES, MASKS, Pair, child, locate, match_truth, pairs, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images
 
+#: Where Bijie's publisher serves it; Ji et al. give no checksum, so none is invented here.
+ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
 REMEDY = "name the folder of your images/ and masks/ with --data-root"
 
 
@@ -93,3 +101,66 @@ class UAV(Folder):
             group = "/".join(str(axis // BLOCK) for axis in place)
             placed.append((place, replace(sample, group=group, problem=problem)))
         return mark_twins(sample for _, sample in sorted(placed, key=lambda entry: entry[0]))
+
+
+class Bijie(Dataset):
+    """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
+
+    Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:
+    `landslide/{image,mask}` and `non-landslide/image`, or folders named like them (`locate.IMAGES`, `locate.MASKS`). An
+    image of `non-landslide` has an empty mask.
+
+    Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
+    """
+
+    name = "bijie"
+    about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
+    remedy = "landslide data download bijie"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List landslides first, then the rest, by file name; each image is a scene, as none are published."""
+        expected, remedy = "picture in landslide/image/", f"get it with `{self.remedy}`"
+        home = locate(root, self.name, _holds_images, expected, remedy, ["Bijie-landslide-dataset"])
+        images, others = _images(home, "landslide"), _images(home, "non-landslide")
+        samples = _samples(Pair("", "train", images, child(images.parent, *MASKS) or images.parent / "mask"))
+        samples += [Sample(f"non/{image.stem}", f"non/{image.stem}", image) for image in list_images(others)]
+        return mark_twins(samples)
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        return read_pair(sample)
+
+    def download(self, root: Path, address: str = ADDRESS) -> Path:
+        """Download and unpack the publisher's archive (about 1.2 GB). Raises DownloadError."""
+        again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
+
+        def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:
+            progress = sys.stderr.isatty()
+            try:
+                archive = Path(pooch.retrieve(address, None, path=scratch, fname="archive.zip", progressbar=progress))
+            except OSError as error:
+                raise DownloadError(f"bijie: {address} cannot be fetched ({error}). {again}") from error
+            source = {"address": address, "sha256": pooch.file_hash(archive)}
+            shutil.rmtree(scratch / "unpacked", ignore_errors=True)
+            try:
+                # Checks the sum of each file, and writes below this folder whatever the names in the archive are.
+                pooch.Unzip(extract_dir="unpacked")(str(archive), "download", None)
+                problem = "has no image in a landslide/image/"
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                problem = f"is truncated or no zip archive ({error})"
+            for folder in sorted(scratch.glob("unpacked/**/landslide/image")):
+                if list_images(folder) and not problem.startswith("is"):
+                    return folder.parent.parent, source
+            archive.unlink()
+            raise DownloadError(f"bijie: what {address} sent {problem}. {again}")
+
+        return deliver(root / self.name, fetch)
+
+
+def _images(home: Path, category: str) -> Path:
+    folder = child(home, category) or home / category
+    return child(folder, *IMAGES) or folder / "image"
+
+
+def _holds_images(home: Path) -> bool:
+    categories = ("landslide", "non-landslide")
+    return child(home, "landslide") is not None and any(list_images(_images(home, name)) for name in categories)
