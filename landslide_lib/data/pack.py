@@ -106,14 +106,11 @@ def load_packed(
         columns: dict[str, Any] = {
             name: tuple(about[name]) for name in ("bands", "ids", "groups", "parts", "regions", "excluded")
         }
+        columns["copies"] = tuple(map(tuple, about["copies"]))
         images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
         if not len(images) == len(masks) == len(columns["ids"]):
             raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(columns['ids'])} names")
-        if "copies" not in about:  # packed before they were looked for
-            about["copies"] = copies(sample for sample in samples if sample.id in columns["ids"])
-        same = tuple(map(tuple, about["copies"]))
-        prints = about["fingerprint"]
-        return Packed(dataset.name, images, masks, fingerprint=prints, folder=folder, copies=same, **columns)
+        return Packed(dataset.name, images, masks, fingerprint=about["fingerprint"], folder=folder, **columns)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise BadFileError(folder, f"the packed copy is damaged ({error})", REMOVE.format("folder")) from error
 
@@ -230,22 +227,18 @@ def _engineer(packed: Packed, paths: Mapping[str, Path]) -> None:
 
     with ExitStack() as stack:
         scratch = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
-        files = {name: new_array(path, np.float16, _shape(packed)) for name, path in scratch.items()}
+        files = {name: new_array(path, np.float16, packed.images[:, 0].shape) for name, path in scratch.items()}
         for _ in in_threads(fill, range(0, len(packed), CHUNK), f"engineering {packed.name}"):
             pass
         for file in files.values():
             file.flush()
 
 
-def _shape(packed: Packed) -> tuple[int, ...]:
-    return len(packed), *packed.images.shape[2:]  # a mask may be of one pixel
-
-
 def _open_channel(path: Path, packed: Packed) -> NDArray[np.float16]:
     try:
         plane: NDArray[np.float16] = np.load(path, mmap_mode="r")
-        if plane.shape != _shape(packed) or plane.dtype != np.float16:
-            raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {_shape(packed)}")
+        if plane.shape != packed.images[:, 0].shape or plane.dtype != np.float16:
+            raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {packed.images[:, 0].shape}")
     except (OSError, EOFError, ValueError) as error:
         raise BadFileError(path, f"the channel is damaged ({error})", REMOVE.format("file")) from error
     return plane

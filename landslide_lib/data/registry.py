@@ -7,7 +7,6 @@ from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi
 from landslide_lib.data.pack import Packed, load_packed
-from landslide_lib.data.verify import Verdict, verify_files
 from landslide_lib.paths import cache_root, data_root
 
 _CLASSES: tuple[type[Dataset], ...]
@@ -15,7 +14,7 @@ _CLASSES = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, F
 DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
 __all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]
-__all__ += ["Sample", "Verdict", "cache_root", "data_root", "get_dataset", "load_packed", "verify_files"]
+__all__ += ["Sample", "cache_root", "data_root", "get_dataset", "load_packed"]
 
 
 def get_dataset(name: str) -> Dataset:

@@ -10,7 +10,6 @@ NASA's Global Landslide Catalog (Kirschbaum and others 2010, doi:10.1007/s11069-
 with a place and a trigger: where nobody reports there are none in it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,6 @@ FACTORS = {
     "geologicalstructure": "geological structure",
 }
 BLOCK = 0.25  # of a block of samples that stay together, in degrees: about 25 km
-CELL = 3  # of a cell of the map of events, in degrees
 
 
 def find(name: str, root: Path | None = None) -> Path:
@@ -49,11 +47,6 @@ def find(name: str, root: Path | None = None) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there. Set LANDSLIDE_DATA to the folder that holds tabular/{name}")
     return path
-
-
-def fingerprint(path: Path) -> str:
-    """Return 16 hexadecimal digits that change when any byte does."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def samples(root: Path | None = None) -> pd.DataFrame:
@@ -147,26 +140,3 @@ def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] |
         return column.map(pd.Series(factor(density, prior), density.index)).fillna(0.0).astype(np.float64)
 
     return classes.apply(codes)
-
-
-def describe(catalogue: pd.DataFrame) -> dict[str, Any]:
-    """Return the events in counts: `twins` have date and place of an earlier event, `months` are by hemisphere.
-
-    `cells` are west and south edge of a square of `cell` degrees and its events, where there are any.
-    """
-    dated = catalogue.dropna(subset="date")
-    north, month = dated["latitude"] >= 0, dated["date"].dt.month
-    places = np.floor(catalogue[["longitude", "latitude"]].to_numpy() / CELL).astype(int) * CELL
-    cells, counts = np.unique(places, axis=0, return_counts=True)
-    years = dated["date"].dt.year.value_counts().sort_index()
-    sides = {"north": north, "south": ~north}
-    return {
-        "events": len(catalogue),
-        "undated": len(catalogue) - len(dated),
-        "twins": int(catalogue.duplicated(["date", "longitude", "latitude"]).sum()),
-        "years": {str(year): int(n) for year, n in years.items()},
-        "triggers": {str(name): int(n) for name, n in catalogue["trigger"].value_counts().items()},
-        "months": {name: [int(((month == m) & side).sum()) for m in range(1, 13)] for name, side in sides.items()},
-        "cell": CELL,
-        "cells": np.column_stack([cells, counts]).tolist(),
-    }

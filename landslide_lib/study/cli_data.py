@@ -22,8 +22,8 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files 
 @data.command()
 def verify(name: Dataset, data_root: DataRoot = None) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
-    from landslide_lib.data.formats import duplicates
-    from landslide_lib.data.registry import get_dataset, verify_files
+    from landslide_lib.data.registry import get_dataset
+    from landslide_lib.data.statistics import verify_files
 
     verdict = verify_files(get_dataset(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
@@ -37,7 +37,7 @@ def verify(name: Dataset, data_root: DataRoot = None) -> None:
     )
     for band, facts in verdict.bands.items():
         typer.echo(f"  {band:<6} " + "  ".join(f"{key} {value:.3f}" for key, value in facts.items()))
-    for line in (*duplicates.lines(verdict.copies, verdict.leaks), *verdict.remarks):
+    for line in verdict.remarks:
         typer.secho(f"  {line}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
@@ -71,7 +71,7 @@ def make(
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     parts = dict(zip(packed.ids, packed.parts, strict=True))
     gone = [f"left out {one['file']}: {one['problem']}" for one in packed.excluded]
-    for line in (*gone, *duplicates.lines(packed.copies, duplicates.across(packed.copies, parts))):
+    for line in (*gone, *duplicates.lines(packed.copies, parts)):
         typer.secho(f"  {line}", fg="yellow")
 
 

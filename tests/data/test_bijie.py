@@ -9,7 +9,8 @@ import pytest
 from landslide_lib.data.base import read_sample
 from landslide_lib.data.formats.masks import read_mask
 from landslide_lib.data.formats.pictures import open_picture
-from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset, verify_files
+from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset
+from landslide_lib.data.statistics import verify_files
 
 BIJIE = get_dataset("bijie")
 

@@ -21,9 +21,9 @@ from landslide_lib.data.registry import (
     DownloadError,
     get_dataset,
     load_packed,
-    verify_files,
 )
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 BOXES = get_dataset("landslide4sense-boxes")
 

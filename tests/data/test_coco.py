@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.formats.boxes import read_pictures
-from landslide_lib.data.registry import BadFileError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 VOC = get_dataset("voc")
 WIDTH, HEIGHT = 60, 40

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from landslide_lib.data.registry import get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 FOLDER = get_dataset("folder")
 DRAW = np.random.default_rng(3)

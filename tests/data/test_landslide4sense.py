@@ -9,7 +9,8 @@ import pytest
 
 from landslide_lib.data.base import read_sample
 from landslide_lib.data.datasets.landslide4sense import BLOCK, read_array
-from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 L4S = get_dataset("landslide4sense")
 SHAPE = (128, 128, 14)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from landslide_lib.data.datasets.folder import BLOCK, ROW
-from landslide_lib.data.registry import DatasetNotFoundError, DownloadError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import DatasetNotFoundError, DownloadError, get_dataset, load_packed
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 UAV = get_dataset("uav")
 

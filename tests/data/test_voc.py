@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.formats.boxes import read_objects
-from landslide_lib.data.registry import (
-    BadFileError,
-    DatasetNotFoundError,
-    DownloadError,
-    get_dataset,
-    load_packed,
-    verify_files,
-)
+from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, DownloadError, get_dataset, load_packed
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 VOC = get_dataset("voc")
 WIDTH, HEIGHT = 60, 40

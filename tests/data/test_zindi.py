@@ -17,9 +17,9 @@ from landslide_lib.data.registry import (
     Packed,
     get_dataset,
     load_packed,
-    verify_files,
 )
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 ZINDI = get_dataset("zindi")
 SHAPE = (64, 64, len(bands.ZINDI))

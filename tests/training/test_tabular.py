@@ -1,6 +1,7 @@
 """Tables: trees that never saw what they judge, and certainty factors that tell of their labels."""
 
 import json
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -268,7 +269,7 @@ def test_events_are_counted_and_triggers_spelt_one_way(tmp_path):
     place(tmp_path, tables.EVENTS, EVENTS, "latin-1")
     events = tables.events(tmp_path)
     assert events["trigger"].tolist() == ["rain", *["continuous rain"] * 2, *["unknown"] * 2]
-    found = tables.describe(events)
+    found = tabular.of_catalogue(tmp_path)
     assert found["events"] == 5
     assert found["undated"] == 1
     assert found["twins"] == 1
@@ -336,7 +337,7 @@ def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
     place(tmp_path, tables.SAMPLES, frame.to_csv(index=False))
     monkeypatch.setattr(tabular, "REPEATS", 2)
     facts = tabular.measure("susceptibility", tmp_path)
-    assert facts["fingerprint"] == tables.fingerprint(tmp_path / "tabular" / tables.SAMPLES)
+    assert facts["fingerprint"] == sha256((tmp_path / "tabular" / tables.SAMPLES).read_bytes()).hexdigest()[:16]
     assert (facts["rows"], facts["positives"]) == (240, int(truth[some].sum()))
     assert set(facts["shap"]) == set(names)
     assert len(facts["scores"]) == 6

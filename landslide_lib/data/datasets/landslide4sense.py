@@ -82,17 +82,16 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
     """Read an array from an HDF5 file. Raises BadFileError: also for another key or shape."""
     try:
         with h5py.File(path, "r") as file:
-            if key not in file:
+            node = file[key] if key in file else None
+            if isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub" and node.shape == shape:
+                return np.asarray(node[()], np.float64)
+            problem = f"{key} is {node}, not numbers of shape {shape}"
+            if node is None:
                 keys = ", ".join(map(str, file)) or "none"  # bytes where a name is damaged
-                raise BadFileError(path, f"has no key {key!r}; it has: {keys}")
-            node = file[key]
-            if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub" or node.shape != shape:
-                raise BadFileError(path, f"{key} is {node}, not numbers of shape {shape}")
-            return np.asarray(node[()], np.float64)
-    except BadFileError:
-        raise
+                problem = f"has no key {key!r}; it has: {keys}"
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise BadFileError(path, f"is truncated or no HDF5 file ({error})") from None
+        problem = f"is truncated or no HDF5 file ({error})"
+    raise BadFileError(path, problem)
 
 
 def _patches(home: Path) -> list[Sample]:
