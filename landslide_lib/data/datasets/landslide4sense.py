@@ -82,7 +82,7 @@ def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float
     """Read an array from an HDF5 file. Raises BadFileError: also for another key or shape."""
     try:
         with h5py.File(path, "r") as file:
-            node = file[key] if key in file else None
+            node = file.get(key)
             if isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub" and node.shape == shape:
                 return np.asarray(node[()], np.float64)
             problem = f"{key} is {node}, not numbers of shape {shape}"
