@@ -65,7 +65,7 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
         data,
         batch=recipe.batch,
         seed=setting.seed,
-        augment=augment.compose(recipe.augmentation),
+        augment=augment.compose(recipe.augmentation, data.bands),
         post_processing=recipe.post_processing,
         device=setting.device,
     )
