@@ -250,7 +250,7 @@ def publish(
     while left:  # what a record grew from is part of what it says
         record = left.pop()
         found[record.name] = record
-        left += [every[name] for name in record.grown_from if name in every]
+        left += [every[name] for name in record.depends_on if name in every]
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():

@@ -46,9 +46,9 @@ def field(default: Any, *, origin: Any = ..., **constraints: Any) -> Any:
 
 
 class Frozen(BaseModel):
-    """A frozen model without unknown fields; its numbers are finite."""
+    """A frozen model without unknown fields; its numbers are finite. A field that was renamed has an alias in files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
 class Part(Frozen):

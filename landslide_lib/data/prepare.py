@@ -23,7 +23,7 @@ LEAST = 1e-6  # a band whose mean or deviation is smaller is divided by 1
 CHUNK = 256  # images read at once
 
 
-@dataclass
+@dataclass(repr=False)
 class Data:
     """Images of one packed dataset, split and scaled."""
 
@@ -32,6 +32,11 @@ class Data:
     bands: tuple[str, ...]  # the names of the C bands that a network is given
     scale: Tensor  # (C, 1, 1), what each band is divided by
     shift: Tensor | None = None  # (C, 1, 1), what is subtracted from each band before that; None for nothing
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(images):,} {name}" for name, images in self.parts.items())
+        size = self.packed.masks.shape[-1]
+        return f"Data({self.packed.name}: {parts} images of {size} px, bands {', '.join(self.bands)})"
 
     @property
     def train(self) -> "Part":
@@ -104,12 +109,12 @@ def load(
     Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: it is not
     there.
 
-    >>> data = load("synthetic", size=32, subset=40)
-    >>> len(data.train) + len(data.valid) + len(data.test)
-    40
+    >>> data = load("synthetic", size=32, subset=40, bands=("R", "G", "B"))
+    >>> data
+    Data(synthetic: 29 train, 3 valid, 8 test images of 32 px, bands R, G, B)
     >>> image, mask = data.test[0]
     >>> image.shape, mask.shape
-    (torch.Size([14, 32, 32]), torch.Size([1, 32, 32]))
+    (torch.Size([3, 32, 32]), torch.Size([1, 32, 32]))
     """
     dataset = get_dataset(name)
     if name in BOXES or name in LABELS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from landslide_lib.fields import Frozen
 from landslide_lib.metrics.detection import Detections
@@ -55,7 +55,7 @@ class Record(Frozen):
         energy_wh: Of processor, memory and GPU while it trained, see `energy.Energy`; None where it was not metered.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        grown_from: The records whose networks this one took up. Without training there is no history.
+        depends_on: The records whose networks this one took up. Without training there is no history.
         start: What was taken of the weights that an encoder started from.
         tiles: Of each test tile of a classification, see `training.classification`.
         threads_of_starts: CPU threads of each start of a resumed run; where they differ, digits may.
@@ -89,7 +89,7 @@ class Record(Frozen):
     started: str
     finished: str
     resumed: int
-    grown_from: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = Field((), validation_alias="grown_from", serialization_alias="grown_from")
     valid_tuned: Outcome | None = None
     detections: Detections | None = None
     start: dict[str, Any] | None = None
@@ -99,7 +99,7 @@ class Record(Frozen):
     filtered: dict[str, Any] | None = None
     threads_of_starts: tuple[int, ...] = ()
 
-    @field_validator("grown_from", mode="before")
+    @field_validator("depends_on", mode="before")
     @classmethod
     def _one_or_none(cls, given: Any) -> Any:
         # The first records grew from one other at most.
@@ -127,7 +127,7 @@ class Record(Frozen):
 
     def to_json(self) -> str:
         """Return readable JSON: a line a field, a line an epoch."""
-        fields = self.model_dump(mode="json")
+        fields = self.model_dump(mode="json", by_alias=True)
         epochs = ",\n  ".join(json.dumps(one) for one in fields["history"])
         texts = {key: json.dumps(value, separators=(",", ":")) for key, value in fields.items()}
         texts["history"] = f"[\n  {epochs}\n ]"

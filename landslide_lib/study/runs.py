@@ -213,7 +213,7 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if made.resumed else 0,
-        grown_from=tuple(record.name for record in bases),
+        depends_on=tuple(record.name for record in bases),
         threads_of_starts=tuple(one.threads for one in starts) if made.resumed else (),
     )
     if wanted.trains:

@@ -65,7 +65,7 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
     files = {one.name: (one, store.weights(one)) for one in (*store.all(), record)}
-    names = [record.name] if record.recipe.trains else record.grown_from
+    names = [record.name] if record.recipe.trains else record.depends_on
     if lost := [name for name in names if name not in files or not files[name][1].is_file()]:
         raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; train the row again with --rerun")
     return [files[name] for name in names]

@@ -158,7 +158,7 @@ def non_default_fields(part: Part) -> dict[str, Any]:
     for name, info in type(part).model_fields.items():
         value, extra = _plain(getattr(part, name)), info.json_schema_extra
         if name not in unused and not (isinstance(extra, dict) and value == extra["origin"]):
-            fields[name] = value
+            fields[info.alias or name] = value
     return fields
 
 
