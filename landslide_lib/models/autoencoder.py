@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from timm.layers import build_sincos2d_pos_embed  # type: ignore[attr-defined, unused-ignore]
@@ -21,19 +21,17 @@ class Restored(NamedTuple):
     mask: Tensor  # (B, 1, S, S) bool
 
 
-def autoencoder(encoder: nn.Module, name: str, image_size: int, in_channels: int, masked: float) -> Autoencoder:
-    """Build the autoencoder of a ViT or Swin of timm, which stays its `encoder`; `name` is for messages.
+def autoencoder(encoder: nn.Module, image_size: int, in_channels: int, masked: float) -> Autoencoder:
+    """Build the autoencoder of a ViT, a Swin or a convolutional network of timm, which stays its `encoder`.
 
     The positions of a ViT are set to sines and cosines: load weights to start from afterwards. `masked` is the share of
     the patches that is masked, in 0..1, rounded to a number of patches that leaves at least one masked and one visible.
-    Raises ValueError: the encoder takes no patches, or the image is no whole number of them, or a single one.
+    Raises ValueError: the image is no whole number of patches, or a single one.
     """
     if isinstance(encoder, VisionTransformer):
         return MAE(encoder, image_size, in_channels, masked)
-    if isinstance(encoder, SwinTransformer):
-        return SimMIM(encoder, image_size, in_channels, masked)
-    kind = type(encoder).__name__
-    raise ValueError(f"{name}: masked autoencoding is written for ViT and Swin, and this is a {kind}")
+    kind = SimMIM if isinstance(encoder, SwinTransformer) else ConvolutionalSimMIM
+    return kind(encoder, image_size, in_channels, masked)
 
 
 class Autoencoder(nn.Module):
@@ -133,22 +131,41 @@ class SimMIM(Autoencoder):
     are masked, of 16 where the image has 64 or fewer.
     """
 
-    encoder: SwinTransformer
+    encoder: Any
 
-    def __init__(self, encoder: SwinTransformer, image_size: int, in_channels: int, masked: float) -> None:
+    def __init__(self, encoder: Any, image_size: int, in_channels: int, masked: float) -> None:
         super().__init__(encoder, 16 if image_size <= 64 else 32, image_size, masked)
-        self.token = nn.Parameter(0.02 * torch.randn(encoder.feature_info[0]["num_chs"]))
+        self.token = self.first_token(encoder, in_channels)
         stride = encoder.feature_info[-1]["reduction"]
         self.head = nn.Sequential(nn.Conv2d(encoder.num_features, in_channels * stride**2, 1), nn.PixelShuffle(stride))
 
-    def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
-        encoder, mask = self.encoder, self.pixels(self.shuffled(images, generator))
+    def first_token(self, encoder: Any, in_channels: int) -> nn.Parameter:
+        """Return what stands in place of a masked patch before it is learnt."""
+        return nn.Parameter(0.02 * torch.randn(encoder.feature_info[0]["num_chs"]))
+
+    def features(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Return the last map, (B, `num_features`, S / 32, S / 32), of images without their masked pixels."""
+        encoder = self.encoder
         tokens = encoder.patch_embed(images)  # (B, S / 4, S / 4, width)
         patch = images.shape[-1] // tokens.shape[1]
         tokens = torch.where(mask[:, 0, ::patch, ::patch, None], self.token.to(tokens.dtype), tokens)
-        features = encoder.norm(encoder.layers(tokens)).permute(0, 3, 1, 2)
-        decoded = self.head(features).float()
+        return encoder.norm(encoder.layers(tokens)).permute(0, 3, 1, 2)
+
+    def forward(self, images: Tensor, generator: torch.Generator) -> Restored:
+        mask = self.pixels(self.shuffled(images, generator))
+        decoded = self.head(self.features(images, mask)).float()
 
         error = (decoded - images).abs().mean(1, keepdim=True) * mask
         loss = error.sum() / (len(images) * self.masked * self.unit**2)
         return Restored(loss, torch.where(mask, decoded.detach(), images.float()), mask)
+
+
+class ConvolutionalSimMIM(SimMIM):
+    """The same for a convolutional network, in whose images a learnt colour stands in place of masked pixels."""
+
+    def first_token(self, encoder: Any, in_channels: int) -> nn.Parameter:
+        return nn.Parameter(torch.zeros(in_channels, 1, 1))
+
+    def features(self, images: Tensor, mask: Tensor) -> Tensor:
+        features: Tensor = self.encoder.forward_features(torch.where(mask, self.token.to(images.dtype), images))
+        return features

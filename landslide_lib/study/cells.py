@@ -189,7 +189,7 @@ def caption(rows: Rows) -> str:
     if any(stand_in(row) for row in rows):
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”;"
         text += " rows with the same one are the same runs, and say nothing of how the report's differ."
-    floors = sorted({f"{ours['all_positive_f1']:.3f}" for ours in run if ours["all_positive_f1"] is not None})
+    floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""
         text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."

@@ -120,8 +120,8 @@ def compare(
         row of ours) and `ours`, which is None where nothing was run, else
 
         - `run` (recipe and data), `data` (for `made_on` see `Store`), `bands` (their number), `budget`, `seeds`,
-          `records` (file names) and so on; `all_positive_f1` (F1 of calling all landslide; None for boxes); `apart`
-          (whether it was tested on other images than the reference row);
+          `records` (file names) and so on; `floor` (F1 of calling all landslide; None for boxes); `apart` (whether it
+          was tested on other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
           over seeds, None for one seed;
@@ -176,7 +176,7 @@ def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: S
         "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
-        "all_positive_f1": float(np.mean(floors)) if len(floors) == len(records) else None,
+        "floor": float(np.mean(floors)) if len(floors) == len(records) else None,
         "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),

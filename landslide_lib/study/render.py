@@ -218,7 +218,7 @@ def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
                     "low": value.get("low"),
                     "high": value.get("high"),
                     "seeds": len(ours["seeds"]) if ours else 0,
-                    "all_positive_f1": ours["all_positive_f1"] if ours else None,
+                    "all_positive_f1": ours["floor"] if ours else None,
                     "parameters": ours["parameters"] if ours else None,
                     "dataset": ours["dataset"] if ours else None,
                     "profile": ours["budget"]["profile"] if ours else None,

@@ -28,7 +28,7 @@ def encoder(name: str, size: int, seed: int = 0) -> nn.Module:
 
 
 def build(name: str, size: int, masked: float = 0.75) -> nn.Module:
-    return autoencoder(encoder(name, size), name, size, BANDS, masked)
+    return autoencoder(encoder(name, size), size, BANDS, masked)
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -250,10 +250,25 @@ def test_the_positions_of_a_vit_tell_all_patches_apart():
     assert "positions" not in network.state_dict()  # made anew
 
 
-def test_an_encoder_without_patches_is_refused():
-    plain = timm.create_model("resnet18", num_classes=0)
-    with pytest.raises(ValueError, match=r"resnet18: .* this is a ResNet"):
-        autoencoder(plain, "resnet18", 64, 3, 0.75)
+def test_a_convolutional_encoder_restores_what_it_does_not_see():
+    torch.manual_seed(0)
+    learner = timm.create_model("test_efficientnet", num_classes=0, in_chans=BANDS)
+    network = autoencoder(learner, 64, BANDS, 0.75)
+    images = noise(64)
+    network(images, draw()).loss.backward()  # in training all of it learns
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+    network.eval()
+    told = network(images, draw())
+    hidden = told.mask.expand_as(images)
+    torch.testing.assert_close(told.loss, (told.restored - images)[hidden].abs().mean())
+    assert torch.equal(told.restored[~hidden], images[~hidden])
+    other = network(torch.where(told.mask, 5 * images, images), draw())
+    torch.testing.assert_close(other.restored, told.restored)  # the masked pixels are not seen
+    seen = network(torch.where(told.mask, images, images.flip(3)), draw())
+    assert not torch.isclose(seen.restored[hidden], told.restored[hidden], atol=1e-6).all()
+    fresh = timm.create_model("test_efficientnet", num_classes=0, in_chans=BANDS).eval()
+    fresh.load_state_dict(network.encoder.state_dict(), strict=True)
+    assert torch.equal(fresh(images), network.encoder(images))
 
 
 @pytest.mark.parametrize(("name", "size"), [("swin_tiny", 80), ("vit_tiny", 16)])

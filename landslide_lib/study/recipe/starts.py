@@ -55,7 +55,7 @@ class Distillation(Learnt):
 
 
 class Masked(Learnt):
-    """Restoring masked patches: MAE (He et al. 2022) for ViT, SimMIM (Xie et al. 2022) for Swin."""
+    """Restoring masked patches: MAE (He et al. 2022) for ViT, SimMIM (Xie et al. 2022) for the others."""
 
     name: Literal["mae"]
     masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
@@ -71,12 +71,6 @@ class Pretraining(Recipe):
     objective: Annotated[Presence | Distillation | Masked, Field(discriminator="name")]
     # For masked autoencoding: with three times this rate a Swin stayed for epochs where a constant picture is.
     optimizer: Optimizer = field(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
-
-    @model_validator(mode="after")
-    def _objective_fits(self) -> Self:
-        if isinstance(self.objective, Masked) and self.encoder not in TRANSFORMERS:
-            raise ValueError(f"start: masked autoencoding takes patches, and {self.encoder} has none")
-        return self
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
@@ -134,7 +128,9 @@ class WithStart(Recipe):
         on = start.on or self.dataset
         how: dict[str, Any] = {"epochs": self.presence_epochs, "optimizer": self.optimizer}
         if isinstance(start, Masked):
-            how = {"epochs": self.masked_epochs}
+            how["epochs"] = self.masked_epochs
+            if self.encoder in TRANSFORMERS:  # type: ignore[attr-defined]
+                del how["optimizer"]
         # The images that the network is tested on are no part of it.
         how["split"] = self.split if on == self.dataset else Split()
         how |= {name: getattr(self, name) for name in ("bands", "subset", "image_size", "batch", "precision")}
