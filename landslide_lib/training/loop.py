@@ -99,11 +99,11 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         if plan.averaging:
             # Of the network alone: Lightning's callback copies the whole loop, and the images with it.
             average = get_ema_multi_avg_fn(plan.averaging)  # type: ignore[no-untyped-call]
-            self.averaged = AveragedModel(task.network, multi_avg_fn=average, use_buffers=True).requires_grad_(False)
+            self.averaged = AveragedModel(task.network, multi_avg_fn=average, use_buffers=True)
 
     def configure_optimizers(self) -> Any:
         plan = self.plan
-        trained = [value for value in self.parameters() if value.requires_grad]
+        trained = [value for value in self.task.parameters() if value.requires_grad]  # and not their average
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -114,6 +114,7 @@ def test_the_moving_average_of_the_weights_is_kept(packed, tmp_path):
     torch.testing.assert_close(averaged.network[0].weight, expected)
     torch.testing.assert_close(averaged.met[-1], plain.met[-1])  # what is trained is the same
     assert not torch.allclose(expected, plain.network[0].weight)
+    assert all(value.requires_grad for value in averaged.network.parameters())  # a record counts those
 
 
 def test_an_interrupted_average_goes_on(packed, tmp_path):
