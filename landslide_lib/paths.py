@@ -13,6 +13,7 @@ _CHECKOUT = (HOME / "data" / "reports").is_dir()
 _DATA = HOME / "data" if _CHECKOUT else Path(__file__).parent / "published"
 REPORTS = _DATA / "reports"
 PUBLISHED = _DATA / "results"
+TRAINED = _DATA / "models"  # see `models/bundle.py`
 FIELD = _DATA / "field.yaml"  # what others print, see `study/field.py`
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"

@@ -1,0 +1,72 @@
+"""A trained segmentation network as one file of safetensors, with all that its use needs; `data/models` has ours."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from landslide_lib.models import MODELS
+from landslide_lib.models.heads import mask_of
+from landslide_lib.paths import TRAINED, atomic_write
+
+FORMAT = "landslide-bundle-1"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained network, in evaluation mode, and how it is used."""
+
+    network: nn.Module
+    bands: tuple[str, ...]  # in the order that the network takes
+    shift: Tensor  # (C, 1, 1), subtracted from the bands, in the unit of `about["unit"]`
+    scale: Tensor  # (C, 1, 1), what they are divided by after that
+    threshold: float  # above which a pixel is called landslide, chosen on validation images
+    turns: bool  # whether a prediction is the mean over quarter turns
+    about: dict[str, Any]  # data, record, scores and licence; `size` of the images in training, in pixels
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the probability of landslide, (B, 1, H, W), of images (B, C, H, W), H and W multiples of 16."""
+        scaled = (images.float() - self.shift) / self.scale
+        quarters = range(4 if self.turns else 1)
+        turned = [mask_of(self.network(torch.rot90(scaled, k, (2, 3)))).sigmoid() for k in quarters]
+        return torch.stack([torch.rot90(each, -k, (2, 3)) for k, each in zip(quarters, turned, strict=True)]).mean(0)
+
+
+def save_bundle(path: Path, network: nn.Module, build: dict[str, Any], **fields: Any) -> Path:
+    """Write a network, in half precision, with what `MODELS` builds it from and the other fields of a `Bundle`."""
+    state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    fields |= {"shift": fields["shift"].flatten().tolist(), "scale": fields["scale"].flatten().tolist()}
+    metadata = {"format": FORMAT, "build": json.dumps(build), "fields": json.dumps(fields)}
+    with atomic_write(path) as scratch:
+        scratch.write_bytes(save({k: v.cpu().contiguous() for k, v in state.items()}, metadata))
+    return path
+
+
+def load_bundle(name: str | Path) -> Bundle:
+    """Read a trained network: one of `data/models` by name, or a file. Nothing in it is run.
+
+    Raises FileNotFoundError: it is not there. ValueError: it is damaged or no such file.
+    """
+    path = Path(name) if Path(name).suffix else TRAINED / f"{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in TRAINED.glob("*.safetensors"))) or "none"
+        raise FileNotFoundError(f"{path} is not there; trained networks by name: {known}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata, state = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
+        build, fields = json.loads(metadata["build"]), json.loads(metadata["fields"])
+        network = MODELS[build.pop("model")](**build)
+        network.load_state_dict(state)
+        fields["bands"] = tuple(fields["bands"])
+        fields |= {key: torch.tensor(fields[key]).view(-1, 1, 1) for key in ("shift", "scale")}
+        return Bundle(network.eval(), **fields)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: damaged or no trained network ({error}); get it again") from error
