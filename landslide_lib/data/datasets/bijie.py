@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pooch
 from numpy.typing import NDArray
@@ -34,11 +35,12 @@ class Bijie(Dataset):
     name = "bijie"
     about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
     remedy = "landslide data download bijie"
+    metres_per_pixel = 0.8  # of TripleSat (Ji et al. 2020); coarser where a copy is reduced
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List landslides first, then the rest, by file name; each image is a scene, as none are published."""
         remedy, aliases = f"get it with `{self.remedy}`", ["Bijie-landslide-dataset"]
-        home = locate(root, self.name, _holds_images, "picture in landslide/image/", remedy, aliases)
+        home = locate(root, Bijie.name, _holds_images, "picture in landslide/image/", remedy, aliases)
         images, others = _images(home, "landslide"), _images(home, "non-landslide")
         truth = child(images.parent, *MASKS) or images.parent / "mask"
         samples = [
@@ -53,7 +55,7 @@ class Bijie(Dataset):
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:
         """Download and unpack the publisher's archive (about 1.2 GB). Raises DownloadError."""
-        again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
+        again = f"Try again, or unpack it by hand so that {root / Bijie.name / 'landslide'} is there"
 
         def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:
             progress = sys.stderr.isatty()
@@ -75,7 +77,41 @@ class Bijie(Dataset):
             archive.unlink()
             raise DownloadError(f"bijie: what {address} sent {problem}. {again}")
 
-        return deliver(root / self.name, fetch)
+        return deliver(root / Bijie.name, fetch)
+
+
+class BijieDegraded(Bijie):
+    """Every fifth image of `Bijie` as another sensor might see it; masks are unchanged.
+
+    Its pixels are `COARSER` times as wide, blurred by a Gaussian of half a new pixel, and brought back to the old size
+    bilinearly; its red, green and blue are mixtures of the old ones, see `MIXTURE`, under haze that is bluest. All of
+    it is fixed and ours. Who learns from `Bijie` for it leaves these places out, see `study.domains.parts`.
+    """
+
+    name = "bijie-degraded"
+    about = "every fifth image of Bijie, blurred, coarser and hazy (this study)"
+    places_of = Bijie.name
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        return super().samples(root)[::5]
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        image, mask = super().read(sample)
+        return degrade(image), mask
+
+
+COARSER = 8  # 6.4 m from 0.8 m, about the pixel of RapidEye
+MIXTURE = np.array([[0.6, 0.2, 0.0], [0.1, 0.5, 0.1], [0.0, 0.2, 0.4]], np.float32)  # new red, green, blue of old ones
+HAZE = np.array([0.1, 0.15, 0.25], np.float32)  # what is added to each
+
+
+def degrade(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image (H, W, 3) in 0..1 as `BijieDegraded` describes it, in 0..1."""
+    height, width = image.shape[:2]
+    image = cv2.GaussianBlur(image @ MIXTURE.T + HAZE, (0, 0), COARSER / 2)
+    small = max(1, round(width / COARSER)), max(1, round(height / COARSER))
+    coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _images(home: Path, category: str) -> Path:

@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import Dataset, Sample, mark_twins
+from landslide_lib.data.base import BadFileError, Dataset, DatasetNotFoundError, Sample, mark_twins, read_sample
+from landslide_lib.data.datasets.bijie import Bijie
 from landslide_lib.data.formats.locate import IMAGES, MASKS, Pair, child, locate, match_truth, pairs, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images
+from landslide_lib.data.pack import resize
 
 REMEDY = "name the folder of your images/ and masks/ with --data-root"
 
@@ -57,7 +60,8 @@ def _samples(pair: Pair) -> list[Sample]:
     return samples
 
 
-ROW = 48  # tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48
+TILE = 128  # pixels
+ROWS, ROW = 60, 48  # of the mosaic, and tiles in each: `image_i` stands at row i // 48, column i % 48
 #: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a fold
 #: of the split by scenes can be left without a landslide.
 BLOCK = 10
@@ -72,6 +76,7 @@ class UAV(Folder):
 
     name = "uav"
     scale = "digital number / 255"
+    metres_per_pixel = 3.5 / 70  # our estimate: a lane of road is some 70 pixels wide, and lanes are 3 to 3.75 m
     about = "tiles of one UAV orthophoto, RGB (source not stated)"
     remedy = "put image/ and mask/ into uav/ below LANDSLIDE_DATA"
     manual = (
@@ -87,9 +92,77 @@ class UAV(Folder):
         """List the tiles in the order of their numbers: row by row of the mosaic."""
         placed: list[tuple[tuple[int, int], Sample]] = []
         for sample in super().samples(root):
-            number = re.fullmatch(r"image_(\d+)", sample.id)
-            place = divmod(int(number[1]), ROW) if number else (-1, -1)
-            problem = sample.problem if number else "is not called image_N, so that its place is not known"
+            place = place_of(sample.id)
+            unknown = f"is not called image_N with N below {ROWS * ROW}, so that its place is not known"
+            problem = unknown if place == NOWHERE else sample.problem
             group = "/".join(str(axis // BLOCK) for axis in place)
             placed.append((place, replace(sample, group=group, problem=problem)))
         return mark_twins(sample for _, sample in sorted(placed, key=lambda entry: entry[0]))
+
+
+NOWHERE = (-1, -1)
+
+
+def place_of(name: str) -> tuple[int, int]:
+    """Return row and column of the tile `image_N` in the mosaic, `NOWHERE` of any other name."""
+    number = re.fullmatch(r"image_(\d+)", name)
+    place = divmod(int(number[1]), ROW) if number else NOWHERE
+    return place if place[0] < ROWS else NOWHERE
+
+
+@dataclass(frozen=True)
+class Square(Sample):
+    """A square of the mosaic with its tiles, row by row."""
+
+    tiles: tuple[Sample, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for tile in self.tiles for path in tile.files)
+
+
+#: How many times a pixel of Bijie is as wide as one of the mosaic: also the tiles in a row of a square.
+FACTOR = round(Bijie.metres_per_pixel / UAV.metres_per_pixel)
+STEP = FACTOR // 4  # tiles from one square to the next
+
+
+class UAVAtBijieScale(Dataset):
+    """The mosaic of `UAV` put together, shrunk to the pixels of `Bijie` and cut anew into squares of 128x128.
+
+    Shrunk by area averaging; a pixel is landslide where at least half of its area is. Squares overlap, as few fit into
+    the mosaic side by side. One with a missing tile is left out: nobody knows what is there. The id is `row/column` of
+    its first tile. All are of one scene, and one group.
+    """
+
+    name = "uav-0.8m"
+    about = "the UAV orthophoto at the scale of Bijie, in overlapping squares (estimated scale)"
+    remedy, manual = UAV.remedy, UAV.manual
+    metres_per_pixel = UAV.metres_per_pixel * FACTOR
+    places_of = UAV.name
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        """List the squares row by row, then files that are no tile. Raises DatasetNotFoundError: none is complete."""
+        samples = UAV().samples(root)
+        tiles = {place_of(tile.id): tile for tile in samples}
+        squares: list[Sample] = []
+        for row, column in product(range(0, ROWS - FACTOR + 1, STEP), range(0, ROW - FACTOR + 1, STEP)):
+            places = product(range(row, row + FACTOR), range(column, column + FACTOR))
+            inside = tuple(tiles[place] for place in places if place in tiles)
+            if len(inside) == FACTOR**2:
+                squares.append(Square(f"{row}/{column}", "mosaic", part=inside[0].part, tiles=inside))
+        if not squares:
+            problem = f"no {FACTOR} x {FACTOR} tiles of the mosaic lie side by side without a gap"
+            raise DatasetNotFoundError(f"{self.name}: {problem} below {root}; {self.remedy}")
+        return squares + [tile for tile in samples if place_of(tile.id) == NOWHERE]
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        assert isinstance(sample, Square)
+        side = TILE // FACTOR
+        image, mask = np.empty((3, TILE, TILE), np.float32), np.empty((TILE, TILE), np.uint8)
+        for (row, column), tile in zip(product(range(0, TILE, side), repeat=2), sample.tiles, strict=True):
+            pixels, truth = read_sample(UAV(), tile)
+            if truth.shape != (TILE, TILE):
+                raise BadFileError(tile.files[0], f"has {truth.shape} pixels, a tile of the mosaic has {TILE}x{TILE}")
+            place = slice(row, row + side), slice(column, column + side)
+            image[:, *place], mask[place] = resize(pixels, truth, side)
+        return image.transpose(1, 2, 0), mask

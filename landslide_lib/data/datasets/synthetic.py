@@ -45,6 +45,7 @@ class Synthetic(Simulated):
     name = "synthetic"
     bands: tuple[str, ...] = L4S
     scale = "rescaled, about 1 per band"
+    metres_per_pixel = 10  # see `simulator.scenes`
     about = "simulated scenes, 12 Sentinel-2-like bands, slope, DEM (this study)"
     remedy = "landslide data make synthetic"
     scenes = SCENES

@@ -12,8 +12,8 @@ from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 
-#: The datasets of the reports that have a mask of each image, and the simulated one.
-Masks = Literal["synthetic", "bijie", "landslide4sense", "uav"]
+#: The datasets that have a mask of each image, but for those of one's own.
+Masks = Literal["synthetic", "bijie", "bijie-degraded", "landslide4sense", "uav", "uav-0.8m"]
 
 
 class Listing(Part):
