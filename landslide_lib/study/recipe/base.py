@@ -13,7 +13,7 @@ from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 
 #: The datasets that have a mask of each image, but for those of one's own.
-Masks = Literal["synthetic", "bijie", "bijie-degraded", "landslide4sense", "uav", "uav-0.8m"]
+Masks = Literal["synthetic", "bijie", "landslide4sense", "uav", "bijie-degraded", "uav-0.8m"]
 
 
 class Listing(Part):
