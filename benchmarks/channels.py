@@ -16,8 +16,7 @@ from benchmarks.clock import race
 from benchmarks.loader import WORKERS
 from benchmarks.results import Measurement
 from landslide_lib.data.bands import ENGINEERED, L4S, engineer
-from landslide_lib.data.engineered import with_bands
-from landslide_lib.data.pack import Packed
+from landslide_lib.data.pack import Packed, with_bands
 from landslide_lib.study import reports
 
 #: Seconds for all of them, on two cores.

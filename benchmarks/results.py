@@ -41,7 +41,7 @@ class Measurement:
     """Ours against a peer.
 
     Attributes:
-        name: The benchmark's, then what is varied in it: `loader/float16`.
+        name: The benchmark's, then what is varied in it: `loader/float32`.
         what: Ours, then the peer.
         ours: Seconds.
         peer: Seconds; None where there is nothing to compare with.

@@ -38,7 +38,7 @@ class Random(Dataset):
         size: Of them, in pixels.
     """
 
-    name, bands, scale = NAME, L4S, "about 1"
+    name, scale = NAME, "about 1"
     about, remedy = "random values", "they are made when they are read"
 
     def __init__(self, images: int, size: int) -> None:

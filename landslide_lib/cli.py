@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.study import chapters, comparison, recipe, records, render, reports
-from landslide_lib.study.cli_data import DataRoot, Publish, SkipBad, data
+from landslide_lib.study.cli_data import DataRoot, SkipBad, data
 from landslide_lib.study.comparison import known_runs
 from landslide_lib.study.recipe import BUDGETS
 from landslide_lib.study.records import RecordError
@@ -105,8 +104,6 @@ def train(
     """
     from landslide_lib.study import runs
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ValueError(f"device {device!r}: unknown; allowed: auto, cpu, cuda, cuda:N")
     chosen = reports.table(table)
     if not chosen.chosen(row or (), dataset):
         others = {other.name for one in chosen.rows for other, _ in reports.leaves(chosen, one)} - {chosen.name}
@@ -119,7 +116,7 @@ def train(
     store = runs.open_store(data_root)
     which: dict[str, Any] = {"rows": row or (), "seeds": seed or (0,), "dataset": dataset, "profile_name": profile}
     how: dict[str, Any] = {"device": device, "rerun": rerun, "skip_bad": skip_bad, "data_root": data_root}
-    for _, _, record in runs.run_table(chosen, **which, store=store, **how):
+    for record in runs.run_table(chosen, **which, store=store, **how):
         typer.echo(store.path(record))
         if record.excluded:
             gone = ", ".join(one["file"] for one in record.excluded)
@@ -128,17 +125,11 @@ def train(
 
 @app.command("export")
 def export_(
-    table: TableName,
-    row: RowNames = None,
-    seed: Seed = 0,
-    dataset: DatasetName = None,
-    profile: ProfileName = "full",
-    publish: Publish = False,
+    table: TableName, row: RowNames = None, seed: Seed = 0, dataset: DatasetName = None, profile: ProfileName = "full"
 ) -> None:
-    """Write the networks of a table to runs/onnx, checked and timed on one CPU core.
+    """Write the networks of a table, and what they cost, to runs/onnx, checked and timed on one CPU core.
 
-    They have the weights of the local run with this seed; without one they are not trained. After a row that fails the
-    others go on; the status is then 2.
+    They have the weights of the local run with this seed; without one they are not trained.
     """
     chosen = reports.table(table)
     rows = chosen.chosen(row or (), dataset)
@@ -146,20 +137,12 @@ def export_(
     recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
     if not recipes or recipes[0].task != "segmentation":
         raise ValueError(f"{table}: there is no segmentation network to export; see `landslide list`")
-    if publish and row:
-        raise ValueError("--publish writes the whole table; leave --row out")
     from landslide_lib.study import export, runs
 
-    if publish:
-        export.publishable(table, profile or "full")
-    store, done, failed = runs.open_store(), [], []
+    store, done = runs.open_store(), []
     for one, wanted in zip(rows, recipes, strict=True):
         assert isinstance(wanted, recipe.Segmentation)
-        try:
-            facts = export.measure(wanted, seed, store)
-        except ValueError as error:
-            failed.append(f"{one.id}: {error}")
-            continue
+        facts = export.measure(wanted, seed, store)
         done.append({"row": one.id, "label": one.label, **facts})
         times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
         typer.echo(
@@ -167,10 +150,7 @@ def export_(
             f"{facts['megabytes']:.1f} MB, {times} an image, difference {facts['difference']:.1e}, "
             f"{'trained' if facts['trained'] else 'not trained'}"
         )
-    if failed:
-        raise ValueError("\nlandslide: ".join(failed))
-    if publish:
-        typer.echo(export.publish(table, profile or "full", recipes[0].dataset, done), err=True)
+    typer.echo(export.write(table, profile or "full", recipes[0].dataset, done), err=True)
 
 
 @app.command()
@@ -262,24 +242,21 @@ def publish(
 
     store, chosen = runs.open_store(data_root), reports.table(table)
     found, left = dict[str, records.Record](), list[records.Record]()
-    for d, p, _ in known_runs(chosen, store, smoke=True):
-        if dataset in (None, d) and (p == profile if profile else p != "smoke"):
+    for d, p, _ in known_runs(chosen, store, smoke=profile == "smoke"):
+        if dataset in (None, d) and profile in (None, p):
             for row in chosen.runnable(d):
                 left += store.find(reports.resolve(chosen, row, dataset=d, profile_name=p))
     every = {record.name: record for record in store.all()}
     while left:  # what a record grew from is part of what it says
         record = left.pop()
         found[record.name] = record
-        left += [every[name] for name in record.grown_from if name in every]
+        left += [every[name] for name in record.depends_on if name in every]
     if not found:
         raise RecordError(f"{table}: nothing to publish; `landslide train {table}` first")
     for record in found.values():
         records.check_publishable(record)
-    new = [record for record in found.values() if not records.is_published(record)]
-    for record in new:
+    for record in found.values():
         typer.echo(records.publish(record, store.path(record)))
-    if not new:
-        typer.echo(f"{table}: nothing new; {len(found)} records are published already", err=True)
 
 
 @app.command()

@@ -5,7 +5,7 @@ Pure data, no torch: a bad recipe is refused at once.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 #: Raised by whoever changes what a component computes, so that no record made by the old
 #: behaviour answers for the new one. A component that is not named here has revision 1.
@@ -33,28 +33,25 @@ LOSS_RANGES: dict[str, dict[str, float]] = {
     "distillation.alpha": {"ge": 0.0, "le": 1.0},
 }
 
-#: Stands for "the default has never changed"; None is a default that a field may have had.
-_SAME: Any = object()
 
-
-def field(default: Any, *, origin: Any = _SAME, **constraints: Any) -> Any:
+def field(default: Any, *, origin: Any = ..., **constraints: Any) -> Any:
     """Declare a field of a recipe with a default; `constraints` are pydantic's, such as `ge` and `description`.
 
     `origin` is the default that the field had when it was introduced, where that differs. The hash of a recipe leaves
     out a field at its *origin*: a new field changes no old hash, a changed default changes all that rely on it.
     """
-    extra = {"origin": _named(default if origin is _SAME else origin)}
-    return Field(default, json_schema_extra=extra, **constraints)
+    # Of a part only what it names: its own fields have their origins.
+    plain = TypeAdapter(Any).dump_python(default if origin is ... else origin, mode="json", exclude_unset=True)
+    return Field(default, json_schema_extra={"origin": plain}, **constraints)
 
 
-def _named(value: Any) -> Any:
-    """Return plain values, of a part only what it names: its own fields have their origins."""
-    if isinstance(value, Part):
-        return value.model_dump(exclude_unset=True)
-    return [_named(item) for item in value] if isinstance(value, tuple) else value
+class Frozen(BaseModel):
+    """A frozen model without unknown fields; its numbers are finite. A field that was renamed has an alias in files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-class Part(BaseModel):
-    """A frozen, strict piece of a recipe."""
+class Part(Frozen):
+    """A piece of a recipe, of the very types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True)

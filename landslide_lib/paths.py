@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 #: The checkout that this code is in; its `data/` and `notebooks/` are found from here.
 HOME = Path(__file__).parent.parent
@@ -13,12 +13,10 @@ _CHECKOUT = (HOME / "data" / "reports").is_dir()
 _DATA = HOME / "data" if _CHECKOUT else Path(__file__).parent / "published"
 REPORTS = _DATA / "reports"
 PUBLISHED = _DATA / "results"
-#: What others print, see `study/field.py`.
-FIELD = _DATA / "field.yaml"
+FIELD = _DATA / "field.yaml"  # what others print, see `study/field.py`
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
-#: The folder of the data root with weights of others.
-WEIGHTS = "weights"
+WEIGHTS = "weights"  # the folder of the data root with weights of others
 
 
 def _folder(variable: str, default: str) -> Path:
@@ -46,7 +44,7 @@ def runs_root() -> Path:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give the name of a file to write, which takes the place of `path` once all is written, and not before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    scratch = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         yield scratch
         scratch.replace(path)
@@ -56,23 +54,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def write_once(path: Path, text: str) -> Path:
     """Write a new file, whole or not at all, and never over another, which is a FileExistsError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    scratch = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with atomic_write(path) as scratch:
+        with scratch.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        scratch.chmod(0o644)
         try:
             os.link(scratch, path)  # unlike a rename, refuses to replace
-        except FileExistsError:
-            raise
-        except OSError:  # no hard links here, such as on a mounted Google Drive; names of records are unique
+        except OSError:  # it is there, or there are no hard links, such as on a mounted Google Drive
             if path.exists():
                 raise FileExistsError(path) from None
-            scratch.rename(path)
-    finally:
-        scratch.unlink(missing_ok=True)
     return path

@@ -99,7 +99,7 @@ def test_damaged_weights_of_others_are_refused_or_whole(tmp_path, data):
     torch.save({"state_dict": WEIGHTS}, path)
     whole = path.read_bytes()
     path.write_bytes(data.draw(damaged(len(whole)))(whole))
-    found = unless_refused(weights._read, path, weights.UnfitWeightsError)
+    found = unless_refused(weights._read, path, ValueError)
     assert found is None or same(WEIGHTS, found)
 
 
@@ -111,7 +111,7 @@ def test_damaged_safetensors_are_refused_or_of_the_same_size(tmp_path, data):
     save_file(WEIGHTS, path)
     whole = path.read_bytes()
     path.write_bytes(data.draw(damaged(len(whole)))(whole))
-    found = unless_refused(weights._read, path, weights.UnfitWeightsError)
+    found = unless_refused(weights._read, path, ValueError)
     assert found is None or sum(value.nbytes for value in found.values()) == 56
 
 
@@ -119,7 +119,7 @@ def test_damaged_safetensors_are_refused_or_of_the_same_size(tmp_path, data):
 @pytest.mark.parametrize("name", ["theirs.pth", "theirs.safetensors"])
 def test_a_text_file_is_no_weights(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    with pytest.raises(weights.UnfitWeightsError, match=rf"{name} (is damaged|holds more)"):
+    with pytest.raises(ValueError, match=rf"{name} is damaged, or holds more"):
         weights._read(tmp_path / name)
 
 

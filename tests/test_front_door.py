@@ -391,7 +391,7 @@ def test_the_source_is_shown_as_it_is():
 
 def test_a_claim_holds_or_says_that_it_does_not_and_fails_the_published_book(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda markdown: shown.append(markdown.data))
+    monkeypatch.setattr(teaching, "display", lambda markdown: shown.append(markdown.data))
     ll.claim("Focal is better.", True)
     ll.claim("Focal is better.", False)
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")

@@ -1,7 +1,6 @@
 """Check that the library stays small: prints lines a room, and exits with 1 where a bound is broken.
 
-A file has at most 400 lines; beside `__init__.py` and `cli.py` two modules stand at the top. The design asks for 14,000
-lines in all; until that is reached, the number here only ever falls.
+A file has at most 400 lines, the library 14,000; beside `__init__.py` and `cli.py` two modules stand at the top.
 """
 
 import sys
@@ -9,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent.parent / "landslide_lib"
-LINES_OF_A_FILE, LINES, MODULES_AT_THE_TOP = 400, 14_587, 4
+LINES_OF_A_FILE, LINES, MODULES_AT_THE_TOP = 400, 14_000, 4
 
 
 def main() -> int:

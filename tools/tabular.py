@@ -6,6 +6,7 @@ named. What is published stays as it is: remove its file to measure anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,12 +19,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.data import features
+from landslide_lib.data import tabular as tables
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.data.tabular import catalogue, files, susceptibility
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
-from landslide_lib.study.tabular import FOLDER
+from landslide_lib.study.teaching import TABULAR
 from landslide_lib.training import boosting, negative_filter
 from landslide_lib.training.boosting import Floats
 
@@ -45,7 +46,7 @@ def odds(cf: ArrayLike) -> Floats:
     A certainty factor tells them, whatever p is. The share of the landslides that a class holds, divided by them, is
     its share of the places without one.
 
-    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(susceptibility.factor([0.2], 0.1)).round(3)
+    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(tables.factor([0.2], 0.1)).round(3)
     (array([0. , 0.5, 1. , 4. ]), array([2.25]))
     """
     value = np.asarray(cf, np.float64)
@@ -196,8 +197,8 @@ def compare(
     encodings = {
         "given": [classes] * len(splits),
         "order lost": [shuffled(classes, seed)] * len(splits),
-        "all": [susceptibility.encode(classes, truth)] * len(splits),
-        "inside": [susceptibility.encode(classes, truth, learnt) for learnt, _ in splits],
+        "all": [tables.encode(classes, truth)] * len(splits),
+        "inside": [tables.encode(classes, truth, learnt) for learnt, _ in splits],
     }
     results = {}
     for name, frames in encodings.items():
@@ -305,9 +306,9 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
         FileNotFoundError: The file is not there.
         ValueError: It is not as it should be.
     """
-    frame = susceptibility.load(root)
-    factors, truth = frame[list(susceptibility.FACTORS)], frame["target"].to_numpy()
-    groups, table = susceptibility.blocks(frame), levels(factors, truth)
+    frame = tables.samples(root)
+    factors, truth = frame[list(tables.FACTORS)], frame["target"].to_numpy()
+    groups, table = tables.blocks(frame), levels(factors, truth)
     cuts = {"random": boosting.folds(truth, FOLDS, seed), "blocks": boosting.folds(truth, FOLDS, seed, groups)}
     columns = {"factors": factors, "closed": closed(factors, table), "place": frame[["lon", "lat"]]}
     scores = []
@@ -321,7 +322,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     return {
         "rows": len(frame),
         "positives": int(truth.sum()),
-        "twins": susceptibility.twins(frame),
+        "twins": int(frame.duplicated(["lon", "lat"]).sum()),
         "blocks": len(set(groups)),
         "levels": _lines(table),
         "shap": {str(name): round(float(value), 4) for name, value in given.abs().mean().items()},
@@ -430,10 +431,37 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
     }
 
 
+CELL = 3  # of a cell of the map of events, in degrees
+
+
+def of_catalogue(root: Path | None = None) -> dict[str, Any]:
+    """Return the events in counts: `twins` have date and place of an earlier event, `months` are by hemisphere.
+
+    `cells` are west and south edge of a square of `cell` degrees and its events, where there are any.
+    """
+    events = tables.events(root)
+    dated = events.dropna(subset="date")
+    north, month = dated["latitude"] >= 0, dated["date"].dt.month
+    places = np.floor(events[["longitude", "latitude"]].to_numpy() / CELL).astype(int) * CELL
+    cells, counts = np.unique(places, axis=0, return_counts=True)
+    years = dated["date"].dt.year.value_counts().sort_index()
+    sides = {"north": north, "south": ~north}
+    return {
+        "events": len(events),
+        "undated": len(events) - len(dated),
+        "twins": int(events.duplicated(["date", "longitude", "latitude"]).sum()),
+        "years": {str(year): int(n) for year, n in years.items()},
+        "triggers": {str(name): int(n) for name, n in events["trigger"].value_counts().items()},
+        "months": {name: [int(((month == m) & side).sum()) for m in range(1, 13)] for name, side in sides.items()},
+        "cell": CELL,
+        "cells": np.column_stack([cells, counts]).tolist(),
+    }
+
+
 #: What is measured of which file.
 MEASURED: dict[str, tuple[str, Callable[[Path | None], dict[str, Any]]]] = {
-    "susceptibility": (susceptibility.FILE, of_susceptibility),
-    "catalogue": (catalogue.FILE, lambda root: catalogue.describe(catalogue.load(root))),
+    "susceptibility": (tables.SAMPLES, of_susceptibility),
+    "catalogue": (tables.EVENTS, of_catalogue),
 }
 
 
@@ -445,10 +473,11 @@ def measure(name: str, root: Path | None = None) -> dict[str, Any]:
         ValueError: It is not as it should be.
     """
     file, how = MEASURED[name]
-    return {"name": name, "fingerprint": files.fingerprint(files.find(file, root)), **how(root)}
+    digest = hashlib.sha256(tables.find(file, root).read_bytes()).hexdigest()
+    return {"name": name, "fingerprint": digest[:16], **how(root)}
 
 
-def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
+def publish(facts: dict[str, Any], folder: Path = TABULAR) -> Path:
     """Write facts of `measure` or `of_tiles`, a file a name and fingerprint; one that is there stays."""
     path = folder / f"{facts['name']}-{facts['fingerprint'][:8]}.json"
     made = datetime.now(UTC).isoformat(timespec="seconds")

@@ -75,11 +75,21 @@ def _chosen(images: Tensor, probability: float, generator: torch.Generator) -> T
     return (torch.rand(len(images), generator=generator) < probability).to(images.device)[:, None, None, None]
 
 
-def flips(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
-    """Mirror an image left to right, and top to bottom, each with probability 0.5."""
+def flips(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
+    """Mirror an image and its mask left to right, and top to bottom, each with probability 0.5."""
     for axis in (2, 3):
-        images = torch.where(_chosen(images, 0.5, generator), images.flip(axis), images)
-    return images, labels
+        chosen = _chosen(images, 0.5, generator)
+        images = torch.where(chosen, images.flip(axis), images)
+        masks = torch.where(chosen, masks.flip(axis), masks)
+    return images, masks
+
+
+def zoom(images: Tensor, masks: Tensor, generator: torch.Generator, most: float = 1.4) -> Pair:
+    """Scale each image and its mask about the centre by 1 / most to most, log-uniform; what is outside is mirrored."""
+    factor = most ** (2 * torch.rand(len(images), 1, 1, generator=generator) - 1)
+    grid = F.affine_grid(torch.eye(2, 3) / factor, list(images.shape), align_corners=False).to(images.device)
+    sample = partial(F.grid_sample, grid=grid, padding_mode="reflection", align_corners=False)
+    return sample(images.float(), mode="bilinear").to(images), sample(masks.float(), mode="nearest").to(masks)
 
 
 def shift_scale_rotate(images: Tensor, labels: Tensor, generator: torch.Generator) -> Pair:
@@ -172,7 +182,13 @@ def _shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
 
 
-AUGMENTATIONS: dict[str, Callable[..., Pair]] = {"rotation": rotation, "cutmix": cutmix, "colour": colour}
+AUGMENTATIONS: dict[str, Callable[..., Pair]] = {
+    "rotation": rotation,
+    "flips": flips,
+    "zoom": zoom,
+    "cutmix": cutmix,
+    "colour": colour,
+}
 TILE_AUGMENTATIONS: dict[str, Augment] = {
     "flips": flips,
     "rotation": rotation,

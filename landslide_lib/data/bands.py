@@ -66,7 +66,7 @@ def rescale(band: Planes, low: Any = None, high: Any = None) -> Planes:
     return scaled
 
 
-def index(first: Planes, second: Planes) -> Planes:
+def index(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     """Return the normalised difference (first - second) / (first + second), clipped to -1..1; 0 where the sum is 0."""
     total = first + second
     ratio = np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)

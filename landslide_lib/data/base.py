@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import RGB
+from landslide_lib.data.bands import OF_DATASET
 
 REDO = "Replace the file, or leave it out with --skip-bad"  # the remedy for most bad files
 
@@ -54,6 +54,7 @@ class Sample:
     region: str = ""  # where the scene lies, if that is known
     problem: str = ""  # what is wrong with its files, where their names alone tell; it is refused when it is read
     boxes: Path | None = None  # the file of its boxes, in a dataset that has boxes instead of masks
+    truth: Any = None  # what the dataset has read of a file of many images: a label, or a picture with its boxes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", plain_name(self.id))
@@ -65,17 +66,21 @@ class Sample:
 
 
 class Dataset:
-    """A dataset of images and masks; by default RGB pictures in files that cannot be downloaded."""
+    """A dataset of images and masks; by default pictures in files that cannot be downloaded."""
 
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
-    bands: tuple[str, ...] = RGB  # the names of its bands, in the order of the file
     scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
     metres_per_pixel: float | None = None  # of the ground, in the publisher's images; None where nobody says
     places_of: str = ""  # the dataset whose very places these images show
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
     together: int = 1  # samples that one thread reads, one after the other
-    manual: str  # how a user puts the files in place; `{home}` stands for the dataset's folder
+    manual = "these are pictures of your own"  # how files are put in place; `{home}` is the dataset's folder
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The names of its bands, in the order of the file."""
+        return OF_DATASET[self.name]
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the images below the data root, in the dataset's own order. Raises DatasetNotFoundError."""
@@ -116,19 +121,21 @@ def hash_files(samples: Iterable[Sample]) -> str:
 def mark_twins(samples: Iterable[Sample]) -> list[Sample]:
     """Give each sample whose id an earlier one has a problem that says so."""
     first: dict[str, Sample] = {}
-    samples = list(samples)
-    twins = [first.setdefault(sample.id, sample) for sample in samples]
-    problem = "has the id {!r} of {} too"
-    return [
-        sample if twin is sample else replace(sample, problem=problem.format(sample.id, twin.files[0]))
-        for sample, twin in zip(samples, twins, strict=True)
-    ]
+    marked = []
+    for sample in samples:
+        twin = first.setdefault(sample.id, sample)
+        problem = sample.problem if twin is sample else f"has the id {sample.id!r} of {twin.files[0]} too"
+        marked.append(replace(sample, problem=problem))
+    return marked
 
 
 def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Read a sample to be packed. Raises BadFileError: also where a value is NaN or does not fit into float16."""
+    """Read a sample to be packed. Raises BadFileError: also where a file is missing or a value is no float16."""
     if sample.problem:
         raise BadFileError(sample.files[0], sample.problem)
+    for path in (sample.image, sample.mask):
+        if path is not None and not path.exists():
+            raise BadFileError(path, "is missing")
     image, mask = dataset.read(sample)
     low, high = float(image.min()), float(image.max())
     limit = float(np.finfo(np.float16).max)
@@ -136,10 +143,3 @@ def read_sample(dataset: Dataset, sample: Sample) -> tuple[NDArray[np.float32], 
         problem = f"holds values from {low:g} to {high:g}; packed are numbers within ±{limit:g}"
         raise BadFileError(sample.image or Path(sample.id), problem)
     return image, mask
-
-
-def check_same_size(image: NDArray[Any], mask: NDArray[Any], sample: Sample) -> None:
-    """Refuse an image and a mask that differ in height or width. Raises BadFileError."""
-    if image.shape[:2] != mask.shape[:2]:
-        assert sample.mask is not None
-        raise BadFileError(sample.mask, f"mask is {mask.shape[:2]}, its image {image.shape[:2]}")

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from landslide_lib.data.augment import Augment
 from landslide_lib.data.boxes import Boxes, Crops, cut
-from landslide_lib.data.engineered import with_bands
-from landslide_lib.data.pack import Packed
+from landslide_lib.data.pack import Packed, with_bands
 from landslide_lib.data.split import Indices
 
 Value = TypeVar("Value")
@@ -51,7 +50,7 @@ class Batches:
     """Batches of a part (`indices`) of a packed dataset, in an order that seed and epoch decide.
 
     Yields images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
-    packed masks have, in {0, 1}, both of `dtype`, on the device. Images have the named bands, less `shift`, divided
+    packed masks have, in {0, 1}, both float32, on the device. Images have the named bands, less `shift`, divided
     by `band_scale`, (C, 1, 1) each. Scaled images stay on the device, also for the next run, if they take at most half
     of its free memory. Without a seed all images come in their order; with one they are shuffled, or drawn with
     replacement by `chances`, which add up to 1, and those that do not fill a batch are left out. Raises ValueError:
@@ -70,12 +69,11 @@ class Batches:
         device: torch.device | str = "cpu",
         seed: int | None = None,
         augment: Augment | None = None,
-        dtype: torch.dtype = torch.float32,
         shift: Tensor | None = None,
         chances: NDArray[np.float64] | None = None,
     ) -> None:
         self.batch, self.seed, self.augment, self.chances = batch, seed, augment, chances
-        self.target, self.epoch, self.dtype = target, 0, dtype
+        self.target, self.epoch = target, 0
         self.device = torch.device(device)
         self.band_scale = band_scale.to(self.device)
         self.shift = torch.zeros_like(self.band_scale) if shift is None else shift.to(self.device)
@@ -84,13 +82,13 @@ class Batches:
         self.resident: tuple[Tensor, Tensor] | None = None
         scales = [scale.cpu().numpy().tobytes() for scale in (self.band_scale, self.shift)]
         size = packed.masks.shape[1:]  # one pixel where it is the label of an image
-        key = (indices.tobytes(), *scales, str(self.device), dtype, size)
+        key = (indices.tobytes(), *scales, str(self.device), size)
         if ((packed.folder, packed.fingerprint, self.bands), key) in _shelf or self._fits():
             self.resident = shared(packed, self.bands, key, self._load)
 
     def _fits(self) -> bool:
         pixels = len(self.indices) * self.packed.images[0, 0].size
-        size: int = pixels * (len(self.bands) + 1) * self.dtype.itemsize
+        size: int = pixels * (len(self.bands) + 1) * 4
         if size >= _free(self.device) / 2:
             _shelf.clear()  # what lies on a GPU may be of another dataset
         return size < _free(self.device) / 2
@@ -136,9 +134,9 @@ class Batches:
     def _load(self) -> tuple[Tensor, Tensor]:
         """Return all images (N, S, S, C), each as a batch needs it, and masks (N, 1, S, S)."""
         count, size = len(self.indices), self.packed.images.shape[2:]
-        images = torch.empty((count, *size, len(self.bands)), dtype=self.dtype, device=self.device)
-        masks = torch.empty((count, 1, *self.packed.masks.shape[1:]), dtype=self.dtype, device=self.device)
-        for start in range(0, count, 64):  # 64 at a time: in float32 they take twice the memory
+        images = torch.empty((count, *size, len(self.bands)), device=self.device)
+        masks = torch.empty((count, 1, *self.packed.masks.shape[1:]), device=self.device)
+        for start in range(0, count, 64):  # 64 at a time: what is read takes memory beside them
             part = slice(start, start + 64)
             values, masks[part] = self._read(self.indices[part])
             images[part] = values.permute(0, 2, 3, 1)
@@ -147,8 +145,7 @@ class Batches:
     def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.packed.read(rows, self.bands)).to(self.device)
         masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
-        images = images.float().sub_(self.shift).div_(self.band_scale)
-        return images.to(self.dtype), masks[:, None].to(self.dtype)
+        return images.float().sub_(self.shift).div_(self.band_scale), masks[:, None].float()
 
 
 def _free(device: torch.device) -> float:

@@ -23,12 +23,8 @@ L = 0.5  # the soil's share in the SAVI, for a cover in between (Huete 1988)
 CHUNK = 64  # tiles processed at once: their planes stay in the cache
 
 
-def _index(first: Floats, second: Floats) -> Floats:
-    return np.asarray(index(first, second), np.float64)  # type: ignore[arg-type]
-
-
 def _index_of_sums(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
-    return _index(a + b, c + d)
+    return index(a + b, c + d)
 
 
 def savi(near: Floats, red: Floats) -> Floats:
@@ -60,10 +56,10 @@ PLANES: dict[str, Channel] = {
     **{band: Channel((band,), np.asarray) for band in (*OPTICAL, "slope", "DEM")},
     "brightness": Channel(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
     "colour": Channel(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
-    "NGRDI": Channel(("G", "R"), _index),  # green cover without infrared (Tucker 1979)
-    "NDVI": Channel(("NIR", "R"), _index),  # green cover (Tucker 1979)
+    "NGRDI": Channel(("G", "R"), index),  # green cover without infrared (Tucker 1979)
+    "NDVI": Channel(("NIR", "R"), index),  # green cover (Tucker 1979)
     "SAVI": Channel(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
-    "NDWI": Channel(("G", "NIR"), _index),  # open water (McFeeters 1996)
+    "NDWI": Channel(("G", "NIR"), index),  # open water (McFeeters 1996)
     "BSI": Channel(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
     "bare": Channel(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
     **{name: plane for of in PASSES for name, plane in _of_pass(of).items()},

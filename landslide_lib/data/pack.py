@@ -1,14 +1,12 @@
-"""A dataset as memory-mapped arrays of one image size: made once, then read by index."""
-
-from __future__ import annotations
+"""A dataset and its engineered channels as memory-mapped arrays of one image size: made once, then read by index."""
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,18 +17,19 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from landslide_lib.data.bands import source
+from landslide_lib.data.bands import ENGINEERED, check, engineer, source
 from landslide_lib.data.base import BadFileError, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import Copies, copies
 from landslide_lib.data.formats.files import listing, new_array, say_once
 from landslide_lib.data.formats.masks import remarks
 from landslide_lib.fields import REVISIONS
-from landslide_lib.paths import cache_root, data_root
+from landslide_lib.paths import atomic_write, cache_root, data_root
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 REVISION = REVISIONS.get("pack", 1)  # of the layout of the packed files and of how an image is resized
 REMOVE = "Remove the {}; it is made anew on the next use"  # the remedy for a damaged file of the cache
+CHUNK = 16  # images whose channels a thread engineers at once: their planes stay in its cache
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,9 @@ class Packed:
     fingerprint: str  # of the source files and the exclusions
     excluded: tuple[dict[str, str], ...]  # files that `skip_bad` left out, each with what is wrong with it
     folder: Path | None = None  # where it lies; None if it was made in memory
-    #: (N, S, S) by name, memory-mapped: the channels that `engineered.with_bands` was asked for.
+    #: (N, S, S) by name, memory-mapped: the channels that `with_bands` was asked for.
     engineered: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
-    target: Packed | None = None  # the images that a network learnt on these is applied to; see `study.domains`
+    target: "Packed | None" = None  # the images that a network learnt on these is applied to; see `study.domains`
     copies: Copies = ()  # ids of images whose files are the same, byte for byte, in sets of two or more
 
     @property
@@ -107,14 +106,11 @@ def load_packed(
         columns: dict[str, Any] = {
             name: tuple(about[name]) for name in ("bands", "ids", "groups", "parts", "regions", "excluded")
         }
+        columns["copies"] = tuple(map(tuple, about["copies"]))
         images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
         if not len(images) == len(masks) == len(columns["ids"]):
             raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(columns['ids'])} names")
-        if "copies" not in about:  # packed before they were looked for
-            about["copies"] = copies(sample for sample in samples if sample.id in columns["ids"])
-        same = tuple(map(tuple, about["copies"]))
-        prints = about["fingerprint"]
-        return Packed(dataset.name, images, masks, fingerprint=prints, folder=folder, copies=same, **columns)
+        return Packed(dataset.name, images, masks, fingerprint=about["fingerprint"], folder=folder, **columns)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise BadFileError(folder, f"the packed copy is damaged ({error})", REMOVE.format("folder")) from error
 
@@ -171,10 +167,7 @@ def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, 
             (folder / "some.npy").replace(folder / f"{name}.npy")
     about = {
         "bands": dataset.bands,
-        "ids": [sample.id for sample in usable],
-        "groups": [sample.group for sample in usable],
-        "parts": [sample.part for sample in usable],
-        "regions": [sample.region for sample in usable],
+        **{f"{name}s": [getattr(sample, name) for sample in usable] for name in ("id", "group", "part", "region")},
         "fingerprint": dataset.fingerprint(usable),
         "excluded": [
             {"file": printable(f"{error.path.parent.name}/{error.path.name}"), "problem": error.problem}
@@ -198,3 +191,54 @@ def resize(
         share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=method)
         mask = (share >= 0.5).astype(np.uint8)
     return image.transpose(2, 0, 1).astype(np.float16), mask
+
+
+def with_bands(packed: Packed, names: Sequence[str]) -> Packed:
+    """Return a packed dataset of which these bands can be read, engineered ones in its `engineered`.
+
+    An engineered channel is computed from the packed images and stored beside them, a file each. Raises ValueError: the
+    dataset has no such band and none to make it of, or lies nowhere. BadFileError: a file is damaged.
+    """
+    check(names, packed.bands, packed.name)
+    wanted = [name for name in names if name in ENGINEERED and name not in packed.engineered]
+    if not wanted:
+        return packed
+    if packed.folder is None:
+        raise ValueError(f"bands: {packed.name} lies in no folder, beside which {', '.join(wanted)} could be kept")
+    paths = {name: packed.folder / f"{name}-{REVISIONS.get(f'bands/{name}', 1)}.npy" for name in wanted}
+    if not all(path.exists() for path in paths.values()):
+        # The lock that packed the folder.
+        with FileLock(packed.folder.with_name(f"{packed.folder.name}.lock")):
+            _engineer(packed, {name: path for name, path in paths.items() if not path.exists()})
+    opened = {name: _open_channel(path, packed) for name, path in paths.items()}
+    return replace(packed, engineered={**packed.engineered, **opened})
+
+
+def _engineer(packed: Packed, paths: Mapping[str, Path]) -> None:
+    planes = {band: packed.plane(band) for name in paths for band in ENGINEERED[name].of}
+    whole = {band for name in paths if ENGINEERED[name].whole for band in ENGINEERED[name].of}
+    extremes = {band: (float(planes[band].min()), float(planes[band].max())) for band in whole}
+
+    def fill(start: int) -> None:
+        part = slice(start, start + CHUNK)
+        inputs = {band: plane[part].astype(np.float32) for band, plane in planes.items()}
+        for name, values in engineer(paths, inputs, extremes).items():
+            files[name][part] = values
+
+    with ExitStack() as stack:
+        scratch = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
+        files = {name: new_array(path, np.float16, packed.images[:, 0].shape) for name, path in scratch.items()}
+        for _ in in_threads(fill, range(0, len(packed), CHUNK), f"engineering {packed.name}"):
+            pass
+        for file in files.values():
+            file.flush()
+
+
+def _open_channel(path: Path, packed: Packed) -> NDArray[np.float16]:
+    try:
+        plane: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        if plane.shape != packed.images[:, 0].shape or plane.dtype != np.float16:
+            raise ValueError(f"{plane.dtype} of {plane.shape}, not float16 of {packed.images[:, 0].shape}")
+    except (OSError, EOFError, ValueError) as error:
+        raise BadFileError(path, f"the channel is damaged ({error})", REMOVE.format("file")) from error
+    return plane

@@ -1,7 +1,5 @@
 """A dataset made ready for training: its parts, its bands, and what the bands are scaled by."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,7 @@ from torch.utils.data import Dataset
 
 from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
-from landslide_lib.data.engineered import with_bands
-from landslide_lib.data.pack import Packed, load_packed
+from landslide_lib.data.pack import Packed, load_packed, with_bands
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import Indices, Method, Split
 from landslide_lib.data.split import split as split_images
@@ -26,7 +23,7 @@ LEAST = 1e-6  # a band whose mean or deviation is smaller is divided by 1
 CHUNK = 256  # images read at once
 
 
-@dataclass
+@dataclass(repr=False)
 class Data:
     """Images of one packed dataset, split and scaled."""
 
@@ -36,19 +33,24 @@ class Data:
     scale: Tensor  # (C, 1, 1), what each band is divided by
     shift: Tensor | None = None  # (C, 1, 1), what is subtracted from each band before that; None for nothing
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(images):,} {name}" for name, images in self.parts.items())
+        size = self.packed.masks.shape[-1]
+        return f"Data({self.packed.name}: {parts} images of {size} px, bands {', '.join(self.bands)})"
+
     @property
-    def train(self) -> Part:
+    def train(self) -> "Part":
         return self.part("train")
 
     @property
-    def valid(self) -> Part:
+    def valid(self) -> "Part":
         return self.part("valid")
 
     @property
-    def test(self) -> Part:
+    def test(self) -> "Part":
         return self.part("test")
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> "Part":
         """Return `train`, `valid` or `test`. Raises ValueError: there is no such part."""
         if name not in self.parts:
             raise ValueError(f"part {name!r}: unknown; allowed: {', '.join(self.parts)}")
@@ -107,12 +109,12 @@ def load(
     Raises ValueError: there is no such dataset, band or size, or it has no masks. DatasetNotFoundError: it is not
     there.
 
-    >>> data = load("synthetic", size=32, subset=40)
-    >>> len(data.train) + len(data.valid) + len(data.test)
-    40
+    >>> data = load("synthetic", size=32, subset=40, bands=("R", "G", "B"))
+    >>> data
+    Data(synthetic: 29 train, 3 valid, 8 test images of 32 px, bands R, G, B)
     >>> image, mask = data.test[0]
     >>> image.shape, mask.shape
-    (torch.Size([14, 32, 32]), torch.Size([1, 32, 32]))
+    (torch.Size([3, 32, 32]), torch.Size([1, 32, 32]))
     """
     dataset = get_dataset(name)
     if name in BOXES or name in LABELS:

@@ -1,15 +1,13 @@
 """Datasets: one small protocol, one explicit dict as the registry."""
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
-from landslide_lib.data.datasets.bijie import Bijie, BijieDegraded
 from landslide_lib.data.datasets.boxes import VOC, Landslide4SenseBoxes
-from landslide_lib.data.datasets.folder import UAV, Folder, UAVAtBijieScale
+from landslide_lib.data.datasets.derived import BijieDegraded, UAVAtBijieScale
+from landslide_lib.data.datasets.folder import UAV, Bijie, Folder
 from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
-from landslide_lib.data.datasets.synthetic import Synthetic
-from landslide_lib.data.datasets.synthetic_zindi import SyntheticZindi
+from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi
 from landslide_lib.data.pack import Packed, load_packed
-from landslide_lib.data.verify import Verdict, verify_files
 from landslide_lib.paths import cache_root, data_root
 
 _CLASSES: tuple[type[Dataset], ...]
@@ -18,7 +16,7 @@ _CLASSES += (BijieDegraded, UAVAtBijieScale)
 DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
 __all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]
-__all__ += ["Sample", "Verdict", "cache_root", "data_root", "get_dataset", "load_packed", "verify_files"]
+__all__ += ["Sample", "cache_root", "data_root", "get_dataset", "load_packed"]
 
 
 def get_dataset(name: str) -> Dataset:

@@ -1,29 +1,342 @@
-"""The losses of the study, in files by kind; `LOSSES` is the whole registry.
+"""The losses of the study, and `LOSSES`, the whole registry.
 
 Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of the same shape, and gives a scalar in
 float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for an argument out of its
 range (`landslide_lib.fields.LOSS_RANGES`) and for shapes that differ or are no (B, 1, H, W).
 
+Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses", where no other is named.
+
 >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
 0.8
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from landslide_lib.losses.pixelwise import CrossEntropyLoss as CrossEntropyLoss
-from landslide_lib.losses.pixelwise import FocalLoss as FocalLoss
-from landslide_lib.losses.pixelwise import HardExamplesLoss as HardExamplesLoss
-from landslide_lib.losses.pixelwise import LogCoshLoss as LogCoshLoss
-from landslide_lib.losses.pixelwise import SoftCrossEntropyLoss as SoftCrossEntropyLoss
-from landslide_lib.losses.region import IoULoss as IoULoss
-from landslide_lib.losses.region import LovaszLoss as LovaszLoss
-from landslide_lib.losses.region import TverskyLoss as TverskyLoss
-from landslide_lib.losses.weighted import BoundaryLoss as BoundaryLoss
-from landslide_lib.losses.weighted import CenterLoss as CenterLoss
-from landslide_lib.losses.weighted import WeightedCrossEntropyLoss as WeightedCrossEntropyLoss
-from landslide_lib.losses.weighted import WeightedSum as WeightedSum
+from landslide_lib.losses.checks import in_range, prepare
+
+
+class CrossEntropyLoss(nn.Module):
+    """Binary cross entropy on logits, the mean over all pixels of the batch.
+
+    With one logit it is what the report prints, softmax cross entropy with two classes: the logit is their difference.
+    """
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(*prepare(logits, target))
+
+
+class WeightedCrossEntropyLoss(nn.Module):
+    """Binary cross entropy on logits whose landslide term is multiplied by a weight; 1 is cross entropy.
+
+    Reference: `negative-filter-fpn`, section Training Strategy, which does not state the weight.
+
+    >>> x, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
+    >>> round(WeightedCrossEntropyLoss(weight=3.0)(x, y).item(), 4)  # (3 + 1) / 2 * log 2
+    1.3863
+    """
+
+    def __init__(self, *, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = in_range("weighted_ce.weight", weight)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        weight = torch.as_tensor(self.weight, dtype=logits.dtype, device=logits.device)
+        return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+
+
+class FocalLoss(nn.Module):
+    """Mean over the pixels of -alpha_t (1 - p_t)^gamma log(p_t).
+
+    `alpha`, in [0, 1], weighs landslide pixels, 1 - alpha the background. `gamma` plays easy pixels down: 0 (weighted
+    cross entropy) or at least 1; between the two the derivative is infinite at p_t = 1. The report prints no numbers;
+    the defaults are those that Lin et al., ICCV 2017, https://arxiv.org/abs/1708.02002, found best. They divide by the
+    number of positives, we by that of all pixels, so the loss is several times smaller than cross entropy: in a sum
+    that counts.
+
+    >>> x, y = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> round(FocalLoss(alpha=0.25, gamma=2.0)(x, y).item(), 4)  # 0.25 * 0.5^2 * log 2
+    0.0433
+    """
+
+    def __init__(self, *, alpha: float = 0.25, gamma: float = 2.0) -> None:
+        super().__init__()
+        self.alpha, self.gamma = in_range("focal.alpha", alpha), in_range("focal.gamma", gamma)
+        if 0 < gamma < 1:
+            raise ValueError(f"gamma={gamma!r} is refused: allowed are 0 and [1.0, 100.0]")
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        minus_log_p = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        p = torch.exp(-minus_log_p)
+        alpha = self.alpha * target + (1 - self.alpha) * (1 - target)
+        return ((1 - p) ** self.gamma * minus_log_p * alpha).mean()
+
+
+class LogCoshLoss(nn.Module):
+    """Mean over the pixels of log(cosh(p - y)), at most log(cosh(1)) = 0.4338.
+
+    We assume that the report's y^p is the probability p, not the logit.
+    """
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        # |p - y| without a subtraction that cancels: the sigmoid of the logit against the target.
+        error = torch.sigmoid((1 - 2 * target) * logits)
+        # cosh(e) - 1 = 2 sinh(e / 2)^2: exact for tiny errors too, where log(cosh(e)) rounds to 0.
+        return torch.log1p(2 * torch.sinh(error / 2) ** 2).mean()
+
+
+class SoftCrossEntropyLoss(nn.Module):
+    """Binary cross entropy with softened labels, the mean over all pixels of the batch.
+
+    A label y becomes y (1 - s) + s / 2, with the `smoothing` s in [0, 1); 0 is cross entropy. A network surer than 1 -
+    s / 2 is pushed back, so a wrong label has less to say. The report names no number; 0.1 is the paper's. Reference:
+    `label-refinement`, section 2.2; Szegedy et al., CVPR 2016, https://arxiv.org/abs/1512.00567, section 7.
+
+    >>> x, y = torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)
+    >>> round(SoftCrossEntropyLoss(smoothing=0.1)(x, y).item(), 4)  # sure and right: 20 s / 2
+    1.0
+    """
+
+    def __init__(self, *, smoothing: float = 0.1) -> None:
+        super().__init__()
+        self.smoothing = in_range("soft_ce.smoothing", smoothing)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        return F.binary_cross_entropy_with_logits(logits, target * (1 - self.smoothing) + self.smoothing / 2)
+
+
+class HardExamplesLoss(nn.Module):
+    """Online hard example mining: mean cross entropy of the `share` of the batch's pixels, in (0, 1], that cost most.
+
+    They are exactly ceil(share * pixels); all others have no gradient. We assume pixels where the paper has regions of
+    interest, and choose them over the batch, because most patches have next to no landslide. The report names no
+    number; the default is this study's. Reference: `label-refinement`, section 2.2; Shrivastava et al., CVPR 2016,
+    https://arxiv.org/abs/1604.03540.
+
+    >>> x, y = torch.tensor([[[[0.0, 50.0, 50.0, 50.0]]]]), torch.ones(1, 1, 1, 4)
+    >>> round(HardExamplesLoss(share=0.25)(x, y).item(), 4)  # log 2, of the first pixel
+    0.6931
+    """
+
+    def __init__(self, *, share: float = 0.25) -> None:
+        super().__init__()
+        self.share = in_range("ohem.share", share)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        losses = F.binary_cross_entropy_with_logits(*prepare(logits, target), reduction="none").flatten()
+        # As written: a tenth of 30 pixels are 3, though the float nearest to 0.1 is a little more.
+        hardest = math.ceil(Fraction(str(self.share)) * len(losses))
+        return losses.topk(hardest, sorted=False).values.mean()
+
+
+class TverskyLoss(nn.Module):
+    """-log of the Tversky index, TI = TP / (TP + alpha FN + beta FP), of soft counts over the whole batch.
+
+    The report prints log(1 - TI), which falls without bound as TI nears 1; we assume -log(TI). All three numbers are
+    above 0. `alpha` weighs the **false negatives**, as the report prints it; smp's alpha is on the false positives. The
+    report states no values: 0.7 and 0.3 are those of Salehi et al., MLMI 2017, https://arxiv.org/abs/1706.05721.
+    `smooth` pixels, added to numerator and denominator, keep a batch without landslide finite, with a gradient; smp's
+    losses with `log_loss=True` are 0 there, so that false alarms cost nothing.
+
+    >>> y = torch.tensor([[[[1.0, 0.0]]]])
+    >>> missed, false_alarm = torch.full_like(y, -50.0), torch.full_like(y, 50.0)
+    >>> loss = TverskyLoss(alpha=0.7, beta=0.3)
+    >>> round(loss(missed, y).item(), 4), round(loss(false_alarm, y).item(), 4)
+    (0.5306, 0.1398)
+    """
+
+    def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> None:
+        super().__init__()
+        self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
+        self.smooth = in_range("tversky.smooth", smooth)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        probability = torch.sigmoid(logits)
+        tp = (probability * target).sum()
+        # Each error is a sum of its own: sum(p) - TP would cancel to noise where they are small.
+        fn, fp = (torch.sigmoid(-logits) * target).sum(), (probability * (1 - target)).sum()
+        # log1p keeps a small loss exact: -log(n / d) = log(1 + (d - n) / n).
+        return torch.log1p((self.alpha * fn + self.beta * fp) / (tp + self.smooth))
+
+
+class IoULoss(TverskyLoss):
+    """-log of the soft intersection over union of the whole batch: `TverskyLoss` with both weights 1.
+
+    Reference: Yu et al., UnitBox, ACM MM 2016, https://arxiv.org/abs/1608.01471.
+
+    >>> x, y = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    >>> round(IoULoss()(x, y).item(), 4)  # -log((32 + 1) / (64 + 1))
+    0.6779
+    """
+
+    def __init__(self, *, smooth: float = 1.0) -> None:
+        super().__init__(alpha=1.0, beta=1.0, smooth=smooth)
+
+
+class LovaszLoss(nn.Module):
+    """The Lovasz hinge on logits over the whole batch: the convex surrogate of the IoU of hard decisions.
+
+    The hinge errors max(0, 1 - z_t), largest first, each weighted by how much the Jaccard loss grows when its pixel
+    joins the wrong ones; without landslide in the batch, the largest error alone. Over the batch, as most patches have
+    next to no landslide. Reference: Berman et al., CVPR 2018, https://arxiv.org/abs/1705.08790, algorithm 1. smp's has
+    the same values in float32, and takes neither float64 logits nor boolean targets.
+    """
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        scores, truth = logits.flatten(), target.flatten()
+        errors, order = torch.sort(1 - (2 * truth - 1) * scores, descending=True)
+        # Counts in whole numbers: exact, and a cumulative sum of floats has no deterministic kernel on CUDA.
+        positives = truth[order].int().cumsum(0, dtype=torch.int32)
+        wrong = torch.arange(1, len(errors) + 1, dtype=torch.int32, device=errors.device)
+        # Were the first pixels wrong and no others: 1 - IoU = |wrong| / |wrong or landslide|.
+        jaccard = wrong.to(errors.dtype) / (positives[-1] + wrong - positives).to(errors.dtype)
+        weights = torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+        return (torch.relu(errors) * weights).sum()
+
+
+class BoundaryLoss(nn.Module):
+    """Cross entropy averaged with the weights of `boundary_weights`: more near the outlines of landslides.
+
+    The report prints no formula; we assume the Gaussian fall-off of the border term of U-Net's weight map, `sigma`
+    pixels wide, with an extra `weight` on the boundary itself. Divided by the sum of the weights, it keeps the scale of
+    cross entropy. Reference: `raunet-ablation`, slide II; Ronneberger et al. 2015, arXiv:1505.04597, equation 2.
+    """
+
+    def __init__(self, *, weight: float = 5.0, sigma: float = 2.0) -> None:
+        super().__init__()
+        self.weight, self.sigma = in_range("boundary.weight", weight), in_range("boundary.sigma", sigma)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        return averaged(logits, target, boundary_weights(target, weight=self.weight, sigma=self.sigma))
+
+
+class CenterLoss(nn.Module):
+    """Cross entropy averaged with the weights of `center_weights`: more near the centres of landslides.
+
+    The report prints no formula; we assume that "near the centre" is deep inside, relative to the region's own depth,
+    so a landslide of one pixel counts as a centre. `weight` is the extra weight there. Reference: `raunet-ablation`,
+    slide II; the center loss of Wen et al., ECCV 2016, on face features, is another.
+    """
+
+    def __init__(self, *, weight: float = 5.0) -> None:
+        super().__init__()
+        self.weight = in_range("center.weight", weight)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        return averaged(logits, target, center_weights(target, weight=self.weight))
+
+
+def averaged(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean cross entropy over the pixels by their weights."""
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+def boundary_weights(target: Tensor, *, weight: float, sigma: float) -> Tensor:
+    """Weight the pixels by 1 + weight * exp(-d^2 / (2 sigma^2)), d the distance to a boundary: (B, 1, H, W), float32.
+
+    d is the chessboard distance in pixels to the nearest boundary pixel: one with a pixel of the other class among its
+    eight neighbours, so both sides of an outline have d = 0. The image's border is none. Beyond ceil(3 sigma) the
+    weight is 1.
+
+    >>> w = boundary_weights(torch.tensor([[[[0, 0, 0, 1, 1, 1]]]]), weight=1.0, sigma=0.5)
+    >>> [round(v, 2) for v in w.flatten().tolist()]
+    [1.0, 1.14, 2.0, 2.0, 1.14, 1.0]
+    """
+    radius = math.ceil(3 * sigma)
+    with torch.no_grad():
+        mask = target.to(torch.uint8)
+        # A boundary pixel has both classes in its neighbourhood, so both of these are 1.
+        zone = dilate(mask) + dilate(1 - mask) - 1
+        # The zones are nested: a pixel at distance d is in those from the d-th on.
+        zones = zone.clone()
+        for _ in range(radius):
+            zone = dilate(zone)
+            zones += zone
+        distance = (radius + 1 - zones).float()
+        return 1 + weight * torch.exp((distance / sigma).square() / -2) * (zones > 0)
+
+
+def center_weights(target: Tensor, *, weight: float) -> Tensor:
+    """Weight landslide pixels by 1 + weight * depth / (depth of the region's deepest pixel): (B, 1, H, W), float32.
+
+    The depth is the chessboard distance to the background, 1 on a region's edge, at most max(H, W) // 2. What lies
+    outside the image is no background: a landslide that the tile's border cuts may be deepest there. A region is joined
+    by its pixels' eight neighbours. Its greatest depth is found by max(H, W) geodesic dilations, as asking whether it
+    has settled would wait for the device: in a narrow, winding region a weight may be too high, never over 1 + weight.
+
+    >>> center_weights(torch.tensor([[[[0, 1, 1, 1, 1, 0, 1, 0]]]]), weight=5.0)[0, 0, 0].tolist()
+    [1.0, 3.5, 6.0, 6.0, 3.5, 1.0, 6.0, 1.0]
+    """
+    side = max(target.shape[-2:])
+    cap = max(1, side // 2)
+    with torch.no_grad():
+        # Bytes where they hold the depths: four times less memory to go through than float32.
+        mask = target.to(torch.uint8 if cap < 256 else torch.int16)
+        background = 1 - mask
+        depth = mask.clone()
+        for _ in range(cap - 1):
+            background = dilate(background)
+            depth += 1 - background
+        deepest = depth
+        for _ in range(side):
+            deepest = dilate(deepest).mul_(mask)
+        return 1 + weight * depth.float() / deepest.clamp(min=1).float()
+
+
+def dilate(x: Tensor) -> Tensor:
+    """Take the maximum over each 3x3 neighbourhood inside the image, (B, 1, H, W) uint8 to the same.
+
+    By shifted slices, which the CPU works off many bytes at a time; `max_pool2d` goes pixel by pixel.
+
+    >>> dilate(torch.tensor([[[[1, 0, 0], [0, 0, 0]]]]))[0, 0].tolist()
+    [[1, 1, 0], [1, 1, 0]]
+    """
+    rows = x.clone()
+    torch.maximum(rows[..., 1:, :], x[..., :-1, :], out=rows[..., 1:, :])
+    torch.maximum(rows[..., :-1, :], x[..., 1:, :], out=rows[..., :-1, :])
+    out = rows.clone()
+    torch.maximum(out[..., 1:], rows[..., :-1], out=out[..., 1:])
+    torch.maximum(out[..., :-1], rows[..., 1:], out=out[..., :-1])
+    return out
+
+
+class WeightedSum(nn.Module):
+    """The weighted sum of losses: pairs of a weight, at least 0, and a loss; one weight at least is more than 0.
+
+    A term of weight 0 is not computed. Reference: `raunet-ablation`, slide II, the table of combined losses.
+
+    >>> from landslide_lib.losses import FocalLoss, IoULoss
+    >>> loss = WeightedSum([(0.5, FocalLoss()), (0.5, IoULoss())])
+    >>> round(loss(torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)).item(), 4)
+    0.3606
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, nn.Module]]) -> None:
+        super().__init__()
+        self.weights = [float(weight) for weight, _ in terms]
+        self.losses = nn.ModuleList(loss for _, loss in terms)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(self.weights, self.losses, strict=True)
+        return torch.stack([weight * loss(logits, target) for weight, loss in pairs if weight > 0]).sum()
+
+    def extra_repr(self) -> str:
+        return f"weights={self.weights}"
+
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ce": CrossEntropyLoss,

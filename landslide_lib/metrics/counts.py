@@ -7,7 +7,8 @@ BINS = 1000  # thresholds are multiples of 1/BINS
 
 
 def confusion(called: Tensor, truth: Tensor) -> Tensor:
-    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, N) bool."""
+    """Return tp, fp, fn, tn of each image, (B, 4) int64, of what is called landslide and what is, (B, ...) bool."""
+    called, truth = called.flatten(1), truth.flatten(1)
     tp, positives, total = (called & truth).sum(1), truth.sum(1), called.sum(1)
     return torch.stack([tp, total - tp, positives - tp, truth.shape[1] - positives - total + tp], 1)
 
@@ -28,8 +29,8 @@ class Counter:
         self._not_finite: Tensor | int = 0  # summed on the device, looked at once
 
     def update(self, probability: Tensor, target: Tensor) -> None:
-        """Count one batch of probabilities in 0..1 and masks in {0, 1}, each (B, 1, H, W)."""
-        p, y = probability.float().flatten(1), target.flatten(1).bool()
+        """Count one batch of probabilities in 0..1 and masks in {0, 1}, each (B, ...)."""
+        p, y = probability.float(), target.bool()
         self._images.append(torch.stack([confusion(p > t, y) for t in self.thresholds]))
         self._histogram = self._histogram + torch.bincount((_bins(p) + BINS * y).flatten(), minlength=2 * BINS)
         self._not_finite = self._not_finite + (~p.isfinite()).sum()
@@ -41,9 +42,9 @@ class Counter:
             raise FloatingPointError(f"{count} probabilities are NaN or infinite: the network has diverged; {remedy}")
         return torch.cat(self._images, dim=1)[threshold].cpu()
 
-    def histogram(self) -> Tensor:
-        """Return how many landslide and background pixels fall in a bin, (2, BINS) int64."""
-        background, landslide = torch.as_tensor(self._histogram).cpu().view(2, BINS)
+    def histogram(self, bins: int = BINS) -> Tensor:
+        """Return how many landslide and background pixels fall in each of bins that divide `BINS`, (2, bins) int64."""
+        background, landslide = torch.as_tensor(self._histogram).cpu().view(2, bins, -1).sum(2)
         return torch.stack([landslide, background])
 
 

@@ -337,12 +337,6 @@ def paired_bootstrap(
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
     weight = np.bincount(place, truth, len(names))
     boxes = [n + sum(each.count(i) for each in (*ours, *base)) for i, n in enumerate(truth)]
-    with_boxes = np.flatnonzero(np.bincount(place, boxes, len(names)))
-    drawn = np.zeros((draws + 1, len(names)), np.int64)
-    drawn[0] = 1  # every image once: the score itself
-    drawn[1:, with_boxes] = drawn_blocks(len(with_boxes), draws, seed)
-    mine, other = (
-        np.stack([Ranking(each).average_precision(drawn[:, place], ious=1) for each in row]) for row in (ours, base)
-    )
-    differences = mine.mean(0) - other.mean(0)
-    return difference_interval(float(differences[0]), differences[1:], weight, [mine[:, 0], other[:, 0]])
+    drawn = drawn_blocks(np.bincount(place, boxes, len(names)) > 0, draws, seed)[:, place]
+    mine, other = (np.stack([Ranking(each).average_precision(drawn, ious=1) for each in row]) for row in (ours, base))
+    return difference_interval(mine.mean(0) - other.mean(0), weight, [mine[:, 0], other[:, 0]])

@@ -1,7 +1,4 @@
-"""What seeds and test images leave open: intervals of scores and of their order, 95 % each. No torch.
-
-How often the interval of a difference holds the truth is measured in `landslide_lib.metrics.coverage`.
-"""
+"""What seeds and test images leave open: intervals of scores and of their order, 95 % each. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -72,37 +69,33 @@ def paired_bootstrap(
     are None, and `reason` says "too few scenes". Raises ValueError: the rows differ in their number of test images.
     """
     names, place = np.unique(np.asarray(blocks), return_inverse=True)
-    sums, whole, by_seed = [], [], []
+    sums, by_seed = [], []
     for row in (ours, base):
         counts = np.stack([np.asarray(each, np.int64) for each in row])
         if counts.shape[1] != len(place):
             raise ValueError(f"paired bootstrap: rows of {counts.shape[1]} and {len(place)} test images")
         sums.append(np.zeros((len(names), 4), np.int64))
         np.add.at(sums[-1], place, counts.sum(0))
-        whole.append(float(_f1(counts.sum((0, 1)))))
         by_seed.append(_f1(counts.sum(1)))
     weight = sum(side[:, :3].sum(1) / len(row) for side, row in zip(sums, (ours, base), strict=True))
-    with_landslide = np.flatnonzero(weight)
-    drawn = drawn_blocks(len(with_landslide), draws, seed)
-    over_images = [_f1(drawn @ side[with_landslide]) for side in sums]
-    return difference_interval(whole[0] - whole[1], over_images[0] - over_images[1], weight, by_seed)
+    drawn = drawn_blocks(weight > 0, draws, seed)
+    return difference_interval(_f1(drawn @ sums[0]) - _f1(drawn @ sums[1]), weight, by_seed)
 
 
-def drawn_blocks(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """Return how often each block is in each bootstrap sample, (draws, blocks)."""
-    if not blocks:
-        return np.zeros((draws, 0), np.int64)
-    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), draws)
+def drawn_blocks(counted: NDArray[np.bool_], draws: int, seed: int) -> NDArray[np.int64]:
+    """Return how often each block is taken: once each, then as in `draws` bootstrap samples of those that count."""
+    drawn, blocks = np.ones((1 + draws, len(counted)), np.int64), max(1, int(counted.sum()))
+    drawn[1:] = 0
+    drawn[1:, counted] = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), draws)
+    return drawn
 
 
-def difference_interval(
-    difference: float, over_images: Floats, weight: NDArray[Any], by_seed: Sequence[Floats]
-) -> Comparison:
+def difference_interval(differences: Floats, weight: NDArray[Any], by_seed: Sequence[Floats]) -> Comparison:
     """Return what `paired_bootstrap` says of a difference, from its two sources of chance.
 
-    `over_images` is the difference of each bootstrap sample, `weight` that of each block, `by_seed` the scores of the
-    seeds of each row.
+    `differences` are those of `drawn_blocks`, `weight` that of each block, `by_seed` the scores of the seeds of a row.
     """
+    difference = float(differences[0])
     # A variance and its degrees of freedom: of the seeds of each row, and of the images.
     parts = [(float(each.var(ddof=1)) / len(each), float(len(each) - 1)) for each in by_seed if len(each) > 1]
     seeds = sum(variance for variance, _ in parts) ** 0.5
@@ -111,7 +104,7 @@ def difference_interval(
     if blocks <= FEWEST:
         none = dict.fromkeys(("low", "high", "images"))
         return {"difference": difference, **none, "seeds": seeds, "reason": FEW_SCENES}
-    images = float(over_images.var(ddof=1)) * blocks / (blocks - 1)
+    images = float(differences[1:].var(ddof=1)) * blocks / (blocks - 1)
     parts.append((images, blocks - 1))
     total, reach = sum(variance for variance, _ in parts), 0.0
     if total:
@@ -164,3 +157,61 @@ def tau(numbers: ArrayLike, others: ArrayLike) -> Floats:
     x, y = np.sign(a[first] - a[second]), np.sign(b[..., first] - b[..., second])
     with np.errstate(invalid="ignore"):
         return np.asarray((x * y).sum(-1) / np.sqrt((x != 0).sum() * (y != 0).sum(-1)), np.float64)
+
+
+def _simulated(
+    draw: np.random.Generator, scenes: int, tiles: int, seeds: int, spread: float, uneven: float = 0, largest: float = 0
+) -> tuple[NDArray[np.int64], ...]:
+    """Simulate counts (seeds, N, 4) of two rows on the same tiles, and the scene of each; see `coverage`.
+
+    How much of a landslide is found depends on the scene, mostly alike for both rows, on the tile and on the training.
+    """
+    sizes = np.maximum(1, np.round(tiles * np.exp(draw.normal(0, uneven, scenes)))).astype(int)
+    if largest:
+        sizes[0] = round(sizes[1:].sum() * largest / (1 - largest))
+    scene = np.arange(scenes).repeat(sizes)
+    size = draw.lognormal(5, 1, len(scene)) * np.exp(draw.normal(0, 0.5, scenes))[scene]
+    common = draw.normal(0, 0.8, scenes)[scene] + draw.normal(0, 0.5, len(scene))
+    rows = []
+    for skill in (1.3, 1.0):
+        own = draw.normal(0, 0.3, scenes)[scene]
+        odds = skill + common + own + draw.normal(0, spread, (seeds, 1))
+        share = 1 / (1 + np.exp(-(odds + draw.normal(0, 0.2, (seeds, len(scene))))))
+        tp = np.round(size * share)
+        fn, fp = np.round(size) - np.minimum(tp, np.round(size)), np.round(0.8 * size * (1 - share))
+        rows.append(np.stack([tp, fp, fn, np.full_like(tp, 10_000)], -1).astype(np.int64))
+    return rows[0], rows[1], scene
+
+
+def coverage(
+    scenes: int,
+    seeds: int,
+    *,
+    tiles: int = 5,
+    spread: float = 0.2,
+    uneven: float = 0,
+    largest: float = 0,
+    blocked: bool = True,
+    trials: int = 200,
+) -> tuple[float, float]:
+    """Return which share of `paired_bootstrap`s holds the true difference of two rows, that over very many scenes.
+
+    A study has `scenes` test scenes of about `tiles` tiles, whose logarithm has the standard deviation `uneven`; the
+    first holds the share `largest` of all, if given. Each row has `seeds` trainings, with a standard deviation of
+    `spread` on the scale of log odds. `blocked` tells the bootstrap which tiles are neighbours. Returned is NaN where
+    no study has an interval, and, second, the share of the studies that have too few scenes for one.
+    """
+    total, generator = np.zeros((2, 4)), np.random.default_rng(1)
+    for _ in range(100):  # a scene's skill is independent of its size
+        ours, base, _ = _simulated(generator, 1000, 1, 4, spread)
+        total += ours.sum((0, 1)), base.sum((0, 1))
+    better, worse = class_scores(total[:, 0], total[:, 1], total[:, 2])["f1"]
+    draw = np.random.default_rng(0)
+    held = []
+    for trial in range(trials):
+        ours, base, scene = _simulated(draw, scenes, tiles, seeds, spread, uneven, largest)
+        groups = [str(name) for name in (scene if blocked else range(len(scene)))]
+        versus = paired_bootstrap(list(ours), list(base), groups, draws=400, seed=trial)
+        if versus["low"] is not None:
+            held.append(versus["low"] <= float(better - worse) <= versus["high"])
+    return float(np.mean(held)) if held else np.nan, 1 - len(held) / trials

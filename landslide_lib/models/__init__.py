@@ -9,7 +9,7 @@ from landslide_lib.models import backbones
 from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import small_unet_of, unet_of
 from landslide_lib.models.refinement import SIZES, refinement
-from landslide_lib.models.small import SmallVNet, SqueezeUNet
+from landslide_lib.models.small import SmallVNet, squeeze_unet
 from landslide_lib.models.unet import UNet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -25,7 +25,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_v2": partial(backbones.efficientnet, "efficientnetv2_b0"),
     **{f"efficientnet_lite{i}": partial(backbones.efficientnet, f"efficientnet_lite{i}") for i in range(3)},
     "small_v_net": SmallVNet,
-    "small_squeeze_unet": SqueezeUNet,
+    "small_squeeze_unet": squeeze_unet,
     "small_mobilenet_v3": backbones.small_mobilenet_v3,
     "small_deeplab_v3": backbones.small_deeplab_v3,
     "small_residual_unet": partial(small_unet_of, "residual"),

@@ -40,15 +40,11 @@ def cross_sensor(network: nn.Module) -> nn.Module:
     return network
 
 
-def cross_sensor_norms(network: nn.Module) -> list[CrossSensorNorm]:
-    """Return a network's cross-sensor norms."""
-    return [module for module in network.modules() if isinstance(module, CrossSensorNorm)]
-
-
 @contextmanager
 def of_domain(network: nn.Module, domain: Domain) -> Iterator[None]:
     """Let a network take what it is given, inside, for images of a domain; its statistics alone are updated."""
-    for norm in (norms := cross_sensor_norms(network)):
+    norms = [module for module in network.modules() if isinstance(module, CrossSensorNorm)]
+    for norm in norms:
         norm.domain = domain
     try:
         yield

@@ -7,23 +7,14 @@ from torch import nn
 
 
 class Encoder(NamedTuple):
-    """What a name stands for.
+    """What a name stands for; "" is none."""
 
-    Attributes:
-        timm: Its name in timm, with that of its ImageNet weights; "" where timm has none.
-        smp: The name of segmentation_models_pytorch's own one, which DeepLab takes.
-        settings: What builds it, where its name does not say it.
-        tiny: What of that makes one of its kind small enough for tests.
-        image_size: Side of the images that a fusion gives it.
-        package: The package of the package index that holds its ImageNet weights; "" where none does.
-    """
-
-    timm: str = ""
-    smp: str = ""
-    settings: dict[str, Any] = {}  # noqa: RUF012, never changed
-    tiny: dict[str, Any] = {}  # noqa: RUF012
-    image_size: int = 224
-    package: str = ""
+    timm: str = ""  # its name in timm, with that of its ImageNet weights
+    smp: str = ""  # the name of segmentation_models_pytorch's own one, which DeepLab takes
+    settings: dict[str, Any] = {}  # noqa: RUF012, never changed: what builds it, where its name does not say it
+    tiny: dict[str, Any] = {}  # noqa: RUF012, what of that makes one of its kind small enough for tests
+    image_size: int = 224  # side of the images that a fusion gives it
+    package: str = ""  # the package of the package index that holds its ImageNet weights
 
     def arguments(self, tiny: bool = False) -> dict[str, Any]:
         """Return what timm's `create_model` takes of it."""
@@ -90,21 +81,15 @@ ENCODERS: dict[str, Encoder] = {
 
 
 def encoder(name: str, in_channels: int, image_size: int, tiny: bool = False) -> nn.Module:
-    """Build an encoder of timm with random weights, without its classifier.
+    """Build one of timm's `ENCODERS` with random weights, without its classifier; `tiny` for tests.
 
     A Swin's windows are its own 7 x 7 where they divide the image, and 8 x 8 elsewhere, because maps of 64 or 128
     pixels are else filled up with nothing to whole windows. It has no stochastic depth, which draws from the global
     generator, whose state a resumed run does not have.
 
-    Args:
-        name: Of `ENCODERS`, one of timm's.
-        in_channels: C.
-        image_size: S, a multiple of 16 pixels; of 32 for a Swin.
-        tiny: With few layers and channels, for tests.
-
-    Shape: (B, C, S, S) to (B, `num_features`); timm's `forward_intermediates` gives the maps on the way.
-    References: He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298;
-        Dosovitskiy and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
+    Shape: (B, C, S, S), S a multiple of 16, of 32 for a Swin, to (B, `num_features`); timm's `forward_intermediates`
+    gives the maps on the way. References: He and others 2015, arXiv:1512.03385; Tan and Le 2019, arXiv:1905.11946, and
+    2021, arXiv:2104.00298; Dosovitskiy and others 2020, arXiv:2010.11929; Liu and others 2021, arXiv:2103.14030.
 
     >>> encoder("vit_tiny", in_channels=4, image_size=64).num_features
     192

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
+from landslide_lib.models.unet import UNet
+
 
 class Fire(nn.Module):
     """Squeeze channels to an eighth of the output by 1x1, then expand by 1x1 beside 3x3, half of the output each.
@@ -31,36 +33,22 @@ def transposed_fire(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(squeeze, nn.Sequential(expand, nn.BatchNorm2d(after), nn.ReLU(inplace=True)))
 
 
-class SqueezeUNet(nn.Module):
-    """U-Net with two fire modules a stage down, and a transposed and a plain one up; see `UNet` for arguments.
+def squeeze_unet(*, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
+    """Build a U-Net with two fire modules a stage down, and a transposed and a plain one up; see `UNet` for arguments.
 
     We assume pooling, batch normalisation, a 3x3 convolution before all else, one fire module after each concatenation
     and 2x2 kernels in the transposed ones: so the number of parameters is the printed one. Reference: Beheshti,
     Johnsson 2020, CVPR Workshops, "Squeeze U-Net"; `raunet-ablation.md`, slide IV-C.
     """
-
-    def __init__(self, *, in_channels: int, width: int = 64, num_classes: int = 1) -> None:
-        super().__init__()
-        stages = [width * 2**i for i in range(5)]
-        self.stem = Conv2dNormActivation(in_channels, width)
-        self.down = nn.ModuleList(
-            nn.Sequential(Fire(before, after), Fire(after, after))
-            for before, after in zip([width, *stages[:-1]], stages, strict=True)
-        )
-        self.pool = nn.MaxPool2d(2)
-        deep_first = stages[:0:-1]
-        self.up = nn.ModuleList(transposed_fire(deep, deep // 2) for deep in deep_first)
-        self.merge = nn.ModuleList(Fire(deep, deep // 2) for deep in deep_first)
-        self.head = nn.Conv2d(width, num_classes, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        skips = [self.down[0](self.stem(x))]
-        for stage in self.down[1:]:
-            skips.append(stage(self.pool(skips[-1])))
-        x = skips.pop()
-        for up, merge in zip(self.up, self.merge, strict=True):
-            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
-        return self.head(x)
+    return UNet(
+        stem=Conv2dNormActivation(in_channels, width),
+        in_channels=width,
+        width=width,
+        num_classes=num_classes,
+        block=lambda before, after: nn.Sequential(Fire(before, after), Fire(after, after)),
+        merge=Fire,
+        enlarge=transposed_fire,
+    )
 
 
 def activated(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:

@@ -1,10 +1,14 @@
 """The traditional U-Net."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
+
+Block = Callable[[int, int], nn.Module]  # makes a module, of its channels before and after
+twice: Block = partial(nn.ConvTranspose2d, kernel_size=2, stride=2)
 
 
 def double_convolution(before: int, after: int) -> nn.Sequential:
@@ -15,8 +19,9 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
 class UNet(nn.Module):
     """U-Net with batch normalisation and transposed convolutions.
 
-    The first of five stages has `width` channels, each next one twice as many; `block` makes the module of a stage from
-    its channels before and after. At width 64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
+    The first of five stages has `width` channels, each next one twice as many; `block` makes a stage, on the way up
+    `merge` where it is another; `enlarge` doubles the sides. `stem` comes before all else. At width 64 and 14 bands it
+    has 31.0 M parameters, where the report prints 31.4 M.
 
     Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), H and W multiples of 16. Reference: Ronneberger,
     Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
@@ -31,19 +36,24 @@ class UNet(nn.Module):
         in_channels: int,
         width: int = 64,
         num_classes: int = 1,
-        block: Callable[[int, int], nn.Module] = double_convolution,
+        block: Block = double_convolution,
+        merge: Block | None = None,
+        enlarge: Block = twice,
+        stem: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.stem = stem or nn.Identity()
         stages = [width * 2**i for i in range(5)]
         self.down = nn.ModuleList(map(block, [in_channels, *stages], stages))
         self.pool = nn.MaxPool2d(2)
         deep_first = stages[:0:-1]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(deep, deep // 2, 2, stride=2) for deep in deep_first)
-        self.merge = nn.ModuleList(block(deep, deep // 2) for deep in deep_first)
+        self.up = nn.ModuleList(enlarge(deep, deep // 2) for deep in deep_first)
+        self.merge = nn.ModuleList((merge or block)(deep, deep // 2) for deep in deep_first)
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
+        x = self.stem(x)
         for stage in self.down:
             x = stage(self.pool(x) if skips else x)
             skips.append(x)

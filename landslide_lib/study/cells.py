@@ -47,7 +47,8 @@ COMPARED = {"segmentation": "landslide F1 at 0.5", "detection": "mAP (IoU 0.5)",
 def scores(table: Table) -> list[Score]:
     """Return the scores of ours in a table: those that the report prints, then those that follow."""
     found = []
-    for name, column in ((name, table.columns[name]) for name in table.metrics):
+    for name in table.metrics:
+        column = table.columns[name]
         heading = f"{column.label} ({column.convention.replace('_', '-')})"
         found.append(Score(name, heading, "metrics", column.convention, column.score, column.scale))
     return [*found, *FOLLOWING[table.task]]
@@ -65,7 +66,7 @@ class Column(NamedTuple):
 
     @property
     def whose(self) -> str:
-        """Whose it is."""
+        """`reported` or `ours`."""
         return "reported" if self.kind in ("score", "extra") else "ours"
 
 
@@ -88,15 +89,15 @@ def columns(table: Table, rows: Rows) -> list[Column]:
         found.append(Column("compared", f"{COMPARED[table.task]} against {reference.label}", difference_text))
     if any(map(stand_in, rows)):
         found.append(Column("stand-in", "network of ours", lambda row: stand_in(row) or DASH))
-    counts: dict[str, Callable[[dict[str, Any]], str]] = {
-        "parameters": lambda ours: f"{ours['parameters'] / 1e6:.2f} M",
-        "seeds": lambda ours: str(len(ours["seeds"])),
-    }
-    return [*found, *(Column("count", name, partial(_of_ours, count)) for name, count in counts.items())]
+    return [*found, Column("count", "parameters", _parameters), Column("count", "seeds", _seeds)]
 
 
-def _of_ours(text: Callable[[dict[str, Any]], str], row: dict[str, Any]) -> str:
-    return text(row["ours"]) if row["ours"] else DASH
+def _parameters(row: dict[str, Any]) -> str:
+    return f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    return str(len(row["ours"]["seeds"])) if row["ours"] else DASH
 
 
 def dataset_of(rows: Rows) -> str | None:
@@ -136,8 +137,6 @@ def text_of(value: Mapping[str, Any] | None, scale: int = 1) -> str:
     '0.500 ± 0.020'
     >>> text_of({"mean": 0.46, "low": 0.045, "high": 0.939})
     '0.460 [0.045, 0.939]'
-    >>> text_of({"mean": 0.5, "low": None, "high": None}, scale=100)
-    '50.0'
     """
     if value is None or value["mean"] is None:
         return DASH
@@ -173,8 +172,6 @@ def caption(rows: Rows) -> str:
     first, budget = run[0], run[0]["budget"]
     seeds = sorted({len(ours["seeds"]) for ours in run})
     spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
-    if seeds == [1]:
-        spread = "one seed, so no interval"
     parts = [
         f"Ours: {first['dataset']}",
         f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
@@ -184,7 +181,7 @@ def caption(rows: Rows) -> str:
         f"width {budget['width']}" if "width" in budget else "",
         f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}",
         f"batch {budget['batch']})",
-        f"{spread}.",
+        "one seed, so no interval." if seeds == [1] else f"{spread}.",
     ]
     text = ", ".join(filter(None, parts))
     if any(ours["versus"] for ours in run):
@@ -192,7 +189,7 @@ def caption(rows: Rows) -> str:
     if any(stand_in(row) for row in rows):
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”;"
         text += " rows with the same one are the same runs, and say nothing of how the report's differ."
-    floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
+    floors = sorted({f"{ours['all_positive_f1']:.3f}" for ours in run if ours["all_positive_f1"] is not None})
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""
         text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."

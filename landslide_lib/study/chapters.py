@@ -39,11 +39,7 @@ def title(path: Path) -> str:
 
 
 def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
-    """Return the chapter of a table: the last one that runs its rows, else the last one that names it.
-
-    >>> showing("raunet/rau-net"), showing("raunet/leaderboard")
-    ('15_attention', '19_cross_validation')
-    """
+    """Return the chapter of a table: the last one that runs its rows, else the last one that names it."""
     named = f'table\\("{re.escape(table)}"'
     for asked in (rf"{named}[^)]*\)\s*\.run\(", named):
         for path in reversed(chapters(folder)):
@@ -53,11 +49,7 @@ def showing(table: str, folder: Path = NOTEBOOKS) -> str | None:
 
 
 def claims(path: Path) -> list[str]:
-    """Return the sentences that a chapter claims, in their order.
-
-    >>> len(claims(chapter("11_losses"))) > 2
-    True
-    """
+    """Return the sentences that a chapter claims, in their order."""
     sentences = []
     for source in sources(path):
         if "claim(" in source:
@@ -118,9 +110,6 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     """
     path = chapter(name, folder)
     values = convert(given, parameters(path))
-    for seed in values.get("seeds", ()):
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"parameter seeds = {seed}: a seed is from 0 to {2**32 - 1}")
     if given_root := values.get("data_root"):
         if not Path(given_root).is_dir():
             raise ValueError(f"parameter data_root = {given_root!r}: there is no such folder")
@@ -133,27 +122,10 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
         os.environ[f"LANDSLIDE_{variable}"] = str(root)
     # To the kernel: text is UTF-8 whatever the locale, and no bar of progress stays in the page.
     os.environ.update(PYTHONUTF8="1", TQDM_DISABLE="1")
-    papermill.execute_notebook(
-        path,
-        unfinished,
-        parameters=values,
-        cwd=path.parent,
-        progress_bar=False,
-        kernel_name="python3",
-        kernel_manager_class=_kernel_manager(),
-        request_save_on_cell_execute=True,
-    )
+    # It is this very Python, whatever others a user's folder or JUPYTER_PATH names.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ.pop("JUPYTER_PATH", None)
+    how: dict[str, Any] = {"progress_bar": False, "kernel_name": "python3", "request_save_on_cell_execute": True}
+    papermill.execute_notebook(path, unfinished, parameters=values, cwd=path.parent, **how)
     unfinished.replace(target)
     return target
-
-
-def _kernel_manager() -> type:
-    """Return a manager whose kernel is this very Python, whatever others JUPYTER_PATH names."""
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-
-    class Manager(AsyncKernelManager):
-        def _kernel_spec_manager_default(self) -> KernelSpecManager:
-            return KernelSpecManager(kernel_dirs=[])
-
-    return Manager

@@ -11,7 +11,6 @@ from landslide_lib.study import recipe
 
 data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
 
-Publish = Annotated[bool, typer.Option("--publish", help="Also to data/results.")]
 Dataset = Annotated[str, typer.Argument(help="Of a dataset; see `landslide list`.")]
 ImageSize = Annotated[int, typer.Option(help="Of the packed images, in pixels.", min=16, max=4096)]
 DataRoot = Annotated[
@@ -23,8 +22,8 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unusable files 
 @data.command()
 def verify(name: Dataset, data_root: DataRoot = None) -> None:
     """Read every file; print counts, shapes, ranges, labels, and what is wrong with which file."""
-    from landslide_lib.data.formats import duplicates
-    from landslide_lib.data.registry import get_dataset, verify_files
+    from landslide_lib.data.registry import get_dataset
+    from landslide_lib.data.statistics import verify_files
 
     verdict = verify_files(get_dataset(name), data_root)
     parts = ", ".join(f"{count} {part}" for part, count in verdict.parts.items())
@@ -38,7 +37,7 @@ def verify(name: Dataset, data_root: DataRoot = None) -> None:
     )
     for band, facts in verdict.bands.items():
         typer.echo(f"  {band:<6} " + "  ".join(f"{key} {value:.3f}" for key, value in facts.items()))
-    for line in (*duplicates.lines(verdict.copies, verdict.leaks), *verdict.remarks):
+    for line in verdict.remarks:
         typer.secho(f"  {line}", fg="yellow")
     for problem in verdict.bad:
         typer.secho(f"  {problem.file}: {problem.problem}", fg="red")
@@ -72,7 +71,7 @@ def make(
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     parts = dict(zip(packed.ids, packed.parts, strict=True))
     gone = [f"left out {one['file']}: {one['problem']}" for one in packed.excluded]
-    for line in (*gone, *duplicates.lines(packed.copies, duplicates.across(packed.copies, parts))):
+    for line in (*gone, *duplicates.lines(packed.copies, parts)):
         typer.secho(f"  {line}", fg="yellow")
 
 
@@ -80,7 +79,7 @@ def make(
 def describe(
     name: Dataset,
     image_size: ImageSize = 128,
-    publish: Publish = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
     skip_bad: SkipBad = False,
     data_root: DataRoot = None,
 ) -> None:

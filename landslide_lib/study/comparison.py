@@ -63,12 +63,6 @@ def collect_records(
     return {key: [one for one in records if seeds is None or one.seed in seeds] for key, records in found.items()}
 
 
-def records_of(table: Table, row: Row, found: Found) -> list[Record]:
-    """Return the records that a row comes from, each once; none if one of its rows was not run."""
-    sides = [found.get((other.name, leaf.id), ()) for other, leaf in reports.leaves(table, row)]
-    return list({one.name: one for side in sides for one in side}.values()) if all(sides) else []
-
-
 def scores_of(table: Table, row: Row, found: Found) -> dict[int, Metrics]:
     """Return by seed the scores of a row on the test images: at 0.5 if it is run, else at its own threshold.
 
@@ -126,8 +120,8 @@ def compare(
         row of ours) and `ours`, which is None where nothing was run, else
 
         - `run` (recipe and data), `data` (for `made_on` see `Store`), `bands` (their number), `budget`, `seeds`,
-          `records` (file names) and so on; `floor` (F1 of calling all landslide; None for boxes); `apart` (whether it
-          was tested on other images than the reference row);
+          `records` (file names) and so on; `all_positive_f1` (F1 of calling all landslide; None for boxes); `apart`
+          (whether it was tested on other images than the reference row);
         - `metrics`, at threshold 0.5 or that of a derived row, and `tuned`, at the one best on validation images (None
           for a derived row): `{convention: {score: {mean, low, high, values}}}`, `low` and `high` the 95 % interval
           over seeds, None for one seed;
@@ -157,9 +151,11 @@ def compare(
 
 
 def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: Store) -> dict[str, Any] | None:
-    records, by_seed = records_of(table, row, found), scores_of(table, row, found)
+    by_seed = scores_of(table, row, found)
     if not by_seed:
         return None
+    leaves = [found[other.name, leaf.id] for other, leaf in reports.leaves(table, row)]
+    records = list({one.name: one for side in leaves for one in side}.values())
     first, run = records[0], row.kind == "run"
     recipe = first.recipe
     budget = [name for name in ("epochs", *PROFILES[recipe.task]["full"]) if name not in recipe.unused_fields]
@@ -180,7 +176,7 @@ def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: S
         "seeds": list(by_seed),
         "parameters": first.parameters,
         "images": first.images,
-        "floor": float(np.mean(floors)) if len(floors) == len(records) else None,
+        "all_positive_f1": float(np.mean(floors)) if len(floors) == len(records) else None,
         "apart": bool(base) and first.test_ids != base[0].test_ids,
         "metrics": _over_seeds(list(by_seed.values())),
         "tuned": _over_seeds([r.test_tuned.metrics if run else unknown for r in records]),
@@ -232,8 +228,8 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
 def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
     """Return Kendall's tau between the report's order, by a column, of the rows of `compare` and ours.
 
-    See `intervals.kendall`, of the rows run with the report's own network, over the seeds that all of them have: a mean
-    over other seeds is another number. None for fewer than three rows, no common seed, or a score that is undefined.
+    It is of the rows run with the report's own network, over the seeds that all of them have; see `intervals.kendall`.
+    None for fewer than three rows, no common seed, or a score that is undefined.
     """
     what = table.columns[column]
     run = [row for row in rows if row["ours"] and row["kind"] == "run" and "stand_in" not in row["ours"]]

@@ -57,10 +57,7 @@ def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str
     They are that of all its files and, where it was packed without its unusable files, that of the rest; none if it is
     not at the root. Files are hashed once; the hash is kept in the cache until a file changes.
     """
-
-    @cache
-    def of_dataset(name: str) -> tuple[str, ...]:
-        return _fingerprints(name, root or data_root())
+    of_dataset = cache(lambda name: _fingerprints(name, root or data_root()))
 
     def of_recipe(recipe: Recipe) -> Sequence[str]:
         # Without unusable files means without those of source and target.
@@ -110,7 +107,8 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
         draw = np.random.default_rng(recipe.split.seed)
         test = np.sort(draw.choice(test, recipe.subset, replace=False))
     own, left = target.name == packed.name, packed
-    if _places(target.name) == _places(packed.name):
+    shown = [getattr(DATASETS.get(name), "places_of", "") or name for name in (target.name, packed.name)]
+    if shown[0] == shown[1]:
         # What is the target is no part of the source, nor are its copies.
         scenes = np.array(together(packed.ids, packed.ids, packed.copies))
         seen = np.isin(scenes, scenes[np.isin(packed.ids, np.array(target.ids)[there])])
@@ -123,8 +121,3 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     if own:
         warn(packed.name, packed.ids, packed.copies, chosen)
     return chosen
-
-
-def _places(name: str) -> str:
-    """Return the dataset whose places a dataset shows: itself, unless it says otherwise."""
-    return DATASETS[name].places_of or name if name in DATASETS else name

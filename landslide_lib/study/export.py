@@ -20,12 +20,13 @@ from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landslide_lib.models.checkpoints import load_weights
+from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import PUBLISHED, atomic_write, runs_root, write_once
+from landslide_lib.paths import PUBLISHED, atomic_write, runs_root
 from landslide_lib.study import machine
-from landslide_lib.study.recipe import Segmentation, non_default_fields
-from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.recipe import Segmentation
+from landslide_lib.study.records import Store
+from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import model_of
 
 #: The largest difference of a probability that passes for rounding, or so many times the network's own rounding: what
@@ -34,8 +35,7 @@ TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
 #: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and of a few
 #: the variance is near zero in some channel, which blows rounding up.
 CALIBRATION = 64
-#: How many images are timed, after a few that are not.
-REPEATS, WARM_UP = 30, 5
+REPEATS, WARM_UP = 30, 5  # how many images are timed, after a few that are not
 FOLDER = PUBLISHED / "edge"
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -98,9 +98,9 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
     """Return by how much the probabilities of an ONNX file, in float32, and its network, in float64, differ at most.
 
     They look at one image and a batch of three. How much a network magnifies rounding is measured, and allowed. Raises
-    ValueError: they differ by more, the network's own rounding is above `NOISE`, or it is no file of such a network.
+    ValueError: they differ by more, or the network's own rounding is above `NOISE`.
     """
-    onnx, exact, rounded = _onnx(path, bands, size), _torch(network, torch.float64), _torch(network)
+    onnx, exact, rounded = _onnx(path), _torch(network, torch.float64), _torch(network)
     draw = np.random.default_rng(0)
     largest = own = 0.0
     for batch in (1, 3):
@@ -116,7 +116,7 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
 
 def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[str, float]:
     """Return median milliseconds an image on one thread by `onnxruntime` and `torch`, which take turns."""
-    run = {"onnxruntime": _onnx(path, bands, size), "torch": _torch(network)}
+    run = {"onnxruntime": _onnx(path), "torch": _torch(network)}
     taken: dict[str, list[float]] = {name: [] for name in run}
     images = _images(np.random.default_rng(0), 1, bands, size)
     before = torch.get_num_threads()
@@ -145,8 +145,7 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
     for record in store.find(recipe, seed):
         path = store.weights(record)
         if path.is_file():
-            about = {"recipe": non_default_fields(recipe), "seed": seed, "fingerprint": record.fingerprint}
-            network.load_state_dict(load_weights(path, **about))
+            fill(network, weights_of(record, path, record.fingerprint), path)
             return network.eval(), record.name
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -195,24 +194,16 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
     }
 
 
-def publishable(table: str, profile: str) -> Path:
-    """Return the file to be that publishes a table. Raises RecordError: it may not be published, or is."""
-    path = FOLDER / f"{table.replace('/', '-')}-{profile}.json"
-    faults = {
-        "it is of the smoke profile, which is for tests": profile == "smoke",
-        "the tree had uncommitted changes; commit them and run it again": machine.commit()[1],
-        f"{path} is there; remove it to measure anew": path.exists(),
-    }
-    for why, so in faults.items():
-        if so:
-            raise RecordError(f"{path.stem} is not published: {why}")
-    return path
+def write(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write what `measure` says of rows of a table, each with its `row` and `label`, to `runs/onnx`.
 
-
-def publish(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
-    """Write what `measure` says of the rows of a table, each with its `row` and `label`, to the published results."""
+    The book shows what is copied from there to `FOLDER`.
+    """
     facts = {"table": table, "profile": profile, "dataset": dataset, "rows": list(rows)}
-    return write_once(publishable(table, profile), json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    path = runs_root() / "onnx" / f"{table.replace('/', '-')}-{profile}.json"
+    with atomic_write(path) as scratch:
+        scratch.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
 
 
 def _images(draw: np.random.Generator, batch: int, bands: int, size: int) -> NDArray[np.float32]:
@@ -239,14 +230,9 @@ def _torch(network: nn.Module, dtype: torch.dtype = torch.float32) -> Predict:
     return predict
 
 
-def _onnx(path: Path, bands: int, size: int) -> Predict:
+def _onnx(path: Path) -> Predict:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors alone
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own classes share no other base
-        raise ValueError(f"{path}: onnxruntime cannot read it ({error}); export it again") from None
-    if (shape := session.get_inputs()[0].shape[1:]) != [bands, size, size]:
-        raise ValueError(f"{path}: takes images of {shape}, not of {[bands, size, size]}")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda images: np.asarray(session.run(["probability"], {"image": images})[0])

@@ -7,11 +7,11 @@ read as the landslide's only to see whether it contradicts the others.
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from landslide_lib.fields import Part
 from landslide_lib.paths import FIELD
@@ -71,17 +71,6 @@ class Source(Part):
     table: str | None = None
     only: list[str] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if bool(self.results) == bool(self.table):
-            raise ValueError(f"{self.id}: needs either results or a table")
-        for one in self.results:
-            named = self.over if one.over is None else one.over
-            if missing := one.printed.keys() & {"precision", "recall", "f1", "iou"} - named.keys():
-                raise ValueError(f"{self.id}/{one.id}: over does not say what {sorted(missing)} is of")
-            intervals(one.printed, self.scale)
-        return self
-
 
 @cache
 def field() -> pd.DataFrame:
@@ -96,7 +85,13 @@ def landslide_f1(printed: Printed, over: dict[Rate, Over], scale: int = 1) -> di
     >>> landslide_f1({"iou": "68.1", "f1": "89.7"}, {"iou": "landslide", "f1": "unknown"}, scale=100)["contradicts"]
     'IoU means 0.810, F1 means 0.897'
     """
-    values = intervals(printed, scale)
+    # What each score may have been before it was rounded, in 0..1; counts are exact.
+    values: dict[str, audit.Interval] = {
+        name: (int(text), int(text))
+        if name in ("tp", "fp", "fn", "tn")
+        else audit.bounds(text, digits=len(text.partition(".")[2]), scale=scale)
+        for name, text in printed.items()
+    }
     found: dict[str, audit.Interval] = {}
     firm: dict[str, audit.Interval] = {}
     for rule, names, compute in RULES:
@@ -115,16 +110,6 @@ def landslide_f1(printed: Printed, over: dict[Rate, Over], scale: int = 1) -> di
         (low, high), rule, cannot = audit.common(firm.values()) or firm[first], first, ""
     f1 = {"landslide_f1": (low + high) / 2, "low": low, "high": high}
     return {**f1, "rule": rule, "cannot": cannot, "contradicts": told}
-
-
-def intervals(printed: Printed, scale: int) -> dict[str, audit.Interval]:
-    """Return what each score may have been before it was rounded, in 0..1; counts are exact."""
-    return {
-        name: (int(text), int(text))
-        if name in ("tp", "fp", "fn", "tn")
-        else audit.bounds(text, digits=len(text.partition(".")[2]), scale=scale)
-        for name, text in printed.items()
-    }
 
 
 def _results(source: Source) -> Iterator[tuple[Result, int]]:

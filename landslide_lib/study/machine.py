@@ -11,8 +11,7 @@ from pathlib import Path
 
 from landslide_lib.paths import HOME
 
-#: In place of a commit where there is none.
-NO_COMMIT = "unknown"
+NO_COMMIT = "unknown"  # in place of a commit where there is none
 
 
 def versions() -> dict[str, str]:
@@ -31,7 +30,6 @@ def commit() -> tuple[str, bool]:
         top = _git("rev-parse", "--show-toplevel")
         if not Path(top).samefile(HOME):
             return NO_COMMIT, True
-        _git("ls-files", "--error-unmatch", "--", str(Path(__file__).relative_to(HOME)))
         sha = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--", ".", ":!data/results")
     except (OSError, subprocess.CalledProcessError):

@@ -82,11 +82,10 @@ def progress() -> str:
     for report in reports().values():
         printed = [(one, row) for one in report.tables.values() for row in one.rows if not row.ours]
         seeds: dict[tuple[str, str], int] = defaultdict(int)
-        for one in report.tables.values():
-            for dataset, profile, _ in _known(one.name):
-                found = comparison.collect_records(one, _store(), dataset, profile)
-                for row in one.rows:
-                    seeds[one.name, row.id] = max(seeds[one.name, row.id], len(comparison.scores_of(one, row, found)))
+        for one, dataset, profile in _every_run(report.report):
+            found = comparison.collect_records(one, _store(), dataset, profile)
+            for row in one.rows:
+                seeds[one.name, row.id] = max(seeds[one.name, row.id], len(comparison.scores_of(one, row, found)))
         counts = [seeds[one.name, row.id] for one, row in printed if row.kind != "quoted"]
         lines.append(
             {
@@ -135,27 +134,26 @@ def tables() -> str:
 def published() -> str:
     """Return what is published of each table at which budget, on which machine, as HTML."""
     lines = []
-    for one in _tables():
-        for dataset, profile, _ in _known(one.name):
-            collected = comparison.collect_records(one, _store(), dataset, profile)
-            found = {row: records for (name, row), records in collected.items() if name == one.name}
-            if not found:
-                continue  # all its rows are derived from another table's
-            flat = [record for records in found.values() for record in records]
-            lines.append(
-                {
-                    "table": one.name,
-                    "data": dataset,
-                    "profile": profile,
-                    "rows": f"{sum(map(bool, found.values()))} of {len(found)}",
-                    "seeds": len({record.seed for record in flat}),
-                    "records": len(flat),
-                    "minutes": round(sum(map(_minutes, flat))),
-                    "device": ", ".join(sorted({record.device for record in flat})),
-                    "torch": ", ".join(sorted({record.versions["torch"] for record in flat})),
-                    "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
-                }
-            )
+    for one, dataset, profile in _every_run():
+        collected = comparison.collect_records(one, _store(), dataset, profile)
+        found = {row: records for (name, row), records in collected.items() if name == one.name}
+        if not found:
+            continue  # all its rows are derived from another table's
+        flat = [record for records in found.values() for record in records]
+        lines.append(
+            {
+                "table": one.name,
+                "data": dataset,
+                "profile": profile,
+                "rows": f"{sum(map(bool, found.values()))} of {len(found)}",
+                "seeds": len({record.seed for record in flat}),
+                "records": len(flat),
+                "minutes": round(sum(map(_minutes, flat))),
+                "device": ", ".join(sorted({record.device for record in flat})),
+                "torch": ", ".join(sorted({record.versions["torch"] for record in flat})),
+                "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
+            }
+        )
     return _frame("published", lines, "What this book's numbers come from. Minutes are training, all records together.")
 
 
@@ -195,13 +193,12 @@ def speed() -> str:
 def runs() -> str:
     """Return every record with its origin, as HTML, a table a task; an anchor a recipe and data."""
     rows_of: dict[str, dict[str, None]] = defaultdict(dict)  # in their order, each once
-    for one in _tables():
-        for dataset, profile, _ in _known(one.name):
-            for row in one.runnable(dataset):
-                recipe, name = resolve(one, row, dataset=dataset, profile_name=profile), f"{one.name}, {row.label}"
-                rows_of[recipe.hash][name] = None
-                for other in recipe.ancestors:
-                    rows_of[other.hash][f"for {name}"] = None
+    for one, dataset, profile in _every_run():
+        for row in one.runnable(dataset):
+            recipe, name = resolve(one, row, dataset=dataset, profile_name=profile), f"{one.name}, {row.label}"
+            rows_of[recipe.hash][name] = None
+            for other in recipe.ancestors:
+                rows_of[other.hash][f"for {name}"] = None
     lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
     seen = set()
     for record in sorted(_store().all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
@@ -261,6 +258,10 @@ def _known(table: str) -> list[tuple[str, str, int]]:
 
 def _tables(report: str = "") -> list[Table]:
     return [one for each in reports().values() if report in ("", each.report) for one in each.tables.values()]
+
+
+def _every_run(report: str = "") -> list[tuple[Table, str, str]]:
+    return [(one, dataset, profile) for one in _tables(report) for dataset, profile, _ in _known(one.name)]
 
 
 def _frame(name: str, lines: list[dict[str, Any]], caption: str, *, links: bool = False) -> str:

@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -30,9 +29,9 @@ DPI = 160  # sharp on a screen with two pixels to one
 
 def style() -> None:
     """Set the look of all figures; a chapter calls it once."""
-    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
-    plt.rcParams.update({"figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110})
-    plt.rcParams.update({"savefig.dpi": DPI, "axes.titlesize": "medium", "axes.titleweight": "bold"})
+    look = {"figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 110, "savefig.dpi": DPI}
+    look |= {"axes.titlesize": "medium", "axes.titleweight": "bold"}
+    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS, rc=look)
 
 
 class Picture:
@@ -61,10 +60,6 @@ class Picture:
         )
 
 
-def _legend_beside(axes: Axes) -> None:
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-
-
 def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Picture:
     """Draw landslide F1 over the threshold, the mean over the seeds of each row."""
     figure, axes = plt.subplots(figsize=(8, 4.2))
@@ -76,7 +71,7 @@ def threshold_curves(named: Mapping[str, Sequence[Record]], *, name: str) -> Pic
         axes.plot(columns["threshold"], columns[label], line, color=colour, label=label)
     axes.axvline(0.5, color="gray", lw=0.8)
     axes.set(xlabel="threshold on the probability", ylabel="landslide F1 on the test images", xlim=(0, 1), ylim=(0, 1))
-    _legend_beside(axes)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
     alt = "Landslide F1 on the test images over the threshold on the probability, a line a row."
     return Picture(figure, name=name, data=pd.DataFrame(columns).round(4), alt=alt)
@@ -87,26 +82,27 @@ def learning_curves(
 ) -> Picture:
     """Draw training loss and a validation score, a field of `records.Epoch` in 0..1, over the epochs, a line a seed."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
-    lines = []
-    for (row, records), colour in zip(named.items(), cycle(COLOURS)):
-        for number, record in enumerate(records):
-            epochs = np.arange(1, len(record.history) + 1)
-            losses = [epoch.train_loss for epoch in record.history]
-            values = [getattr(epoch, score) for epoch in record.history]
-            how = {"color": colour, "alpha": 0.8, "label": row if number == 0 else None}
-            left.plot(epochs, losses, **how)
-            right.plot(epochs, [value or 0 for value in values], **how)
-            drawn = {"row": row, "seed": record.seed, "epoch": epochs, "train_loss": losses, score: values}
-            lines.append(pd.DataFrame(drawn))
+    lines = [
+        {"row": row, "seed": record.seed, "epoch": number, "train_loss": one.train_loss, score: getattr(one, score)}
+        for row, records in named.items()
+        for record in records
+        for number, one in enumerate(record.history, 1)
+    ]
+    frame = pd.DataFrame(lines, columns=["row", "seed", "epoch", "train_loss", score])
+    how: dict[str, Any] = {"x": "epoch", "hue": "row", "units": "seed", "estimator": None, "alpha": 0.8}
+    colours = dict(zip(named, cycle(COLOURS))) if lines else None
+    for axes, column in ((left, "train_loss"), (right, score)):
+        shown = frame.astype({column: float}).fillna({column: 0})
+        sns.lineplot(shown, y=column, palette=colours, legend=axes is right and len(named) > 1, ax=axes, **how)
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.set(xlabel="epoch", ylabel=f"{label}, validation", ylim=(0, 1))
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(named) > 1:
-        _legend_beside(right)
+    if len(named) > 1 and lines:
+        sns.move_legend(right, "center left", bbox_to_anchor=(1, 0.5), frameon=False, title=None)
     figure.tight_layout()
     alt = f"Left the training loss, right the {label} of the validation images, over the epochs, a line a seed."
-    return Picture(figure, name=name, data=pd.concat([pd.DataFrame(), *lines]), alt=alt)
+    return Picture(figure, name=name, data=frame, alt=alt)
 
 
 def forest(effects: pd.DataFrame, *, score: str, name: str) -> Picture:
@@ -141,11 +137,11 @@ def maps(named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: 
             figure.colorbar(shown, ax=place, fraction=0.046)
     figure.tight_layout()
     flat = {label: array for label, array in named.items() if array.ndim == 2}
-    data = None
-    if flat:
-        row, column = np.indices(next(iter(flat.values())).shape)
-        drawn = {"row": row, "column": column} | flat
-        data = pd.DataFrame({label: np.ravel(array) for label, array in drawn.items()}).round(4)
+    if not flat:
+        return Picture(figure, alt=alt, name=name)
+    row, column = np.indices(next(iter(flat.values())).shape)
+    drawn = {"row": row, "column": column} | flat
+    data = pd.DataFrame({label: np.ravel(array) for label, array in drawn.items()}).round(4)
     return Picture(figure, alt=alt, name=name, data=data)
 
 

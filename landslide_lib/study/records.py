@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from landslide_lib.fields import Frozen
 from landslide_lib.metrics.detection import Detections
 from landslide_lib.paths import PUBLISHED, runs_root, write_once
 from landslide_lib.study.machine import NO_COMMIT
 from landslide_lib.study.recipe import AnyRecipe, Recipe, profile_of
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Epoch(_Strict):
+class Epoch(Frozen):
     """One line of a history: means over the epoch, and F1 or mAP at IoU 0.5 of validation images, if it was scored."""
 
     train_loss: float
@@ -31,7 +28,7 @@ class Epoch(_Strict):
     seconds: float
 
 
-class Outcome(_Strict):
+class Outcome(Frozen):
     """What a model did on one part: `{convention: {score: value}}`, see `metrics.scores` and `metrics.detection`.
 
     A pixel, or an image, is called landslide above the threshold; a box is kept where its score is at least it.
@@ -41,7 +38,7 @@ class Outcome(_Strict):
     metrics: dict[str, dict[str, float | None]]
 
 
-class Record(_Strict):
+class Record(Frozen):
     """All that is kept of one run.
 
     Attributes:
@@ -58,7 +55,7 @@ class Record(_Strict):
         energy_wh: Of processor, memory and GPU while it trained, see `energy.Energy`; None where it was not metered.
         started, finished: UTC, ISO 8601; a resumed run keeps its first start.
         resumed: How many starts came before the one that ended it.
-        grown_from: The records whose networks this one took up. Without training there is no history.
+        depends_on: The records whose networks this one took up. Without training there is no history.
         start: What was taken of the weights that an encoder started from.
         tiles: Of each test tile of a classification, see `training.classification`.
         threads_of_starts: CPU threads of each start of a resumed run; where they differ, digits may.
@@ -92,7 +89,7 @@ class Record(_Strict):
     started: str
     finished: str
     resumed: int
-    grown_from: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = Field((), validation_alias="grown_from", serialization_alias="grown_from")
     valid_tuned: Outcome | None = None
     detections: Detections | None = None
     start: dict[str, Any] | None = None
@@ -102,7 +99,7 @@ class Record(_Strict):
     filtered: dict[str, Any] | None = None
     threads_of_starts: tuple[int, ...] = ()
 
-    @field_validator("grown_from", mode="before")
+    @field_validator("depends_on", mode="before")
     @classmethod
     def _one_or_none(cls, given: Any) -> Any:
         # The first records grew from one other at most.
@@ -130,15 +127,11 @@ class Record(_Strict):
 
     def to_json(self) -> str:
         """Return readable JSON: a line a field, a line an epoch."""
-        lines = []
-        for key, value in self.model_dump(mode="json").items():
-            if key == "history":
-                inner = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
-                lines.append(f'"{key}": [\n  {inner}\n ]')
-            else:
-                text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-                lines.append(f'"{key}": {text}')
-        return "{\n " + ",\n ".join(lines) + "\n}\n"
+        fields = self.model_dump(mode="json", by_alias=True)
+        epochs = ",\n  ".join(json.dumps(one) for one in fields["history"])
+        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in fields.items()}
+        texts["history"] = f"[\n  {epochs}\n ]"
+        return "{\n " + ",\n ".join(f'"{key}": {text}' for key, text in texts.items()) + "\n}\n"
 
 
 class RecordError(ValueError):

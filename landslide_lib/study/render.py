@@ -16,18 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from landslide_lib.paths import CONFIG, PUBLISHED
-from landslide_lib.study.cells import (
-    DASH,
-    Column,
-    Rows,
-    Score,
-    caption,
-    columns,
-    dataset_of,
-    label,
-    reported_text,
-    scores,
-)
+from landslide_lib.study import cells
+from landslide_lib.study.cells import DASH, Column, Rows
 from landslide_lib.study.reports import Table
 
 if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to import
@@ -36,11 +26,11 @@ if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to i
 
 def markdown(table: Table, rows: Rows) -> str:
     """Return a Markdown table with its caption."""
-    shown = columns(table, rows)
+    shown = cells.columns(table, rows)
     names = ["row", *(f"{column.whose} {column.heading}" for column in shown)]
-    body = [[label(row), *(column.text(row) for column in shown)] for row in rows]
+    body = [[cells.label(row), *(column.text(row) for column in shown)] for row in rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in [names, ["---"] * len(names), *body])
-    return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{caption(rows)}\n"
+    return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{cells.caption(rows)}\n"
 
 
 @cache
@@ -62,20 +52,20 @@ def html(table: Table, rows: Rows) -> str:
     name = "-".join([table.name.replace("/", "-"), *which])
     printed = [row for row in rows if not row["added"]] or list(rows)
     added = [row for row in rows if row not in printed]
-    dataset = f"<strong>{escape(dataset_of(rows) or 'not run yet')}</strong>"
+    dataset = f"<strong>{escape(cells.dataset_of(rows) or 'not run yet')}</strong>"
     both = run and any(row["reported"] for row in rows)
     legend = " In a cell the first line is reported, the second ours." if both else ""
     parts = [
         f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), ours on {dataset}</p>',
-        _table(name, *_printed(table, printed, rows), caption(rows) + legend, as_csv(table, rows)),
+        _table(name, *_printed(table, printed, rows), cells.caption(rows) + legend, as_csv(table, rows)),
     ]
     if any(row["ours"] for row in added):
         count = f"{len(added)} row{'s' * (len(added) != 1)} of ours that the report does not have"
-        body = _table(f"{name}-added", *_printed(table, added, rows), caption(added), as_csv(table, added))
+        body = _table(f"{name}-added", *_printed(table, added, rows), cells.caption(added), as_csv(table, added))
         folded = any(row["ours"] for row in printed)
         parts.append(f"<details{'' if folded else ' open'}><summary>{count}</summary>{body}</details>")
     if run:
-        text = f"All scores of ours. {caption(rows)}"
+        text = f"All scores of ours. {cells.caption(rows)}"
         body = _table(f"{name}-scores", *_scores(table, run, rows), text, as_csv(table, run))
         parts.append(f"<details><summary>All scores of ours, parameters, records</summary>{body}</details>")
     return f'<div class="study-table">{"".join(parts)}</div>'
@@ -85,19 +75,19 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     """Return heading and lines of the table as printed, with ours in a cell's second line."""
     found = [
         column
-        for column in columns(table, all_rows)
+        for column in cells.columns(table, all_rows)
         if column.kind == "extra"
         or (column.kind in ("compared", "stand-in") and any(column.text(row) != DASH for row in rows))
     ]
     lines = []
     for row in rows:
-        cells = []
-        for score in scores(table)[: len(table.metrics)]:
-            reported, ours = reported_text(table, row, score.name), score.text(row)
+        line = []
+        for score in cells.scores(table)[: len(table.metrics)]:
+            reported, ours = cells.reported_text(table, row, score.name), score.text(row)
             both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
             both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
-            cells.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
-        lines.append(_line(row, [*cells, *(_cell(column, row) for column in found)]))
+            line.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
+        lines.append(_line(row, [*line, *(_cell(column, row) for column in found)]))
     labels = [table.columns[name].label for name in table.metrics]
     return _heading(["row", *labels, *(column.heading for column in found)]), lines
 
@@ -109,14 +99,14 @@ def _cell(column: Column, row: dict[str, Any]) -> str:
 
 def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     """Return heading and lines of all scores of ours; a seed links to its record."""
-    *shown, seeds = [column for column in columns(table, all_rows) if column.whose == "ours"]
+    *shown, seeds = [column for column in cells.columns(table, all_rows) if column.whose == "ours"]
     lines = []
     for row in rows:
-        cells = [_cell(column, row) for column in shown]
+        line = [_cell(column, row) for column in shown]
         records, numbers = row["ours"]["records"], list(map(str, row["ours"]["seeds"]))
         # A mean over several rows' records has more of them than seeds.
         links = list(map(record_link, records, numbers)) if len(records) == len(numbers) else numbers
-        lines.append(_line(row, [*cells, _td(seeds.text(row), " ".join(links), "ours")]))
+        lines.append(_line(row, [*line, _td(seeds.text(row), " ".join(links), "ours")]))
     return _heading(["row", *(column.heading for column in shown), seeds.heading]), lines
 
 
@@ -124,8 +114,8 @@ def _heading(names: Sequence[str]) -> str:
     return "".join(f"<th>{escape(name)}</th>" for name in names)
 
 
-def _line(row: dict[str, Any], cells: list[str]) -> str:
-    return f'<tr class="{row["kind"]}"><th>{escape(label(row))}</th>{"".join(cells)}</tr>'
+def _line(row: dict[str, Any], shown: list[str]) -> str:
+    return f'<tr class="{row["kind"]}"><th>{escape(cells.label(row))}</th>{"".join(shown)}</tr>'
 
 
 def _table(name: str, heading: str, lines: list[str], text: str, csv_text: str) -> str:
@@ -210,8 +200,8 @@ def as_csv(table: Table, rows: Rows) -> str:
 
 def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
     """Return a table as tidy data: a dict a row and a score, see `StudyTable.frame`."""
-    found: dict[str, Score] = {}
-    for score in scores(table):
+    found: dict[str, cells.Score] = {}
+    for score in cells.scores(table):
         found.setdefault(score.name, score)
     lines = []
     for row in rows:
@@ -228,7 +218,7 @@ def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:
                     "low": value.get("low"),
                     "high": value.get("high"),
                     "seeds": len(ours["seeds"]) if ours else 0,
-                    "all_positive_f1": ours["floor"] if ours else None,
+                    "all_positive_f1": ours["all_positive_f1"] if ours else None,
                     "parameters": ours["parameters"] if ours else None,
                     "dataset": ours["dataset"] if ours else None,
                     "profile": ours["budget"]["profile"] if ours else None,

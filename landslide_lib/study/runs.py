@@ -9,9 +9,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -20,8 +21,11 @@ from landslide_lib.study import machine
 from landslide_lib.study.comparison import collect_records
 from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Epoch, Record, Store
-from landslide_lib.study.reports import Row, Table, resolve
+from landslide_lib.study.reports import Table, resolve
 from landslide_lib.training import energy
+
+if TYPE_CHECKING:  # it imports torch
+    from landslide_lib.study.tasks.run import Setting
 
 
 class NotRunError(RuntimeError):
@@ -41,21 +45,12 @@ def run(
     """Return the record of a recipe and a seed, training only if there is none.
 
     A run that was killed goes on from its last checkpoint. A second process that asks for the same run waits for the
-    first one's record. The runs that it depends on are made first where their records or weights are not here.
+    first one's record. The runs that it depends on are made first where their records or weights are not here. With
+    `rerun` it is trained again, and the old record stays; `skip_bad` leaves unusable files out, listed in the record.
 
-    Args:
-        wanted: The recipe.
-        seed: Of initialisation, order and augmentation.
-        store: By default the local runs and the published ones.
-        rerun: Train again; the old record stays.
-        device: See `training.loop.device_of`.
-        data_root: In place of `LANDSLIDE_DATA`.
-        skip_bad: Leave unusable files out, listed in the record.
-
-    Raises:
-        DatasetNotFoundError, BadFileError: The data is not here, whatever is published, or a file of it is damaged.
-        FloatingPointError: The network diverged. No record is written.
-        NotRunError: There is no record, and `LANDSLIDE_TRAIN=no` (the book is being built).
+    Raises DatasetNotFoundError, BadFileError: the data is not here, whatever is published, or a file is damaged.
+    FloatingPointError: the network diverged; it leaves no record. NotRunError: there is no record, and
+    `LANDSLIDE_TRAIN=no`.
     """
     store = store or Store()
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
@@ -70,24 +65,24 @@ def run(
     found = store.find(wanted, seed, packed.fingerprint)
     if found and not rerun:
         return found[0]
+    # Of checkpoints, of these revisions of the components: no stale one is resumed.
+    revisions = zlib.crc32(json.dumps(wanted.components).encode())
+    name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}-{revisions:08x}"
+    work = store.home.parent / "unfinished" / name
     with store.lock(wanted, seed, packed.fingerprint):
         found = store.find(wanted, seed, packed.fingerprint)
         if found and not rerun:
             return found[0]
         options = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
         bases = [_base(other, seed, store, options) for other in wanted.depends_on]
-        record = _make(wanted, packed, seed, store, bases, device, data_root)
+        from landslide_lib.study.tasks.run import Setting
+        from landslide_lib.training.loop import device_of
+
+        given = [(base, store.weights(base)) for base in bases]
+        record = _make(wanted, Setting(packed, seed, device_of(device), work, given, data_root), store)
         store.add(record)
-        if wanted.trains:
-            shutil.rmtree(_work_folder(wanted, packed, seed, store), ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return record
-
-
-def _work_folder(wanted: Recipe, packed: Any, seed: int, store: Store) -> Path:
-    """Return the folder of checkpoints, of these revisions of the components: no stale one is resumed."""
-    revisions = zlib.crc32(json.dumps(wanted.components).encode())
-    name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}-{revisions:08x}"
-    return store.home.parent / "unfinished" / name
 
 
 def _base(wanted: Recipe, seed: int, store: Store, options: dict[str, Any]) -> Record:
@@ -107,20 +102,17 @@ def run_table(
     seeds: Sequence[int] = (0,),
     dataset: str | None = None,
     profile_name: str | None = None,
-    store: Store | None = None,
     **options: Any,
-) -> Iterator[tuple[Row, int, Record]]:
+) -> Iterator[Record]:
     """Run rows of a table by id, or all that can be run on the dataset; `options` are those of `run`.
 
-    Yields row, seed and record, seed by seed. Raises ValueError: there is no such row, or not to be run on this data.
+    Yields their records, seed by seed. Raises ValueError: there is no such row, or not to be run on this data.
     """
-    store = store or Store()
-    chosen = table.chosen(rows, dataset)
     # All recipes first: a bad one is refused before anything trains.
+    chosen = table.chosen(rows, dataset)
     recipes = [resolve(table, row, dataset=dataset, profile_name=profile_name) for row in chosen]
-    for seed in seeds:
-        for row, wanted in zip(chosen, recipes, strict=True):
-            yield row, seed, run(wanted, seed, store=store, **options)
+    for seed, wanted in product(seeds, recipes):
+        yield run(wanted, seed, **options)
 
 
 def open_store(data_root: str | Path | None = None) -> Store:
@@ -136,9 +128,9 @@ def open_store(data_root: str | Path | None = None) -> Store:
 
 
 def ensure(table: Table, **options: Any) -> None:
-    """Run what is missing of a table, with a progress bar, see `run_table`; nothing under `LANDSLIDE_TRAIN=no`.
+    """Run what is missing of a table, see `run_table`, with a progress bar; nothing under `LANDSLIDE_TRAIN=no`.
 
-    Without the data nothing is run if there are records, and a line says so. DatasetNotFoundError: there is neither.
+    Without the data a line says so if there are records. DatasetNotFoundError: there is neither.
     """
     if os.environ.get("LANDSLIDE_TRAIN") == "no":
         return
@@ -157,27 +149,16 @@ def ensure(table: Table, **options: Any) -> None:
             print(f"{error}. Until then {table.name} shows records of before", file=sys.stderr)
 
 
-def _make(
-    wanted: Recipe,
-    packed: Any,
-    seed: int,
-    store: Store,
-    bases: Sequence[Record],
-    device_name: str,
-    data_root: Path | None,
-) -> Record:
+def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
     """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it."""
     import torch
 
-    from landslide_lib.study.tasks.run import Setting
-    from landslide_lib.training import loop
-
-    device, work = loop.device_of(device_name), _work_folder(wanted, packed, seed, store)
-    given = [(record, store.weights(record)) for record in bases]
-    setting = Setting(packed, seed, device, work, given, data_root)
+    packed, device, bases = setting.packed, setting.device, [record for record, _ in setting.given]
     task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
     used, clock = energy.Energy(), time.perf_counter()
     if wanted.trains:
+        work = setting.folder
+        assert work is not None
         starts = _starts(work, torch.get_num_threads())
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -195,10 +176,10 @@ def _make(
     test = [] if "test_ids" in scores else made.parts["test"].tolist()
     described: dict[str, Any] = {
         "recipe": wanted,
+        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         "images": {part: len(indices) for part, indices in made.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
         "test_groups": [packed.groups[i] for i in test],
-        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
         **scores,
     }
     images, peak = described["images"], machine.peak_memory_mb()
@@ -211,7 +192,7 @@ def _make(
     record = Record(
         **described,
         hash=wanted.hash,
-        seed=seed,
+        seed=setting.seed,
         fingerprint=packed.fingerprint,
         revisions=wanted.components,
         excluded=list(packed.excluded),
@@ -232,7 +213,7 @@ def _make(
         started=starts[0].time,
         finished=_now(),
         resumed=len(starts) - 1 if made.resumed else 0,
-        grown_from=tuple(record.name for record in bases),
+        depends_on=tuple(record.name for record in bases),
         threads_of_starts=tuple(one.threads for one in starts) if made.resumed else (),
     )
     if wanted.trains:

@@ -14,7 +14,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -28,18 +27,15 @@ from landslide_lib.study.records import Record, Store
 COMPETITIONS = {"adaptation": "landslide4sense", "classification": "zindi"}
 SHAPE = (128, 128)
 NAME = re.compile(r"mask_[1-9][0-9]{0,8}\.h5", re.ASCII)
-#: Bytes of a member that are read; a mask has 16,384 pixels.
-LARGEST = 2**20
-#: How many faults are shown.
-SHOWN = 10
+LARGEST = 2**20  # bytes of a member that are read; a mask has 16,384 pixels
 
 
 def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Path | None = None) -> Path:
     """Write what a trained network, or an ensemble, predicts on a part as a submission, whole or not at all.
 
     It is a ZIP of masks of Landslide4Sense's `valid` or `test`, by a record of adaptation to it, or a CSV of labels of
-    Zindi's `test`, by one of classification. The threshold is the record's, chosen on validation images. Raises
-    ValueError: the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
+    Zindi's `test`, by one of classification, at the threshold that was chosen on validation images. Raises ValueError:
+    the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
     """
     recipe = record.recipe
     target = recipe.target.dataset or recipe.dataset if isinstance(recipe, Adaptation) else recipe.dataset
@@ -62,21 +58,17 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
         return path
     masks = adaptation.masks(setting, part, threshold)
     if gaps := sorted(set(range(1, max(masks) + 1)) - masks.keys()):
-        raise ValueError(
-            f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}, and the competition wants "
-            "a mask of each; get the rest of the part"
-        )
+        raise ValueError(f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}; get them all")
     return write(masks, path)
 
 
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
-    here = {record.name: record} if record.recipe.trains else {one.name: one for one in store.all()}
-    names = [record.name] if record.recipe.trains else record.grown_from
-    grown = [(here[name], store.weights(here[name])) for name in names if name in here]
-    if lost := [name for name in names if name not in here] + [str(file) for _, file in grown if not file.is_file()]:
+    files = {one.name: (one, store.weights(one)) for one in (*store.all(), record)}
+    names = [record.name] if record.recipe.trains else record.depends_on
+    if lost := [name for name in names if name not in files or not files[name][1].is_file()]:
         raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; train the row again with --rerun")
-    return grown
+    return [files[name] for name in names]
 
 
 def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
@@ -94,41 +86,34 @@ def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
 def validate(path: Path, count: int | None = None) -> None:
     """Check a submission of `count` patches (None: of any), whoever made it. Nothing is unpacked onto the disk.
 
-    Raises:
-        ValueError: It would be refused; the message says what is wrong with which files.
+    Raises ValueError: it would be refused; the message says what is wrong with which files.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            faults = {name: fault for name in names if (fault := _fault(archive, name))}
+            wrong = [name for name in names if not (NAME.fullmatch(name) and _is_mask(archive, name))]
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{path}: no whole ZIP ({error}); name one, or make it anew") from None
-    asked = {f"mask_{number}.h5" for number in range(1, count + 1)} if count else {*names}
-    faults |= dict.fromkeys(sorted(asked - {*names}), "missing")
-    faults |= dict.fromkeys({*names} - asked - faults.keys(), f"too many; there are {count} patches")
-    faults |= {name: "more than once in it" for name, times in Counter(names).items() if times > 1}
-    if not names:
-        faults["no mask"] = "the ZIP is empty"
-    if faults:
-        lines = [f"- {name}: {fault}" for name, fault in faults.items()]
-        more = [f"- {len(lines) - SHOWN} more"] * (len(lines) > SHOWN)
-        raise ValueError("\n".join([f"{path} is no submission to Landslide4Sense:", *lines[:SHOWN], *more]))
+    asked = {f"mask_{number}.h5" for number in range(1, count + 1)} if count else {*names} or {"mask_1.h5"}
+    faults = {
+        f"not mask_N.h5 in no folder, with uint8 {SHAPE} at the key mask, 1 for landslide and 0 for the rest": wrong,
+        "missing": sorted(asked - {*names}),
+        f"too many, of {count} patches": sorted({*names} - asked),
+        "more than once in it": [name for name, times in Counter(names).items() if times > 1],
+    }
+    if any(faults.values()):
+        lines = [f"- {', '.join(found[:5])} (of {len(found)}): {what}" for what, found in faults.items() if found]
+        raise ValueError("\n".join([f"{path} is no submission to Landslide4Sense:", *lines]))
 
 
-def _fault(archive: zipfile.ZipFile, name: str) -> str | None:
-    """Return what is wrong with a member, of which no more than `LARGEST` bytes are read."""
-    if not NAME.fullmatch(name):
-        return "not named mask_N.h5, N the number of a patch from 1, without a folder"
+def _is_mask(archive: zipfile.ZipFile, name: str) -> bool:
+    """Return whether a member, of which no more than `LARGEST` bytes are read, holds a mask itself, and no link."""
     try:
         with archive.open(name) as stream, h5py.File(h5py.h5f.open_file_image(stream.read(LARGEST))) as file:
-            if "mask" in file and not isinstance(file.get("mask", getlink=True), h5py.HardLink):
-                return "its mask is a link to another place"
-            found = file["mask"]
-            if getattr(found, "external", None) or getattr(found, "is_virtual", False):
-                return "the data of its mask is in another file"
-            mask: Any = found[()] if getattr(found, "shape", None) == SHAPE else None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, KeyError, TypeError):
-        return f"damaged, encrypted, larger than {LARGEST} bytes, or no HDF5 file with the key 'mask'"
-    if mask is None or mask.dtype != np.uint8 or mask.max() > 1:
-        return f"the key 'mask' holds no uint8 array of {SHAPE} with 1 for landslide and 0 for the rest"
-    return None
+            if not isinstance(file.get("mask", getlink=True), h5py.HardLink):
+                return False
+            mask = file["mask"]
+            itself = isinstance(mask, h5py.Dataset) and not (mask.external or mask.is_virtual)
+            return bool(itself and mask.shape == SHAPE and mask.dtype == np.uint8 and mask[()].max() <= 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError):
+        return False

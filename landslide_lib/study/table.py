@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, Markdown
 
 from landslide_lib.study import cells, comparison, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table
-
-if TYPE_CHECKING:  # it takes seconds to import
-    import pandas as pd
 
 
 def table(
@@ -49,30 +49,27 @@ class StudyTable:
 
     @property
     def selection(self) -> dict[str, Any]:
-        """Dataset, profile and seeds that are shown."""
+        """Dataset and profile that are shown."""
         dataset, profile = comparison.most_records(self.report, self.store, self.dataset, self.profile)
-        return {"dataset": dataset, "profile_name": profile, "seeds": self.seeds}
+        return {"dataset": dataset, "profile_name": profile}
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows with what their records say; see `comparison.compare`."""
-        return comparison.compare(self.report, self.store, **self.selection)
+        return comparison.compare(self.report, self.store, **self.selection, seeds=self.seeds)
 
     @property
     def records(self) -> dict[str, list[Record]]:
         """The records of each row, by its id, in the order of the seeds; empty where nothing was run."""
-        found = comparison.collect_records(self.report, self.store, **self.selection)
+        found = comparison.collect_records(self.report, self.store, **self.selection, seeds=self.seeds)
         return {row.id: found[self.report.name, row.id] for row in self.report.runnable(self.selection["dataset"])}
 
     def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
-        Args:
-            rows: Ids; () for all that can be run without weights of others. A derived row runs those that it comes
-                from. Rows of the report's other tables, and those that this data does not have, are passed over, so
-                that a chapter can name rows of several tables; others raise a ValueError.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            rerun: Train again; the old records stay.
+        Without ids of rows all that can be run without weights of others. A derived row runs those that it comes from.
+        Rows of the report's other tables, and those that this data does not have, are passed over, so that a chapter
+        can name rows of several tables; others raise a ValueError. With `rerun` the old records stay.
         """
         table, chosen = self.report, {**self.selection, "seeds": self.seeds or (0,)}
         there = table.runnable(chosen["dataset"])
@@ -94,26 +91,20 @@ class StudyTable:
         `column` is one of the report, such as `f1`, or of ours, such as `landslide_f1_tuned`; `ours`, `low` and `high`
         are mean and 95 % interval over `seeds`; `all_positive_f1` is that of calling everything landslide.
         """
-        import pandas as pd
-
         return pd.DataFrame(render.tidy(self.report, self.rows))
 
     def effects(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> pd.DataFrame:
         """Return what rows differ by: each from the table's reference row, or pairs of rows.
 
         The only place where rows are compared: paired over the seeds and test images that both rows have, blocked by
-        scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`.
-
-        Args:
-            pairs: By a name of your own the ids of a row and of the row it is compared with; others raise a ValueError.
+        scene, with the spread over seeds added; see `metrics.intervals.paired_bootstrap`. A pair has a name of your own
+        and the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
             A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of the
             printed F1, whatever it is a mean over), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU
             0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`.
         """
-        import pandas as pd
-
         records, lines, profile = self.records, {}, self.selection["profile_name"]
         if pairs is None:
             reference = self.report.reference_on(self.selection["dataset"])
@@ -121,10 +112,9 @@ class StudyTable:
         for name, (one, other) in pairs.items():
             row, base = self.report.row(one), self.report.row(other)
             if versus := comparison.effect(records.get(one, ()), records.get(other, ())):
+                marked = row.label + " †" * reports.has_stand_in(self.report, row, profile)
                 lines[name] = {
-                    "label": row.label + " †" * reports.has_stand_in(self.report, row, profile)
-                    if name == one
-                    else name,
+                    "label": marked if name == one else name,
                     "against": base.label,
                     "reported": self._printed_difference(row, base),
                     **{key: versus[key] for key in ("difference", "low", "high")},
@@ -151,14 +141,10 @@ class StudyTable:
 
     def notes(self) -> Any:
         """Return what the report leaves open and what we assume, for a notebook."""
-        from IPython.display import Markdown
-
         return Markdown("\n".join(f"- {note}" for note in self.report.notes))
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""
-        from IPython.display import Markdown
-
         records, needs = self.records, dict[bool, list[str]]()
         for row in self.report.runnable(self.selection["dataset"]):
             if not records[row.id]:
@@ -169,19 +155,15 @@ class StudyTable:
 
     def elsewhere(self) -> Any:
         """Return every other run of this table that is stored here, for a notebook."""
-        from IPython.display import HTML
-
-        shown = (self.selection["dataset"], self.selection["profile_name"])
         others = [
             render.html(self.report, comparison.compare(self.report, self.store, dataset=data, profile_name=profile))
             for data, profile, _ in comparison.known_runs(self.report, self.store)
-            if (data, profile) != shown
+            if {"dataset": data, "profile_name": profile} != self.selection
         ]
         return HTML("".join(others) or '<p class="study-note">None yet.</p>')
 
     def _needs_download(self, row: Row) -> bool:
-        where = {key: value for key, value in self.selection.items() if key != "seeds"}
-        return reports.resolve(self.report, row, **where).needs_download
+        return reports.resolve(self.report, row, **self.selection).needs_download
 
     def _printed_difference(self, one: Row, other: Row) -> float | None:
         """Return the difference, in 0..1, of the printed score that rows are compared by, else of the first printed."""

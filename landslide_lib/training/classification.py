@@ -15,7 +15,7 @@ from landslide_lib.data.features import measure
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.prepare import Data
 from landslide_lib.data.split import Indices
-from landslide_lib.metrics.counts import Counter
+from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.models.fusion import Fusion
 from landslide_lib.training.negative_filter import Filter
 from landslide_lib.training.segmentation import Loss, SegmentationTask, score
@@ -37,8 +37,8 @@ def table(packed: Packed, indices: Indices) -> pd.DataFrame:
 class Filtered:
     """The tiles of each part (see `labelled`), without the obvious negatives that a fitted filter leaves out.
 
-    `parts` has of the training tiles those only that the filter keeps; `keep` says of each part which tiles it keeps,
-    the others are called no landslide. Raises ValueError: the training tiles are all of one kind.
+    `parts` has of the training tiles those only that the filter keeps; `keep` says of the other parts which tiles it
+    keeps, the rest is called no landslide. Raises ValueError: the training tiles are all of one kind.
     """
 
     def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
@@ -47,9 +47,9 @@ class Filtered:
         if len({*packed.masks[train].ravel()}) < 2:
             problem = f"the {len(train)} tiles to train on are all of one kind"
             raise ValueError(f"{packed.name}: {problem}; take more of them (subset), or another fold")
-        # Training tiles, which the filter has learnt from, are judged out of fold.
-        self.keep = {"train": np.ones(len(train), bool) if fitted is None else fitted.keep}
-        self.parts["train"] = train[self.keep["train"]]
+        if fitted is not None:  # training tiles, which it has learnt from, are judged out of fold
+            self.parts["train"] = train[fitted.keep]
+        self.keep: dict[str, NDArray[np.bool_]] = {}
         for part in parts.keys() - {"train"}:
             self.set_tiles(part, parts[part])
 
@@ -77,8 +77,8 @@ class Filtered:
 class ClassificationTask(SegmentationTask):
     """A network of tiles, its loss and its data; a tile is an image whose mask is one pixel.
 
-    With `balanced` an epoch draws as many tiles with a landslide as without. After `patience` epochs without a lower
-    validation loss training ends. Predictions are the mean over `tta_views` flips and turns of a tile: 1, 2, 4 or 8.
+    With `balanced` an epoch draws as many tiles with a landslide as without. Predictions are the mean over `tta_views`
+    flips and turns of a tile: 1, 2, 4 or 8.
     """
 
     def __init__(
@@ -94,29 +94,17 @@ class ClassificationTask(SegmentationTask):
         **options: Any,
     ) -> None:
         super().__init__(network, loss, data, **options)
-        self.filtered, self.balanced = filtered, balanced
-        self.patience, self.tta_views = patience, tta_views
+        self.filtered, self.patience, self.tta_views = filtered, patience, tta_views
+        if balanced:
+            labels = data.packed.masks[data.parts["train"], 0, 0]
+            self.chances = np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
-    def chances(self) -> NDArray[np.float64] | None:
-        if not self.balanced:
-            return None
-        labels = self.data.packed.masks[self.data.parts["train"], 0, 0]
-        return np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
-
-    def start_epoch(self, epoch: int) -> None:
-        torch.manual_seed(self.epoch_seed(epoch))
-
-    def validation_loss(self, batch: Any, step: int) -> Tensor:
+    def validate(self, batch: Any, step: int) -> tuple[Tensor, Tensor]:
         tiles, labels = batch
         logits: Any = self(tiles)
-        first = step * self.batch
-        keep = torch.from_numpy(self.filtered.keep["valid"][first : first + len(tiles)])
-        self.counter.update(logits.float().sigmoid() * keep.to(logits.device)[:, None, None, None], labels)
-        return torch.as_tensor(self.loss(logits, labels))
-
-    def should_stop(self, history: list[dict[str, Any]]) -> bool:
-        losses = [line["valid_loss"] for line in history]
-        return self.patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        keep = torch.from_numpy(self.filtered.keep["valid"][step * self.batch :][: len(tiles)]).to(logits.device)
+        called = (logits.float().sigmoid() > 0.5) & keep[:, None, None, None]
+        return torch.as_tensor(self.loss(logits, labels)), confusion(called, labels == 1)
 
     @torch.no_grad()
     def predict(self, part: str) -> Shares:

@@ -25,26 +25,20 @@ class DetectionTask(Task):
     def __init__(self, network: nn.Module, data: Data, boxes: Boxes, *, rotate: bool, **options: Any) -> None:
         super().__init__(network, data, **options)
         self.boxes, self.rotate = boxes, rotate
-        self.predicted: list[Predicted] = []
 
     def batch_target(self, part: str) -> BoxTarget:
         return BoxTarget(self.boxes, part == "train" and self.rotate)
-
-    def start_epoch(self, epoch: int) -> None:
-        torch.manual_seed(self.epoch_seed(epoch))
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         images, targets = batch
         return torch.stack(list(self.network(list(images), targets).values())).sum()
 
-    def start_validation(self) -> None:
-        self.predicted = []
+    def validate(self, batch: Any, step: int) -> tuple[None, list[Predicted]]:
+        return None, predict(self.network, batch[0])
 
-    def validation_loss(self, batch: Any, step: int) -> None:
-        self.predicted += predict(self.network, batch[0])
-
-    def scores(self) -> dict[str, float | None]:
-        return {"valid_map_50": detection.scores(self._match("valid", self.predicted), 0.5)["boxes"]["map_50"]}
+    def scores(self, kept: list[list[Predicted]]) -> dict[str, float | None]:
+        found = self._match("valid", [image for batch in kept for image in batch])
+        return {"valid_map_50": detection.scores(found, 0.5)["boxes"]["map_50"]}
 
     def _match(self, part: str, predicted: list[Predicted], examples: int = 0, *thresholds: float) -> Detections:
         truth = [self.boxes.of(int(i)) for i in self.data.parts[part]]
@@ -56,15 +50,12 @@ class DetectionTask(Task):
         return [image for images, _ in self.loader(part) for image in predict(self.network, images)]
 
     def evaluate(self) -> dict[str, Any]:
-        valid = self._match("valid", self.predictions("valid"))
-        tuned = detection.best_threshold(valid)
-        test = self._match("test", self.predictions("test"), EXAMPLES, tuned)
-        return evaluation(
-            test=outcome(detection.scores(test, 0.5)),
-            test_tuned=outcome(detection.scores(test, tuned), tuned),
-            valid=outcome(detection.scores(valid, 0.5)),
-            valid_tuned=outcome(detection.scores(valid, tuned), tuned),
-        ) | {"detections": test}
+        found = {"valid": self._match("valid", self.predictions("valid"))}
+        tuned = detection.best_threshold(found["valid"])
+        found["test"] = self._match("test", self.predictions("test"), EXAMPLES, tuned)
+        at = {part: outcome(detection.scores(each, 0.5)) for part, each in found.items()}
+        best = {f"{part}_tuned": outcome(detection.scores(each, tuned), tuned) for part, each in found.items()}
+        return evaluation(**at, **best, detections=found["test"])
 
 
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:

@@ -20,6 +20,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from landslide_lib.models.checkpoints import not_finite, read_checkpoint
@@ -66,6 +67,7 @@ class Plan:
     schedule: str = "warmup_cosine"  # or `constant`
     warmup: float = 0.1  # share of the steps, in [0, 1)
     precision: str = "bf16-mixed"  # or `32-true`
+    averaging: float = 0.0  # decay of the moving average of the weights, which is validated and kept; 0 for none
 
 
 def learning_rate(step: int, steps: int, schedule: str, warmup: float) -> float:
@@ -90,8 +92,14 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.task, self.plan, self.name, self.about = task, plan, name, about
         self.history: list[dict[str, Any]] = []
         self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
+        self.kept: list[Any] = []
         self.started = 0.0
         self.bar: Any = None
+        self.averaged: Any = None
+        if plan.averaging:
+            # Of the network alone: Lightning's callback copies the whole loop, and the images with it.
+            average = get_ema_multi_avg_fn(plan.averaging)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(task.network, multi_avg_fn=average, use_buffers=True).requires_grad_(False)
 
     def configure_optimizers(self) -> Any:
         plan = self.plan
@@ -115,27 +123,40 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.losses["training"].append(loss.detach())
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, step: int) -> None:
+        if self.averaged:
+            self.averaged.update_parameters(self.task.network)
+
     def on_validation_epoch_start(self) -> None:
-        self.losses["validation"] = []
-        self.task.start_validation()
+        self.exchange()
+        self.losses["validation"], self.kept = [], []
 
     def validation_step(self, batch: Any, step: int) -> None:
-        if (loss := self.task.validation_loss(batch, step)) is not None:
+        loss, kept = self.task.validate(batch, step)
+        self.kept.append(kept)
+        if loss is not None:
             self.losses["validation"].append(loss)
 
     def on_validation_epoch_end(self) -> None:
         """Write a line of the history: the only place where an epoch waits for the device."""
+        self.exchange()
         means = {part: float(torch.stack(each).mean()) if each else None for part, each in self.losses.items()}
         for part, loss in means.items():
             # Before the checkpoint of this epoch is written: the last one is still sound.
             if loss is not None and not math.isfinite(loss):
                 where = f"the {part} loss is {loss} in epoch {self.current_epoch}"
                 raise FloatingPointError(f"{self.name}: {where}; {REMEDY}")
-        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores()}
+        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores(self.kept)}
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
-        if self.task.should_stop(self.history):
-            self.trainer.should_stop = True
+        if self.task.patience is not None:
+            losses = [line["valid_loss"] for line in self.history]
+            self.trainer.should_stop = len(losses) - 1 - losses.index(min(losses)) >= self.task.patience
+
+    def exchange(self) -> None:
+        """Put the averaged network in the place of the trained one, or back."""
+        if self.averaged:
+            self.task.network, self.averaged.module = self.averaged.module, self.task.network
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
@@ -197,6 +218,7 @@ def train(
                 raise
             problem = "a batch of one image leaves batch normalisation one value a channel, and no variance"
             raise ValueError(f"{name}: {problem}. Train on at least two images with a batch of at least two") from error
+    loop.exchange()  # what is kept is the average
     if bad := not_finite(task.network.state_dict()):
         raise FloatingPointError(f"{name}: after the last epoch {bad[0]} is not finite: it has diverged; {REMEDY}")
     task.to(device)

@@ -12,8 +12,7 @@ from landslide_lib.data.boxes import Crops
 from landslide_lib.data.prepare import Data
 from landslide_lib.losses.distillation import distillation
 from landslide_lib.metrics import scores
-from landslide_lib.metrics.counts import confusion
-from landslide_lib.training.segmentation import valid_f1
+from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.training.task import Task, evaluation, outcome
 
 
@@ -39,8 +38,11 @@ class MaskedAutoencodingTask(Task):
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         return self._loss(batch, self.epoch_seed(epoch) * 100_003 + step)
 
-    def validation_loss(self, batch: Any, step: int) -> Tensor:
-        return self._loss(batch, step)
+    def validate(self, batch: Any, step: int) -> tuple[Tensor, None]:
+        return self._loss(batch, step), None
+
+    def scores(self, kept: list[None]) -> dict[str, float | None]:
+        return {}
 
     def _loss(self, batch: Any, seed: int) -> Tensor:
         loss: Tensor = self.network(batch[0], torch.Generator().manual_seed(seed)).loss
@@ -54,7 +56,7 @@ class MaskedAutoencodingTask(Task):
             pairs = [(float(self._loss(batch, step)), len(batch[0])) for step, batch in enumerate(self.loader(part))]
             losses, sizes = zip(*pairs, strict=True)
             means[part] = outcome({"pixels": {"loss": float(np.average(losses, weights=sizes))}})
-        return evaluation(test=means["test"], valid=means["valid"])
+        return evaluation(**means)
 
 
 class Teacher(NamedTuple):
@@ -82,7 +84,6 @@ class PresenceTask(Task):
         self.crops, self.teacher = crops, teacher
         if teacher is not None:
             self.teacher_network = teacher.network.requires_grad_(False)
-        self.counts: list[Tensor] = []
 
     def batch_target(self, part: str) -> CropTarget:
         return CropTarget(self.crops[part])
@@ -99,44 +100,29 @@ class PresenceTask(Task):
         images, labels = batch
         return self.loss(images, labels, self.network(images))
 
-    def start_validation(self) -> None:
-        self.counts = []
-
-    def validation_loss(self, batch: Any, step: int) -> Tensor:
+    def validate(self, batch: Any, step: int) -> tuple[Tensor, Tensor]:
         images, labels = batch
         logits = self.network(images)
-        self.counts.append(count(probability(logits), labels))
-        return self.loss(images, labels, logits)
-
-    def scores(self) -> dict[str, float | None]:
-        return valid_f1(torch.cat(self.counts))
+        called = logits.float().softmax(1)[:, 1:] > 0.5
+        return self.loss(images, labels, logits), confusion(called, labels[:, None] == 1)
 
     @torch.no_grad()
-    def predict(self, part: str) -> tuple[Tensor, Tensor]:
-        """Return the probability of a landslide and the label of each crop of a part, each (N,)."""
+    def count(self, part: str) -> Counter:
         self.eval()
-        pairs = [(probability(self.network(images)), labels) for images, labels in self.loader(part)]
-        return torch.cat([p for p, _ in pairs]), torch.cat([y for _, y in pairs])
+        counter = Counter()
+        for images, labels in self.loader(part):
+            counter.update(self.network(images).float().softmax(1)[:, 1:], labels[:, None])
+        return counter
 
     def evaluate(self) -> dict[str, Any]:
-        predicted, labels = self.predict("test")
-        counts = {"valid": count(*self.predict("valid")), "test": count(predicted, labels)}
-        at = {part: outcome({"tiles": scores.scores(each)["pooled"]}) for part, each in counts.items()}
-        bins = (predicted * 100).ceil().clamp(1, 100).long() - 1
-        histogram = [torch.bincount(bins[labels == label], minlength=100).tolist() for label in (1, 0)]
-        packed, image = self.data.packed, self.crops["test"].image
-        return evaluation(**at, test_counts=counts["test"].tolist(), histogram=histogram) | {
-            "images": {part: len(crops.label) for part, crops in self.crops.items()},
-            "test_ids": [packed.ids[i] for i in image],
-            "test_groups": [packed.groups[i] for i in image],
-        }
-
-
-def probability(logits: Tensor) -> Tensor:
-    """Return the probability of a landslide, (B,)."""
-    return logits.float().softmax(1)[:, 1].cpu()
-
-
-def count(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Return tp, fp, fn, tn of each example at 0.5, (B, 4) int64."""
-    return confusion((predicted > 0.5)[:, None], (labels.cpu() == 1)[:, None])
+        counts = {part: self.count(part) for part in ("valid", "test")}
+        at = {part: outcome({"tiles": scores.scores(each.images())["pooled"]}) for part, each in counts.items()}
+        packed, image, test = self.data.packed, self.crops["test"].image, counts["test"]
+        return evaluation(
+            **at,
+            test_counts=test.images().tolist(),
+            histogram=test.histogram(100).tolist(),
+            images={part: len(crops.label) for part, crops in self.crops.items()},
+            test_ids=[packed.ids[i] for i in image],
+            test_groups=[packed.groups[i] for i in image],
+        )

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import scores
-from landslide_lib.metrics.counts import Counter
+from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.models.heads import Outputs, mask_of
 from landslide_lib.training import postprocessing
 from landslide_lib.training.task import Task, evaluation, outcome
@@ -52,7 +52,6 @@ class SegmentationTask(Task):
     ) -> None:
         super().__init__(network.to(memory_format=torch.channels_last), data, **options)
         self.loss, self.post_processing = loss, post_processing
-        self.counter = Counter()
 
     def forward(self, images: Tensor) -> Outputs:
         outputs: Outputs = self.network(images)
@@ -62,17 +61,10 @@ class SegmentationTask(Task):
         images, masks = batch
         return total_loss(self.loss, self(images), masks)
 
-    def start_validation(self) -> None:
-        self.counter = Counter()
-
-    def validation_loss(self, batch: Any, step: int) -> Tensor:
+    def validate(self, batch: Any, step: int) -> tuple[Tensor, Tensor]:
         images, masks = batch
         outputs = self(images)
-        self.counter.update(mask_of(outputs).float().sigmoid(), masks)
-        return total_loss(self.loss, outputs, masks)
-
-    def scores(self) -> dict[str, float | None]:
-        return valid_f1(self.counter.images())
+        return total_loss(self.loss, outputs, masks), confusion(mask_of(outputs).float().sigmoid() > 0.5, masks == 1)
 
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -91,12 +83,6 @@ class SegmentationTask(Task):
         return score(self.count)
 
 
-def valid_f1(counts: Tensor) -> dict[str, float | None]:
-    """Return the pooled F1 of tp, fp, fn, tn of each image, (N, 4), by its name in the history."""
-    tp, fp, fn, _ = counts.sum(0).tolist()
-    return {"valid_f1": scores.defined_or_none(scores.class_scores(tp, fp, fn)["f1"])}
-
-
 def score(count: Callable[..., Counter]) -> dict[str, Any]:
     """Return the `evaluation` of what counts the predictions on a part at thresholds, with 100 bins of probability."""
     valid = count("valid")
@@ -109,6 +95,5 @@ def score(count: Callable[..., Counter]) -> dict[str, Any]:
         valid=outcome(scores.scores(valid.images())),
         valid_tuned=outcome(scores.at_threshold(*histogram, threshold=tuned), tuned),
         test_counts=test.images(0).tolist(),
-        # 100 bins are enough for a curve, and keep a published record small.
-        histogram=test.histogram().view(2, 100, -1).sum(2).tolist(),
+        histogram=test.histogram(100).tolist(),  # enough for a curve, and keeps a published record small
     )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from landslide_lib.data.augment import Augment
 from landslide_lib.data.batches import Target
 from landslide_lib.data.prepare import Data
+from landslide_lib.metrics.scores import class_scores, defined_or_none
 
 
 class Task(nn.Module, ABC):
@@ -20,6 +21,9 @@ class Task(nn.Module, ABC):
     and evaluation with it. Parameters that require a gradient are trained. The seed decides the order of the images,
     the augmentation, and what is drawn in an epoch.
     """
+
+    chances: NDArray[np.float64] | None = None  # by which an epoch draws its training images; None takes each once
+    patience: int | None = None  # training ends after so many epochs without a lower validation loss
 
     def __init__(
         self,
@@ -45,15 +49,11 @@ class Task(nn.Module, ABC):
             device=self.device,
             seed=self.seed if training else None,
             augment=self.augment if training else None,
-            chances=self.chances() if training else None,
+            chances=self.chances if training else None,
         )
 
     def batch_target(self, part: str) -> Target | None:
         """Return what stands beside the images of a part; None are their masks."""
-        return None
-
-    def chances(self) -> NDArray[np.float64] | None:
-        """Return by which an epoch draws its training images; None takes each once."""
         return None
 
     def epoch_seed(self, epoch: int) -> int:
@@ -62,25 +62,20 @@ class Task(nn.Module, ABC):
 
     def start_epoch(self, epoch: int) -> None:
         """Seed what is drawn at random in an epoch of training."""
+        torch.manual_seed(self.epoch_seed(epoch))
 
     @abstractmethod
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         """Return the loss of a batch, a scalar with a gradient."""
 
-    def start_validation(self) -> None:
-        """Forget what the last validation has kept."""
-
     @abstractmethod
-    def validation_loss(self, batch: Any, step: int) -> Tensor | None:
-        """Return the loss of a validation batch, if there is one, and keep what `scores` needs."""
+    def validate(self, batch: Any, step: int) -> tuple[Tensor | None, Any]:
+        """Return the loss of a validation batch, if there is one, and what `scores` needs of it."""
 
-    def scores(self) -> dict[str, float | None]:
-        """Return the scores of the validation that ends, by their names in the history."""
-        return {}
-
-    def should_stop(self, history: list[dict[str, Any]]) -> bool:
-        """Return whether to end the training early, after an epoch."""
-        return False
+    def scores(self, kept: list[Any]) -> dict[str, float | None]:
+        """Return scores by their names in the history, from what `validate` returns of each batch: counts, (B, 4)."""
+        tp, fp, fn, _ = torch.cat(kept).sum(0).tolist()
+        return {"valid_f1": defined_or_none(class_scores(tp, fp, fn)["f1"])}
 
     @abstractmethod
     def evaluate(self) -> dict[str, Any]:
@@ -92,26 +87,12 @@ def outcome(metrics: dict[str, dict[str, float | None]], threshold: float = 0.5)
     return {"threshold": threshold, "metrics": metrics}
 
 
-def evaluation(
-    *,
-    test: dict[str, Any],
-    valid: dict[str, Any],
-    test_tuned: dict[str, Any] | None = None,
-    valid_tuned: dict[str, Any] | None = None,
-    test_counts: list[list[int]] | None = None,
-    histogram: list[list[int]] | None = None,
-) -> dict[str, Any]:
+def evaluation(*, test: dict[str, Any], valid: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Return what a record says of every trained network.
 
-    `test` and `valid` are each an `outcome` at threshold 0.5; the tuned ones are at the threshold that is best on the
-    validation images, if any. `test_counts` are tp, fp, fn, tn of each test image at 0.5, `histogram` landslide and
-    background pixels of the test images by probability.
+    `test` and `valid` are each an `outcome` at threshold 0.5; `test_tuned` and `valid_tuned` are at the threshold that
+    is best on the validation images, if any. `test_counts` are tp, fp, fn, tn of each test image at 0.5, `histogram`
+    landslide and background pixels of the test images by probability.
     """
-    return {
-        "test": test,
-        "test_tuned": test_tuned or test,
-        "valid": valid,
-        "valid_tuned": valid_tuned or valid,
-        "test_counts": test_counts or [],
-        "histogram": histogram or [],
-    }
+    without = {"test_tuned": test, "valid_tuned": valid, "test_counts": [], "histogram": []}
+    return {"test": test, "valid": valid, **without, **more}

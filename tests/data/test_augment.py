@@ -122,3 +122,35 @@ def test_other_augmentations_need_no_bands():
     assert with_bands is not None
     assert without is not None
     assert torch.equal(with_bands(images, masks, drawn(0))[0], without(images, masks, drawn(0))[0])
+
+
+def test_flips_mirror_a_mask_with_its_image():
+    images, _ = pairs(40, 0)
+    made, masks = augment.flips(images, images[:, :1], drawn(0))
+    assert torch.equal(made[:, :1], masks)
+    mirrored = [images, images.flip(2), images.flip(3), images.flip((2, 3))]
+    found = torch.stack([(made == each).flatten(1).all(1) for each in mirrored])
+    assert found.any(0).all()
+    assert found.any(1).all()  # each way occurs
+
+
+def test_zoom_scales_a_mask_with_its_image_within_its_range():
+    side = 64
+    place = torch.arange(side).expand(side, side).float()  # a ramp: its slope says the scale
+    images = place.expand(200, 1, side, side).clone()
+    mask = (place >= side / 2).float().expand(200, 1, side, side)
+    made, masks = augment.zoom(images, mask, drawn(0), most=1.25)
+    slope = (made[:, 0, side // 2, side // 2 + 4] - made[:, 0, side // 2, side // 2 - 4]) / 8
+    assert 1 / 1.25 <= slope.min() < 0.85
+    assert 1.15 < slope.max() <= 1.25
+    assert slope.log().mean() == pytest.approx(0, abs=0.03)
+    expected = (made > side / 2 - 0.5).float()
+    inner = slice(side // 2 - 8, side // 2 + 8)  # the mirror is outside
+    assert torch.equal(masks[..., inner], expected[..., inner])
+
+
+def test_zoom_by_one_changes_nothing():
+    images, masks = pairs(3, 0)
+    made, made_masks = augment.zoom(images, masks, drawn(0), most=1.0)
+    torch.testing.assert_close(made, images, rtol=0, atol=1e-4)
+    assert torch.equal(made_masks, masks)

@@ -11,7 +11,6 @@ from landslide_lib.data.bands import (
     ENGINEERED,
     KERNEL,
     L4S,
-    OF_DATASET,
     RGB,
     SAR,
     WHITENESS,
@@ -22,7 +21,6 @@ from landslide_lib.data.bands import (
     possible,
     radar,
 )
-from landslide_lib.data.registry import DATASETS
 from landslide_lib.study.reports import resolve, table
 
 SIDE = 8
@@ -269,10 +267,6 @@ def test_an_image_does_not_depend_on_those_it_is_computed_with(name):
 
 
 # --- Names ----------------------------------------------------------------------------------------
-
-
-def test_the_bands_of_each_dataset_are_those_that_it_has():
-    assert {name: dataset.bands for name, dataset in DATASETS.items()} == OF_DATASET
 
 
 def test_a_picture_has_no_channel_of_bands_that_it_lacks():

@@ -95,19 +95,6 @@ def test_what_fits_into_memory_does_not_change_a_single_bit(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(kept, read, strict=True))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_batches_of_half_the_bytes_are_those_of_float32_rounded(where, dtype):
-    means = band_means(PACKED, EVERY)
-    whole, half = (
-        Batches(PACKED, EVERY, 5, means, seed=2, augment=augment.rotation, dtype=kind)
-        for kind in (torch.float32, dtype)
-    )
-    for one, other in zip(whole, half, strict=True):
-        for exact, rounded in zip(one, other, strict=True):
-            assert rounded.dtype == dtype
-            assert torch.equal(exact.to(dtype), rounded)
-
-
 def test_a_batch_is_the_callers_own(where):
     made = Batches(PACKED, EVERY, 5, ONES)
     for images, masks in made:

@@ -186,7 +186,6 @@ def test_a_teacher_has_the_start_of_its_pupil_and_a_control_has_no_teacher():
     made = adapted(**LITE, rounds=rounds)
     (teacher,) = made.depends_on
     assert (teacher.hash, teacher.weights) == (adapted(**LITE).hash, "imagenet")
-    assert made.takes_weights
     assert not made.needs_download
     assert made.components["start/imagenet"] == 2
     control = adapted(**LITE, rounds=rounds, pseudo_labels=False)

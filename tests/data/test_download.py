@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from landslide_lib.data.formats.files import deliver
-from landslide_lib.data.registry import DatasetNotFoundError, DownloadError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import DatasetNotFoundError, DownloadError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 BIJIE = get_dataset("bijie")
 L4S = get_dataset("landslide4sense")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from landslide_lib.data import bands, engineered
-from landslide_lib.data.engineered import with_bands
+from landslide_lib.data import bands, pack
+from landslide_lib.data.pack import with_bands
 from landslide_lib.data.registry import BadFileError, get_dataset, load_packed
 from landslide_lib.fields import REVISIONS
 
@@ -33,7 +33,7 @@ def expected(packed, name):
 
 
 def test_a_channel_is_that_of_the_packed_images(packed, monkeypatch):
-    monkeypatch.setattr(engineered, "CHUNK", 3)
+    monkeypatch.setattr(pack, "CHUNK", 3)
     names = bands.possible(packed.bands)
     made = with_bands(packed, names)
     assert set(made.engineered) == set(names) - set("RGB")
@@ -94,7 +94,7 @@ def test_who_asks_for_no_channel_pays_nothing(packed):
 
 def test_a_channel_is_computed_once(packed, monkeypatch):
     first = with_bands(packed, ("gray", "R_global"))
-    monkeypatch.setattr(engineered, "engineer", None)
+    monkeypatch.setattr(pack, "engineer", None)
     assert with_bands(first, ("gray",)) is first
     again = with_bands(packed, ("R", "R_global", "gray"))
     np.testing.assert_array_equal(again.plane("gray"), first.plane("gray"))
@@ -108,7 +108,7 @@ def test_of_several_channels_only_those_that_are_missing_are_computed(packed, mo
         asked.extend(names)
         return bands.engineer(names, *rest)
 
-    monkeypatch.setattr(engineered, "engineer", spy)
+    monkeypatch.setattr(pack, "engineer", spy)
     with_bands(packed, ("gray", "canny"))
     assert set(asked) == {"canny"}
 
@@ -138,7 +138,7 @@ def test_a_failure_leaves_nothing_behind(packed, monkeypatch):
         raise MemoryError
 
     before = sorted(packed.folder.iterdir())
-    monkeypatch.setattr(engineered, "engineer", fail)
+    monkeypatch.setattr(pack, "engineer", fail)
     with pytest.raises(MemoryError):
         with_bands(packed, ("gray", "canny"))
     assert sorted(packed.folder.iterdir()) == before
@@ -149,17 +149,17 @@ import sys, time
 from pathlib import Path
 from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.data import bands
-from landslide_lib.data import engineered
-engineered.CHUNK = 4
+from landslide_lib.data import pack
+pack.CHUNK = 4
 def slow(names, planes, extremes):
     if sys.argv[3] and (planes["R"] == stuck).all():
         print("stuck", flush=True)
         time.sleep(60)
     return bands.engineer(names, planes, extremes)
-engineered.engineer = slow
+pack.engineer = slow
 packed = load_packed(get_dataset("bijie"), 16, root=Path(sys.argv[1]), cache=Path(sys.argv[2]))
 stuck = packed.images[4:, 0]
-made = engineered.with_bands(packed, ["gray", "canny"])
+made = pack.with_bands(packed, ["gray", "canny"])
 print(int(made.plane("gray").astype("f8").sum() * 1e6))
 """
 

@@ -9,7 +9,8 @@ import pytest
 
 from landslide_lib.data.base import read_sample
 from landslide_lib.data.datasets.landslide4sense import BLOCK, read_array
-from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 L4S = get_dataset("landslide4sense")
 SHAPE = (128, 128, 14)
@@ -123,8 +124,8 @@ WRONG_IMAGES = {
     "shape ()": {"img": np.float64(1)},
     'type "|S3"': {"img": np.full(SHAPE, b"abc")},
     'type "<c16"': {"img": np.zeros(SHAPE, complex)},
-    "img holds NaN or infinite": {"img": np.where(np.arange(14) == 9, np.nan, np.ones(SHAPE))},
-    "img holds NaN or infinite values": {"img": np.full(SHAPE, -np.inf)},
+    "holds values from nan to nan": {"img": np.where(np.arange(14) == 9, np.nan, np.ones(SHAPE))},
+    "holds values from -inf to -inf": {"img": np.full(SHAPE, -np.inf)},
     "holds values from 0 to 70000": {"img": np.arange(14) // 13 * np.full(SHAPE, 7e4)},
 }
 
@@ -141,7 +142,7 @@ WRONG_MASKS = {
     "shape (128, 128, 1)": {"mask": np.zeros((128, 128, 1), np.uint8)},
     "mask holds 2, 3; only 0, 1 and 255": {"mask": np.resize([0, 1, 2, 3], (128, 128))},
     "mask holds 0.5; only": {"mask": np.full((128, 128), 0.5)},
-    "mask holds NaN or infinite": {"mask": np.full((128, 128), np.nan)},
+    "mask holds nan; only": {"mask": np.full((128, 128), np.nan)},
     "mask holds both 1 and 255": {"mask": np.resize([0, 1, 255], (128, 128))},
 }
 

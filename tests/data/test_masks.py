@@ -9,7 +9,8 @@ from PIL import Image
 
 from landslide_lib.data.formats.masks import as_mask, read_mask, read_pair
 from landslide_lib.data.formats.pictures import open_picture
-from landslide_lib.data.registry import BadFileError, Sample, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, Sample, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 BIJIE = get_dataset("bijie")
 TRUTH = np.zeros((40, 60), np.uint8)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from landslide_lib.data.formats.files import new_array
 from landslide_lib.data.pack import resize
-from landslide_lib.data.registry import BadFileError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 BIJIE = get_dataset("bijie")
 SIZE = 16
@@ -283,7 +284,7 @@ def spoil(root: Path) -> dict[str, str]:
     found = BIJIE.samples(root)
     found[0].image.write_bytes(found[0].image.read_bytes()[:100])
     found[2].mask.unlink()
-    return {"image/ls_0.png": "is truncated", "mask/ls_2.png": "mask is missing"}
+    return {"image/ls_0.png": "is truncated", "mask/ls_2.png": "is missing"}
 
 
 def agree(said: dict[str, str], problems: dict[str, str]) -> bool:
@@ -363,7 +364,7 @@ def test_verify_counts_what_numpy_counts(tiny_bijie):
     pairs = [BIJIE.read(sample) for sample in BIJIE.samples(tiny_bijie)]
     pixels = np.concatenate([image.reshape(-1, 3) for image, _ in pairs]).astype(np.float64)
     masks = np.concatenate([mask.ravel() for _, mask in pairs])
-    assert (verdict.name, verdict.images, verdict.with_landslide) == ("bijie", 8, 4)
+    assert (verdict.images, verdict.with_landslide) == (8, 4)
     assert verdict.parts == {"train": 8}
     assert verdict.landslide_share == masks.mean()
     for i, name in enumerate("RGB"):

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from landslide_lib import cli
 from landslide_lib.data.formats.pictures import colours, list_images, open_picture, read_rgb
-from landslide_lib.data.registry import BadFileError, get_dataset, load_packed, verify_files
+from landslide_lib.data.registry import BadFileError, get_dataset, load_packed
+from landslide_lib.data.statistics import verify_files
 
 BIJIE, VOC = get_dataset("bijie"), get_dataset("voc")
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from landslide_lib.data import statistics
-from landslide_lib.data.simulator.scenes import REGIONS, UNITS, simulate_scene
+from landslide_lib.data.simulator.fields import REGIONS
+from landslide_lib.data.simulator.scenes import UNITS, simulate_scene
 from landslide_lib.study import reports
 
 # What it is calibrated to: the published statistics of the genuine patches that were at hand, and

@@ -9,13 +9,13 @@ import yaml
 
 from landslide_lib.data import statistics
 from landslide_lib.data.bands import RGB, SAR, ZINDI, clouds
-from landslide_lib.data.datasets import synthetic_zindi
-from landslide_lib.data.datasets.synthetic_zindi import LEAST, POSITIVE, SCENES, TILE, TILES
+from landslide_lib.data.datasets.synthetic import LEAST, POSITIVE, SCENES, TILE, TILES, _tiles
 from landslide_lib.data.datasets.zindi import UNIT
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.simulator import radar
+from landslide_lib.data.simulator.fields import REGIONS, Scene
 from landslide_lib.data.simulator.radar import FLOOR, LOOK, LOOKS, backscatter
-from landslide_lib.data.simulator.scenes import REGIONS, Scene, lay_out
+from landslide_lib.data.simulator.scenes import lay_out
 
 DATASET = get_dataset("synthetic-zindi")
 #: What the tiles are set beside; see the file for its source.
@@ -28,7 +28,7 @@ SOME = 1
 @cache
 def tiles():
     """Simulate some scenes of each region: images (n, 64, 64, 12) and masks."""
-    pairs = [synthetic_zindi._tiles(name, scene) for name in REGIONS for scene in range(SOME)]
+    pairs = [_tiles(name, scene) for name in REGIONS for scene in range(SOME)]
     return np.concatenate([i for i, _ in pairs]), np.concatenate([m for _, m in pairs])
 
 
@@ -76,7 +76,7 @@ def test_the_tiles_of_a_scene_are_one_group_of_one_region():
 def test_the_same_seed_gives_the_same_bytes_whatever_came_before():
     sample = DATASET.samples(Path("nowhere"))[-1]
     image, mask = DATASET.read(sample)
-    synthetic_zindi._tiles.cache_clear()
+    _tiles.cache_clear()
     np.random.seed(0)  # noqa: NPY002, the global state is what is tried
     again, mask_again = DATASET.read(sample)
     assert (image.shape, image.dtype) == ((TILE, TILE, len(ZINDI)), np.float32)

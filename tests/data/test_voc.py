@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.formats.boxes import read_objects
-from landslide_lib.data.registry import (
-    BadFileError,
-    DatasetNotFoundError,
-    DownloadError,
-    get_dataset,
-    load_packed,
-    verify_files,
-)
+from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, DownloadError, get_dataset, load_packed
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 VOC = get_dataset("voc")
 WIDTH, HEIGHT = 60, 40
@@ -156,7 +150,7 @@ def test_what_is_wrong_is_said_when_it_is_packed(tmp_path, cache, put):
         "flat.xml": "holds the box 9, 9, 9, 20, which has no area",
         "reversed.xml": "holds the box 9, 9, 3, 20, which has no area",
         "alone.xml": "cannot be read (No such file or directory)",
-        "orphan.jpg": "cannot be read (No such file or directory)",
+        "orphan.jpg": "is missing",
     }
     assert packed.ids == ("fine", "twin")
     assert len(load_boxes(VOC, packed, tmp_path)) == 2

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslide_lib.data.formats.boxes import read_labels
-from landslide_lib.data.registry import BadFileError, get_dataset, verify_files
+from landslide_lib.data.registry import BadFileError, get_dataset
+from landslide_lib.data.statistics import verify_files
 
 VOC = get_dataset("voc")
 WIDTH, HEIGHT = 60, 40

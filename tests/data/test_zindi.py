@@ -17,9 +17,9 @@ from landslide_lib.data.registry import (
     Packed,
     get_dataset,
     load_packed,
-    verify_files,
 )
 from landslide_lib.data.split import Split, split
+from landslide_lib.data.statistics import verify_files
 
 ZINDI = get_dataset("zindi")
 SHAPE = (64, 64, len(bands.ZINDI))
@@ -181,8 +181,8 @@ def write_nan(path):
         (lambda path: np.save(path, np.zeros(SHAPE, complex)), "holds complex128"),
         (lambda path: np.save(path, tile(0).transpose(2, 0, 1)), r"of shape (12, 64, 64), not num"),
         (lambda path: np.save(path, tile(0)[..., :11]), "of shape (64, 64, 11), not numbers of"),
-        (write_nan, "holds NaN or infinite values"),
-        (lambda path: np.save(path, np.full(SHAPE, np.inf)), "holds NaN or infinite values"),
+        (write_nan, "holds values from nan to nan"),
+        (lambda path: np.save(path, np.full(SHAPE, np.inf)), "holds values from inf to inf"),
         (lambda path: np.save(path, np.full(SHAPE, 1e9)), "packed are numbers within"),
         (lambda path: path.unlink(), "is missing"),
     ],

@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from landslide_lib.metrics import coverage
-from landslide_lib.metrics.intervals import DIFFERENCE, interval, kendall, limits, paired_bootstrap, tau
+from landslide_lib.metrics.intervals import DIFFERENCE, coverage, interval, kendall, limits, paired_bootstrap, tau
 from landslide_lib.metrics.scores import scores
 
 # --- intervals ---------------------------------------------------------------------------
@@ -268,39 +267,39 @@ def holds(share: float, trials: int, level: float = 0.95) -> bool:
 
 @pytest.mark.parametrize(("scenes", "seeds"), [(10, 3), (40, 3), (40, 5), (40, 2)])
 def test_the_paired_bootstrap_covers_as_often_as_it_says(scenes, seeds):
-    share, refused = coverage.of_bootstrap(scenes, seeds, trials=150)
+    share, refused = coverage(scenes, seeds, trials=150)
     assert holds(share, 150)
     assert refused == 0
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.2])
 def test_where_one_scene_is_half_of_all_tiles_it_covers_and_where_it_is_nearly_all_it_refuses(spread):
-    share, refused = coverage.of_bootstrap(10, 3, largest=0.5, spread=spread, trials=150)
+    share, refused = coverage(10, 3, largest=0.5, spread=spread, trials=150)
     assert share > 0.93
     assert refused < 0.15
-    share, refused = coverage.of_bootstrap(10, 3, largest=0.7, spread=spread, trials=150)
+    share, refused = coverage(10, 3, largest=0.7, spread=spread, trials=150)
     assert share > 0.93
-    assert coverage.of_bootstrap(10, 3, largest=0.95, spread=spread, trials=20)[1] == 1
+    assert coverage(10, 3, largest=0.95, spread=spread, trials=20)[1] == 1
 
 
 def test_two_scenes_are_refused_and_of_three_it_covers():
-    share, refused = coverage.of_bootstrap(2, 3, trials=20)
+    share, refused = coverage(2, 3, trials=20)
     assert np.isnan(share)
     assert refused == 1
-    share, refused = coverage.of_bootstrap(3, 3, spread=0.02, trials=150)
+    share, refused = coverage(3, 3, spread=0.02, trials=150)
     assert share > 0.93
     assert refused < 0.3
 
 
 @pytest.mark.parametrize("scenes", [10, 40])
 def test_scenes_of_uneven_size_leave_it_no_shorter_than_it_says(scenes):
-    assert coverage.of_bootstrap(scenes, 3, spread=0.02, uneven=1.5, trials=150)[0] > 0.9
+    assert coverage(scenes, 3, spread=0.02, uneven=1.5, trials=150)[0] > 0.9
 
 
 def test_a_bootstrap_that_ignores_scenes_covers_less_often():
     calm = {"tiles": 10, "spread": 0.01, "trials": 150}
-    assert holds(coverage.of_bootstrap(20, 3, **calm)[0], 150)
-    assert not holds(coverage.of_bootstrap(20, 3, blocked=False, **calm)[0], 150)
+    assert holds(coverage(20, 3, **calm)[0], 150)
+    assert not holds(coverage(20, 3, blocked=False, **calm)[0], 150)
 
 
 @pytest.mark.parametrize(("mean", "spread", "seeds"), [(0.7, 0.02, 2), (0.7, 0.02, 5), (0.9, 0.05, 3), (0.5, 0.2, 3)])

@@ -8,7 +8,7 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from landslide_lib.models import MODELS
-from landslide_lib.models.cross_sensor import cross_sensor, cross_sensor_norms, of_domain
+from landslide_lib.models.cross_sensor import CrossSensorNorm, cross_sensor, of_domain
 from landslide_lib.models.refinement import SIZES, UpsampledInput
 
 BANDS = 3
@@ -26,6 +26,10 @@ def build(name: str = "resnet", seed: int = 0) -> nn.Module:
     with torch.no_grad():
         network.train()(images(seed=7))
     return network
+
+
+def cross_sensor_norms(network: nn.Module) -> list[CrossSensorNorm]:
+    return [module for module in network.modules() if isinstance(module, CrossSensorNorm)]
 
 
 def statistics(network: nn.Module, domain: str) -> list[Tensor]:

@@ -24,7 +24,7 @@ import shutil, sys, time, urllib.request
 import torch
 from huggingface_hub import constants
 from landslide_lib.models.encoders import encoder
-from landslide_lib.models.weights import WeightsNotFoundError, start
+from landslide_lib.models.weights import start
 
 address, out, *names = sys.argv[1:]
 
@@ -45,7 +45,7 @@ messages = {}
 for name in names:
     try:
         started(name, 5)
-    except WeightsNotFoundError as error:
+    except FileNotFoundError as error:
         messages[name] = str(error)
 torch.save({"fetched": fetched, "cached": cached, "messages": messages}, out)
 """

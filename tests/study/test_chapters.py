@@ -127,11 +127,17 @@ def test_a_chapter_runs_in_smoke_and_keeps_what_it_shows(name, bijie, tmp_path, 
     assert any('<img alt="' in piece for piece in pieces)
 
 
+def test_the_chapter_of_a_table_is_the_last_that_runs_it_or_else_that_names_it():
+    assert chapters.showing("raunet/rau-net") == "15_attention"
+    assert chapters.showing("raunet/leaderboard") == "19_cross_validation"
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A folder with a chapter that prints its Python and its data root; runs go elsewhere."""
     monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path / "runs"))
-    for variable in ("LANDSLIDE_DATA", "LANDSLIDE_CACHE", "PYTHONUTF8", "TQDM_DISABLE"):
+    kernel = ("PYTHONUTF8", "TQDM_DISABLE", "JUPYTER_PREFER_ENV_PATH")
+    for variable in ("LANDSLIDE_DATA", "LANDSLIDE_CACHE", *kernel):
         monkeypatch.setenv(variable, os.environ.get(variable, ""))  # put back at the end
     book = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}},

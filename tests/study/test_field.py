@@ -3,8 +3,10 @@
 import math
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from landslide_lib.paths import FIELD
 from landslide_lib.study import audit
 from landslide_lib.study.field import TOLERANCE, Source, field, landslide_f1
 
@@ -96,14 +98,9 @@ def test_scores_of_the_landslides_that_contradict_each_other_give_none():
         {"dataset": "mars"},
         {"scale": 10},
         {"where": "a paper"},
-        {"over": {}},
         {"over": {"f1": "macro"}},
-        {"results": []},
-        {"table": "raunet/leaderboard"},
         {"colour": "red"},
         {"results": [{"id": "one", "model": "U-Net", "printed": {"f1": 0.5}}]},
-        {"results": [{"id": "one", "model": "U-Net", "printed": {"f1": "1.5"}}]},
-        {"results": [{"id": "one", "model": "U-Net", "printed": {"f1": "good"}}]},
         {"results": [{"id": "one", "model": "U-Net", "printed": {"dice": "0.5"}}]},
     ],
 )
@@ -111,6 +108,14 @@ def test_the_schema_is_strict(change):
     Source.model_validate(SOURCE)
     with pytest.raises(ValidationError):
         Source.model_validate(SOURCE | change)
+
+
+@pytest.mark.parametrize("one", yaml.safe_load(FIELD.read_text("utf-8"))["sources"], ids=lambda one: one["id"])
+def test_a_source_has_results_or_a_table_and_says_what_each_score_is_of(one):
+    source = Source.model_validate(one)
+    assert bool(source.results) != bool(source.table)
+    for result in source.results:
+        assert result.printed.keys() & LANDSLIDE.keys() <= (result.over or source.over).keys()
 
 
 def test_the_file_has_at_least_25_results_each_once_with_an_address():

@@ -57,7 +57,7 @@ REFUSED = [
     ({"bands": ["R", "B8"]}, "bands: bijie has no B8; allowed: R, G, B, R_local"),
     ({"bands": ["NDVI"]}, "bands: bijie has no NDVI (made of B8 and B4); allowed: R, G, B, R_l"),
     ({"dataset": "synthetic", "bands": ["ndvi"]}, "bands: synthetic has no ndvi; allowed: B1, B2"),
-    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation' or"),
+    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation', 'flips', 'zoom', 'cutmix' or"),
     ({"augmentation": ["cutmix"] * 2}, "augmentation names cutmix twice"),
     ({"split": "random"}, "split = 'random': input should be an object"),
     ({"split": {"fol": 1}}, "split.fol = 1: unknown key"),
@@ -256,7 +256,7 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
     assert recipe(BOXES, change).needs_download is fetches
     assert not recipe(BASE).needs_download
     in_a_package = recipe(BASE, {"model": "efficientnet_lite0", "start": {"name": "imagenet"}})
-    assert in_a_package.takes_weights
+    assert in_a_package.standardize
     assert not in_a_package.needs_download
 
 
@@ -318,7 +318,7 @@ ORIGINS: dict[str, Any] = {
     "Classification.start": None,
     "Classification.subset": None,
     "Classification.tiny": False,
-    "Classification.turns": 1,
+    "Classification.tta_views": 1,
     "Ensemble.encoders": [],
     "Filter.folds": 5,
     "Member.weight": 1.0,
@@ -378,6 +378,7 @@ ORIGINS: dict[str, Any] = {
     "Optimizer.weight_decay": 0.0,
     "Optimizer.schedule": "warmup_cosine",
     "Optimizer.warmup": 0.1,
+    "Optimizer.averaging": 0.0,
     "ce.factor": 1.0,
     "focal.factor": 1.0,
     "focal.alpha": 0.25,

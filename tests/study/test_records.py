@@ -284,7 +284,7 @@ from landslide_lib.study.records import read
 
 template, log, killed = read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3] == "killed"
 
-def train(wanted, packed, seed, *_, **__):
+def train(wanted, setting, store):
     with log.open("a") as lines:
         lines.write(f"{os.getpid()}\\n")
     if killed:
@@ -292,7 +292,7 @@ def train(wanted, packed, seed, *_, **__):
     time.sleep(0.5)
     finished = f"2026-11-20T10:00:01.{os.getpid():06}+00:00"
     return template.model_copy(
-        update={"seed": seed, "fingerprint": packed.fingerprint, "finished": finished}
+        update={"seed": setting.seed, "fingerprint": setting.packed.fingerprint, "finished": finished}
     )
 
 runs._make = train

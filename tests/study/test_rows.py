@@ -85,7 +85,7 @@ def fill(home: Path, numbers: range, draw: np.random.Generator) -> None:
     (home / "img").mkdir(parents=True)
     (home / "mask").mkdir()
     for number in numbers:
-        image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense.bands))).clip(0.01)
+        image = draw.normal(1, 0.2, (SIZE, SIZE, len(Landslide4Sense().bands))).clip(0.01)
         mask = np.zeros((SIZE, SIZE), np.uint8)
         if number % 80 in (1, 2):
             mask[30:80, 40:100] = 1
@@ -133,7 +133,7 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
     with pytest.raises(ValueError, match="the train part lacks 1716 patches, such as 2"):
         submit(record, "train", tmp_path / "no.zip", store=store, data_root=patches)
     assert not (tmp_path / "no.zip").exists()
-    lacking = record.model_copy(update={"grown_from": ("a-record",)})
+    lacking = record.model_copy(update={"depends_on": ("a-record",)})
     if made.ensemble:
         with pytest.raises(FileNotFoundError, match="a-record: not here, or no weights"):
             submit(lacking, "test", tmp_path / "no.zip", store=store, data_root=patches)

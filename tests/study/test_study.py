@@ -106,7 +106,7 @@ def test_post_processing_grows_from_one_trained_network(bijie, tmp_path, monkeyp
         again = runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert again == made[0]
     for one in made:
-        assert (one.grown_from, one.history, one.seconds_per_epoch) == ((base.name,), [], 0)
+        assert (one.depends_on, one.history, one.seconds_per_epoch) == ((base.name,), [], 0)
         assert (one.test_ids, one.parameters) == (base.test_ids, base.parameters)
         assert one.hash != base.hash
         assert np.sum(one.test_counts) == np.sum(base.test_counts)
@@ -121,7 +121,7 @@ def test_without_the_weights_the_network_is_trained_again(bijie, tmp_path, capsy
     store.weights(base).unlink()
     made = runs.run(grown(STEPS[0]), 0, device="cpu", store=store)
     assert f"the weights of {base.name} are not here" in capsys.readouterr().err
-    assert made.grown_from != (base.name,)
+    assert made.depends_on != (base.name,)
     assert len(store.find(MULTI, 0)) == 1
 
 

@@ -140,13 +140,13 @@ def test_pixels_that_nobody_is_sure_of_teach_nothing(data):
 def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
     made = runs.run(wanted(model="segformer", rounds=[ROUND]), 0, device="cpu", store=store)
     (teacher,) = store.find(wanted(), 0)
-    assert made.grown_from == (teacher.name,)
+    assert made.depends_on == (teacher.name,)
     assert set(made.pseudo_labels) == {"coverage", "precision", "recall", "missed"}
     assert teacher.pseudo_labels is None
     assert made.images["test"] == len(made.test_ids) == len(made.test_counts) == 16
     assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
     again = runs.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
-    assert again.grown_from == (teacher.name,)  # which was not trained again
+    assert again.depends_on == (teacher.name,)  # which was not trained again
 
 
 LITE = {"model": "efficientnet_lite", "start": {"name": "imagenet"}}
@@ -172,7 +172,7 @@ def test_an_encoder_begins_with_imagenets_weights_and_its_teacher_too(data, stor
 def test_a_control_trains_as_long_as_its_round_on_the_source_alone(data, store, tmp_path):
     rounds = [ROUND, ROUND]
     control = runs.run(wanted(rounds=rounds, pseudo_labels=False, epochs=2), 0, device="cpu", store=store)
-    assert control.grown_from == ()
+    assert control.depends_on == ()
     assert control.pseudo_labels is None
     assert len(control.history) == 3 * 2
     plain = runs.run(wanted(epochs=6), 0, device="cpu", store=store)
@@ -191,10 +191,10 @@ def test_an_ensemble_is_scored_and_not_trained_and_of_one_is_that_one(data, stor
     one = runs.run(wanted(), 0, device="cpu", store=store)
     alone = runs.run(wanted(ensemble=["resnet"]), 0, device="cpu", store=store)
     assert (alone.test, alone.test_tuned, alone.history) == (one.test, one.test_tuned, [])
-    assert alone.grown_from == (one.name,)
+    assert alone.depends_on == (one.name,)
     two = runs.run(wanted(ensemble=["resnet", "segformer"]), 0, device="cpu", store=store)
-    assert len(two.grown_from) == 2
-    members = [record for record in store.all() if record.name in two.grown_from]
+    assert len(two.depends_on) == 2
+    members = [record for record in store.all() if record.name in two.depends_on]
     assert two.parameters == sum(record.parameters for record in members)
 
 

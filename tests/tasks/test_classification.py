@@ -99,7 +99,7 @@ def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
 
 def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_its_own(data, store):
     record = runs.run(wanted(**ENSEMBLE), 0, store=store, device="cpu")
-    members = {one.name: one for one in store.all() if one.name in record.grown_from}
+    members = {one.name: one for one in store.all() if one.name in record.depends_on}
     assert len(members) == record.recipe.members == 2
     tasks = [classification.build(one.recipe, Setting(data, 0, CPU)) for one in members.values()]
     seen = [set(one.filtered.parts["valid"].tolist()) for one in tasks]
@@ -120,7 +120,7 @@ def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
     record = runs.run(whole, 0, store=store, device="cpu")
     each = {name: [] for name in ("resnet18", "efficientnet_b0")}
     for one in store.all():
-        if one.name in record.grown_from:
+        if one.name in record.depends_on:
             each[one.recipe.encoder].append(one.tiles["probability"])
     assert [len(some) for some in each.values()] == [2, 2]
     expected = sum(weight * np.mean(each[name], 0) for name, weight in (("resnet18", 0.7), ("efficientnet_b0", 0.3)))
@@ -128,15 +128,15 @@ def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
 
 
 def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_tile_lies(data):
-    one = task_of(data, turns=8)
+    one = task_of(data, tta_views=8)
     said = one.predict("test")
     for turned in (np.flip(data.images, 2), np.rot90(data.images, axes=(2, 3))):
         data_ = type(data)(**{**data.__dict__, "images": np.ascontiguousarray(turned), "folder": None})
-        other = task_of(data_, turns=8)
+        other = task_of(data_, tta_views=8)
         other.network.load_state_dict(one.network.state_dict())
         np.testing.assert_allclose(other.predict("test"), said, atol=1e-5)
-    assert wanted(turns=8).depends_on == (wanted(),)
-    assert not wanted(turns=8).trains
+    assert wanted(tta_views=8).depends_on == (wanted(),)
+    assert not wanted(tta_views=8).trains
 
 
 def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(data, monkeypatch):
@@ -195,18 +195,17 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
 
 def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path, monkeypatch):
     losses = iter([1.0, 0.5, 0.7, 0.6, 0.8, 0.4, 0.3])
-    start, loss = ClassificationTask.start_validation, ClassificationTask.validation_loss
+    start, validate = ClassificationTask.start_epoch, ClassificationTask.validate
 
-    def begin(self):
-        start(self)
+    def begin(self, epoch):
+        start(self, epoch)
         self.chosen = torch.tensor(next(losses))
 
     def chosen_loss(self, batch, step):
-        loss(self, batch, step)
-        return self.chosen
+        return self.chosen, validate(self, batch, step)[1]
 
-    monkeypatch.setattr(ClassificationTask, "start_validation", begin)
-    monkeypatch.setattr(ClassificationTask, "validation_loss", chosen_loss)
+    monkeypatch.setattr(ClassificationTask, "start_epoch", begin)
+    monkeypatch.setattr(ClassificationTask, "validate", chosen_loss)
     made = classification.run(wanted(epochs=7, patience=3), Setting(data, 0, CPU, tmp_path))
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 
@@ -258,4 +257,4 @@ def test_weights_of_another_run_are_refused(data, store):
     weights = store.weights(record)
     write_checkpoint(weights, {**read_checkpoint(weights), "seed": 1})
     with pytest.raises(ValueError, match="the weights are of another seed"):
-        classification.restore(wanted(turns=8), Setting(data, 0, CPU, given=[(record, weights)]))
+        classification.restore(wanted(tta_views=8), Setting(data, 0, CPU, given=[(record, weights)]))

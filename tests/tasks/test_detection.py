@@ -107,7 +107,7 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
     assert set(made.test.metrics["boxes"]) == {"map", "map_50", "f1", "precision", "recall"}
     assert made.test.metrics["boxes"]["map_50"] == made.test_tuned.metrics["boxes"]["map_50"]
     assert [line.valid_map_50 is not None for line in made.history] == [True] * SMOKE.epochs
-    assert (made.start, made.grown_from) == (None, ())
+    assert (made.start, made.depends_on) == (None, ())
     assert store.find(SMOKE, 0) == [made]
 
 
@@ -126,13 +126,13 @@ def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     made = runs.run(wanted, 0, device="cpu", store=store)
     (learnt,) = wanted.depends_on
     (base,) = store.find(learnt, 0)
-    assert made.grown_from == (base.name,)
+    assert made.depends_on == (base.name,)
     assert made.start["share"] == 1.0
     assert not made.start["missing"]
     assert base.recipe == learnt
     if wanted.start.name == "distillation":
         (teacher,) = store.find(learnt.depends_on[0], 0)
-        assert base.grown_from == (teacher.name,)
+        assert base.depends_on == (teacher.name,)
         assert teacher.recipe.encoder == "vit_tiny"
     before = len(store.all())
     again = runs.run(wanted, 0, device="cpu", store=store, rerun=True)

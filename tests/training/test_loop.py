@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from landslide_lib.data.prepare import prepare
+from landslide_lib.data.split import Split
+from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.study.recipe.parts import Optimizer
 from landslide_lib.training import loop
-from landslide_lib.training.loop import OPTIMIZERS, learning_rate
+from landslide_lib.training.loop import OPTIMIZERS, Plan, learning_rate, train
+from landslide_lib.training.segmentation import SegmentationTask
 
 
 class ZMQInteractiveShell:
@@ -73,3 +77,50 @@ def test_a_device_that_is_not_here_is_refused_with_those_there_are(name):
     with pytest.raises(ValueError, match="not here; possible: auto, cpu"):
         loop.device_of(name)
     assert loop.device_of("cpu") == torch.device("cpu")
+
+
+class Watched(SegmentationTask):
+    """Keeps the weights that each batch meets; may be interrupted before an epoch."""
+
+    met: list[torch.Tensor]
+    ends_before = None
+
+    def start_epoch(self, epoch):
+        if epoch == self.ends_before:
+            raise RuntimeError("the power is gone")
+
+    def training_loss(self, batch, epoch, step):
+        self.met.append(self.network[0].weight.detach().clone())
+        return super().training_loss(batch, epoch, step)
+
+
+def watched(packed, tmp_path, *, averaging, ends_before=None):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 1))
+    task = Watched(network, CrossEntropyLoss(), prepare(packed, Split()), batch=8)
+    task.met, task.ends_before = [], ends_before
+    plan = Plan(epochs=3, lr=0.1, precision="32-true", averaging=averaging)
+    train(task, plan, seed=0, folder=tmp_path, device=torch.device("cpu"))
+    return task
+
+
+def test_the_moving_average_of_the_weights_is_kept(packed, tmp_path):
+    plain = watched(packed, tmp_path / "plain", averaging=0.0)
+    after = [*plain.met[1:], plain.network[0].weight]
+    expected = after[0]
+    for weight in after[1:]:
+        expected = 0.75 * expected + 0.25 * weight
+    averaged = watched(packed, tmp_path / "averaged", averaging=0.75)
+    torch.testing.assert_close(averaged.network[0].weight, expected)
+    torch.testing.assert_close(averaged.met[-1], plain.met[-1])  # what is trained is the same
+    assert not torch.allclose(expected, plain.network[0].weight)
+
+
+def test_an_interrupted_average_goes_on(packed, tmp_path):
+    whole = watched(packed, tmp_path / "whole", averaging=0.75)
+    with pytest.raises(RuntimeError, match="power"):
+        watched(packed, tmp_path / "parts", averaging=0.75, ends_before=2)
+    resumed = watched(packed, tmp_path / "parts", averaging=0.75)
+    assert len(resumed.met) == len(whole.met) // 3
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name

@@ -1,6 +1,7 @@
 """Tables: trees that never saw what they judge, and certainty factors that tell of their labels."""
 
 import json
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.data.tabular import catalogue, files, susceptibility
+from landslide_lib.data import tabular as tables
 from landslide_lib.paths import HOME
-from landslide_lib.study.tabular import published
+from landslide_lib.study.teaching import published
 from landslide_lib.training import boosting
 from tools import tabular
 
@@ -79,12 +80,12 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
 @given(st.floats(0, 0.99), st.floats(0.001, 0.9))
 def test_the_odds_are_found_again_whatever_the_prior(density, prior):
     wanted = density * (1 - prior) / (prior * (1 - density))
-    assert tabular.odds(susceptibility.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
+    assert tabular.odds(tables.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
 
 
 def test_a_certainty_factor_is_nothing_at_the_mean_and_bounded_by_never_and_always():
-    assert susceptibility.factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
-    rising = susceptibility.factor(np.linspace(0, 1, 50), 0.3)
+    assert tables.factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
+    rising = tables.factor(np.linspace(0, 1, 50), 0.3)
     assert (np.diff(rising) > 0).all()
 
 
@@ -103,7 +104,7 @@ def samples(seed: int = 0, *, own: bool = True, pick=None):
     prior = made.mean()
     encoded = pd.DataFrame(
         {
-            name: susceptibility.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
+            name: tables.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
             for name in classes
         }
     )
@@ -171,14 +172,14 @@ def test_an_encoding_looks_at_no_label_but_those_it_may():
     truth = draw.integers(0, 2, 80)
     classes.loc[79, "a"] = 99  # a class of the rest alone
     learnt = np.arange(60)
-    found = susceptibility.encode(classes, truth, learnt)
+    found = tables.encode(classes, truth, learnt)
     other = np.concatenate([truth[:60], 1 - truth[60:]])
-    assert susceptibility.encode(classes, other, learnt).equals(found)
+    assert tables.encode(classes, other, learnt).equals(found)
     assert found.loc[79, "a"] == 0
     prior, inside = truth[:60].mean(), truth[:60][classes["a"][:60] == 3].mean()
-    wanted = susceptibility.factor(inside, prior)
+    wanted = tables.factor(inside, prior)
     assert found["a"][classes["a"] == 3].to_numpy() == pytest.approx(float(wanted))
-    assert not susceptibility.encode(classes, other).equals(susceptibility.encode(classes, truth))
+    assert not tables.encode(classes, other).equals(tables.encode(classes, truth))
 
 
 def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise():
@@ -197,7 +198,7 @@ def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise()
 
 
 def rows_of(count: int = 6):
-    line = {"lon": 110.1, "lat": 27.2, **dict.fromkeys(susceptibility.FACTORS, 0.25)}
+    line = {"lon": 110.1, "lat": 27.2, **dict.fromkeys(tables.FACTORS, 0.25)}
     frame = pd.DataFrame([line] * count)
     frame["lon"] += np.arange(count) * 0.1
     return frame.assign(target=np.arange(count) % 2)
@@ -212,11 +213,11 @@ def place(root, name, text, encoding="utf-8"):
 def test_samples_are_read_and_twins_counted(tmp_path):
     frame = rows_of()
     frame.loc[5, "lon"] = frame.loc[4, "lon"]
-    place(tmp_path, susceptibility.FILE, frame.to_csv(index=False))
-    found = susceptibility.load(tmp_path)
+    place(tmp_path, tables.SAMPLES, frame.to_csv(index=False))
+    found = tables.samples(tmp_path)
     assert found["target"].tolist() == [0, 1, 0, 1, 0, 1]
-    assert susceptibility.twins(found) == 1
-    assert len(set(susceptibility.blocks(found))) == 3
+    assert found.duplicated(["lon", "lat"]).sum() == 1
+    assert len(set(tables.blocks(found))) == 3
 
 
 @pytest.mark.parametrize(
@@ -233,14 +234,14 @@ def test_a_bad_cell_is_named_with_its_row(tmp_path, change, said):
     frame = rows_of().astype(str)
     for name, value in change.items():
         frame.loc[2, name] = value
-    place(tmp_path, susceptibility.FILE, frame.to_csv(index=False))
+    place(tmp_path, tables.SAMPLES, frame.to_csv(index=False))
     with pytest.raises(ValueError, match=said):
-        susceptibility.load(tmp_path)
+        tables.samples(tmp_path)
 
 
 def test_a_file_that_is_missing_empty_or_of_one_class_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="Set LANDSLIDE_DATA"):
-        susceptibility.load(tmp_path)
+        tables.samples(tmp_path)
     for text, said in (
         ("", "is no CSV"),
         ("a,b\n1,2\n", "has no column lon"),
@@ -248,9 +249,9 @@ def test_a_file_that_is_missing_empty_or_of_one_class_is_refused(tmp_path):
         (rows_of().head(0).to_csv(index=False), "no row"),
         (rows_of().assign(target=1).to_csv(index=False), "target is 1 in all rows"),
     ):
-        place(tmp_path, susceptibility.FILE, text)
+        place(tmp_path, tables.SAMPLES, text)
         with pytest.raises(ValueError, match=said):
-            susceptibility.load(tmp_path)
+            tables.samples(tmp_path)
 
 
 EVENTS = "date,trigger,longitude,latitude,continentcode,place\n" + "\n".join(
@@ -265,10 +266,10 @@ EVENTS = "date,trigger,longitude,latitude,continentcode,place\n" + "\n".join(
 
 
 def test_events_are_counted_and_triggers_spelt_one_way(tmp_path):
-    place(tmp_path, catalogue.FILE, EVENTS, "latin-1")
-    events = catalogue.load(tmp_path)
+    place(tmp_path, tables.EVENTS, EVENTS, "latin-1")
+    events = tables.events(tmp_path)
     assert events["trigger"].tolist() == ["rain", *["continuous rain"] * 2, *["unknown"] * 2]
-    found = catalogue.describe(events)
+    found = tabular.of_catalogue(tmp_path)
     assert found["events"] == 5
     assert found["undated"] == 1
     assert found["twins"] == 1
@@ -293,9 +294,9 @@ def test_events_are_counted_and_triggers_spelt_one_way(tmp_path):
     ],
 )
 def test_an_event_that_is_nowhere_or_never_is_refused(tmp_path, old, new, said):
-    place(tmp_path, catalogue.FILE, EVENTS.replace(old, new), "latin-1")
+    place(tmp_path, tables.EVENTS, EVENTS.replace(old, new), "latin-1")
     with pytest.raises(ValueError, match=said):
-        catalogue.load(tmp_path)
+        tables.events(tmp_path)
 
 
 # ---------------------------------------------------------------- tiles, and what is published
@@ -327,16 +328,16 @@ def test_what_is_published_is_read_back_newest_first_and_never_overwritten(tmp_p
 def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
     factors, truth = samples(3)
     some = np.random.default_rng(0).choice(len(truth), 240, replace=False)
-    names = list(susceptibility.FACTORS)
+    names = list(tables.FACTORS)
     frame = pd.DataFrame({name: factors["abc"[k % 3]].to_numpy()[some] for k, name in enumerate(names)}).assign(
         target=truth[some]
     )
     draw = np.random.default_rng(1)
     frame["lon"], frame["lat"] = 110 + draw.random(240), 27 + draw.random(240)
-    place(tmp_path, susceptibility.FILE, frame.to_csv(index=False))
+    place(tmp_path, tables.SAMPLES, frame.to_csv(index=False))
     monkeypatch.setattr(tabular, "REPEATS", 2)
     facts = tabular.measure("susceptibility", tmp_path)
-    assert facts["fingerprint"] == files.fingerprint(tmp_path / "tabular" / susceptibility.FILE)
+    assert facts["fingerprint"] == sha256((tmp_path / "tabular" / tables.SAMPLES).read_bytes()).hexdigest()[:16]
     assert (facts["rows"], facts["positives"]) == (240, int(truth[some].sum()))
     assert set(facts["shap"]) == set(names)
     assert len(facts["scores"]) == 6

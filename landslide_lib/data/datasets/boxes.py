@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from landslide_lib.data.base import BadFileError, BoxDataset, Sample, hash_files, mark_twins, plain_name
 from landslide_lib.data.datasets.landslide4sense import BLOCK
 from landslide_lib.data.formats import boxes as formats
-from landslide_lib.data.formats import coco
 from landslide_lib.data.formats.files import list_files
 from landslide_lib.data.formats.locate import Pair, child, locate, match_truth, pairs
 from landslide_lib.data.formats.pictures import list_images, read_rgb
@@ -21,13 +20,6 @@ from landslide_lib.data.formats.pictures import list_images, read_rgb
 LABELS = ("Annotations", "annotation", "labels", "label")
 REMEDY = "name the folder of your pictures and their boxes with --data-root"
 CROWD = "has a crowd (iscrowd 1), a region of many objects: draw a box around each, or set iscrowd to 0"
-
-
-@dataclass(frozen=True)
-class BoxSample(Sample):
-    """A picture with its boxes."""
-
-    listed: coco.Picture | None = None  # as a JSON of COCO has it
 
 
 class VOC(BoxDataset):
@@ -40,7 +32,7 @@ class VOC(BoxDataset):
       pixels of the picture as it is shown (turned as its EXIF says).
     - YOLO: a text file a picture, beside it or in `labels/`, see `boxes.read_labels`. A picture without its file is
       refused; an empty file says that it has no landslide.
-    - COCO: a JSON a folder or part, in `annotations/` or beside the pictures, see `coco`.
+    - COCO: a JSON a folder or part, in `annotations/` or beside the pictures, see `boxes.place`.
 
     All objects count as landslides. A box that reaches beyond the picture is clipped to it; one that lies outside, or
     has no area, is refused. Scenes are not known: each picture is a group of its own.
@@ -77,7 +69,7 @@ def _boxed(home: Path) -> bool:
     return any(sample.image and sample.image.is_file() for sample in _samples(home))
 
 
-def _samples(home: Path) -> list[BoxSample]:
+def _samples(home: Path) -> list[Sample]:
     shipped = pairs(home, LABELS)
     listed = [(pair, list_images(pair.images)) for pair in shipped]
     xml = [formats.list_xml(pair.truth) or formats.list_xml(pair.images) for pair in shipped]
@@ -85,7 +77,7 @@ def _samples(home: Path) -> list[BoxSample]:
     folders = {home, child(home, *LABELS) or home}
     for pair in shipped:
         folders |= {pair.images, pair.truth, home if pair.images == home else pair.images.parent}
-    json = coco.annotation_files(folders)
+    json = formats.annotation_files(folders)
     of_form = {"Pascal VOC": list(chain(*xml)), "YOLO": list(chain(*text)), "COCO": json}
     first = [f"{form} ({paths[0].relative_to(home)})" for form, paths in of_form.items() if paths]
     if len(first) > 1:
@@ -95,7 +87,7 @@ def _samples(home: Path) -> list[BoxSample]:
         return _of_json(home, json)
     suffix, of_pair = (".txt", text) if of_form["YOLO"] else (".xml", xml)
     return [
-        BoxSample(pair.id(image), pair.id(image), image, part=pair.part, boxes=paths[0])
+        Sample(pair.id(image), pair.id(image), image, part=pair.part, boxes=paths[0])
         for (pair, images), files in zip(listed, of_pair, strict=True)
         for image, paths in match_truth(images, pair.images, files, pair.truth, suffix)
     ]
@@ -107,17 +99,17 @@ def _texts(pair: Pair, images: Sequence[Path]) -> list[Path]:
     return [path for path in files if plain_name(path.stem) in stems]
 
 
-def _of_json(home: Path, files: Sequence[Path]) -> list[BoxSample]:
+def _of_json(home: Path, files: Sequence[Path]) -> list[Sample]:
     """List the pictures of JSON files of COCO, and those beside them that stand in none."""
     samples = []
 
-    def add(image: Path, boxes: Path, problem: str, part: str = "train", listed: coco.Picture | None = None) -> None:
+    def add(image: Path, boxes: Path, problem: str, part: str = "train", listed: formats.Picture | None = None) -> None:
         name = image.relative_to(home).with_suffix("").as_posix()
-        samples.append(BoxSample(name, name, image, part=part, boxes=boxes, problem=problem, listed=listed))
+        samples.append(Sample(name, name, image, part=part, boxes=boxes, problem=problem, truth=listed))
 
     for path in files:
-        pictures = coco.read(path) or []
-        places = coco.place(path, [picture.file_name for picture in pictures], home)
+        pictures = formats.read_pictures(path) or []
+        places = formats.place(path, [picture.file_name for picture in pictures], home)
         for picture, (part, image) in zip(pictures, places, strict=True):
             add(image, path, CROWD if any(box.iscrowd for box in picture.boxes) else "", part, picture)
     images = {sample.image for sample in samples}
@@ -130,18 +122,17 @@ def _of_json(home: Path, files: Sequence[Path]) -> list[BoxSample]:
 
 
 def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    assert isinstance(sample, BoxSample)
     assert sample.image is not None
     assert sample.boxes is not None
     image = read_rgb(sample.image)
     height, width = image.shape[:2]
     sides = np.array([width, height] * 2, np.float64)
-    if sample.listed is not None:
-        stated = sample.listed.width, sample.listed.height
+    if sample.truth is not None:
+        stated = sample.truth.width, sample.truth.height
         if all(stated) and stated != (width, height):
             problem = f"is {width}x{height} pixels, {sample.boxes.name} says {stated[0]}x{stated[1]}"
             raise BadFileError(sample.image, problem)
-        given = [box.bbox for box in sample.listed.boxes]
+        given = [box.bbox for box in sample.truth.boxes]
         boxes = formats.checked([(x, y, x + w, y + h) for x, y, w, h in given], sample.image)
     elif sample.boxes.suffix.lower() == ".txt":
         boxes = formats.read_labels(sample.boxes) * sides

@@ -1,21 +1,26 @@
-"""A folder of one's own pictures with masks, JPEG, PNG or GeoTIFF tiles; among them those of one UAV orthophoto."""
+"""Pictures with masks: a folder of one's own, tiles of one UAV orthophoto, and Bijie (Ji et al. 2020)."""
 
 import re
+import shutil
+import sys
+import zipfile
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pooch
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import BadFileError, Dataset, DatasetNotFoundError, Sample, mark_twins, read_sample
-from landslide_lib.data.datasets.bijie import Bijie
+from landslide_lib.data.base import Dataset, DownloadError, Sample, mark_twins
+from landslide_lib.data.formats.files import deliver
 from landslide_lib.data.formats.locate import IMAGES, MASKS, Pair, child, locate, match_truth, pairs, several_masks
 from landslide_lib.data.formats.masks import read_pair
 from landslide_lib.data.formats.pictures import list_images
-from landslide_lib.data.pack import resize
 
+#: Where Bijie's publisher serves it; Ji et al. give no checksum, so none is invented here.
+ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
 REMEDY = "name the folder of your images/ and masks/ with --data-root"
 
 
@@ -110,59 +115,65 @@ def place_of(name: str) -> tuple[int, int]:
     return place if place[0] < ROWS else NOWHERE
 
 
-@dataclass(frozen=True)
-class Square(Sample):
-    """A square of the mosaic with its tiles, row by row."""
+class Bijie(Dataset):
+    """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 
-    tiles: tuple[Sample, ...] = ()
+    Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:
+    `landslide/{image,mask}` and `non-landslide/image`, or folders named like them (`locate.IMAGES`, `locate.MASKS`). An
+    image of `non-landslide` has an empty mask.
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return tuple(path for tile in self.tiles for path in tile.files)
-
-
-#: How many times a pixel of Bijie is as wide as one of the mosaic: also the tiles in a row of a square.
-FACTOR = round(Bijie.metres_per_pixel / UAV.metres_per_pixel)
-STEP = FACTOR // 4  # tiles from one square to the next
-
-
-class UAVAtBijieScale(Dataset):
-    """The mosaic of `UAV` put together, shrunk to the pixels of `Bijie` and cut anew into squares of 128x128.
-
-    Shrunk by area averaging; a pixel is landslide where at least half of its area is. Squares overlap, as few fit into
-    the mosaic side by side. One with a missing tile is left out: nobody knows what is there. The id is `row/column` of
-    its first tile. All are of one scene, and one group.
+    Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.
     """
 
-    name = "uav-0.8m"
-    about = "the UAV orthophoto at the scale of Bijie, in overlapping squares (estimated scale)"
-    remedy, manual = UAV.remedy, UAV.manual
-    metres_per_pixel = UAV.metres_per_pixel * FACTOR
-    places_of = UAV.name
+    name = "bijie"
+    about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
+    remedy = "landslide data download bijie"
+    metres_per_pixel = 0.8  # of TripleSat (Ji et al. 2020); coarser where a copy is reduced
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        """List the squares row by row, then files that are no tile. Raises DatasetNotFoundError: none is complete."""
-        samples = UAV().samples(root)
-        tiles = {place_of(tile.id): tile for tile in samples}
-        squares: list[Sample] = []
-        for row, column in product(range(0, ROWS - FACTOR + 1, STEP), range(0, ROW - FACTOR + 1, STEP)):
-            places = product(range(row, row + FACTOR), range(column, column + FACTOR))
-            inside = tuple(tiles[place] for place in places if place in tiles)
-            if len(inside) == FACTOR**2:
-                squares.append(Square(f"{row}/{column}", "mosaic", part=inside[0].part, tiles=inside))
-        if not squares:
-            problem = f"no {FACTOR} x {FACTOR} tiles of the mosaic lie side by side without a gap"
-            raise DatasetNotFoundError(f"{self.name}: {problem} below {root}; {self.remedy}")
-        return squares + [tile for tile in samples if place_of(tile.id) == NOWHERE]
+        """List landslides first, then the rest, by file name; each image is a scene, as none are published."""
+        expected, remedy = "picture in landslide/image/", f"get it with `{self.remedy}`"
+        home = locate(root, Bijie.name, _holds_images, expected, remedy, ["Bijie-landslide-dataset"])
+        images, others = _images(home, "landslide"), _images(home, "non-landslide")
+        samples = _samples(Pair("", "train", images, child(images.parent, *MASKS) or images.parent / "mask"))
+        samples += [Sample(f"non/{image.stem}", f"non/{image.stem}", image) for image in list_images(others)]
+        return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        assert isinstance(sample, Square)
-        side = TILE // FACTOR
-        image, mask = np.empty((3, TILE, TILE), np.float32), np.empty((TILE, TILE), np.uint8)
-        for (row, column), tile in zip(product(range(0, TILE, side), repeat=2), sample.tiles, strict=True):
-            pixels, truth = read_sample(UAV(), tile)
-            if truth.shape != (TILE, TILE):
-                raise BadFileError(tile.files[0], f"has {truth.shape} pixels, a tile of the mosaic has {TILE}x{TILE}")
-            place = slice(row, row + side), slice(column, column + side)
-            image[:, *place], mask[place] = resize(pixels, truth, side)
-        return image.transpose(1, 2, 0), mask
+        return read_pair(sample)
+
+    def download(self, root: Path, address: str = ADDRESS) -> Path:
+        """Download and unpack the publisher's archive (about 1.2 GB). Raises DownloadError."""
+        again = f"Try again, or unpack it by hand so that {root / Bijie.name / 'landslide'} is there"
+
+        def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:
+            progress = sys.stderr.isatty()
+            try:
+                archive = Path(pooch.retrieve(address, None, path=scratch, fname="archive.zip", progressbar=progress))
+            except OSError as error:
+                raise DownloadError(f"bijie: {address} cannot be fetched ({error}). {again}") from error
+            source = {"address": address, "sha256": pooch.file_hash(archive)}
+            shutil.rmtree(scratch / "unpacked", ignore_errors=True)
+            try:
+                # Checks the sum of each file, and writes below this folder whatever the names in the archive are.
+                pooch.Unzip(extract_dir="unpacked")(str(archive), "download", None)
+                problem = "has no image in a landslide/image/"
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                problem = f"is truncated or no zip archive ({error})"
+            for folder in sorted(scratch.glob("unpacked/**/landslide/image")):
+                if list_images(folder) and not problem.startswith("is"):
+                    return folder.parent.parent, source
+            archive.unlink()
+            raise DownloadError(f"bijie: what {address} sent {problem}. {again}")
+
+        return deliver(root / Bijie.name, fetch)
+
+
+def _images(home: Path, category: str) -> Path:
+    folder = child(home, category) or home / category
+    return child(folder, *IMAGES) or folder / "image"
+
+
+def _holds_images(home: Path) -> bool:
+    categories = ("landslide", "non-landslide")
+    return child(home, "landslide") is not None and any(list_images(_images(home, name)) for name in categories)

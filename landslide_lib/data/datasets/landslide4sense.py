@@ -11,8 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import L4S
-from landslide_lib.data.base import BadFileError, Dataset, DownloadError, Sample, check_same_size, mark_twins
+from landslide_lib.data.base import BadFileError, Dataset, DownloadError, Sample, mark_twins
 from landslide_lib.data.formats.files import deliver, list_files
 from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs, several_masks
 from landslide_lib.data.formats.masks import as_mask
@@ -21,8 +20,7 @@ from landslide_lib.data.formats.masks import as_mask
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
 FILE = re.compile(r"(images/\w+/image|annotations/\w+/mask)_\d+\.h5")  # what is wanted of it
 SIZE = 128
-#: The publisher's folders, each with our name of the part.
-PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}
+PARTS = {"TrainData": "train", "ValidData": "valid", "TestData": "test"}  # the publisher's, and our names of them
 #: Consecutive patches that count as one scene, as the scenes are not known. Patch n and n + 1 are neighbours, n and n +
 #: 41 too (rows of 41), so a block of some rows keeps most of them together; the book measures what is left.
 BLOCK = 164
@@ -39,7 +37,6 @@ class Landslide4Sense(Dataset):
     """
 
     name = "landslide4sense"
-    bands: tuple[str, ...] = L4S
     scale = "rescaled, about 1 per band"
     metres_per_pixel = 10  # of Sentinel-2, to which slope and elevation were resampled
     about = "Landslide4Sense, 12 Sentinel-2 bands, slope, DEM (Ghorbanzadeh et al. 2022)"
@@ -55,9 +52,7 @@ class Landslide4Sense(Dataset):
         image = read_array(sample.image, "img", (SIZE, SIZE, len(self.bands))).astype(np.float32)
         if sample.mask is None:
             return image, np.zeros((SIZE, SIZE), np.uint8)
-        mask = as_mask(read_array(sample.mask, "mask", (SIZE, SIZE)), sample.mask)
-        check_same_size(image, mask, sample)
-        return image, mask
+        return image, as_mask(read_array(sample.mask, "mask", (SIZE, SIZE)), sample.mask)
 
     def download(self, root: Path, repository: str = REPOSITORY, endpoint: str | None = None) -> Path:
         """Download the mirror on the Hugging Face hub (about 7 GB), or go on with it. Raises DownloadError."""
@@ -85,25 +80,19 @@ class Landslide4Sense(Dataset):
 
 
 def read_array(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Read an array, all its numbers finite, from an HDF5 file. Raises BadFileError: also for another key or shape."""
-    if not path.is_file():
-        raise BadFileError(path, "is missing")
+    """Read an array from an HDF5 file. Raises BadFileError: also for another key or shape."""
     try:
         with h5py.File(path, "r") as file:
-            if key not in file:
+            node = file.get(key)
+            if isinstance(node, h5py.Dataset) and node.dtype.kind in "fiub" and node.shape == shape:
+                return np.asarray(node[()], np.float64)
+            problem = f"{key} is {node}, not numbers of shape {shape}"
+            if node is None:
                 keys = ", ".join(map(str, file)) or "none"  # bytes where a name is damaged
-                raise BadFileError(path, f"has no key {key!r}; it has: {keys}")
-            node = file[key]
-            if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiub" or node.shape != shape:
-                raise BadFileError(path, f"{key} is {node}, not numbers of shape {shape}")
-            array = node[()]
-    except BadFileError:
-        raise
+                problem = f"has no key {key!r}; it has: {keys}"
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise BadFileError(path, f"is truncated or no HDF5 file ({error})") from None
-    if not np.isfinite(array).all():
-        raise BadFileError(path, f"{key} holds NaN or infinite values")
-    return np.asarray(array, np.float64)
+        problem = f"is truncated or no HDF5 file ({error})"
+    raise BadFileError(path, problem)
 
 
 def _patches(home: Path) -> list[Sample]:

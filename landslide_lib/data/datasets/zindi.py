@@ -2,18 +2,18 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_lib.data import tabular
 from landslide_lib.data.bands import ZINDI
 from landslide_lib.data.base import BadFileError, Dataset, Sample, hash_files, mark_twins, plain_name
 from landslide_lib.data.formats.files import by_stem, list_files
 from landslide_lib.data.formats.locate import child, locate
-from landslide_lib.data.tabular import files
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64
@@ -30,13 +30,6 @@ PARTS = (
 )
 
 
-@dataclass(frozen=True)
-class LabelledSample(Sample):
-    """A tile with its label."""
-
-    label: str = ""  # `0` or `1`; "" without one
-
-
 class Zindi(Dataset):
     """7,147 labelled tiles and 5,398 without a label: 4 optical bands, 8 of radar.
 
@@ -49,7 +42,6 @@ class Zindi(Dataset):
     """
 
     name = "zindi"
-    bands: tuple[str, ...] = ZINDI
     scale = "reflectance, digital number / 10,000 (R, G, B, NIR); dB (SAR)"
     about = "Zindi landslide challenge, Sentinel-2 and Sentinel-1, a label a tile"
     remedy = f"fetch it from {ADDRESS} (needs a login) into zindi/ below LANDSLIDE_DATA"
@@ -72,22 +64,19 @@ class Zindi(Dataset):
         return mark_twins(samples)
 
     def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        assert isinstance(sample, LabelledSample)
         assert sample.image is not None
         image = read_tile(sample.image)
         image[..., :OPTICAL] /= UNIT
-        return image, np.full(image.shape[:2], sample.label == "1", np.uint8)
+        return image, np.full(image.shape[:2], sample.truth == "1", np.uint8)
 
     def fingerprint(self, samples: Sequence[Sample]) -> str:
         tiles = hash_files(replace(sample, mask=None) for sample in samples)
-        labels = [f"{sample.id}\0{getattr(sample, 'label', '')}" for sample in samples]
+        labels = [f"{sample.id}\0{sample.truth}" for sample in samples]
         return hashlib.sha256("\n".join([tiles, *labels]).encode()).hexdigest()[:16]
 
 
 def read_tile(path: Path) -> NDArray[np.float32]:
-    """Read one tile of finite numbers, (64, 64, 12), in the units of its file; nothing is unpickled."""
-    if not path.is_file():
-        raise BadFileError(path, "is missing")
+    """Read one tile, (64, 64, 12), in the units of its file; nothing is unpickled."""
     try:
         # Mapped: nothing of the size that a damaged header claims is allocated before the shape is checked.
         with HEADER:
@@ -98,8 +87,6 @@ def read_tile(path: Path) -> NDArray[np.float32]:
     shape = (SIZE, SIZE, len(ZINDI))
     if raw.shape != shape or raw.dtype.kind not in "fiu":
         raise BadFileError(path, f"holds {raw.dtype} of shape {raw.shape}, not numbers of {shape}")
-    if not np.isfinite(raw).all():
-        raise BadFileError(path, "holds NaN or infinite values")
     return np.array(raw, np.float32)
 
 
@@ -114,8 +101,8 @@ def _places(home: Path, name: str, folders: Sequence[str]) -> tuple[Path | None,
     return lines, None
 
 
-def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[LabelledSample]:
-    lines = files.read(path, ["ID", "label"] if labelled else ["ID"]).apply(lambda column: column.str.strip())
+def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[Sample]:
+    lines = tabular.read(path, ["ID", "label"] if labelled else ["ID"]).apply(lambda column: column.str.strip())
     lines["ID"] = lines["ID"].map(plain_name)
     tiles = by_stem(list_files(folder, {".npy"}))
     mask, named = (path, part) if labelled else (None, f"{part}, no masks")
@@ -123,7 +110,7 @@ def _part(part: str, path: Path, labelled: bool, folder: Path) -> list[LabelledS
 
     def add(name: str, paths: Sequence[Path], label: str, problem: str) -> None:
         for tile in paths:
-            samples.append(LabelledSample(name, name, tile, mask, named, problem=problem, label=label))
+            samples.append(Sample(name, name, tile, mask, named, problem=problem, truth=label))
 
     for name, rows in lines.groupby("ID", sort=False):
         labels = rows["label"].tolist() if labelled else [""]

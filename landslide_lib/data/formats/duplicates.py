@@ -51,9 +51,10 @@ def warn(name: str, ids: Sequence[str], sets: Copies, parts: Mapping[str, NDArra
         say_once(f"{name}: {described(leaks)}, in more than one part of this split, so that its scores are too good")
 
 
-def lines(sets: Copies, leaks: Copies) -> list[str]:
-    """Return what `verify` prints about copies, and about those in more than one of a publisher's parts."""
+def lines(sets: Copies, parts: Mapping[str, str]) -> list[str]:
+    """Return what is to be said of copies, and of those in more than one of a publisher's parts, given by id."""
     text = [f"{described(sets)}: our splits keep them on one side"] if sets else []
+    leaks = across(sets, parts)
     return text + [f"the publisher's split leaks: {described(leaks)} in more than one part"] * bool(leaks)
 
 

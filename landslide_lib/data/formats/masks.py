@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.base import BadFileError, Sample, check_same_size
+from landslide_lib.data.base import BadFileError, Sample
 from landslide_lib.data.formats.pictures import Picture, colours, open_picture, turn
 
 SAVE = "Save the mask as one channel with 0 and 255 (PNG), or leave it out with --skip-bad"
@@ -39,8 +39,6 @@ def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32]
     if sample.mask is None:
         image = turn(image, picture.orientation)
         return image, np.zeros(image.shape[:2], np.uint8)
-    if not sample.mask.is_file():
-        raise BadFileError(sample.mask, "mask is missing")
     mask_picture = open_picture(sample.mask)
     mask = read_mask(mask_picture)
     if picture.orientation != mask_picture.orientation:
@@ -50,7 +48,8 @@ def read_pair(sample: Sample, sensor: bool = False) -> tuple[NDArray[np.float32]
                 problem = "and its mask are turned differently by EXIF, and both sizes fit"
                 raise BadFileError(sample.image, problem, "Turn the pixels, and save both without EXIF's orientation")
             image, mask = shown
-    check_same_size(image, mask, sample)
+    if image.shape[:2] != mask.shape:
+        raise BadFileError(sample.mask, f"mask is {mask.shape}, its image {image.shape[:2]}")
     return image, mask
 
 

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from landslide_lib.data.simulator.noise import Field, Rng, blur, fractal, top
-from landslide_lib.data.simulator.regions import Region
+from landslide_lib.data.simulator.fields import Field, Region, Rng, blur, fractal, top
 
 # Reflectance of the ground in B1..B12 (L4S leaves out B8A), typed in from the usual shapes.
 _SPECTRA = """

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_lib.data.simulator.noise import Field, Rng, fractal
-from landslide_lib.data.simulator.regions import Scene
+from landslide_lib.data.simulator.fields import Field, Rng, Scene, fractal
 
 #: Where the radar looks, degrees clockwise from north: Sentinel-1 looks to its right.
 LOOK = {"desc": 283.0, "asc": 77.0}

@@ -11,11 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.simulator.cover import SPECTRA, ground_cover, mix
-from landslide_lib.data.simulator.noise import Field, Rng, blur, fractal, top
-from landslide_lib.data.simulator.regions import PIXEL_M, REGIONS, Region, Scene
+from landslide_lib.data.simulator.fields import PIXEL_M, REGIONS, Field, Region, Rng, Scene, blur, fractal, top
 from landslide_lib.data.simulator.terrain import landslides, terrain
-
-__all__ = ["REGIONS", "UNITS", "Scene", "lay_out", "simulate_scene"]
 
 TILE = 128
 #: One unit of each band: reflectance for B1..B12, degrees for the slope, metres for the DEM. One set for the whole

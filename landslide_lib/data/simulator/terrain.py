@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_lib.data.simulator.noise import Field, Rng, blur, fractal, warp
-from landslide_lib.data.simulator.regions import PIXEL_M, Region
+from landslide_lib.data.simulator.fields import PIXEL_M, Field, Region, Rng, blur, fractal, warp
 
 CELL = 4  # pixels along a cell of the drainage grid: coarse, because it is walked in Python
 

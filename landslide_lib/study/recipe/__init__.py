@@ -63,10 +63,7 @@ class RecipeError(ValueError):
 
 
 def recipe(*layers: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from partial ones (base, row's change, profile, ...), laid over one another by `merge`.
-
-    Raises:
-        RecipeError: Unknown key, wrong type, value out of range, impossible combination.
+    """Build a recipe from partial ones, laid over one another by `merge`. Raises RecipeError: it cannot be run.
 
     >>> recipe({"dataset": "bijie", "split": {"fold": 1}}, {"split": {"folds": 3}}).split.fold
     1

@@ -56,9 +56,7 @@ class Adaptation(Recipe):
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
-    pseudo_labels: bool = field(
-        True, description="without them rounds are a control: as many epochs in all, on the source alone"
-    )
+    pseudo_labels: bool = field(True, description="without them rounds are epochs more on the source: a control")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
     ensemble: tuple[Network, ...] = field((), description="the mean of these trained networks, in place of a model")
 
@@ -107,11 +105,6 @@ class Adaptation(Recipe):
     def weights(self) -> str | None:
         """Those of its start."""
         return self.start.weights if self.start else None
-
-    @property
-    def needs_download(self) -> bool:
-        """Never: packages hold the weights of every network that may start from ImageNet's."""
-        return False
 
     def _components(self) -> list[str]:
         return [

@@ -72,7 +72,8 @@ class Recipe(Listing):
     @property
     def standardize(self) -> bool:
         """Whether bands are given mean 0 and deviation 1, as weights of others expect, or are divided by their mean."""
-        return self.takes_weights or getattr(self, "encoder", None) in PACKAGED
+        takes_weights = any(one.weights is not None for one in (self, *self.ancestors))
+        return takes_weights or getattr(self, "encoder", None) in PACKAGED
 
     @property
     def depends_on(self) -> tuple["Recipe", ...]:
@@ -82,14 +83,8 @@ class Recipe(Listing):
     @property
     def ancestors(self) -> tuple["Recipe", ...]:
         """What it depends on, and what that depends on, each once."""
-        found: dict[str, Recipe] = {}
-        left = list(self.depends_on)
-        while left:
-            one = left.pop()
-            if one.hash not in found:
-                found[one.hash] = one
-                left += one.depends_on
-        return tuple(found.values())
+        every = (one for other in self.depends_on for one in (other, *other.ancestors))
+        return tuple({one.hash: one for one in every}.values())
 
     @property
     def trains(self) -> bool:
@@ -102,14 +97,10 @@ class Recipe(Listing):
         return None
 
     @property
-    def takes_weights(self) -> bool:
-        """Whether a run, or one that it depends on, starts from weights of others."""
-        return self.weights is not None or any(other.takes_weights for other in self.depends_on)
-
-    @property
     def needs_download(self) -> bool:
         """Whether a run, or one that it depends on, needs weights of others that no package holds."""
-        packaged = self.weights == "imagenet" and getattr(self, "encoder", None) in PACKAGED
+        network = getattr(self, "encoder", getattr(self, "model", None))
+        packaged = self.weights == "imagenet" and network in (*PACKAGED, "efficientnet_lite")
         return bool(self.weights and not packaged) or any(other.needs_download for other in self.depends_on)
 
     @property
@@ -168,7 +159,7 @@ def non_default_fields(part: Part) -> dict[str, Any]:
     for name, info in type(part).model_fields.items():
         value, extra = _plain(getattr(part, name)), info.json_schema_extra
         if name not in unused and not (isinstance(extra, dict) and value == extra["origin"]):
-            fields[name] = value
+            fields[info.alias or name] = value
     return fields
 
 

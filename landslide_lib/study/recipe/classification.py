@@ -40,7 +40,7 @@ class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
-    untrained = ("ensemble", "turns")
+    untrained = ("ensemble", "tta_views")
     augmentations = "augmentation/tiles"
 
     task: Literal["classification"]
@@ -60,7 +60,9 @@ class Classification(Recipe):
     augmentation: tuple[Change, ...] = field(("flips", "rotation"))
     patience: int | None = field(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
     filter: Filter | None = field(None, description="of obvious negatives")
-    turns: Literal[1, 4, 8] = field(1, description="flips, at 8 quarter turns too, that a prediction is the mean of")
+    tta_views: Literal[1, 4, 8] = field(
+        1, alias="turns", description="flips, at 8 quarter turns too, that a prediction is the mean of"
+    )
     members: int = field(5, ge=2, le=20, description="folds of validation, each with a network of an ensemble")
     ensemble: Ensemble | None = field(None, description="in place of a network")
 
@@ -99,10 +101,10 @@ class Classification(Recipe):
     def depends_on(self) -> tuple[Recipe, ...]:
         """The networks of an ensemble, or the network whose predictions are turned."""
         if not self.ensemble:
-            return (self.model_copy(update={"turns": 1}),) if self.turns > 1 else ()
+            return (self.model_copy(update={"tta_views": 1}),) if self.tta_views > 1 else ()
         splits = [self.split.model_copy(update={"valid_fold": fold}) for fold in range(self.members)]
         return tuple(
-            self.model_copy(update={"encoder": one.encoder, "ensemble": None, "turns": 1, "split": split})
+            self.model_copy(update={"encoder": one.encoder, "ensemble": None, "tta_views": 1, "split": split})
             for one, split in product(self.weighted, splits)
         )
 

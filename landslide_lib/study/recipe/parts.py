@@ -93,3 +93,4 @@ class Optimizer(Part):
     weight_decay: float = field(0.0, ge=0, le=1)
     schedule: Literal["warmup_cosine", "constant"] = field("warmup_cosine")
     warmup: float = field(0.1, ge=0, lt=1, description="share of the steps spent warming up")
+    averaging: float = field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0 is none")

@@ -32,7 +32,7 @@ class Segmentation(WithStart):
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
-    augmentation: tuple[Literal["rotation", "cutmix"], ...] = field(("rotation", "cutmix"))
+    augmentation: tuple[Literal["rotation", "flips", "zoom", "cutmix", "colour"], ...] = field(("rotation", "cutmix"))
     post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
     pretrained: Literal[False] = field(False, description="of the records from before `start`")
 

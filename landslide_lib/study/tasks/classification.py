@@ -69,7 +69,7 @@ def build(
         augment=augment.compose_tiles(recipe.augmentation),
         balanced=recipe.sampling == "balanced",
         patience=recipe.patience,
-        tta_views=recipe.turns,
+        tta_views=recipe.tta_views,
         device=setting.device,
     )
 
@@ -110,7 +110,7 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
 
 def _members(recipe: recipes.Classification, setting: Setting) -> Members:
     """Return the trained networks that a recipe depends on, with the weight of each."""
-    tasks = [member(record, path, setting, recipe.turns) for record, path in setting.given]
+    tasks = [member(record, path, setting, recipe.tta_views) for record, path in setting.given]
     return Members(tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0])
 
 

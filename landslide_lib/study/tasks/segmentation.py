@@ -65,7 +65,7 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
         data,
         batch=recipe.batch,
         seed=setting.seed,
-        augment=augment.compose(recipe.augmentation),
+        augment=augment.compose(recipe.augmentation, data.bands),
         post_processing=recipe.post_processing,
         device=setting.device,
     )
@@ -82,7 +82,7 @@ def load_start(encoder: nn.Module, recipe: recipes.Recipe, setting: Setting) -> 
 
 
 def train_from(encoder: nn.Module | None, task: Any, recipe: recipes.Recipe, setting: Setting) -> Run:
-    """Train a task from what its encoder starts from. Raises WeightsNotFoundError: that is not here."""
+    """Train a task from what its encoder starts from. Raises FileNotFoundError: that is not here."""
     summary = load_start(encoder, recipe, setting) if encoder else None
     history, resumed = train(task, recipe, setting)
     return Run(task, task.data.parts, task.evaluate, history, resumed, summary)

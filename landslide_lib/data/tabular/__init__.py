@@ -1,1 +1,0 @@
-"""Tables in place of images: susceptibility samples and a catalogue of landslides."""
