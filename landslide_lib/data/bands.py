@@ -32,9 +32,11 @@ SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
 OF_DATASET: dict[str, tuple[str, ...]] = {
     "synthetic": L4S,
     "bijie": RGB,
+    "bijie-degraded": RGB,
     "landslide4sense": L4S,
     "landslide4sense-boxes": RGB,
     "uav": RGB,
+    "uav-0.8m": RGB,
     "voc": RGB,
     "folder": RGB,
     "zindi": ZINDI,

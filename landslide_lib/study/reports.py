@@ -206,8 +206,8 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
     """Return the recipe of a row: the table's base, the budget (by default `full`), the row's change, the dataset.
 
     Another dataset brings its own bands, where the row names none; it is split by scenes, where it has no published
-    parts; and an adaptation is to what `TARGETS` names. A smaller encoder may stand in for a large one, see `stand_in`.
-    Raises ValueError: the row has no recipe, or one that cannot be (a RecipeError).
+    parts; and an adaptation is to what `TARGETS` names, else to its valid part. A smaller encoder may stand in for a
+    large one, see `stand_in`. Raises ValueError: the row has no recipe, or one that cannot be (a RecipeError).
 
     >>> losses = table("raunet/losses")
     >>> resolve(losses, losses.row("focal"), profile_name="cpu").loss[0].gamma
@@ -225,7 +225,7 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
         if recipe(table.base, row.change).split.method == "published" and dataset not in (*BOXES, *OWN):
             change["split"] = {"method": "blocked"}  # nobody has published parts of it
         if "target" in table.base and dataset != table.base.get("dataset"):
-            change["target"] = TARGETS.get(dataset, {})
+            change["target"] = TARGETS.get(dataset, {"dataset": "", "part": "valid"})
     budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
     layers = reduce(merge, (table.base, budget, row.change, change))
     return recipe(layers if row.ours else {**layers, **stand_in(layers, profile_name or "full")})

@@ -12,6 +12,7 @@ from landslide_lib.study.recipe import RecipeError, recipe
 from landslide_lib.study.recipe.adaptation import Adaptation, Target
 
 BASE = {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}}
+LITE = {"model": "efficientnet_lite", "start": {"name": "imagenet"}}
 
 
 def adapted(**change):
@@ -58,6 +59,26 @@ def test_a_part_that_is_the_target_is_no_part_of_the_source(packed):
     found = domains.parts(own, adapted(target={"dataset": "", "part": "valid"}))
     assert found["test"].tolist() == list(range(30, 40))
     assert max(*found["train"], *found["valid"]) < 30
+
+
+def test_no_place_of_a_degraded_target_is_among_the_images_that_are_learnt_from(packed):
+    """Nor is a copy of one, byte for byte; the rest is all learnt from."""
+    where = np.arange(0, len(packed), 5)
+    again = dataclasses.replace(
+        packed,
+        name="bijie-degraded",
+        **{name: tuple(getattr(packed, name)[i] for i in where) for name in ("ids", "groups", "parts", "regions")},
+        images=packed.images[where],
+        masks=packed.masks[where],
+    )
+    copies = ((packed.ids[5], packed.ids[7]), (packed.ids[1], packed.ids[2]))
+    source = dataclasses.replace(packed, name="bijie", copies=copies, target=again)
+    found = domains.parts(source, adapted(target={"dataset": "bijie-degraded"}))
+    assert found["test"].tolist() == list(range(len(where)))
+    learnt = {*found["train"].tolist(), *found["valid"].tolist()}
+    assert learnt == set(range(len(packed))) - {*where.tolist(), 7}
+    with pytest.raises(ValueError, match=r"target: bijie-degraded shows the very places of bijie"):
+        domains.parts(dataclasses.replace(source, ids=tuple(map(str, range(len(packed)))), copies=()), adapted())
 
 
 def test_a_subset_is_drawn_from_either_domain(two):
@@ -117,6 +138,10 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
         ({"scale": 1.3, "image_size": 32}, "images would have 41.6 pixels"),
         ({"image_size": 16}, "images would have 16 pixels"),
         ({"rounds": [{"models": ["swin"], "scale": 2.2}]}, "images would have 281.6 pixels"),
+        ({"start": {"name": "imagenet"}}, "only an efficientnet_lite with batch norms takes ImageNet's weights"),
+        ({**LITE, "norms": "cross_sensor"}, "only an efficientnet_lite with batch norms"),
+        ({**LITE, "rounds": [{"models": ["efficientnet_lite", "resnet"]}]}, "only an efficientnet_lite with"),
+        ({"pseudo_labels": False}, "a control trains as long as rounds; name those"),
         ({"batch": 1}, "one image has no batch statistics"),
         ({"target": {"dataset": "mars"}}, "target.dataset = 'mars'"),
     ],
@@ -154,3 +179,16 @@ def test_an_ensemble_is_of_its_members_and_its_own_model_does_not_count():
     rounds = [{"models": ["resnet"]}]
     assert adapted(confidence=0.9, rounds=rounds).hash != adapted(rounds=rounds).hash
     assert isinstance(both, Adaptation)
+
+
+def test_a_teacher_has_the_start_of_its_pupil_and_a_control_has_no_teacher():
+    rounds = [{"models": ["efficientnet_lite"]}]
+    made = adapted(**LITE, rounds=rounds)
+    (teacher,) = made.depends_on
+    assert (teacher.hash, teacher.weights) == (adapted(**LITE).hash, "imagenet")
+    assert not made.needs_download
+    assert made.components["start/imagenet"] == 2
+    control = adapted(**LITE, rounds=rounds, pseudo_labels=False)
+    assert control.depends_on == ()
+    assert len({made.hash, control.hash, teacher.hash, adapted(model="efficientnet_lite").hash}) == 4
+    assert control.hash == adapted(**LITE, rounds=rounds, pseudo_labels=False, confidence=0.9).hash

@@ -67,7 +67,7 @@ def test_what_is_wrong_with_a_file_is_said(root, make):
         "mask/image_0.png": "is missing",
         "mask/image_47.png": "mask holds 7; only 0, 1 and 255 are allowed",
         "mask/image_1460.png": "mask is (128, 128), its image (64, 128)",
-        "image/somewhere.jpg": "is not called image_N, so that its place is not known",
+        "image/somewhere.jpg": "is not called image_N with N below 2880, so that its place is not known",
     }
 
 

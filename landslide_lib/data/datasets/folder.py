@@ -65,7 +65,8 @@ def _samples(pair: Pair) -> list[Sample]:
     return samples
 
 
-ROW = 48  # tiles in a row of the mosaic: `image_i` stands at row i // 48, column i % 48
+TILE = 128  # pixels
+ROWS, ROW = 60, 48  # of the mosaic, and tiles in each: `image_i` stands at row i // 48, column i % 48
 #: Side of a block in tiles. Square blocks have the fewest tiles at the border of another block. With larger ones a fold
 #: of the split by scenes can be left without a landslide.
 BLOCK = 10
@@ -80,6 +81,7 @@ class UAV(Folder):
 
     name = "uav"
     scale = "digital number / 255"
+    metres_per_pixel = 3.5 / 70  # our estimate: a lane of road is some 70 pixels wide, and lanes are 3 to 3.75 m
     about = "tiles of one UAV orthophoto, RGB (source not stated)"
     remedy = "put image/ and mask/ into uav/ below LANDSLIDE_DATA"
     manual = (
@@ -95,12 +97,22 @@ class UAV(Folder):
         """List the tiles in the order of their numbers: row by row of the mosaic."""
         placed: list[tuple[tuple[int, int], Sample]] = []
         for sample in super().samples(root):
-            number = re.fullmatch(r"image_(\d+)", sample.id)
-            place = divmod(int(number[1]), ROW) if number else (-1, -1)
-            problem = sample.problem if number else "is not called image_N, so that its place is not known"
+            place = place_of(sample.id)
+            unknown = f"is not called image_N with N below {ROWS * ROW}, so that its place is not known"
+            problem = unknown if place == NOWHERE else sample.problem
             group = "/".join(str(axis // BLOCK) for axis in place)
             placed.append((place, replace(sample, group=group, problem=problem)))
         return mark_twins(sample for _, sample in sorted(placed, key=lambda entry: entry[0]))
+
+
+NOWHERE = (-1, -1)
+
+
+def place_of(name: str) -> tuple[int, int]:
+    """Return row and column of the tile `image_N` in the mosaic, `NOWHERE` of any other name."""
+    number = re.fullmatch(r"image_(\d+)", name)
+    place = divmod(int(number[1]), ROW) if number else NOWHERE
+    return place if place[0] < ROWS else NOWHERE
 
 
 class Bijie(Dataset):
@@ -116,11 +128,12 @@ class Bijie(Dataset):
     name = "bijie"
     about = "Bijie landslides, RGB, 0.8 m (Ji et al. 2020)"
     remedy = "landslide data download bijie"
+    metres_per_pixel = 0.8  # of TripleSat (Ji et al. 2020); coarser where a copy is reduced
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List landslides first, then the rest, by file name; each image is a scene, as none are published."""
         expected, remedy = "picture in landslide/image/", f"get it with `{self.remedy}`"
-        home = locate(root, self.name, _holds_images, expected, remedy, ["Bijie-landslide-dataset"])
+        home = locate(root, Bijie.name, _holds_images, expected, remedy, ["Bijie-landslide-dataset"])
         images, others = _images(home, "landslide"), _images(home, "non-landslide")
         samples = _samples(Pair("", "train", images, child(images.parent, *MASKS) or images.parent / "mask"))
         samples += [Sample(f"non/{image.stem}", f"non/{image.stem}", image) for image in list_images(others)]
@@ -131,7 +144,7 @@ class Bijie(Dataset):
 
     def download(self, root: Path, address: str = ADDRESS) -> Path:
         """Download and unpack the publisher's archive (about 1.2 GB). Raises DownloadError."""
-        again = f"Try again, or unpack it by hand so that {root / self.name / 'landslide'} is there"
+        again = f"Try again, or unpack it by hand so that {root / Bijie.name / 'landslide'} is there"
 
         def fetch(scratch: Path) -> tuple[Path, dict[str, str]]:
             progress = sys.stderr.isatty()
@@ -153,7 +166,7 @@ class Bijie(Dataset):
             archive.unlink()
             raise DownloadError(f"bijie: what {address} sent {problem}. {again}")
 
-        return deliver(root / self.name, fetch)
+        return deliver(root / Bijie.name, fetch)
 
 
 def _images(home: Path, category: str) -> Path:

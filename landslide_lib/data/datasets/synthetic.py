@@ -59,6 +59,7 @@ class Synthetic(Simulated):
 
     name = "synthetic"
     scale = "rescaled, about 1 per band"
+    metres_per_pixel = 10  # see `simulator.scenes`
     about = "simulated scenes, 12 Sentinel-2-like bands, slope, DEM (this study)"
     remedy = "landslide data make synthetic"
     scenes = 8

@@ -9,6 +9,7 @@ from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
 from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Listing, Masks, Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
+from landslide_lib.study.recipe.starts import ImageNet
 
 #: What a network that learns on a dataset is to work on, where no report states it: of a simulation the region whose
 #: means differ most from those of the others.
@@ -18,7 +19,7 @@ TARGETS: dict[str, dict[str, str]] = {
     "uav": {"dataset": "bijie", "part": "train", "region": ""},
 }
 #: What each is in timm and in segmentation_models_pytorch stands in `models.refinement`.
-Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr"]
+Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr", "efficientnet_lite"]
 
 
 class Target(Part):
@@ -51,9 +52,11 @@ class Adaptation(Recipe):
         "source", description="whose mean and deviation the target's images are normalised by"
     )
     norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
+    start: ImageNet | None = field(None, description="of the encoder of an efficientnet_lite; none is a random one")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
+    pseudo_labels: bool = field(True, description="without them rounds are epochs more on the source: a control")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
     ensemble: tuple[Network, ...] = field((), description="the mean of these trained networks, in place of a model")
 
@@ -75,6 +78,11 @@ class Adaptation(Recipe):
         if self.rounds and whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} measures distances in a whole mask, and pseudo-labels leave pixels open")
+        if not self.pseudo_labels and not self.rounds:
+            raise ValueError("pseudo_labels: a control trains as long as rounds; name those")
+        networks = {*(self.ensemble or (self.model,)), *(name for one in self.rounds for name in one.models)}
+        if self.start and (networks != {"efficientnet_lite"} or self.norms != "batch"):
+            raise ValueError("start: only an efficientnet_lite with batch norms takes ImageNet's weights")
         return self
 
     @property
@@ -82,7 +90,7 @@ class Adaptation(Recipe):
         """The members of an ensemble, or the networks of the round before, which label."""
         if self.ensemble:
             return tuple(self.model_copy(update={"model": name, "ensemble": ()}) for name in self.ensemble)
-        if not self.rounds:
+        if not self.rounds or not self.pseudo_labels:
             return ()
         *before, last = self.rounds
         change = {"scale": last.scale, "rounds": tuple(before)}
@@ -91,13 +99,20 @@ class Adaptation(Recipe):
     @property
     def unused_fields(self) -> tuple[str, ...]:
         """The model of an ensemble, and how sure labels are where there are none."""
-        return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds)
+        return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds or not self.pseudo_labels)
+
+    @property
+    def weights(self) -> str | None:
+        """Those of its start."""
+        return self.start.weights if self.start else None
 
     def _components(self) -> list[str]:
         return [
             *(f"adapted/{name}" for name in self.ensemble or (self.model,)),
             f"normalization/{self.normalization}",
             f"norms/{self.norms}",
+            f"dataset/{self.target.dataset or self.dataset}",
+            *([f"start/{self.start.name}"] if self.start else []),
             *(["promotion"] if self.scale > 1 else []),
-            *(["pseudo_labels"] if self.rounds else []),
+            *(["pseudo_labels" if self.pseudo_labels else "longer"] if self.rounds else []),
         ]

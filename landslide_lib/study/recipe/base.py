@@ -12,8 +12,8 @@ from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 
-#: The datasets of the reports that have a mask of each image, and the simulated one.
-Masks = Literal["synthetic", "bijie", "landslide4sense", "uav"]
+#: The datasets that have a mask of each image, but for those of one's own.
+Masks = Literal["synthetic", "bijie", "landslide4sense", "uav", "bijie-degraded", "uav-0.8m"]
 
 
 class Listing(Part):
@@ -99,7 +99,8 @@ class Recipe(Listing):
     @property
     def needs_download(self) -> bool:
         """Whether a run, or one that it depends on, needs weights of others that no package holds."""
-        packaged = self.weights == "imagenet" and getattr(self, "encoder", None) in PACKAGED
+        network = getattr(self, "encoder", getattr(self, "model", None))
+        packaged = self.weights == "imagenet" and network in (*PACKAGED, "efficientnet_lite")
         return bool(self.weights and not packaged) or any(other.needs_download for other in self.depends_on)
 
     @property

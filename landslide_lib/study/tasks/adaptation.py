@@ -10,13 +10,14 @@ from landslide_lib.data import augment
 from landslide_lib.data.prepare import Data, moments
 from landslide_lib.data.split import Indices, images_of
 from landslide_lib.models import MODELS
+from landslide_lib.models.backbones import encoder_of
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.refinement import UpsampledInput, init_logit_bias
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
 from landslide_lib.study.domains import parts
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
-from landslide_lib.study.tasks.segmentation import loss_of
+from landslide_lib.study.tasks.segmentation import load_start, loss_of
 from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of, mean_probability
 
 
@@ -73,7 +74,9 @@ def run(recipe: recipes.Adaptation, setting: Setting) -> Run:
                 f"probability of {recipe.confidence:g}. Train longer, or lower the confidence"
             )
     task = build(recipe, setting, labels)
-    return _run(task, *train(task, recipe, setting))
+    start = load_start(encoder_of(task.network), recipe, setting) if recipe.start else None
+    passes = 1 if recipe.pseudo_labels else 1 + len(recipe.rounds)
+    return _run(task, *train(task, recipe.model_copy(update={"epochs": passes * recipe.epochs}), setting), start)
 
 
 def _run(task: AdaptationTask, *result: Any) -> Run:
