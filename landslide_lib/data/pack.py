@@ -21,7 +21,7 @@ from landslide_lib.data.bands import ENGINEERED, check, engineer, source
 from landslide_lib.data.base import BadFileError, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import Copies, copies
 from landslide_lib.data.formats.files import listing, new_array, say_once
-from landslide_lib.data.formats.masks import remarks
+from landslide_lib.data.formats.pictures import remarks
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import atomic_write, cache_root, data_root
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from landslide_lib.data.base import BadFileError
 from landslide_lib.data.datasets.landslide4sense import SIZE, read_array
 from landslide_lib.data.formats.files import list_files
-from landslide_lib.data.formats.masks import as_mask, read_mask
-from landslide_lib.data.formats.pictures import SUFFIXES, open_picture, turn
+from landslide_lib.data.formats.pictures import SUFFIXES, as_mask, open_picture, read_mask, turn
 from landslide_lib.metrics.scores import CONVENTIONS, SCORES, scores
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from landslide_lib.data.base import read_sample
-from landslide_lib.data.formats.masks import read_mask
-from landslide_lib.data.formats.pictures import open_picture
+from landslide_lib.data.formats.pictures import open_picture, read_mask
 from landslide_lib.data.registry import BadFileError, DatasetNotFoundError, get_dataset
 from landslide_lib.data.statistics import verify_files
 

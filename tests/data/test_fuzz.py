@@ -21,8 +21,7 @@ from landslide_lib.data.bands import ZINDI
 from landslide_lib.data.datasets.landslide4sense import read_array
 from landslide_lib.data.datasets.zindi import read_tile
 from landslide_lib.data.formats.boxes import read_objects
-from landslide_lib.data.formats.masks import read_mask
-from landslide_lib.data.formats.pictures import open_picture, read_rgb
+from landslide_lib.data.formats.pictures import open_picture, read_mask, read_rgb
 from landslide_lib.data.registry import BadFileError
 
 fuzz = settings(max_examples=60, deadline=2000, database=None, suppress_health_check=list(HealthCheck))

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landslide_lib.data.formats.masks import as_mask, read_mask, read_pair
-from landslide_lib.data.formats.pictures import open_picture
+from landslide_lib.data.formats.pictures import as_mask, open_picture, read_mask, read_pair
 from landslide_lib.data.registry import BadFileError, Sample, get_dataset, load_packed
 from landslide_lib.data.statistics import verify_files
 

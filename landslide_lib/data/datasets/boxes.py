@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from landslide_lib.data.base import BadFileError, BoxDataset, Sample, hash_files, mark_twins, plain_name
 from landslide_lib.data.datasets.landslide4sense import BLOCK
 from landslide_lib.data.formats import boxes as formats
-from landslide_lib.data.formats.files import list_files
-from landslide_lib.data.formats.locate import Pair, child, locate, match_truth, pairs
+from landslide_lib.data.formats.files import Pair, child, list_files, locate, match_truth, pairs
 from landslide_lib.data.formats.pictures import list_images, read_rgb
 
 #: What a folder of XML or of text files beside `images` is called, in any case.
@@ -25,8 +24,8 @@ CROWD = "has a crowd (iscrowd 1), a region of many objects: draw a box around ea
 class VOC(BoxDataset):
     """A folder of RGB pictures of any size with boxes: Pascal VOC, YOLO or COCO.
 
-    Reads `voc/` below the data root or the data root itself, see `locate.locate`. Folders `train`, `valid` and `test`,
-    where there are any, are the publisher's parts, see `locate.pairs`. Boxes are of one format:
+    Reads `voc/` below the data root or the data root itself, see `files.locate`. Folders `train`, `valid` and `test`,
+    where there are any, are the publisher's parts, see `files.pairs`. Boxes are of one format:
 
     - Pascal VOC: an XML a picture, beside it or in `Annotations/` (or `labels/`). `<size>` is ignored: boxes are in
       pixels of the picture as it is shown (turned as its EXIF says).

@@ -14,10 +14,18 @@ import pooch
 from numpy.typing import NDArray
 
 from landslide_lib.data.base import Dataset, DownloadError, Sample, mark_twins
-from landslide_lib.data.formats.files import deliver
-from landslide_lib.data.formats.locate import IMAGES, MASKS, Pair, child, locate, match_truth, pairs, several_masks
-from landslide_lib.data.formats.masks import read_pair
-from landslide_lib.data.formats.pictures import list_images
+from landslide_lib.data.formats.files import (
+    IMAGES,
+    MASKS,
+    Pair,
+    child,
+    deliver,
+    locate,
+    match_truth,
+    pairs,
+    several_masks,
+)
+from landslide_lib.data.formats.pictures import list_images, read_pair
 
 #: Where Bijie's publisher serves it; Ji et al. give no checksum, so none is invented here.
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
@@ -27,9 +35,9 @@ REMEDY = "name the folder of your images/ and masks/ with --data-root"
 class Folder(Dataset):
     """A folder of RGB pictures of any size, of 8 or 16 bits, each with a mask of its name.
 
-    Reads `folder/` below the data root or the data root itself, see `locate.locate`: pictures in `images/`, masks in
-    `masks/` (or as in `locate.IMAGES` and `locate.MASKS`), both with the parts `train`, `valid` and `test` in them or
-    around them, see `locate.pairs`. A part without masks has no truth.
+    Reads `folder/` below the data root or the data root itself, see `files.locate`: pictures in `images/`, masks in
+    `masks/` (or as in `files.IMAGES` and `files.MASKS`), both with the parts `train`, `valid` and `test` in them or
+    around them, see `files.pairs`. A part without masks has no truth.
 
     A TIFF of three bands is taken for red, green and blue, see `pictures.colours`. Pictures of 16 bits are divided by
     65,535 whatever their values are. Scenes are not known: each picture is a group of its own.
@@ -119,7 +127,7 @@ class Bijie(Dataset):
     """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 
     Reads the original (PNG at native size, with a DEM that is ignored) and reduced JPEG copies of the same layout:
-    `landslide/{image,mask}` and `non-landslide/image`, or folders named like them (`locate.IMAGES`, `locate.MASKS`). An
+    `landslide/{image,mask}` and `non-landslide/image`, or folders named like them (`files.IMAGES`, `files.MASKS`). An
     image of `non-landslide` has an empty mask.
 
     Source: Ji, Yu, Shen, Li, Xu (2020), Landslides 17, doi:10.1007/s10346-020-01353-2.

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_lib.data.base import BadFileError, Dataset, DownloadError, Sample, mark_twins
-from landslide_lib.data.formats.files import deliver, list_files
-from landslide_lib.data.formats.locate import IMAGES, MASKS, child, locate, pairs, several_masks
-from landslide_lib.data.formats.masks import as_mask
+from landslide_lib.data.formats.files import IMAGES, MASKS, child, deliver, list_files, locate, pairs, several_masks
+from landslide_lib.data.formats.pictures import as_mask
 
 #: Said to carry the masks of all three parts; no checksum of it is known.
 REPOSITORY = "ibm-nasa-geospatial/Landslide4sense"
@@ -30,7 +29,7 @@ class Landslide4Sense(Dataset):
     """3,799 / 245 / 800 patches of 14 bands, rescaled to about 1 per band.
 
     Reads both layouts in use: `TrainData/{img,mask}/image_N.h5, mask_N.h5` and `images/train/image_N.h5,
-    annotations/train/mask_N.h5`, and folders named like them (`locate.pairs`). HDF5 keys `img` and `mask`. A part whose
+    annotations/train/mask_N.h5`, and folders named like them (`files.pairs`). HDF5 keys `img` and `mask`. A part whose
     folder of masks is missing has no truth: its images are never trained or tested on.
 
     Source: Ghorbanzadeh et al. (2022), doi:10.1109/TGRS.2022.3215209.

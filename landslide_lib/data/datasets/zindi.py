@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from landslide_lib.data import tabular
 from landslide_lib.data.bands import ZINDI
 from landslide_lib.data.base import BadFileError, Dataset, Sample, hash_files, mark_twins, plain_name
-from landslide_lib.data.formats.files import by_stem, list_files
-from landslide_lib.data.formats.locate import child, locate
+from landslide_lib.data.formats.files import by_stem, child, list_files, locate
 
 ADDRESS = "https://zindi.africa/competitions/classification-for-landslide-detection"
 SIZE = 64

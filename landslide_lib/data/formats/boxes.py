@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from landslide_lib.data.base import BadFileError
-from landslide_lib.data.formats.files import list_files
-from landslide_lib.data.formats.locate import IMAGES, PARTS, child, subfolders
+from landslide_lib.data.formats.files import IMAGES, PARTS, child, list_files, subfolders
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROUNDING = 1e-3  # how far a number may lie outside 0..1 by rounding
