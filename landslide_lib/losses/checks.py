@@ -5,22 +5,23 @@ import operator
 import torch
 from torch import Tensor
 
-from landslide_lib.fields import LOSS_RANGES
+from landslide_lib.fields import LOSS_NUMBERS
 
 
 def in_range(name: str, value: float) -> float:
-    """Return the value of an argument, such as `focal.gamma`, if it lies in its range of `LOSS_RANGES`.
+    """Return the value of an argument, such as `focal.gamma`, if it lies in its range of `LOSS_NUMBERS`.
 
     >>> in_range("focal.gamma", -1.0)
     Traceback (most recent call last):
     ...
     ValueError: gamma=-1.0 is refused: allowed are numbers in [0.0, 100.0]
     """
-    (low_is, low), (high_is, high) = LOSS_RANGES[name].items()
+    loss, argument = name.split(".")
+    (low_is, low), (high_is, high) = LOSS_NUMBERS[loss][argument][1].items()
     number = isinstance(value, int | float)
     if not (number and getattr(operator, low_is)(value, low) and getattr(operator, high_is)(value, high)):
         allowed = f"{'[' if low_is == 'ge' else '('}{low}, {high}{']' if high_is == 'le' else ')'}"
-        raise ValueError(f"{name.split('.')[1]}={value!r} is refused: allowed are numbers in {allowed}")
+        raise ValueError(f"{argument}={value!r} is refused: allowed are numbers in {allowed}")
     return float(value)
 
 

@@ -1,35 +1,17 @@
 """The parts that a recipe is made of: losses, post-processing, optimizer. Pure data, no torch."""
 
-from __future__ import annotations
-
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, create_model, model_validator
 
-from landslide_lib.fields import LOSS_RANGES, Part, field
+from landslide_lib.fields import LOSS_NUMBERS, Part, field
 
 #: The encoders whose ImageNet weights a package of the package index holds. Names of our own; what each is in timm
 #: stands in `models.encoders`.
 Lite = Literal["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
 PACKAGED = get_args(Lite)
-
-#: The numbers that each loss takes, see `landslide_lib.losses`, with the value that each had when it came into the
-#: study. The report of focal loss states neither of its two. A weight of None is the number of others to a landslide.
-LOSS_NUMBERS: dict[str, dict[str, float | None]] = {
-    "ce": {},
-    "weighted_ce": {"weight": None},
-    "focal": {"alpha": 0.25, "gamma": 2.0},
-    "log_cosh": {},
-    "iou": {"smooth": 1.0},
-    "tversky": {"alpha": 0.7, "beta": 0.3, "smooth": 1.0},
-    "lovasz": {},
-    "boundary": {"weight": 5.0, "sigma": 2.0},
-    "center": {"weight": 5.0},
-    "soft_ce": {"smoothing": 0.1},
-    "ohem": {"share": 0.25},
-}
 
 
 class Term(Part):
@@ -39,22 +21,21 @@ class Term(Part):
     factor: float = field(1.0, gt=0, le=100)
 
     @model_validator(mode="after")
-    def _gradient_is_finite(self) -> Term:
+    def _gradient_is_finite(self) -> Self:
         if 0 < getattr(self, "gamma", 1) < 1:
             raise ValueError("gamma is 0 or at least 1: between, the gradient has no bound")
         return self
 
 
-def _term(name: str, numbers: dict[str, float | None]) -> type[Term]:
+def _term(name: str) -> type[Term]:
     fields: dict[str, Any] = {"name": (Literal[name], ...)}
-    for key, value in numbers.items():
-        kind = float | None if value is None else float
-        fields[key] = (kind, field(value, **LOSS_RANGES[f"{name}.{key}"]))
+    for key, (value, limits) in LOSS_NUMBERS[name].items():
+        fields[key] = (float | None if value is None else float, field(value, **limits))
     return create_model(name, __base__=Term, **fields)
 
 
 #: The class of each loss's term.
-TERMS = {name: _term(name, numbers) for name, numbers in LOSS_NUMBERS.items()}
+TERMS = {name: _term(name) for name in LOSS_NUMBERS}
 CROSS_ENTROPY = (TERMS["ce"](name="ce"),)
 
 if TYPE_CHECKING:
@@ -70,7 +51,7 @@ class Morphology(Part):
     kernel: int = field(3, ge=3, le=31, description="side of the square, odd, in pixels")
 
     @model_validator(mode="after")
-    def _has_a_middle(self) -> Morphology:
+    def _has_a_middle(self) -> Self:
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
         return self

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from landslide_lib.data.split import Split
-from landslide_lib.fields import LOSS_RANGES, Part, field
+from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Masks, Recipe
 from landslide_lib.study.recipe.parts import Lite, Optimizer
 
@@ -50,8 +50,8 @@ class Distillation(Learnt):
     name: Literal["distillation"]
     teacher: Encoder = field("vit_large", description="trained by presence on the same images")
     teacher_start: Literal["imagenet", "random"] = field("imagenet")
-    temperature: float = field(2.0, **LOSS_RANGES["distillation.temperature"])
-    alpha: float = field(0.5, **LOSS_RANGES["distillation.alpha"], description="weight of the teacher's soft targets")
+    temperature: float = field(2.0, ge=0.01, le=100)
+    alpha: float = field(0.5, ge=0, le=1, description="weight of the teacher's soft targets")
 
 
 class Masked(Learnt):
