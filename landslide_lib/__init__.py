@@ -10,8 +10,6 @@
 Names are looked up when they are first used, so that importing the library stays instant.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

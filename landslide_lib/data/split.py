@@ -1,9 +1,7 @@
 """Train, validation and test images of a packed dataset."""
 
-from __future__ import annotations
-
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 Indices = NDArray[np.int64]
 
 PARTS = ("train", "valid", "test")
-
-
 Method = Literal["blocked", "region", "random", "contiguous", "published"]
 
 
@@ -40,7 +36,7 @@ class Split(Part):
     seed: int = field(0, ge=0, description="seed of the split, not of the training")
 
     @model_validator(mode="after")
-    def _fold_exists(self) -> Split:
+    def _fold_exists(self) -> Self:
         if self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}: folds count from 0")
         rest = round(1 / self.validation)
@@ -50,7 +46,7 @@ class Split(Part):
         return self
 
 
-def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str, Indices]:
+def split(packed: "Packed", options: Split, subset: int | None = None) -> dict[str, Indices]:
     """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
 
     Only the publisher's `train` part is split, as the others belong to another domain (Landslide4Sense) or have no
@@ -70,7 +66,7 @@ def split(packed: Packed, options: Split, subset: int | None = None) -> dict[str
     return {part: indices.copy() for part, indices in parts.items()}
 
 
-def images_of(packed: Packed, part: str) -> Indices:
+def images_of(packed: "Packed", part: str) -> Indices:
     """Return the images of a publisher's part such as `test`, also without masks. Raises ValueError: there is none."""
     names = [name.split(",")[0] for name in packed.parts]
     indices = np.flatnonzero(np.array(names) == part)
@@ -79,7 +75,7 @@ def images_of(packed: Packed, part: str) -> Indices:
     return indices
 
 
-def _published(packed: Packed, options: Split, subset: int | None) -> dict[str, Indices]:
+def _published(packed: "Packed", options: Split, subset: int | None) -> dict[str, Indices]:
     if missing := [part for part in PARTS if part not in packed.parts]:
         raise ValueError(
             f"split.method = 'published': {packed.name} has no {' and no '.join(missing)} part with truth, only: "

@@ -19,12 +19,11 @@ from landslide_lib.data.bands import BOXES, LABELS
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import copies, lines
 from landslide_lib.data.formats.files import list_files
-from landslide_lib.data.formats.masks import remarks
-from landslide_lib.data.formats.pictures import read_rgb
-from landslide_lib.data.pack import Packed
-from landslide_lib.data.registry import data_root, get_dataset, load_packed
+from landslide_lib.data.formats.pictures import read_rgb, remarks
+from landslide_lib.data.pack import Packed, load_packed
+from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import Split, split
-from landslide_lib.paths import PUBLISHED, write_once
+from landslide_lib.paths import PUBLISHED, data_root
 
 FOLDER = PUBLISHED / "statistics"
 #: Areas are shares of one image; four bins a decade, from a pixel of a large image to all of it.
@@ -50,7 +49,7 @@ class Verdict:
     bands: dict[str, dict[str, float]]  # minimum, maximum, mean and standard deviation of each
     bad: tuple[Problem, ...]  # each file that cannot be used, and why
     parts: dict[str, int]  # how many usable images each part has, such as `train` or `test, no masks`
-    remarks: tuple[str, ...]  # what is usable and yet worth a remark: copies, and see `masks.remarks`
+    remarks: tuple[str, ...]  # what is usable and yet worth a remark: copies, and see `pictures.remarks`
 
 
 def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:
@@ -168,13 +167,6 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
         sizes = {name: _quantiles(values, (0, 0.5, 1)) for name, values in named.items()}
     boxes = _boxes(dataset, samples, shapes) if isinstance(dataset, BoxDataset) else None
     return {"sizes": sizes, "boxes": boxes}
-
-
-def publish(facts: dict[str, Any], folder: Path = FOLDER) -> Path:
-    """Write statistics to the published ones; those that are there stay as they are."""
-    size = f"{facts['image_size']}px" if "image_size" in facts else "labels"
-    path = folder / f"{facts['dataset']}-{size}-{facts['fingerprint'][:8]}.json"
-    return path if path.exists() else write_once(path, json.dumps(facts, indent=1) + "\n")
 
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:

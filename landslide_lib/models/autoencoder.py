@@ -1,7 +1,5 @@
 """Masked autoencoders: an encoder learns by restoring patches that it does not see."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 
@@ -21,7 +19,7 @@ class Restored(NamedTuple):
     mask: Tensor  # (B, 1, S, S) bool
 
 
-def autoencoder(encoder: nn.Module, image_size: int, in_channels: int, masked: float) -> Autoencoder:
+def autoencoder(encoder: nn.Module, image_size: int, in_channels: int, masked: float) -> "Autoencoder":
     """Build the autoencoder of a ViT, a Swin or a convolutional network of timm, which stays its `encoder`.
 
     The positions of a ViT are set to sines and cosines: load weights to start from afterwards. `masked` is the share of

@@ -76,17 +76,8 @@ def make(
 
 
 @data.command()
-def describe(
-    name: Dataset,
-    image_size: ImageSize = 128,
-    publish: Annotated[bool, typer.Option("--publish", help="Also to data/results.")] = False,
-    skip_bad: SkipBad = False,
-    data_root: DataRoot = None,
-) -> None:
+def describe(name: Dataset, image_size: ImageSize = 128, skip_bad: SkipBad = False, data_root: DataRoot = None) -> None:
     """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files."""
     from landslide_lib.data import statistics
 
-    facts = statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad)
-    typer.echo(json.dumps(facts, indent=1))
-    if publish:
-        typer.echo(statistics.publish(facts), err=True)
+    typer.echo(json.dumps(statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad), indent=1))

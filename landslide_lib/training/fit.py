@@ -1,7 +1,5 @@
 """The front door of training: any network, any loss, one call."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +39,7 @@ def fit(
     precision: str = "bf16-mixed",
     device: str = "auto",
     folder: Path | None = None,
-) -> Run:
+) -> "Run":
     """Train a segmentation network.
 
     Args:
@@ -153,13 +151,13 @@ class Run:
         return self.task.network
 
     @property
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
         """A row an epoch, from 1: losses, F1 on the validation images, seconds."""
         import pandas as pd
 
         return pd.DataFrame(self.lines, index=pd.RangeIndex(1, len(self.lines) + 1, name="epoch"))
 
-    def scores(self, threshold: float | None = 0.5) -> pd.DataFrame:
+    def scores(self, threshold: float | None = 0.5) -> "pd.DataFrame":
         """Return the scores of the landslide class on `valid` and `test`, over all their pixels; NaN where undefined.
 
         A pixel is called landslide above the threshold, a multiple of 0.001; None takes the best on the validation
@@ -180,7 +178,7 @@ class Run:
         outputs = self.task.eval().network(images.to(self.task.device))
         return mask_of(outputs).float().sigmoid().cpu()
 
-    def show(self, count: int = 3, part: str = "test") -> Figure:
+    def show(self, count: int = 3, part: str = "test") -> "Figure":
         """Draw image, truth and probability of the `count` images of a part that hold most landslide."""
         from landslide_lib.training.pictures import image_grid
 

@@ -82,7 +82,10 @@ def load(path: Path) -> Filter:
         return Filter(**{**content, **arrays})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as error:
         what = str(error).splitlines()[-1] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: no negative filter that can be read ({what}); fit and save it again") from error
+        raise ValueError(
+            f"{path}: no negative filter that can be read ({what}); fit and save it anew, or move "
+            "the network's file away, which is then trained again with its filter"
+        ) from error
 
 
 def fit(

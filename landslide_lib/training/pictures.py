@@ -1,7 +1,5 @@
 """Images with their truth and what a network makes of them. No torch."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ if TYPE_CHECKING:  # it imports torch
 DARKEST, BRIGHTEST = 2, 98  # shares of the brightness that are drawn black and white
 
 
-def rgb(data: Data, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def rgb(data: "Data", rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return some packed images as pictures, (N, S, S, 3) in 0..1, each stretched between two of its percentiles.
 
     The bands R, G and B where there are such, B4, B3 and B2 of Sentinel-2, else the first band in grey.
@@ -43,7 +41,7 @@ class DescribedFigure(Figure):
 
 
 def image_grid(
-    data: Data, rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
+    data: "Data", rows: NDArray[np.int64], masks: NDArray[Any], probabilities: NDArray[Any], threshold: float = 0.5
 ) -> Figure:
     """Draw image, truth, probability, and where the two agree at a threshold, a line an image.
 

@@ -96,11 +96,7 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
     """Return the trained network of a record, which looks at `views` flips and turns of a tile."""
 
     def with_filter(recipe: recipes.Classification, setting: Setting) -> ClassificationTask:
-        try:
-            fitted = None if recipe.filter is None else negative_filter.load(filter_path(path))
-        except ValueError as error:
-            remedy = f"or move {path} away: the network is trained again, with its filter"
-            raise ValueError(f"{error}, {remedy}") from error
+        fitted = None if recipe.filter is None else negative_filter.load(filter_path(path))
         return build(recipe, setting, fitted)
 
     task = restored(with_filter, record, path, setting)
