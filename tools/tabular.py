@@ -25,7 +25,7 @@ from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
-from landslide_lib.training import boosting, negative_filter
+from landslide_lib.training import boosting
 from landslide_lib.training.boosting import Floats
 
 FOLDS = 5
@@ -259,7 +259,7 @@ def contributions(features: pd.DataFrame, splits: Sequence[boosting.Split], boos
 def losses(
     features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: boosting.Groups = None
 ) -> pd.DataFrame:
-    """Count how often a filter, see `negative_filter.fit`, loses a positive on tiles that it was not tuned on.
+    """Count how often a filter, see `boosting.fit_filter`, loses a positive on tiles that it was not tuned on.
 
     Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
     that is left is sorted by it.
@@ -272,8 +272,8 @@ def losses(
     truth = boosting.check(features, labels)
     scenes = None if groups is None else np.asarray(groups)
     lines = []
-    for number, (rest, left) in enumerate(boosting.folds(truth, folds, seed, groups), 1):
-        fitted = negative_filter.fit(
+    for number, (rest, left) in enumerate(boosting.fold_rows(truth, folds, seed, groups), 1):
+        fitted = boosting.fit_filter(
             features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest]
         )
         removed = ~fitted.keeps(features.iloc[left])
@@ -309,7 +309,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     frame = tables.samples(root)
     factors, truth = frame[list(tables.FACTORS)], frame["target"].to_numpy()
     groups, table = tables.blocks(frame), levels(factors, truth)
-    cuts = {"random": boosting.folds(truth, FOLDS, seed), "blocks": boosting.folds(truth, FOLDS, seed, groups)}
+    cuts = {"random": boosting.fold_rows(truth, FOLDS, seed), "blocks": boosting.fold_rows(truth, FOLDS, seed, groups)}
     columns = {"factors": factors, "closed": closed(factors, table), "place": frame[["lon", "lat"]]}
     scores = []
     for name, some in columns.items():
@@ -339,7 +339,7 @@ def _encodings(factors: pd.DataFrame, truth: Any, cut: list[boosting.Split], see
     draw, permuted = np.random.default_rng(seed), []
     for number in range(REPEATS):
         noise = draw.permutation(truth)
-        permuted.append(compare(factors, noise, boosting.folds(noise, FOLDS, number), seed=number))
+        permuted.append(compare(factors, noise, boosting.fold_rows(noise, FOLDS, number), seed=number))
     lines: dict[str, list[dict[str, Any]]] = {"true": [], "permuted": []}
     for name, models in compare(factors, truth, cut, seed=seed).items():
         for model, each in models.items():
@@ -406,7 +406,7 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
     truth = boosting.check(measured, labels)
     if groups is not None and len(set(groups)) == len(truth):
         groups = None  # each tile a scene of its own
-    splits = boosting.folds(truth, FOLDS, groups=groups)
+    splits = boosting.fold_rows(truth, FOLDS, groups=groups)
 
     def judged(used: pd.DataFrame) -> tuple[dict[str, float], boosting.OutOfFold]:
         found = boosting.out_of_fold(used, truth, splits)

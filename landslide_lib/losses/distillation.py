@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from landslide_lib.losses.checks import wide
+from landslide_lib.losses import wide
 
 
 def distillation(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, alpha: float) -> Tensor:

@@ -1,7 +1,5 @@
 """A table with *reported* beside *ours*, as Markdown, HTML, CSV or JSON. No torch."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -165,7 +163,7 @@ def csv_link(name: str, text: str) -> str:
     return f'<a class="csv" download="{name}.csv" href="data:text/csv;base64,{data}">CSV</a>'
 
 
-def plain(frame: pd.DataFrame, *, name: str, caption: str = "", links: bool = False) -> str:
+def plain(frame: "pd.DataFrame", *, name: str, caption: str = "", links: bool = False) -> str:
     """Return any data frame as a sortable HTML table with its CSV; `name` is its anchor.
 
     The first column names the rows. Numbers are shown as they are: round before. With `links` cells hold HTML and are

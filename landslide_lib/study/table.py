@@ -1,12 +1,10 @@
 """A table of a report as a student or a researcher uses it: run it, read it, compare its rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -23,7 +21,7 @@ def table(
     profile: str | None = None,
     seeds: Sequence[int] | None = None,
     data_root: str | Path | None = None,
-) -> StudyTable:
+) -> "StudyTable":
     """Return a table of a report, such as `raunet/losses`, reported beside ours; a ValueError names those there are.
 
     Without a dataset or a profile (`smoke`, `quick`, `cpu`, `full`) those with the most records are taken, without
@@ -64,7 +62,7 @@ class StudyTable:
         found = comparison.collect_records(self.report, self.store, **self.selection, seeds=self.seeds)
         return {row.id: found[self.report.name, row.id] for row in self.report.runnable(self.selection["dataset"])}
 
-    def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> StudyTable:
+    def run(self, rows: Sequence[str] = (), *, device: str = "auto", rerun: bool = False) -> Self:
         """Train what is missing; nothing where all records are there, or while the book is built.
 
         Without ids of rows all that can be run without weights of others. A derived row runs those that it comes from.

@@ -17,7 +17,7 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.data.split import Indices
 from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.training.negative_filter import Filter
+from landslide_lib.training.boosting import Filter
 from landslide_lib.training.segmentation import Loss, SegmentationTask, score
 from landslide_lib.training.task import outcome
 

@@ -152,7 +152,7 @@ def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(da
         def keeps(self, table):
             return np.arange(len(table)) % 2 == 0
 
-    monkeypatch.setattr(classification.negative_filter, "fit", lambda table, labels, **how: Half(len(table)))
+    monkeypatch.setattr(classification.boosting, "fit_filter", lambda table, labels, **how: Half(len(table)))
     one = task_of(data, filter={"folds": 2})
     assert one.filtered.parts["train"].tolist() == plain.filtered.parts["train"][::2].tolist()
     for part in keep:
@@ -241,7 +241,7 @@ def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, 
     filtered = wanted(filter={"folds": 3})
     record = runs.run(filtered, 0, store=store, device="cpu")
     weights = store.weights(record)
-    monkeypatch.setattr(classification.negative_filter, "fit", None)  # not fitted again
+    monkeypatch.setattr(classification.boosting, "fit_filter", None)  # not fitted again
     again = classification.member(record, weights, Setting(data, 0, CPU), views=1)
     assert again.filtered.fitted is not None
     said = again.predict("test")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_lib.training import boosting, negative_filter
+from landslide_lib.training import boosting
 from tools.tabular import losses
 
 
@@ -21,7 +21,7 @@ def table(count: int = 300, told: float = 2.0, seed: int = 0):
 @pytest.fixture(scope="module")
 def fitted():
     features, truth = table()
-    return features, truth, negative_filter.fit(features, truth, folds=4)
+    return features, truth, boosting.fit_filter(features, truth, folds=4)
 
 
 def test_no_positive_is_lost_and_no_higher_threshold_would_do(fitted):
@@ -45,7 +45,7 @@ def test_the_cost_is_counted_on_the_training_tiles(fitted):
 
 def test_out_of_fold_means_that_a_tiles_own_label_has_no_say(fitted):
     features, truth, one = fitted
-    learnt, tested = boosting.folds(truth, 4, 0)[0]
+    learnt, tested = boosting.fold_rows(truth, 4, 0)[0]
     booster = boosting.train(features.iloc[learnt], truth[learnt], 0)
     np.testing.assert_array_equal(one.out_of_fold[tested], boosting.probabilities(booster, features.iloc[tested]))
 
@@ -68,18 +68,18 @@ def test_columns_are_found_by_name_and_a_missing_one_is_named(fitted):
 
 def test_the_same_seed_gives_the_same_filter(fitted):
     features, truth, one = fitted
-    again = negative_filter.fit(features, truth, folds=4)
+    again = boosting.fit_filter(features, truth, folds=4)
     np.testing.assert_array_equal(again.out_of_fold, one.out_of_fold)
     assert again.threshold == one.threshold
     assert again.cost | {"seconds": 0} == one.cost | {"seconds": 0}
-    other = negative_filter.fit(features, truth, folds=4, seed=1)
+    other = boosting.fit_filter(features, truth, folds=4, seed=1)
     assert (other.out_of_fold != one.out_of_fold).any()
 
 
 def test_a_filter_that_can_sort_out_nothing_keeps_everything():
     features, truth = table(60)
     blind = features * 0
-    one = negative_filter.fit(blind, truth, folds=3)
+    one = boosting.fit_filter(blind, truth, folds=3)
     assert one.threshold == 0
     assert one.keep.all()
     assert one.keeps(blind - 99).all()
@@ -90,7 +90,7 @@ def test_a_filter_that_can_sort_out_nothing_keeps_everything():
 def test_a_saved_filter_is_the_same_and_holds_no_pickle(fitted, tmp_path):
     features, _, one = fitted
     one.save(tmp_path / "filter.json")
-    again = negative_filter.load(tmp_path / "filter.json")
+    again = boosting.load_filter(tmp_path / "filter.json")
     np.testing.assert_array_equal(again.probabilities(features), one.probabilities(features))
     np.testing.assert_array_equal(again.keep, one.keep)
     assert again.cost == one.cost
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_filter_is_refused_by_name(fitted, tmp_path, spoil):
     fitted[2].save(path)
     path.write_text(spoil(path.read_text()))
     with pytest.raises(ValueError, match=r"filter\.json: no negative filter that can be read"):
-        negative_filter.load(path)
+        boosting.load_filter(path)
 
 
 def test_what_cannot_be_filtered_is_refused():
@@ -131,7 +131,7 @@ def test_what_cannot_be_filtered_is_refused():
         (spoilt, truth, {}, "features contains NaN"),
     ):
         with pytest.raises(ValueError, match=said):
-            negative_filter.fit(given, labels, **{"folds": 3, **options})
+            boosting.fit_filter(given, labels, **{"folds": 3, **options})
 
 
 def test_tiles_of_one_scene_do_not_judge_each_other():
@@ -142,7 +142,7 @@ def test_tiles_of_one_scene_do_not_judge_each_other():
     features = pd.DataFrame({"mark": draw.normal(0, 1, 40)[scene]})
     auc = {}
     for name, groups in (("known", None), ("scenes", scene)):
-        one = negative_filter.fit(features, truth, folds=4, groups=groups)
+        one = boosting.fit_filter(features, truth, folds=4, groups=groups)
         lower = one.out_of_fold[truth == 0]
         auc[name] = np.mean([(p > lower).mean() for p in one.out_of_fold[truth == 1]])
     assert auc["known"] > 0.95
@@ -154,8 +154,8 @@ def test_losses_are_counted_on_folds_that_set_no_threshold():
     found = losses(features, truth, folds=3, seed=2)
     assert found["tiles"].sum() == len(truth)
     assert found["positives"].sum() == truth.sum()
-    rest, left = boosting.folds(truth, 3, 2)[1]
-    one = negative_filter.fit(features.iloc[rest], truth[rest], folds=3, seed=2)
+    rest, left = boosting.fold_rows(truth, 3, 2)[1]
+    one = boosting.fit_filter(features.iloc[rest], truth[rest], folds=3, seed=2)
     gone = ~one.keeps(features.iloc[left])
     line = found.iloc[1]
     assert line["removed"] == gone.sum()

@@ -27,7 +27,7 @@ def table(count: int = 240, seed: int = 0):
 
 def test_each_row_is_judged_once_by_trees_that_never_saw_it():
     features, truth = table()
-    cut = boosting.folds(truth, 3, 1)
+    cut = boosting.fold_rows(truth, 3, 1)
     found = boosting.out_of_fold(features, truth, cut, 1)
     learnt, tested = cut[2]
     assert not set(learnt) & set(tested)
@@ -38,11 +38,11 @@ def test_each_row_is_judged_once_by_trees_that_never_saw_it():
 
 def test_folds_hold_the_share_of_positives_and_keep_groups_together():
     truth = np.repeat([1, 0, 0, 0], 50)
-    for _, tested in boosting.folds(truth, 5, 3):
+    for _, tested in boosting.fold_rows(truth, 5, 3):
         assert truth[tested].mean() == 0.25
     groups = [f"g{k // 4}" for k in range(200)]
     where = {}
-    for number, (_, tested) in enumerate(boosting.folds(truth, 5, 3, groups)):
+    for number, (_, tested) in enumerate(boosting.fold_rows(truth, 5, 3, groups)):
         for row in tested:
             assert where.setdefault(groups[row], number) == number
     assert len(where) == 50
@@ -63,7 +63,7 @@ def test_scores_are_those_of_each_folds_counts_and_pairs():
 
 def test_contributions_and_the_bias_sum_to_the_prediction():
     features, truth = table(150)
-    cut = boosting.folds(truth, 3)
+    cut = boosting.fold_rows(truth, 3)
     found = boosting.out_of_fold(features, truth, cut)
     given_ = tabular.contributions(features, cut, found.boosters)
     assert list(given_.index) == list(features.index)
@@ -186,7 +186,7 @@ def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise()
     draw = np.random.default_rng(5)
     classes = pd.DataFrame(draw.integers(0, 25, (400, 8)), columns=list("abcdefgh"))
     truth = draw.permutation(np.repeat([0, 1], 200))
-    found = tabular.compare(classes, truth, boosting.folds(truth, 4))
+    found = tabular.compare(classes, truth, boosting.fold_rows(truth, 4))
     auc = {(name, model): each[:, 1].mean() for name, models in found.items() for model, each in models.items()}
     assert auc["all", "sum"] > 0.7
     assert auc["inside", "sum"] == pytest.approx(0.5, abs=0.08)

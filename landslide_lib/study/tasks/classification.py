@@ -14,7 +14,7 @@ from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, load_start, loss_of
-from landslide_lib.training import negative_filter
+from landslide_lib.training import boosting
 from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
 
 
@@ -23,9 +23,7 @@ def filter_path(weights: Path) -> Path:
     return weights.with_suffix(".filter.json")
 
 
-def filtered(
-    recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
-) -> Filtered:
+def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.Filter | None = None) -> Filtered:
     """Return the tiles of each part; where the recipe has a filter, without obvious negatives.
 
     `fitted` is the filter of a trained network; without it one is fitted with the seed of the split.
@@ -34,7 +32,7 @@ def filtered(
     parts = split(packed, recipe.split, recipe.subset)
     if recipe.filter is not None and fitted is None:
         tiles = Filtered(packed, parts, None).parts["train"]  # refused if all are of one kind
-        fitted = negative_filter.fit(
+        fitted = boosting.fit_filter(
             table(packed, tiles),
             packed.masks[tiles, 0, 0],
             folds=recipe.filter.folds,
@@ -53,7 +51,7 @@ def network_of(recipe: recipes.Classification) -> nn.Module:
 
 
 def build(
-    recipe: recipes.Classification, setting: Setting, fitted: negative_filter.Filter | None = None
+    recipe: recipes.Classification, setting: Setting, fitted: boosting.Filter | None = None
 ) -> ClassificationTask:
     """Build the network of a recipe with its tiles, with random weights."""
     tiles = filtered(recipe, setting, fitted)
@@ -96,7 +94,7 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
     """Return the trained network of a record, which looks at `views` flips and turns of a tile."""
 
     def with_filter(recipe: recipes.Classification, setting: Setting) -> ClassificationTask:
-        fitted = None if recipe.filter is None else negative_filter.load(filter_path(path))
+        fitted = None if recipe.filter is None else boosting.load_filter(filter_path(path))
         return build(recipe, setting, fitted)
 
     task = restored(with_filter, record, path, setting)
