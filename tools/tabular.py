@@ -19,14 +19,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from landslide_lib.data import features
-from landslide_lib.data import tabular as tables
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
+from landslide_lib.data.tabular import FACTORS, encode
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
 from landslide_lib.training import boosting
 from landslide_lib.training.boosting import Floats
+from tools import tables
 
 FOLDS = 5
 #: How often labels are permuted.
@@ -46,7 +47,7 @@ def odds(cf: ArrayLike) -> Floats:
     A certainty factor tells them, whatever p is. The share of the landslides that a class holds, divided by them, is
     its share of the places without one.
 
-    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(tables.factor([0.2], 0.1)).round(3)
+    >>> odds([-1.0, -0.5, 0.0, 0.75]), odds(factor([0.2], 0.1)).round(3)
     (array([0. , 0.5, 1. , 4. ]), array([2.25]))
     """
     value = np.asarray(cf, np.float64)
@@ -197,8 +198,8 @@ def compare(
     encodings = {
         "given": [classes] * len(splits),
         "order lost": [shuffled(classes, seed)] * len(splits),
-        "all": [tables.encode(classes, truth)] * len(splits),
-        "inside": [tables.encode(classes, truth, learnt) for learnt, _ in splits],
+        "all": [encode(classes, truth)] * len(splits),
+        "inside": [encode(classes, truth, learnt) for learnt, _ in splits],
     }
     results = {}
     for name, frames in encodings.items():
@@ -307,7 +308,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
         ValueError: It is not as it should be.
     """
     frame = tables.samples(root)
-    factors, truth = frame[list(tables.FACTORS)], frame["target"].to_numpy()
+    factors, truth = frame[list(FACTORS)], frame["target"].to_numpy()
     groups, table = tables.blocks(frame), levels(factors, truth)
     cuts = {"random": boosting.fold_rows(truth, FOLDS, seed), "blocks": boosting.fold_rows(truth, FOLDS, seed, groups)}
     columns = {"factors": factors, "closed": closed(factors, table), "place": frame[["lon", "lat"]]}

@@ -23,6 +23,7 @@ from landslide_lib.data.datasets.zindi import read_tile
 from landslide_lib.data.formats.boxes import read_objects
 from landslide_lib.data.formats.pictures import open_picture, read_mask, read_rgb
 from landslide_lib.data.registry import BadFileError
+from tools import tables
 
 fuzz = settings(max_examples=60, deadline=2000, database=None, suppress_health_check=list(HealthCheck))
 
@@ -294,7 +295,7 @@ TABLE = b"lon,lat,target\n109.5,27.25,1\n108.25,26.5,0\n107.75,26.75,1\n"
 def table_of(path):
     frame = tabular.read(path, ["lon", "lat", "target"])
     for name in ("lon", "lat", "target"):
-        tabular.number(frame, name, path, 180)
+        tables.number(frame, name, path, 180)
     return frame
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.data import tabular as tables
+from landslide_lib.data.tabular import FACTORS, encode, factor
 from landslide_lib.paths import HOME
 from landslide_lib.study.teaching import published
 from landslide_lib.training import boosting
-from tools import tabular
+from tools import tables, tabular
 
 # ---------------------------------------------------------------- boosted trees
 
@@ -80,12 +80,12 @@ def test_contributions_and_the_bias_sum_to_the_prediction():
 @given(st.floats(0, 0.99), st.floats(0.001, 0.9))
 def test_the_odds_are_found_again_whatever_the_prior(density, prior):
     wanted = density * (1 - prior) / (prior * (1 - density))
-    assert tabular.odds(tables.factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
+    assert tabular.odds(factor(density, prior)) == pytest.approx(wanted, 1e-6, 1e-9)
 
 
 def test_a_certainty_factor_is_nothing_at_the_mean_and_bounded_by_never_and_always():
-    assert tables.factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
-    rising = tables.factor(np.linspace(0, 1, 50), 0.3)
+    assert factor([0, 0.3, 1], 0.3).tolist() == [-1, 0, 1]
+    rising = factor(np.linspace(0, 1, 50), 0.3)
     assert (np.diff(rising) > 0).all()
 
 
@@ -104,7 +104,7 @@ def samples(seed: int = 0, *, own: bool = True, pick=None):
     prior = made.mean()
     encoded = pd.DataFrame(
         {
-            name: tables.factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
+            name: factor(pd.Series(made).groupby(classes[name]).mean().to_numpy(), prior)[classes[name]]
             for name in classes
         }
     )
@@ -172,14 +172,14 @@ def test_an_encoding_looks_at_no_label_but_those_it_may():
     truth = draw.integers(0, 2, 80)
     classes.loc[79, "a"] = 99  # a class of the rest alone
     learnt = np.arange(60)
-    found = tables.encode(classes, truth, learnt)
+    found = encode(classes, truth, learnt)
     other = np.concatenate([truth[:60], 1 - truth[60:]])
-    assert tables.encode(classes, other, learnt).equals(found)
+    assert encode(classes, other, learnt).equals(found)
     assert found.loc[79, "a"] == 0
     prior, inside = truth[:60].mean(), truth[:60][classes["a"][:60] == 3].mean()
-    wanted = tables.factor(inside, prior)
+    wanted = factor(inside, prior)
     assert found["a"][classes["a"] == 3].to_numpy() == pytest.approx(float(wanted))
-    assert not tables.encode(classes, other).equals(tables.encode(classes, truth))
+    assert not encode(classes, other).equals(encode(classes, truth))
 
 
 def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise():
@@ -198,7 +198,7 @@ def test_noise_passes_for_skill_through_labels_of_the_tested_and_not_otherwise()
 
 
 def rows_of(count: int = 6):
-    line = {"lon": 110.1, "lat": 27.2, **dict.fromkeys(tables.FACTORS, 0.25)}
+    line = {"lon": 110.1, "lat": 27.2, **dict.fromkeys(FACTORS, 0.25)}
     frame = pd.DataFrame([line] * count)
     frame["lon"] += np.arange(count) * 0.1
     return frame.assign(target=np.arange(count) % 2)
@@ -328,7 +328,7 @@ def test_what_is_published_is_read_back_newest_first_and_never_overwritten(tmp_p
 def test_samples_are_measured_whole_from_the_file_alone(tmp_path, monkeypatch):
     factors, truth = samples(3)
     some = np.random.default_rng(0).choice(len(truth), 240, replace=False)
-    names = list(tables.FACTORS)
+    names = list(FACTORS)
     frame = pd.DataFrame({name: factors["abc"[k % 3]].to_numpy()[some] for k, name in enumerate(names)}).assign(
         target=truth[some]
     )
