@@ -170,7 +170,7 @@ def of_files(dataset: Dataset, samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def published(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
-    """Return the published statistics by dataset, of each those that were made last."""
+    """Return by dataset the newest statistics among the JSON files of a folder, see `measure`."""
     of_files = [json.loads(path.read_text("utf-8")) for path in list_files(folder, {".json"})]
     return {facts["dataset"]: facts for facts in sorted(of_files, key=lambda facts: facts["made"])}
 

@@ -77,7 +77,10 @@ def make(
 
 @data.command()
 def describe(name: Dataset, image_size: ImageSize = 128, skip_bad: SkipBad = False, data_root: DataRoot = None) -> None:
-    """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files."""
+    """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files.
+
+    The book shows those that are saved in data/results/statistics.
+    """
     from landslide_lib.data import statistics
 
     typer.echo(json.dumps(statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad), indent=1))
