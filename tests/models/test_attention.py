@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from landslide_lib.models.rau_net import CBAM, PooledAttention, squeeze_excitation
+from landslide_lib.models.attention import CBAM, PooledAttention, squeeze_excitation
 
 CHANNELS = 8
 MODULES = {
