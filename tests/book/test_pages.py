@@ -69,10 +69,11 @@ def test_a_phone_shows_a_page_without_scrolling_sideways_and_tables_can_be_read(
         assert not faint, theme
 
 
+@pytest.mark.parametrize("width", [1280, PHONE])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_keeps_the_rules_of_accessibility(visit, name):
+def test_a_page_keeps_the_rules_of_accessibility(visit, name, width):
     """Those whose violation axe calls serious or critical; in both themes."""
-    page = visit(name).page
+    page = visit(name, width=width).page
     page.add_style_tag(content="* { transition: none !important }")
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
