@@ -1,6 +1,7 @@
 """Every page of the book as a reader meets it: whole, on a phone, on a dark screen, unscripted."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from .built import CHAPTERS, PAGES, soup
 
@@ -66,6 +67,22 @@ def test_a_phone_shows_a_page_without_scrolling_sideways_and_tables_can_be_read(
         assert not page.evaluate(LOST), theme
         faint = {text: round(ratio, 2) for text, ratio in page.evaluate(CONTRAST) if ratio < 4.5}
         assert not faint, theme
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_keeps_the_rules_of_accessibility(visit, name, width):
+    """Those whose violation axe calls serious or critical; in both themes."""
+    page = visit(name, width=width).page
+    page.add_style_tag(content="* { transition: none !important }")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_function(f"document.documentElement.dataset.theme == '{theme}'", timeout=5000)
+        found = Axe().run(page).response["violations"]
+        broken = {
+            each["id"]: each["nodes"][0]["html"][:120] for each in found if each["impact"] in ("serious", "critical")
+        }
+        assert not broken, theme
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
