@@ -69,7 +69,7 @@ def test_what_needs_weights_that_no_package_has_is_left_out(tmp_path):
 def test_a_queue_that_was_ended_goes_on_and_two_at_once_run_nothing_twice(tmp_path):
     plan = tmp_path / "plan.yaml"
     plan.write_text("[{dataset: synthetic, profile: smoke, seeds: 1, tables: [raunet/heads]}]")
-    command = [sys.executable, str(SCRIPT), "--plan", str(plan), "--cores", "1"]
+    command = [sys.executable, str(SCRIPT), "--plan", str(plan), "--cores", "1", "--nice", "0"]
     where = {**os.environ, "LANDSLIDE_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HOME)}
     records = tmp_path / "runs" / "records"
 

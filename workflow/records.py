@@ -94,8 +94,8 @@ def status(jobs: Sequence[Job], there: int, cores: int) -> str:
 class Queue:
     """Runs jobs in processes of their own, and ends them when it is ended itself."""
 
-    def __init__(self, out: Path, minutes: float) -> None:
-        self.out, self.end = out, time.monotonic() + 60 * minutes
+    def __init__(self, out: Path, minutes: float, nice: str) -> None:
+        self.out, self.end, self.nice = out, time.monotonic() + 60 * minutes, nice
         self.running: set[subprocess.Popen[str]] = set()
         self.publishing = Lock()
 
@@ -121,8 +121,8 @@ class Queue:
         return done
 
     def landslide(self, *arguments: str) -> bool:
-        """Run a command at the lowest priority; of one that fails say why."""
-        command = ["nice", "-n", "19", sys.executable, "-m", "landslide_lib.cli", *arguments]
+        """Run a command at the queue's priority; of one that fails say why."""
+        command = ["nice", "-n", self.nice, sys.executable, "-m", "landslide_lib.cli", *arguments]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             self.running.add(process)
             _, errors = process.communicate()
@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--status", action="store_true", help="only say what is there and what is missing")
     parser.add_argument("--plan", type=Path, default=PLAN, help="which tables, on which data, how many seeds")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="processes, one thread each")
+    parser.add_argument("--nice", default="19", help="priority: 19 is the lowest, 0 that of other programs")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start nothing after so many")
     parser.add_argument("--out", type=Path, default=PUBLISHED, help="where new records are copied to")
     given = parser.parse_args()
@@ -145,7 +146,7 @@ def main() -> int:
     print(status(jobs, there, given.cores), flush=True)
     if given.status:
         return 0
-    queue = Queue(given.out, given.minutes)
+    queue = Queue(given.out, given.minutes, given.nice)
     signal.signal(signal.SIGTERM, queue.stop)
     signal.signal(signal.SIGINT, queue.stop)
     with ThreadPoolExecutor(given.cores) as pool:
