@@ -6,17 +6,17 @@ data/models.
 
 import argparse
 
-from landslide_lib.models.bundle import load_bundle, save_bundle
 from landslide_lib.paths import TRAINED
 from landslide_lib.study import domains, reports, runs
 from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import data_of, model_of
+from landslide_lib.training.bundle import load_bundle, save_bundle
 
 CARD = """# {name}
 
 A network that says of each pixel of an image whether it is landslide.
 
-- **Network**: {network}, {parameters:,} parameters, written in half precision. `landslide_lib.models.bundle` reads it.
+- **Network**: {network}, {parameters:,} parameters, in half precision; `landslide_lib.training.bundle` reads it.
 - **Learnt on**: {images} images of `{dataset}`, {size} px, bands {bands}. {start}
 - **Record**: `data/results/{record}.json`, table `{table}`, row `{row}`, seed {seed}; commit {commit}.
 - **Scores** on {test} test images, landslide class over all pixels: {scores}. The threshold was chosen on validation
@@ -38,6 +38,8 @@ def main() -> None:
     wanted = parser.parse_args()
     table = reports.table(wanted.table)
     recipe = reports.resolve(table, table.row(wanted.row), dataset=wanted.dataset, profile_name=wanted.profile)
+    if recipe.head != "mono":
+        raise SystemExit(f"{wanted.table}, row {wanted.row}: its head is {recipe.head}, and a bundle takes mono")
     store = runs.open_store()
     packed = domains.load(recipe)
     found = [store.find(one, wanted.seed, packed.fingerprint) for one in (recipe, recipe.trained)]
@@ -58,7 +60,7 @@ def main() -> None:
         shift=data.shift,
         scale=data.scale,
         threshold=tuned.threshold,
-        turns=any(step.name == "multi_angles" for step in recipe.post_processing),
+        post_processing=[step.model_dump() for step in recipe.post_processing],
         about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled},
     )
     load_bundle(path)

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from landslide_lib.models import MODELS
-from landslide_lib.models.bundle import load_bundle, save_bundle
+from landslide_lib.training.bundle import load_bundle, save_bundle
 
 BUILD = {"model": "unet", "in_channels": 3, "width": 4}
 
@@ -18,7 +18,7 @@ def network():
 
 def written(path, network, **change):
     shift, scale = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.0, 2.0, 4.0])
-    fields = {"bands": ("R", "G", "B"), "shift": shift, "scale": scale, "threshold": 0.4, "turns": False}
+    fields = {"bands": ("R", "G", "B"), "shift": shift, "scale": scale, "threshold": 0.4, "post_processing": []}
     return save_bundle(path, network, BUILD, **(fields | {"about": {"size": 32}} | change))
 
 
@@ -34,7 +34,7 @@ def test_what_is_read_predicts_as_what_was_written(tmp_path, network):
 
 
 def test_the_mean_over_turns_turns_with_the_image(tmp_path, network):
-    read = load_bundle(written(tmp_path / "a.safetensors", network, turns=True))
+    read = load_bundle(written(tmp_path / "a.safetensors", network, post_processing=[{"name": "multi_angles"}]))
     plain = load_bundle(written(tmp_path / "b.safetensors", network))
     images = torch.rand(1, 3, 32, 32)
     turned = images.rot90(1, (2, 3))

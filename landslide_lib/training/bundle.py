@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from landslide_lib.models import MODELS
-from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import TRAINED, atomic_write
+from landslide_lib.training.postprocessing import probability
 
 FORMAT = "landslide-bundle-1"
 
@@ -26,20 +27,19 @@ class Bundle:
     shift: Tensor  # (C, 1, 1), subtracted from the bands, in the unit of `about["unit"]`
     scale: Tensor  # (C, 1, 1), what they are divided by after that
     threshold: float  # above which a pixel is called landslide, chosen on validation images
-    turns: bool  # whether a prediction is the mean over quarter turns
+    post_processing: tuple[SimpleNamespace, ...]  # its steps in order, see `training.postprocessing`
     about: dict[str, Any]  # data, record, scores and licence; `size` of the images in training, in pixels
 
-    @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Return the probability of landslide, (B, 1, H, W), of images (B, C, H, W), H and W multiples of 16."""
-        scaled = (images.float() - self.shift) / self.scale
-        quarters = range(4 if self.turns else 1)
-        turned = [mask_of(self.network(torch.rot90(scaled, k, (2, 3)))).sigmoid() for k in quarters]
-        return torch.stack([torch.rot90(each, -k, (2, 3)) for k, each in zip(quarters, turned, strict=True)]).mean(0)
+        return probability(self.network, (images.float() - self.shift) / self.scale, self.post_processing)
 
 
 def save_bundle(path: Path, network: nn.Module, build: dict[str, Any], **fields: Any) -> Path:
-    """Write a network, in half precision, with what `MODELS` builds it from and the other fields of a `Bundle`."""
+    """Write a network, in half precision, with what `MODELS` builds it from and the other fields of a `Bundle`.
+
+    `build` holds the name of the `model` and its arguments; `post_processing` has a dict a step.
+    """
     state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
     fields |= {"shift": fields["shift"].flatten().tolist(), "scale": fields["scale"].flatten().tolist()}
     metadata = {"format": FORMAT, "build": json.dumps(build), "fields": json.dumps(fields)}
@@ -66,6 +66,7 @@ def load_bundle(name: str | Path) -> Bundle:
         network = MODELS[build.pop("model")](**build)
         network.load_state_dict(state)
         fields["bands"] = tuple(fields["bands"])
+        fields["post_processing"] = tuple(SimpleNamespace(**step) for step in fields["post_processing"])
         fields |= {key: torch.tensor(fields[key]).view(-1, 1, 1) for key in ("shift", "scale")}
         return Bundle(network.eval(), **fields)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
