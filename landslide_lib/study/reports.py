@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, OWN, possible
 from landslide_lib.fields import Frozen
@@ -168,9 +168,17 @@ class Report(Frozen):
 
 @cache
 def reports(folder: Path = REPORTS) -> dict[str, Report]:
-    """Read every report; what has to hold in the files besides their types is in `tests/study/test_reports.py`."""
-    files = sorted(folder.glob("[!.]*.yaml"))
-    return {path.stem: Report.model_validate(yaml.safe_load(path.read_text("utf-8"))) for path in files}
+    """Read every report; what has to hold in the files besides their types is in `tests/study/test_reports.py`.
+
+    Raises ValueError: a file is none; the message names it.
+    """
+    found = {}
+    for path in sorted(folder.glob("[!.]*.yaml")):
+        try:
+            found[path.stem] = Report.model_validate(yaml.safe_load(path.read_text("utf-8")))
+        except (yaml.YAMLError, ValidationError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: no report ({type(error).__name__}: {error})") from None
+    return found
 
 
 def table(name: str) -> Table:

@@ -125,3 +125,10 @@ def test_a_derived_row_may_name_a_row_of_another_table_of_its_report(tmp_path):
     change = {"kind": "derived", "from": ["t/a"]}
     table = write(tmp_path, lambda t: t["rows"][1].update(change))["r"].tables["t"]
     assert table.row("b").source == ("t/a",)
+
+
+@pytest.mark.parametrize("text", ["- a list", "report: x", "tables: {}", "report: [", "report: x\ntables: {a: {}}"])
+def test_a_file_that_is_no_report_is_named(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"mine\.yaml: no report \("):
+        reports.reports(tmp_path)
