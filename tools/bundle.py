@@ -6,6 +6,7 @@ data/models.
 
 import argparse
 
+from landslide_lib.data.registry import get_dataset
 from landslide_lib.paths import TRAINED
 from landslide_lib.study import domains, reports, runs
 from landslide_lib.study.tasks.run import weights_of
@@ -61,7 +62,8 @@ def main() -> None:
         scale=data.scale,
         threshold=tuned.threshold,
         post_processing=[step.model_dump() for step in recipe.post_processing],
-        about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled},
+        about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled}
+        | {"unit": get_dataset(recipe.dataset).scale},
     )
     load_bundle(path)
     card = CARD.format(

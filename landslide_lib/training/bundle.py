@@ -28,7 +28,7 @@ class Bundle:
     scale: Tensor  # (C, 1, 1), what they are divided by after that
     threshold: float  # above which a pixel is called landslide, chosen on validation images
     post_processing: tuple[SimpleNamespace, ...]  # its steps in order, see `training.postprocessing`
-    about: dict[str, Any]  # data, record, scores and licence; `size` of the images in training, in pixels
+    about: dict[str, Any]  # `dataset`, `record`, `test` scores, `size` of training images in pixels, `unit` of images
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the probability of landslide, (B, 1, H, W), of images (B, C, H, W), H and W multiples of 16."""

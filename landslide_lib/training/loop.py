@@ -128,7 +128,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
             self.averaged.update_parameters(self.task.network)
 
     def on_validation_epoch_start(self) -> None:
-        self.exchange()
+        self.swap_average()
         self.losses["validation"], self.kept = [], []
 
     def validation_step(self, batch: Any, step: int) -> None:
@@ -139,7 +139,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
 
     def on_validation_epoch_end(self) -> None:
         """Write a line of the history: the only place where an epoch waits for the device."""
-        self.exchange()
+        self.swap_average()
         means = {part: float(torch.stack(each).mean()) if each else None for part, each in self.losses.items()}
         for part, loss in means.items():
             # Before the checkpoint of this epoch is written: the last one is still sound.
@@ -153,7 +153,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
             losses = [line["valid_loss"] for line in self.history]
             self.trainer.should_stop = len(losses) - 1 - losses.index(min(losses)) >= self.task.patience
 
-    def exchange(self) -> None:
+    def swap_average(self) -> None:
         """Put the averaged network in the place of the trained one, or back."""
         if self.averaged:
             self.task.network, self.averaged.module = self.averaged.module, self.task.network
@@ -218,7 +218,7 @@ def train(
                 raise
             problem = "a batch of one image leaves batch normalisation one value a channel, and no variance"
             raise ValueError(f"{name}: {problem}. Train on at least two images with a batch of at least two") from error
-    loop.exchange()  # what is kept is the average
+    loop.swap_average()  # what is kept is the average
     if bad := not_finite(task.network.state_dict()):
         raise FloatingPointError(f"{name}: after the last epoch {bad[0]} is not finite: it has diverged; {REMEDY}")
     task.to(device)
