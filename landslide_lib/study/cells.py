@@ -172,14 +172,17 @@ def caption(rows: Rows) -> str:
     first, budget = run[0], run[0]["budget"]
     seeds = sorted({len(ours["seeds"]) for ours in run})
     spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
+    sizes, widths, epochs = (
+        _span(sorted({ours["budget"].get(name, 0) for ours in run})) for name in ("image_size", "width", "epochs")
+    )
     parts = [
         f"Ours: {first['dataset']}",
         f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
         f"{budget['subset']} images" if budget["subset"] else "all images",
-        f"{budget['image_size']} px",
+        f"{sizes} px",
         "small encoders for a quick look" if budget.get("tiny") else "",
-        f"width {budget['width']}" if "width" in budget else "",
-        f"{budget['epochs']} epoch{'s' * (budget['epochs'] != 1)}",
+        f"width {widths}" if "width" in budget else "",
+        f"{epochs} epoch{'s' * (epochs != '1')}",
         f"batch {budget['batch']})",
         "one seed, so no interval." if seeds == [1] else f"{spread}.",
     ]

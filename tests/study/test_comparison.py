@@ -60,6 +60,13 @@ def test_the_budget_and_the_floor_stand_beside_the_numbers(store):
         assert words in caption
 
 
+def test_budgets_that_differ_between_rows_are_said_from_least_to_most(store):
+    rows = comparison.compare(TABLE, store)
+    run = [row for row in rows if row["ours"]]
+    run[-1]["ours"]["budget"] |= {"image_size": 128, "epochs": 24}
+    assert "64 to 128 px, width 16, 12 to 24 epochs" in cells.caption(rows)
+
+
 def test_one_seed_is_called_one_seed_and_has_no_interval(store):
     rows = comparison.compare(TABLE, store, seeds=[0])
     assert "one seed, so no interval" in cells.caption(rows)
