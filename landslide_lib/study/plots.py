@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from landslide_lib.metrics import scores
 from landslide_lib.study.records import Record
 from landslide_lib.study.render import csv_link
+from landslide_lib.training.pictures import true_colour as true_colour
 
 #: Okabe and Ito's colours, then Tol's: told apart by colour-blind readers too.
 COLOURS = (
@@ -143,15 +144,6 @@ def maps(named: Mapping[str, NDArray[Any]], *, name: str, alt: str, colour_bar: 
     drawn = {"row": row, "column": column} | flat
     data = pd.DataFrame({label: np.ravel(array) for label, array in drawn.items()}).round(4)
     return Picture(figure, alt=alt, name=name, data=data)
-
-
-def true_colour(image: NDArray[Any], bands: Sequence[str]) -> NDArray[np.float32]:
-    """Return a picture (H, W, 3) in 0..1 of (C, H, W), stretched to its 2 % and 98 % quantiles."""
-    names = ("B4", "B3", "B2") if "B4" in bands else ("R", "G", "B")
-    picture = np.stack([np.asarray(image[list(bands).index(n)], np.float32) for n in names], -1)
-    low, high = np.quantile(picture, [0.02, 0.98])
-    stretched = (picture - low) / max(float(high - low), 1e-6)
-    return np.asarray(stretched.clip(0, 1), np.float32)
 
 
 def patches(lines: Sequence[Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]]], *, name: str, alt: str) -> Picture:

@@ -58,6 +58,7 @@ class Record(Frozen):
         depends_on: The records whose networks this one took up. Without training there is no history.
         start: What was taken of the weights that an encoder started from.
         tiles: Of each test tile of a classification, see `training.classification`.
+        examples: The probabilities of six test images with landslides, by id, see `training.pictures.encode`.
         threads_of_starts: CPU threads of each start of a resumed run; where they differ, digits may.
     """
 
@@ -97,6 +98,7 @@ class Record(Frozen):
     energy_method: str = ""
     tiles: dict[str, list[float]] | None = None
     filtered: dict[str, Any] | None = None
+    examples: dict[str, str] = Field(default_factory=dict)
     threads_of_starts: tuple[int, ...] = ()
 
     @field_validator("depends_on", mode="before")

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 
@@ -136,6 +137,30 @@ class StudyTable:
             raise ValueError(f"{self.report.name}: no two rows of it have been run to compare")
         name = f"{self.report.name.replace('/', '-')}-effects"
         return forest(effects, score=cells.COMPARED[self.report.task], name=name)
+
+    def examples(self, rows: Sequence[str]) -> Any:
+        """Draw what rows answer on six test images, each in its first run that keeps the probabilities, for a notebook.
+
+        With image, truth, hits and misses where the data is here; the book, which holds no image of a publisher, shows
+        the probabilities alone. Where no run keeps them, a line says so. Raises ValueError: there is no such row.
+        """
+        from landslide_lib.study import domains
+        from landslide_lib.training import pictures
+
+        labels = [self.report.row(row).label for row in rows]
+        kept = [[record for record in self.records.get(row, ()) if record.examples] for row in rows]
+        shared = set.intersection(*({*each[0].examples} if each else set() for each in kept))
+        if not shared:
+            return Markdown(f"No runs of {' and '.join(labels)} keep their probabilities of the same images yet.")
+        first = kept[0][0]
+        names = [name for name in first.examples if name in shared]
+        answers = [np.stack([pictures.decode(each[0].examples[name]) for name in names]) for each in kept]
+        columns = dict(zip(labels, answers, strict=True))
+        if self.store.made_on(first) != "here":
+            return pictures.draw_grid(columns, names)
+        packed = domains.load(first.recipe, root=Path(self.data_root) if self.data_root else None)
+        packed = packed.target or packed
+        return pictures.image_grid(packed, np.array([packed.ids.index(name) for name in names]), columns)
 
     def notes(self) -> Any:
         """Return what the report leaves open and what we assume, for a notebook."""

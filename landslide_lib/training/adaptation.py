@@ -63,7 +63,8 @@ class AdaptationTask(SegmentationTask):
         **options: Any,
     ) -> None:
         super().__init__(network, loss, source, **options)
-        self.target, self.labels, self.cross_sensor = target, labels, cross_sensor
+        self.target = self.scored = target
+        self.labels, self.cross_sensor = labels, cross_sensor
         self.members: Sequence[nn.Module] = [network]
 
     def loader(self, part: str) -> Any:
@@ -103,10 +104,8 @@ class AdaptationTask(SegmentationTask):
         row = (1, 1, 1, -1)
         return torch.as_tensor(self.loss(logits[labelled].view(row), masks[labelled].view(row)))
 
-    @torch.no_grad()
-    def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
-        for images, masks in self.loader(part):
-            yield mean_probability(self.members, images, "target" if part == "test" else "source"), masks
+    def probability(self, images: Tensor, part: str = "test") -> Tensor:
+        return mean_probability(self.members, images, "target" if part == "test" else "source")
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the members on the target, at a threshold that the source chooses."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # both take seconds to import
     import pandas as pd
     from matplotlib.figure import Figure
 
-PRECISIONS = ("bf16-mixed", "32-true")
-
 
 def fit(
     network: nn.Module,
@@ -67,7 +65,7 @@ def fit(
         (batch >= 1, f"batch {batch}", "1 or more"),
         (seed >= 0, f"seed {seed}", "0 or more"),
         (lr > 0, f"lr {lr}", "above 0"),
-        (precision in PRECISIONS, f"precision {precision!r}", ", ".join(PRECISIONS)),
+        (precision in ("bf16-mixed", "32-true"), f"precision {precision!r}", "bf16-mixed, 32-true"),
         *((name in known, f"augment {name!r}", ", ".join(known)) for name in augment),
     ):
         if not fits:
@@ -175,15 +173,14 @@ class Run:
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Return the probability of landslide of images as the loader gives them, (B, 1, S, S)."""
-        outputs = self.task.eval().network(images.to(self.task.device))
-        return mask_of(outputs).float().sigmoid().cpu()
+        return self.task.eval().probability(images.to(self.task.device)).cpu()
 
     def show(self, count: int = 3, part: str = "test") -> "Figure":
         """Draw image, truth and probability of the `count` images of a part that hold most landslide."""
-        from landslide_lib.training.pictures import image_grid
+        from landslide_lib.training import pictures
 
-        data, images_of_part = self.task.data, self.task.data.part(part)
+        shown, data = self.task.data.part(part), self.task.data
         where = data.parts[part]
         most = np.argsort(-data.packed.masks[where].mean((1, 2)), kind="stable")[:count]
-        images, masks = images_of_part.batch(most)
-        return image_grid(data, where[most], masks[:, 0].numpy(), self.predict(images)[:, 0].numpy())
+        images, _ = shown.batch(most)
+        return pictures.image_grid(data.packed, where[most], {"": self.predict(images)[:, 0].numpy()})

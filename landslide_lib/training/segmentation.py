@@ -11,7 +11,7 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.models.heads import Outputs, mask_of
-from landslide_lib.training import postprocessing
+from landslide_lib.training import pictures, postprocessing
 from landslide_lib.training.task import Task, evaluation, outcome
 
 #: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.
@@ -52,6 +52,7 @@ class SegmentationTask(Task):
     ) -> None:
         super().__init__(network.to(memory_format=torch.channels_last), data, **options)
         self.loss, self.post_processing = loss, post_processing
+        self.scored = data  # whose test part is scored
 
     def forward(self, images: Tensor) -> Outputs:
         outputs: Outputs = self.network(images)
@@ -66,12 +67,16 @@ class SegmentationTask(Task):
         outputs = self(images)
         return total_loss(self.loss, outputs, masks), confusion(mask_of(outputs).float().sigmoid() > 0.5, masks == 1)
 
+    def probability(self, images: Tensor, part: str = "test") -> Tensor:
+        """Return the probability of landslide of images of a part, (B, 1, S, S), float32 for threshold sweeps."""
+        return postprocessing.probability(self.network, images, self.post_processing)
+
     @torch.no_grad()
     def predictions(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
-        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S); float32 for threshold sweeps."""
+        """Yield probabilities and masks of a part batch by batch, each (B, 1, S, S)."""
         self.eval()
         for images, masks in self.loader(part):
-            yield postprocessing.probability(self.network, images, self.post_processing), masks
+            yield self.probability(images, part), masks
 
     def count(self, part: str, *thresholds: float) -> Counter:
         counter = Counter(*thresholds)
@@ -80,7 +85,18 @@ class SegmentationTask(Task):
         return counter
 
     def evaluate(self) -> dict[str, Any]:
-        return score(self.count)
+        return {**score(self.count), "examples": self.examples()}
+
+    @torch.no_grad()
+    def examples(self) -> dict[str, str]:
+        """Return the probabilities of six test images with landslides, by id; see `pictures.encode`."""
+        data, places = self.scored, pictures.spread(self.scored.packed.masks[self.scored.parts["test"]])
+        if not len(places):
+            return {}
+        images, _ = data.test.batch(places)
+        probabilities = self.eval().probability(images.to(self.device))[:, 0].cpu().numpy()
+        rows = data.parts["test"][places]
+        return {data.packed.ids[row]: pictures.encode(each) for row, each in zip(rows, probabilities, strict=True)}
 
 
 def score(count: Callable[..., Counter]) -> dict[str, Any]:
