@@ -152,9 +152,9 @@ class StudyTable:
         shared = set.intersection(*({*each[0].examples} if each else set() for each in kept))
         if not shared:
             return Markdown(f"No runs of {' and '.join(labels)} keep their probabilities of the same images yet.")
-        first = kept[0][0]
+        first, size = kept[0][0], kept[0][0].recipe.image_size
         names = [name for name in first.examples if name in shared]
-        answers = [np.stack([pictures.decode(each[0].examples[name]) for name in names]) for each in kept]
+        answers = [np.stack([pictures.decode(each[0].examples[name], size) for name in names]) for each in kept]
         columns = dict(zip(labels, answers, strict=True))
         if self.store.made_on(first) != "here":
             return pictures.draw_grid(columns, names)

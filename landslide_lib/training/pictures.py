@@ -85,10 +85,10 @@ def encode(probability: NDArray[Any]) -> str:
     return b64encode(png.tobytes()).decode()
 
 
-def decode(text: str) -> NDArray[np.float32]:
-    """Return the probability (S, S) that `encode` was given, to half a 255th."""
+def decode(text: str, size: int) -> NDArray[np.float32]:
+    """Return the probability (S, S) that `encode` was given, to half a 255th, resized to `size` pixels."""
     levels: Any = cv2.imdecode(np.frombuffer(b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
-    return np.asarray(levels / np.float32(255))
+    return np.asarray(cv2.resize(levels / np.float32(255), (size, size)))
 
 
 def agreement(picture: NDArray[Any], truth: NDArray[np.bool_], called: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -13,9 +13,10 @@ from landslide_lib.training.pictures import decode, encode, spread, true_colour
 SMOKE = {"dataset": "synthetic", "profile": "smoke", "seeds": [0]}
 
 
-@given(arrays(np.float32, (5, 7), elements=st.floats(0, 1, width=32)))
+@given(arrays(np.float32, (7, 7), elements=st.floats(0, 1, width=32)))
 def test_a_probability_is_kept_to_half_a_level(probability):
-    np.testing.assert_allclose(decode(encode(probability)), probability, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(decode(encode(probability), 7), probability, atol=0.5 / 255 + 1e-6)
+    assert decode(encode(probability), 14).shape == (14, 14)
 
 
 def test_images_with_landslides_are_spread_from_the_smallest_to_the_largest():
@@ -47,13 +48,13 @@ def test_a_run_keeps_what_six_test_images_got_and_a_table_draws_it(monkeypatch):
     assert [*records[1].examples] == names
     for record in records:  # the counts of these images are those of the record
         for name, mask in zip(names, masks, strict=True):
-            called, counts = decode(record.examples[name]), record.test_counts[record.test_ids.index(name)]
+            called, counts = decode(record.examples[name], 32), record.test_counts[record.test_ids.index(name)]
             hits = [int(((called > at) & (mask == 1)).sum()) for at in (0.5 + 1 / 255, 0.5 - 1 / 255)]
             assert hits[0] <= counts[0] <= hits[1]
     figure = table.examples(["ce", "focal"])
     assert len(figure.axes) == len(names) * (2 + 2 * 2)
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), masks[0])
-    np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), decode(records[1].examples[names[0]]))
+    np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), decode(records[1].examples[names[0]], 32))
     assert "hits, misses, false alarms" in figure.get_label()
     assert 'alt="Images' in figure._repr_html_()
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")  # a book has no images of a publisher
