@@ -23,6 +23,7 @@ from landslide_lib.models.encoders import ENCODERS, Encoder
 from landslide_lib.paths import WEIGHTS, data_root
 
 State = Mapping[str, Tensor]
+Source = Literal["imagenet"] | Path | State
 
 #: Where a training script keeps its network among other things.
 WRAPPERS = ("state_dict", "model")
@@ -35,7 +36,7 @@ FITTED: dict[type[nn.Module], Callable[[dict[str, Tensor], Any], dict[str, Tenso
 WHOLE, NEARLY = 1.0, 0.95
 
 
-def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: Path | None = None) -> dict[str, Any]:
+def start(encoder: nn.Module, source: Source, root: Path | None = None, extend: bool = True) -> dict[str, Any]:
     """Load weights into an encoder of `models.encoders`, in full or not at all.
 
     `source` is a run's weights, or a file of torch or safetensors in the folder `weights` of the data root (`root`, or
@@ -43,6 +44,7 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
     `ENCODERS`), else NAME of timm's repositories on the hub. A file may hold them under `state_dict` or `model`, and
     below any prefix, such as `module.`. ViT and Swin of another image size or patch size are resized as timm does it;
     so are weights of three bands for another number: repeated in turn, and scaled by three over that number.
+    Without `extend` those of ImageNet's first convolution are not taken, and are among those that are `missing`.
 
     Returns what a record keeps of it: `source`, the name of the file or the repository; `share` of the encoder's
     parameters, in 0..1, that were taken; `taken`, the number of tensors; the names that are `missing` from the weights
@@ -57,7 +59,7 @@ def start(encoder: nn.Module, source: Literal["imagenet"] | Path | State, root: 
         return _load(encoder, "a run of this study", dict(source), least=WHOLE)
     folder = (root or data_root()) / WEIGHTS
     if source == "imagenet":
-        return _load(encoder, *_imagenet(encoder, folder), least=WHOLE)
+        return _load(encoder, *_imagenet(encoder, folder), least=WHOLE, extend=extend)
     path = folder / source
     if not path.is_file():
         remedy = f"Put the weights there, or set LANDSLIDE_DATA to the folder that holds {WEIGHTS}/{source}"
@@ -118,7 +120,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: float) -> dict[str, Any]:
+def _load(
+    encoder: Any, source: Path | str, state: dict[str, Tensor], least: float, extend: bool = True
+) -> dict[str, Any]:
     """Load what fits, if it is enough; see `start`."""
     own = encoder.state_dict()
     try:
@@ -139,9 +143,12 @@ def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: flo
             f"{least:.0%} have to be; these are another network's."
             f"{_listed('Missing', missing)}{_listed('Unexpected', unexpected)}{_listed('Of another shape', shapes)}"
         )
-    encoder.load_state_dict(fitting, strict=False)
     if left := [*missing, *mismatched]:
         print(f"{source}: what it lacks stays random.{_listed('Missing', left)}", file=sys.stderr)
+    if not extend:
+        missing.append(_first(encoder))
+        share -= fitting.pop(missing[-1]).numel() / sum(parameters.values())
+    encoder.load_state_dict(fitting, strict=False)
     return {
         "source": source.name if isinstance(source, Path) else source,
         "share": round(share, 4),
@@ -168,11 +175,15 @@ def _fitted(encoder: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights as timm fits them to an encoder's names, sizes and number of bands."""
     if fit := FITTED.get(type(encoder)):
         state = fit(state, encoder)
-    first = f"{encoder.pretrained_cfg['first_conv']}.weight"
+    first = _first(encoder)
     bands = encoder.state_dict()[first].shape[1]
     if first in state and state[first].ndim == 4 and state[first].shape[1] == 3 != bands:
         state[first] = adapt_input_conv(bands, state[first])
     return state
+
+
+def _first(encoder: Any) -> str:
+    return f"{encoder.pretrained_cfg['first_conv']}.weight"
 
 
 def _listed(what: str, names: Sequence[str], most: int = 5) -> str:

@@ -5,6 +5,7 @@ import pytest
 import skimage.data
 import timm
 import torch
+from timm.models import adapt_input_conv
 
 from landslide_lib.models import MODELS, weights
 from landslide_lib.models.backbones import encoder_of
@@ -45,8 +46,22 @@ def test_a_first_convolution_of_more_bands_repeats_the_filters_and_keeps_the_sum
         weights.start(network, "imagenet")
     of_three, of_six = three.conv_stem.weight, six.conv_stem.weight
     torch.testing.assert_close(of_six, torch.cat([of_three, of_three], 1) / 2)
+    assert torch.equal(of_six, adapt_input_conv(6, of_three))
     image = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(three.eval()(image), six.eval()(torch.cat([image, image], 1)), rtol=1e-3, atol=1e-4)
+
+
+def test_a_first_convolution_that_is_not_extended_stays_as_it_was_built_and_the_rest_is_the_same():
+    extended, reset = encoder("efficientnet_lite0", 6, 64), encoder("efficientnet_lite0", 6, 64)
+    built = reset.conv_stem.weight.clone()
+    whole, less = weights.start(extended, "imagenet"), weights.start(reset, "imagenet", extend=False)
+    assert torch.equal(reset.conv_stem.weight, built)
+    assert not torch.equal(extended.conv_stem.weight, built)
+    rest = {name: value for name, value in extended.state_dict().items() if name != "conv_stem.weight"}
+    assert all(torch.equal(value, reset.state_dict()[name]) for name, value in rest.items())
+    total = sum(parameter.numel() for parameter in reset.parameters())
+    assert less["share"] == round(1 - built.numel() / total, 4)
+    assert less == whole | {"share": less["share"], "taken": whole["taken"] - 1, "missing": ["conv_stem.weight"]}
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path):

@@ -248,6 +248,8 @@ def test_weights_of_others_are_no_run_of_the_study(start):
         ({"start": {"name": "file", "weights": "a.pth"}}, True),
         ({"encoder": "vit_tiny", "start": {"name": "mae"}}, False),
         ({"encoder": "vit_tiny", "start": {"name": "mae", "start": {"name": "imagenet"}}}, True),
+        ({"encoder": "efficientnet_lite0", "start": {"name": "imagenet"}}, False),  # a package holds them
+        ({"encoder": "efficientnet_lite0", "start": {"name": "imagenet"}, "tiny": True}, True),  # but not of a part
         ({"start": {"name": "distillation"}}, True),  # its teacher starts from ImageNet
         ({"start": {"name": "distillation", "teacher_start": "random"}}, False),
     ],
@@ -399,6 +401,7 @@ ORIGINS: dict[str, Any] = {
     "soft_ce.smoothing": 0.1,
     "ohem.factor": 1.0,
     "ohem.share": 0.25,
+    "ImageNet.first_conv": "extended",
     "Morphology.kernel": 3,
     "Detection.bands": [],
     "Detection.split": {},

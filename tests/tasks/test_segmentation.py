@@ -19,14 +19,16 @@ from landslide_lib.data.registry import Packed
 from landslide_lib.losses import LOSSES
 from landslide_lib.metrics import scores
 from landslide_lib.models import MODELS
+from landslide_lib.models.backbones import encoder_of
 from landslide_lib.models.checkpoints import read_checkpoint
+from landslide_lib.models.weights import start as start_of
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import non_default_fields, profile, recipe
 from landslide_lib.study.recipe.parts import TERMS, Optimizer
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import Run, Setting
-from landslide_lib.study.tasks.segmentation import build, loss_of, run
+from landslide_lib.study.tasks.segmentation import build, load_start, loss_of, run
 from landslide_lib.training.loop import OPTIMIZERS, Loop, _readable
 from landslide_lib.training.segmentation import SegmentationTask
 
@@ -114,6 +116,27 @@ def test_a_threshold_chosen_by_the_histogram_gives_the_f1_that_the_sweep_promise
     counts = learned.task.count("valid", best).images().numpy()
     curve = scores.sweep(*valid)
     assert scores.scores(counts)["pooled"]["f1"] == pytest.approx(np.nanmax(curve["f1"]))
+
+
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("first_conv", ["extended", "random"])
+def test_a_recipe_says_whether_the_first_convolution_is_extended_to_its_bands_or_random(packed, first_conv, learns):
+    bands = ["R", "G", "B", "gray", "gaussian", "median"]
+    start = {"name": "imagenet", "first_conv": first_conv}
+    chosen = {"model": "efficientnet_lite0", "bands": bands, "start": start}
+    made = recipe(TINY, chosen | ({"start": {"name": "presence", "start": start}} if learns else {}))
+    network = encoder_of(MODELS["efficientnet_lite0"](in_channels=6, width=4))  # every task loads it in one way
+    built = {name: value.clone() for name, value in network.state_dict().items()}
+    load_start(network, made.pretraining[0] if learns else made, Setting(packed, 0, CPU))
+    colours = MODELS["efficientnet_lite0"](in_channels=3, width=4)
+    start_of(encoder_of(colours), "imagenet")
+    expected = encoder_of(colours).state_dict()
+    first = expected["conv_stem.weight"]
+    extended = torch.cat([first, first], 1) / 2
+    expected["conv_stem.weight"] = extended if first_conv == "extended" else built["conv_stem.weight"]
+    taken = network.state_dict()
+    assert taken.keys() == expected.keys()
+    assert all(torch.equal(taken[name], expected[name]) for name in taken)
 
 
 # --- every part that a recipe can name ---------------------------------------------------

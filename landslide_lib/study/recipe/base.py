@@ -100,7 +100,8 @@ class Recipe(Listing):
     def needs_download(self) -> bool:
         """Whether a run, or one that it depends on, needs weights of others that no package holds."""
         network = getattr(self, "encoder", getattr(self, "model", None))
-        packaged = self.weights == "imagenet" and network in (*PACKAGED, "efficientnet_lite")
+        whole = not getattr(self, "tiny", False)  # a package holds a whole encoder, and not one for tests
+        packaged = self.weights == "imagenet" and network in (*PACKAGED, "efficientnet_lite") and whole
         return bool(self.weights and not packaged) or any(other.needs_download for other in self.depends_on)
 
     @property

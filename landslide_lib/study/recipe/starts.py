@@ -18,6 +18,7 @@ class ImageNet(Part):
 
     name: Literal["imagenet"]
     weights: ClassVar[str] = "imagenet"
+    first_conv: Literal["extended", "random"] = field("extended", description="to other bands, or left as it was built")
 
 
 class File(Part):

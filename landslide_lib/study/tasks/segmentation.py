@@ -78,7 +78,9 @@ def load_start(encoder: nn.Module, recipe: recipes.Recipe, setting: Setting) -> 
         return start(encoder, weights_of(record, path, record.fingerprint))
     if (source := recipe.weights) is None:
         return None
-    return start(encoder, "imagenet" if source == "imagenet" else Path(source), setting.data_root)
+    part = getattr(getattr(recipe, "objective", recipe), "start", None)
+    extend = getattr(part, "first_conv", "extended") == "extended"
+    return start(encoder, "imagenet" if source == "imagenet" else Path(source), setting.data_root, extend)
 
 
 def train_from(encoder: nn.Module | None, task: Any, recipe: recipes.Recipe, setting: Setting) -> Run:
