@@ -56,7 +56,7 @@ def start(encoder: nn.Module, source: Source, root: Path | None = None, extend: 
     are its own, ImageNet's or a run's, less than all.
     """
     if isinstance(source, Mapping):
-        return _load(encoder, "a run of this study", dict(source), least=WHOLE)
+        return _load(encoder, "a run of this study", dict(source), least=WHOLE, extend=True)
     folder = (root or data_root()) / WEIGHTS
     if source == "imagenet":
         return _load(encoder, *_imagenet(encoder, folder), least=WHOLE, extend=extend)
@@ -64,7 +64,7 @@ def start(encoder: nn.Module, source: Source, root: Path | None = None, extend: 
     if not path.is_file():
         remedy = f"Put the weights there, or set LANDSLIDE_DATA to the folder that holds {WEIGHTS}/{source}"
         raise FileNotFoundError(f"{path} is not there. {remedy}")
-    return _load(encoder, path, _read(path), least=NEARLY)
+    return _load(encoder, path, _read(path), least=NEARLY, extend=True)
 
 
 def _imagenet(encoder: Any, folder: Path) -> tuple[Path | str, dict[str, Tensor]]:
@@ -120,9 +120,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(
-    encoder: Any, source: Path | str, state: dict[str, Tensor], least: float, extend: bool = True
-) -> dict[str, Any]:
+def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: float, extend: bool) -> dict[str, Any]:
     """Load what fits, if it is enough; see `start`."""
     own = encoder.state_dict()
     try:
@@ -146,7 +144,7 @@ def _load(
     if left := [*missing, *mismatched]:
         print(f"{source}: what it lacks stays random.{_listed('Missing', left)}", file=sys.stderr)
     if not extend:
-        missing.append(_first(encoder))
+        missing.append(f"{encoder.pretrained_cfg['first_conv']}.weight")
         share -= fitting.pop(missing[-1]).numel() / sum(parameters.values())
     encoder.load_state_dict(fitting, strict=False)
     return {
@@ -175,15 +173,11 @@ def _fitted(encoder: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights as timm fits them to an encoder's names, sizes and number of bands."""
     if fit := FITTED.get(type(encoder)):
         state = fit(state, encoder)
-    first = _first(encoder)
+    first = f"{encoder.pretrained_cfg['first_conv']}.weight"
     bands = encoder.state_dict()[first].shape[1]
     if first in state and state[first].ndim == 4 and state[first].shape[1] == 3 != bands:
         state[first] = adapt_input_conv(bands, state[first])
     return state
-
-
-def _first(encoder: Any) -> str:
-    return f"{encoder.pretrained_cfg['first_conv']}.weight"
 
 
 def _listed(what: str, names: Sequence[str], most: int = 5) -> str:

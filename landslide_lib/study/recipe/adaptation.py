@@ -101,11 +101,6 @@ class Adaptation(Recipe):
         """The model of an ensemble, and how sure labels are where there are none."""
         return ("model",) * bool(self.ensemble) + ("confidence",) * (not self.rounds or not self.pseudo_labels)
 
-    @property
-    def weights(self) -> str | None:
-        """Those of its start."""
-        return self.start.weights if self.start else None
-
     def _components(self) -> list[str]:
         return [
             *(f"adapted/{name}" for name in self.ensemble or (self.model,)),

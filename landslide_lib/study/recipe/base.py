@@ -92,9 +92,15 @@ class Recipe(Listing):
         return all(getattr(self, name) == type(self).model_fields[name].default for name in self.untrained)
 
     @property
+    def encoder_start(self) -> Any:
+        """What its encoder starts from: a part, the name of weights, or None for random ones."""
+        return getattr(getattr(self, "objective", self), "start", None)
+
+    @property
     def weights(self) -> str | None:
         """The weights of others that it starts from: `imagenet`, or a file in the folder `weights` of the data root."""
-        return None
+        source: str | None = getattr(self.encoder_start, "weights", self.encoder_start)
+        return source
 
     @property
     def needs_download(self) -> bool:

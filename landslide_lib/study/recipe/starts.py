@@ -83,11 +83,6 @@ class Pretraining(Recipe):
         teacher = Presence(name="presence", on=what.on, start=start)
         return (self.model_copy(update={"encoder": what.teacher, "objective": teacher}),)
 
-    @property
-    def weights(self) -> str | None:
-        """Those that the objective starts from."""
-        return self.objective.start.weights if self.objective.start else None
-
     def _components(self) -> list[str]:
         return [
             "boxes",
@@ -150,8 +145,3 @@ class WithStart(Recipe):
         if not isinstance(self.start, Learnt):
             return ("masked_epochs", "presence_epochs")
         return ("presence_epochs",) if isinstance(self.start, Masked) else ("masked_epochs",)
-
-    @property
-    def weights(self) -> str | None:
-        """Those of its start, where that is no run of this study."""
-        return self.start.weights if self.start else None

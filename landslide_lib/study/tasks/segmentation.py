@@ -78,8 +78,7 @@ def load_start(encoder: nn.Module, recipe: recipes.Recipe, setting: Setting) -> 
         return start(encoder, weights_of(record, path, record.fingerprint))
     if (source := recipe.weights) is None:
         return None
-    part = getattr(getattr(recipe, "objective", recipe), "start", None)
-    extend = getattr(part, "first_conv", "extended") == "extended"
+    extend = getattr(recipe.encoder_start, "first_conv", "extended") == "extended"
     return start(encoder, "imagenet" if source == "imagenet" else Path(source), setting.data_root, extend)
 
 
