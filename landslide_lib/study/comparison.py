@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.metrics import detection, intervals, scores
 from landslide_lib.study import reports
 from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
@@ -24,7 +25,8 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
     Smoke runs are left out unless asked for. The pair with the most rows, and then records, comes first.
     """
     found = []
-    for dataset in sorted({table.on(record.recipe.dataset) or "" for record in store.all()}):
+    names = {path.stem.rsplit("-", 4)[0] for path in store.paths()}  # see `Record.name`
+    for dataset in sorted({table.on(name) or "" for name in names & {*OF_DATASET}}):
         for name in BUDGETS:
             rows = [records for records in collect_records(table, store, dataset, name).values() if records]
             if rows and (smoke or name != "smoke"):
