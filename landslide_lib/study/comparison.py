@@ -31,8 +31,7 @@ def known_runs(table: Table, store: Store, *, smoke: bool = False) -> list[tuple
             rows = [records for records in collect_records(table, store, dataset, name).values() if records]
             if rows and (smoke or name != "smoke"):
                 found.append((dataset, name, len(rows), sum(map(len, rows))))
-    found.sort(key=lambda run: run[2:], reverse=True)
-    return [(dataset, name, records) for dataset, name, _, records in found]
+    return [(on, name, records) for on, name, _, records in sorted(found, key=lambda run: run[2:], reverse=True)]
 
 
 def most_records(
