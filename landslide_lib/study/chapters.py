@@ -125,7 +125,8 @@ def run(name: str, given: Mapping[str, str], folder: Path = NOTEBOOKS) -> Path:
     # It is this very Python, whatever others a user's folder or JUPYTER_PATH names.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ.pop("JUPYTER_PATH", None)
-    how: dict[str, Any] = {"progress_bar": False, "kernel_name": "python3", "request_save_on_cell_execute": True}
-    papermill.execute_notebook(path, unfinished, parameters=values, cwd=path.parent, **how)
+    # A kernel that has imported torch needs two seconds to end by itself.
+    how: dict[str, Any] = {"cwd": path.parent, "kernel_name": "python3", "shutdown_kernel": "immediate"}
+    papermill.execute_notebook(path, unfinished, parameters=values, progress_bar=False, **how)
     unfinished.replace(target)
     return target

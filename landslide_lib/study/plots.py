@@ -24,7 +24,6 @@ COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
     *("#999933", "#882255", "#44AA99", "#661100"),
 )
-
 DPI = 160  # sharp on a screen with two pixels to one
 
 

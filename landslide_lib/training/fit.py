@@ -113,7 +113,7 @@ def _try(task: SegmentationTask) -> None:
     try:
         given: Any = tuple(mask_of(network.cpu().eval()(images)).shape)
     except Exception as error:  # whatever a user's code raises
-        given = _first_line(error)
+        given = (str(error) or repr(error)).splitlines()[0]
     finally:
         network.train(was_training)
     if given != tuple(masks.shape):
@@ -128,13 +128,9 @@ def _try(task: SegmentationTask) -> None:
             value: Any = task.loss(trial, masks)
             value.backward()
     except Exception as error:
-        raise ValueError(
-            f"loss: of logits and masks {tuple(masks.shape)} it gives no scalar with a gradient ({_first_line(error)})"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        why = (str(error) or repr(error)).splitlines()[0]
+        shape = tuple(masks.shape)
+        raise ValueError(f"loss: of logits and masks {shape} it gives no scalar with a gradient ({why})") from error
 
 
 @dataclass

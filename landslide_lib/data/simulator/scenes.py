@@ -18,7 +18,6 @@ TILE = 128
 #: One unit of each band: reflectance for B1..B12, degrees for the slope, metres for the DEM. One set for the whole
 #: simulator, fitted so that the means over all regions are L4S's.
 UNITS = np.array([0.121, 0.101, 0.092, 0.065, 0.089, 0.182, 0.22, 0.225, 0.058, 0.0012, 0.145, 0.081, 22.7, 776])
-
 GROUND = (6, 1, 1, 1, 2, 2, 2, 1, 6, 6, 2, 2)  # pixels across a detector of Sentinel-2: 10 to 60 m
 NOISE = 0.0018  # standard deviation of the sensor's noise, reflectance
 

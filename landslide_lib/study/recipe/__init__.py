@@ -35,7 +35,6 @@ def _read(name: str) -> Any:
 PROFILES: dict[str, dict[str, dict[str, Any]]] = _read("profiles.yaml")
 BUDGETS = tuple(PROFILES["segmentation"])
 STAND_INS: dict[str, dict[str, Any]] = _read("stand_ins.yaml")
-
 _ALL: tuple[type[Recipe], ...] = (Segmentation, Detection, Pretraining, Adaptation, Classification)
 TASKS = {model.__name__.lower(): model for model in _ALL}
 
