@@ -161,17 +161,18 @@ class Store:
 
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
         """Return every record that is not stale, of all recipes or some by hash, the oldest first, each once."""
-        wanted, files = {*(hashes or ())}, dict[str, Path]()
-        for path in self.paths():
-            if hashes is None or not wanted.isdisjoint(path.stem.split("-")):  # a name holds the hash
+        files: dict[str, Path] = {}
+        for named in ["*"] if hashes is None else [f"*-{each}-*" for each in hashes]:  # a name holds the hash
+            for path in self.paths(named):
                 files.setdefault(path.stem, path)
         records = [record for record in map(self._read, files.values()) if not record.stale]
         return sorted(records, key=lambda record: record.finished)
 
-    def paths(self) -> list[Path]:
-        """Return the files of all records."""
+    def paths(self, named: str = "*") -> list[Path]:
+        """Return the files of all records, or of those with such a name."""
         # No name of ours begins with a dot, as those of macOS's `._x.json` do.
-        return [path for folder in self.folders for path in sorted(folder.glob("[!.]*.json"))]
+        paths = [path for folder in self.folders for path in sorted(folder.glob(f"{named}.json"))]
+        return [path for path in paths if not path.name.startswith(".")]
 
     def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
         """Return the newest record of a seed, or of each in order, on the data of the fingerprint, else of `copies`."""
