@@ -155,11 +155,10 @@ class StudyTable:
         first, size = kept[0][0], kept[0][0].recipe.image_size
         names = [name for name in first.examples if name in shared]
         answers = [np.stack([pictures.decode(each[0].examples[name], size) for name in names]) for each in kept]
-        columns = dict(zip(labels, answers, strict=True))
         if self.store.made_on(first) != "here":
-            return pictures.draw_grid(columns, names)
+            return pictures.draw_grid(dict(zip(names, np.stack(answers, 1), strict=True)), labels)
         packed = domains.load(first.recipe, root=Path(self.data_root) if self.data_root else None)
-        packed = packed.target or packed
+        packed, columns = packed.target or packed, dict(zip(labels, answers, strict=True))
         return pictures.image_grid(packed, np.array([packed.ids.index(name) for name in names]), columns)
 
     def notes(self) -> Any:

@@ -58,7 +58,7 @@ def draw_grid(columns: Mapping[str, NDArray[Any]], labels: Sequence[str]) -> Fig
     """Draw columns of pictures (N, S, S) or (N, S, S, 3) in 0..1 by their titles, a labelled line each."""
     size = (2.25 * len(columns), 2.4 * len(labels))
     figure = plt.figure(figsize=size, layout="constrained", FigureClass=DescribedFigure)
-    figure.set_label(f"Images, a line each: {', '.join(title.strip() for title in columns)}.")
+    figure.set_label(f"Lines of pictures ({'; '.join(labels)}), each: {', '.join(title.strip() for title in columns)}.")
     axes = figure.subplots(len(labels), len(columns), squeeze=False)
     for column, (title, pictures) in zip(axes.T, columns.items(), strict=True):
         column[0].set_title(fill(title.strip(), 26), fontsize="small")
@@ -67,7 +67,7 @@ def draw_grid(columns: Mapping[str, NDArray[Any]], labels: Sequence[str]) -> Fig
             axis.set(xticks=[], yticks=[])
             axis.grid(visible=False)
     for axis, label in zip(axes[:, 0], labels, strict=True):
-        axis.set_ylabel(label, fontsize="x-small")
+        axis.set_ylabel(fill(label, 26), fontsize="x-small")
     plt.close(figure)  # a notebook shows what the cell returns, once
     return figure
 

@@ -56,7 +56,7 @@ def test_a_run_keeps_what_six_test_images_got_and_a_table_draws_it(monkeypatch):
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), masks[0])
     np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), decode(records[1].examples[names[0]], 32))
     assert "hits, misses, false alarms" in figure.get_label()
-    assert 'alt="Images' in figure._repr_html_()
+    assert 'alt="Lines of pictures' in figure._repr_html_()
     monkeypatch.setenv("LANDSLIDE_TRAIN", "no")  # a book has no images of a publisher
     assert len(ll.table("raunet/losses", **SMOKE).examples(["ce", "focal"]).axes) == len(names) * 2
     assert "No runs" in ll.table("raunet/losses", **SMOKE).examples(["ce", "iou"]).data
