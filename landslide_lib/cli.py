@@ -297,7 +297,7 @@ def run(
 
 def main() -> None:
     """Run the command line; a character that the terminal's encoding lacks is printed as `?`."""
-    # torch's imports leave half a million objects for good: searching them for garbage takes longer than the imports.
+    # What torch's imports leave stays: to search it for garbage takes a second of the start, and one more at the end.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
