@@ -1,6 +1,7 @@
 """The record of a run and its store: append-only, atomic, safe between processes. No torch."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -162,17 +163,19 @@ class Store:
     def all(self, hashes: Collection[str] | None = None) -> list[Record]:
         """Return every record that is not stale, of all recipes or some by hash, the oldest first, each once."""
         files: dict[str, Path] = {}
-        for named in ["*"] if hashes is None else [f"*-{each}-*" for each in hashes]:  # a name holds the hash
-            for path in self.paths(named):
-                files.setdefault(path.stem, path)
+        for path in self.paths(hashes):
+            files.setdefault(path.stem, path)
         records = [record for record in map(self._read, files.values()) if not record.stale]
         return sorted(records, key=lambda record: record.finished)
 
-    def paths(self, named: str = "*") -> list[Path]:
-        """Return the files of all records, or of those with such a name."""
+    def paths(self, hashes: Collection[str] | None = None) -> list[Path]:
+        """Return the files of all records, or of some recipes' by hash, folder by folder."""
+        wanted = None if hashes is None else {*hashes}  # a name holds the hash
+        # A page asks thousands of times, and neither a glob nor `iterdir` is as fast.
+        names = ((each, name) for each in self.folders if each.is_dir() for name in sorted(os.listdir(each)))  # noqa: PTH208
+        mine = ((folder, name) for folder, name in names if wanted is None or wanted & {*name.split("-")})
         # No name of ours begins with a dot, as those of macOS's `._x.json` do.
-        paths = [path for folder in self.folders for path in sorted(folder.glob(f"{named}.json"))]
-        return [path for path in paths if not path.name.startswith(".")]
+        return [folder / name for folder, name in mine if name.endswith(".json") and name[0] != "."]
 
     def find(self, recipe: Recipe, seed: int | None = None, fingerprint: str | None = None) -> list[Record]:
         """Return the newest record of a seed, or of each in order, on the data of the fingerprint, else of `copies`."""

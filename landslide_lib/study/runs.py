@@ -41,12 +41,14 @@ def run(
     device: str = "auto",
     data_root: Path | None = None,
     skip_bad: bool = False,
+    weights: bool = False,
 ) -> Record:
     """Return the record of a recipe and a seed, training only if there is none.
 
     A run that was killed goes on from its last checkpoint. A second process that asks for the same run waits for the
     first one's record. The runs that it depends on are made first where their records or weights are not here. With
-    `rerun` it is trained again, and the old record stays; `skip_bad` leaves unusable files out, listed in the record.
+    `rerun` it is trained again, and the old record stays; with `weights` also if its weights are not here. `skip_bad`
+    leaves unusable files out, listed in the record.
 
     Raises DatasetNotFoundError, BadFileError: the data is not here, whatever is published, or a file is damaged.
     FloatingPointError: the network diverged; it leaves no record. NotRunError: there is no record, and
@@ -62,19 +64,25 @@ def run(
     from landslide_lib.study import domains
 
     packed = domains.load(wanted, root=data_root, skip_bad=skip_bad)
-    found = store.find(wanted, seed, packed.fingerprint)
-    if found and not rerun:
-        return found[0]
+
+    def known() -> Record | None:
+        found = () if rerun else store.find(wanted, seed, packed.fingerprint)
+        return next((one for one in found if not weights or store.weights(one).is_file()), None)
+
+    if record := known():
+        return record
     # Of checkpoints, of these revisions of the components: no stale one is resumed.
     revisions = zlib.crc32(json.dumps(wanted.components).encode())
     name = f"{wanted.hash}-{packed.fingerprint[:8]}-s{seed}-{revisions:08x}"
     work = store.home.parent / "unfinished" / name
     with store.lock(wanted, seed, packed.fingerprint):
-        found = store.find(wanted, seed, packed.fingerprint)
-        if found and not rerun:
-            return found[0]
-        options = {"device": device, "data_root": data_root, "skip_bad": skip_bad}
-        bases = [_base(other, seed, store, options) for other in wanted.depends_on]
+        if record := known():  # another process has made it meanwhile
+            return record
+        if weights and (found := store.find(wanted, seed, packed.fingerprint)):
+            print(f"the weights of {found[0].name} are not here: it is trained again", file=sys.stderr)
+        options: dict[str, Any] = {"store": store, "device": device, "data_root": data_root, "skip_bad": skip_bad}
+        # What was not trained has no weights of its own: those of its members are asked for.
+        bases = [run(other, seed, weights=other.trains, **options) for other in wanted.depends_on]
         from landslide_lib.study.tasks.run import Setting
         from landslide_lib.training.loop import device_of
 
@@ -83,16 +91,6 @@ def run(
         store.add(record)
         shutil.rmtree(work, ignore_errors=True)
         return record
-
-
-def _base(wanted: Recipe, seed: int, store: Store, options: dict[str, Any]) -> Record:
-    """Return the record of a run that another one depends on, with its weights here."""
-    base = run(wanted, seed, store=store, **options)
-    # What was not trained has no weights of its own: those of its members are asked for.
-    if wanted.trains and not store.weights(base).is_file():
-        print(f"the weights of {base.name} are not here: it is trained again", file=sys.stderr)
-        base = run(wanted, seed, store=store, rerun=True, **options)
-    return base
 
 
 def run_table(

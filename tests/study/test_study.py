@@ -1,5 +1,7 @@
 """What has been run is not run again, and what may not be run is not."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,15 @@ def test_without_the_weights_the_network_is_trained_again(bijie, tmp_path, capsy
     assert f"the weights of {base.name} are not here" in capsys.readouterr().err
     assert made.depends_on != (base.name,)
     assert len(store.find(MULTI, 0)) == 1
+
+
+def test_two_that_lack_the_same_weights_train_them_once(bijie, tmp_path):
+    store = Store(tmp_path / "runs" / "records", more=())
+    store.weights(runs.run(MULTI, 0, device="cpu", store=store)).unlink()
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda step: runs.run(grown(step), 0, device="cpu", store=store), STEPS[:2]))
+    assert made[0].depends_on == made[1].depends_on
+    assert sum(record.hash == MULTI.hash for record in store.all()) == 2
 
 
 def test_weights_of_another_run_are_refused(bijie, tmp_path):
