@@ -56,19 +56,6 @@ class Detections(BaseModel):
     wrong: list[list[NonNegativeInt]]
     examples: list[Example] = Field(default=[], max_length=6)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _first_form(cls, given: Any) -> Any:
-        """Read a record of the first form: scores one by one, faint ones by their hundredths."""
-        if not isinstance(given, dict) or "faint" not in given:
-            return given
-        try:
-            lines = enumerate(zip(given["scores"], given["right"], given["faint"], strict=True))
-            scores, bits = zip(*(_ranked(image, *line) for image, line in lines), strict=True)
-        except (LookupError, TypeError) as error:
-            raise ValueError(f"detections of the first form: {error}") from error
-        return {"truth": given["truth"], **_compact(scores, bits, [0.5]), "examples": given.get("examples", [])}
-
     @model_validator(mode="after")
     def _aligned(self) -> Self:
         places = [place for line in self.hits for place in line[::2]]
@@ -87,17 +74,6 @@ class Detections(BaseModel):
     def count(self, image: int) -> int:
         """Return how many detections of an image there are."""
         return len(self.hits[image]) // 2 + len(self.wrong[image])
-
-
-def _ranked(image: int, steps: list[int], right: list[int], faint: list[int]) -> tuple[Floats, Integers]:
-    """Return scores and bits of an image in the first form of a record: to 1/10,000, below 0.2 by hundredths."""
-    begins = np.repeat(np.arange(0, UNIT // 5, UNIT // 100), faint)
-    # Steps of the golden section fill an interval evenly, however many they are.
-    spread = (image + np.arange(len(begins))) * 0.618 % 1 * (UNIT // 100)
-    strong = UNIT - np.cumsum(steps, dtype=np.int64)
-    bits = np.zeros(len(strong) + len(begins), np.int64)
-    bits[right[::2]] = right[1::2]
-    return np.append(strong, begins + spread.astype(np.int64)) / UNIT, bits
 
 
 def match(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from landslide_lib.fields import Frozen
 from landslide_lib.metrics.detection import Detections
@@ -101,12 +101,6 @@ class Record(Frozen):
     filtered: dict[str, Any] | None = None
     examples: dict[str, str] = Field(default_factory=dict)
     threads_of_starts: tuple[int, ...] = ()
-
-    @field_validator("depends_on", mode="before")
-    @classmethod
-    def _one_or_none(cls, given: Any) -> Any:
-        # The first records grew from one other at most.
-        return (given,) if isinstance(given, str) else given or ()
 
     @property
     def name(self) -> str:

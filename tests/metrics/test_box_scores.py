@@ -266,39 +266,6 @@ def test_a_record_of_detections_that_do_not_belong_together_is_refused(change, m
         Detections.model_validate({**good, **change})
 
 
-FIRST_FORM = {
-    "truth": [1, 0],
-    "scores": [[1000, 500], []],
-    "right": [[1, 1023], []],
-    "faint": [[0] * 20, [0, 2] + [0] * 18],
-}
-
-
-def test_records_of_the_first_form_say_what_they_said():
-    found = Detections.model_validate(FIRST_FORM)
-    assert (boxes(found)["map"], best_threshold(found)) == (0.5, 0.85)
-    assert boxes(found, 0.85)["precision"] == boxes(found, 0.5)["precision"] == 0.5
-    assert boxes(found, 0.0)["precision"] == 0.25
-    assert Detections.model_validate_json(found.model_dump_json()) == found
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"truth": [1]},
-        {"right": [[2, 1023], []]},
-        {"right": [[0, 1024], []]},
-        {"right": [[0], []]},
-        {"scores": [[10_001], []]},
-        {"faint": [[0] * 20, [0] * 19]},
-        {"scores": [[-1], []]},
-    ],
-)
-def test_a_damaged_record_of_the_first_form_is_refused(change):
-    with pytest.raises(ValueError):
-        Detections.model_validate({**FIRST_FORM, **change})
-
-
 # --- the bootstrap -----------------------------------------------------------------------
 
 
