@@ -1,6 +1,5 @@
 """The command line: `landslide …`. torch is imported only by the commands that train."""
 
-import atexit
 import gc
 import io
 import os
@@ -297,9 +296,8 @@ def run(
 
 def main() -> None:
     """Run the command line; a character that the terminal's encoding lacks is printed as `?`."""
-    # What torch's imports leave stays: to search it for garbage takes a second of the start, and one more at the end.
+    # What torch's imports leave stays: to search it for garbage takes a second of the start.
     gc.set_threshold(100_000)
-    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

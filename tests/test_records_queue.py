@@ -32,7 +32,7 @@ def store(tmp_path) -> Store:
     return made
 
 
-def test_rows_without_a_record_come_first_then_second_seeds(store):
+def test_rows_without_a_record_come_first_then_other_seeds_row_by_row(store):
     jobs, there = queue.missing(PLAN, store)
     assert [(job.row, job.seed) for job in jobs] == [
         ("dual-head", 0),
@@ -44,6 +44,19 @@ def test_rows_without_a_record_come_first_then_second_seeds(store):
     assert there == 1
     assert all(job.seconds == pytest.approx(queue.duration(store.all()[0])) for job in jobs)
     assert "Of the 6 records" in queue.status(jobs, there, 2)
+
+
+def test_three_seeds_of_the_quickest_row_come_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "duration", lambda record: {"focal": 5.0}.get(record.recipe.loss[0].name, 9.0))
+    made = Store(tmp_path / "records", ())
+    table = reports.table("raunet/losses")
+    for name in ("ce", "focal"):
+        runs.run(reports.resolve(table, table.row(name), dataset="synthetic", profile_name="smoke"), 0, store=made)
+    jobs, _ = queue.missing([{**PLAN[0], "seeds": 4, "tables": ["raunet/losses"]}], made)
+    seeds = [(job.row, job.seed) for job in jobs if job.row in ("ce", "focal")]
+    assert seeds == [(row, seed) for row in ("focal", "ce") for seed in (1, 2)] + [("focal", 3), ("ce", 3)]
+    first = [job.seed for job in jobs][: len(table.rows) - 2]
+    assert set(first) == {0}
 
 
 def test_a_row_that_stands_in_two_tables_is_computed_once(tmp_path):

@@ -1,8 +1,9 @@
 """`make records`: compute the records that the study lacks, the most valuable first.
 
 `records.yaml` says which tables on which data, in which profile, with how many seeds. A row without any record comes
-first, then the second seed of each row, then the third. One process a core, at the lowest priority; what is stopped
-goes on at the next call. Each new record is published and copied into the tree that asked for it.
+first, then what rows lack of three seeds, which a verdict needs, the quickest row first, then further seeds. One
+process a core, at the lowest priority; what is stopped goes on at the next call. Each new record is published and
+copied into the tree that asked for it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from landslide_lib.study import reports, runs
 from landslide_lib.study.records import Record, Store
 
 PLAN = Path(__file__).with_suffix(".yaml")
+ENOUGH = 3  # seeds: with fewer, a comparison has no verdict
 
 
 class Job(NamedTuple):
@@ -55,7 +57,7 @@ def duration(record: Record) -> float:
 
 def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], int]:
     """Return the records that a plan asks for and that are not there, the most valuable first, and how many are."""
-    waiting: list[tuple[int, Job]] = []
+    waiting: list[tuple[int, Job]] = []  # with how many seeds of the row come before
     there: dict[tuple[str, int], bool] = {}
     everywhere = median(map(duration, store.all())) if store.paths() else 600.0
     for entry in plan:
@@ -77,7 +79,12 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
                         if seed in seeds:
                             job = Job(name, row_id, dataset, profile, seed, seconds)
                             waiting.append((len(found) + seeds.index(seed), job))
-    return [job for _, job in sorted(waiting, key=lambda pair: pair[0])], sum(there.values())
+
+    def value(pair: tuple[int, Job]) -> tuple[bool, bool, float]:
+        before, job = pair
+        return before > 0, before >= ENOUGH, job.seconds if before else 0.0  # without a record in the plan's order
+
+    return [job for _, job in sorted(waiting, key=value)], sum(there.values())
 
 
 def status(jobs: Sequence[Job], there: int, cores: int) -> str:
