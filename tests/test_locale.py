@@ -19,8 +19,9 @@ LATIN_1 = {"PYTHONIOENCODING": "latin-1"}
         (ASCII | {"PYTHONIOENCODING": "ascii"}, ["--help"], b"Re-run five reports"),
         # An em dash, which Latin-1 lacks, is printed as a question mark.
         (LATIN_1, ["table", "raunet/losses"], b"| ? |"),
+        ({}, ["train", "raunet/heads", "--row=dual-head", "--dataset=bijie", "--profile=smoke"], b"records/bijie-"),
     ],
-    ids=["list", "verify", "help", "table"],
+    ids=["list", "verify", "help", "table", "train"],
 )
 def test_a_command_prints_what_it_has_to_say(change, words, said, bijie):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
@@ -32,3 +33,4 @@ def test_a_command_prints_what_it_has_to_say(change, words, said, bijie):
     # Python warns of each text file that is opened in the encoding of the locale.
     warned = [line for line in complaints.splitlines() if "EncodingWarning" in line]
     assert not [line for line in warned if "landslide_lib" in line]
+    assert "leak" not in complaints  # of what a library finds amiss when Python ends
