@@ -90,11 +90,13 @@ class ClassificationTask(SegmentationTask):
         *,
         balanced: bool,
         patience: int | None,
+        patience_on: str = "loss",
         tta_views: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(network, loss, data, **options)
-        self.filtered, self.patience, self.tta_views = filtered, patience, tta_views
+        self.filtered, self.tta_views = filtered, tta_views
+        self.patience, self.patience_on = patience, patience_on
         if balanced:
             labels = data.packed.masks[data.parts["train"], 0, 0]
             self.chances = np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)

@@ -63,6 +63,7 @@ class Plan:
     epochs: int  # at least 1
     optimizer: str = "adam"  # of `OPTIMIZERS`
     lr: float = 1e-3  # at its peak
+    lr_min: float = 0.0  # where the cosine ends
     weight_decay: float = 0.0
     schedule: str = "warmup_cosine"  # or `constant`
     warmup: float = 0.1  # share of the steps, in [0, 1)
@@ -70,8 +71,8 @@ class Plan:
     averaging: float = 0.0  # decay of the moving average of the weights, which is validated and kept; 0 for none
 
 
-def learning_rate(step: int, steps: int, schedule: str, warmup: float) -> float:
-    """Return the factor on the peak learning rate at a step from 0: warm-up, then cosine decay; or 1 throughout.
+def learning_rate(step: int, steps: int, schedule: str, warmup: float, least: float = 0.0) -> float:
+    """Return the factor on the peak learning rate at a step from 0: warm-up, then a cosine to `least`; or 1 throughout.
 
     >>> [round(learning_rate(s, 10, "warmup_cosine", 0.2), 2) for s in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.04]
@@ -81,7 +82,7 @@ def learning_rate(step: int, steps: int, schedule: str, warmup: float) -> float:
     warm = round(warmup * steps)
     if step < warm:
         return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 class Loop(lightning.LightningModule):  # type: ignore[misc]
@@ -107,7 +108,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup)
+            optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup, plan.lr_min / plan.lr)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -150,8 +151,9 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
         if self.task.patience is not None:
-            losses = [line["valid_loss"] for line in self.history]
-            self.trainer.should_stop = len(losses) - 1 - losses.index(min(losses)) >= self.task.patience
+            of_f1 = self.task.patience_on == "f1"
+            gains = [line["valid_f1"] or 0.0 if of_f1 else -line["valid_loss"] for line in self.history]
+            self.trainer.should_stop = len(gains) - 1 - gains.index(max(gains)) >= self.task.patience
 
     def swap_average(self) -> None:
         """Put the averaged network in the place of the trained one, or back."""

@@ -23,7 +23,8 @@ class Task(nn.Module, ABC):
     """
 
     chances: NDArray[np.float64] | None = None  # by which an epoch draws its training images; None takes each once
-    patience: int | None = None  # training ends after so many epochs without a lower validation loss
+    patience: int | None = None  # training ends after so many epochs without a gain in validation
+    patience_on: str = "loss"  # a gain is a lower `loss`, or a higher `f1`
 
     def __init__(
         self,

@@ -210,6 +210,13 @@ def test_training_ends_where_the_validation_loss_no_longer_falls(data, tmp_path,
     assert [line["valid_loss"] for line in made.history] == pytest.approx([1.0, 0.5, 0.7, 0.6, 0.8])
 
 
+def test_training_ends_where_the_validation_f1_no_longer_rises(data, tmp_path, monkeypatch):
+    scores = iter([None, 0.5, 0.6, 0.6, 0.4, 0.9])
+    monkeypatch.setattr(ClassificationTask, "scores", lambda self, kept: {"valid_f1": next(scores)})
+    made = classification.run(wanted(epochs=6, patience=2, patience_on="f1"), Setting(data, 0, CPU, tmp_path))
+    assert [line["valid_f1"] for line in made.history] == [None, 0.5, 0.6, 0.6, 0.4]
+
+
 def test_tiles_of_one_kind_are_refused(data):
     one = type(data)(**{**data.__dict__, "masks": np.zeros_like(data.masks)})
     with pytest.raises(ValueError, match="all of one kind; take more of them"):

@@ -65,6 +65,16 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(drawn):
         assert rates[-1] == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("least", [0.0, 0.01, 0.5])
+def test_without_a_warm_up_it_is_the_cosine_of_torch(least):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=35, eta_min=least)
+    for step in range(36):
+        assert learning_rate(step, 35, "warmup_cosine", 0.0, least) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+
+
 @given(steps_and_warmup)
 def test_a_constant_learning_rate_is_constant(drawn):
     steps, warmup = drawn

@@ -58,7 +58,8 @@ class Classification(Recipe):
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     sampling: Literal["as_is", "balanced"] = field("as_is", description="of training tiles")
     augmentation: tuple[Change, ...] = field(("flips", "rotation"))
-    patience: int | None = field(None, ge=1, le=1000, description="epochs without a lower validation loss that end it")
+    patience: int | None = field(None, ge=1, le=1000, description="epochs without a gain in validation that end it")
+    patience_on: Literal["loss", "f1"] = field("loss", description="what a gain is: a lower loss, or a higher F1")
     filter: Filter | None = field(None, description="of obvious negatives")
     tta_views: Literal[1, 4, 8] = field(
         1, alias="turns", description="flips, at 8 quarter turns too, that a prediction is the mean of"
@@ -119,6 +120,7 @@ class Classification(Recipe):
         no_encoder = self.model not in FUSIONS or self.modalities == "radar"
         unused = {
             "members": not self.ensemble,
+            "patience_on": self.patience is None,
             "passes": self.model in FUSIONS,
             "encoder": no_encoder or bool(self.ensemble and self.ensemble.encoders),
             "optical_size": no_encoder,

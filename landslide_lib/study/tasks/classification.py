@@ -67,6 +67,7 @@ def build(
         augment=augment.compose_tiles(recipe.augmentation),
         balanced=recipe.sampling == "balanced",
         patience=recipe.patience,
+        patience_on=recipe.patience_on,
         tta_views=recipe.tta_views,
         device=setting.device,
     )
