@@ -78,7 +78,6 @@ class Table(Frozen):
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         reference: The row that others are compared with; of several the first that the dataset has.
-        budgets: What the table changes of a profile's budget, by profile.
     """
 
     name: str
@@ -90,7 +89,6 @@ class Table(Frozen):
     task: Task = "segmentation"
     reference: tuple[str, ...] = ()
     base: dict[str, Any] = Field({})
-    budgets: dict[str, dict[str, Any]] = Field({})
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
@@ -236,10 +234,9 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
             change["split"] = {"method": "blocked"}  # nobody has published parts of it
         if "target" in table.base and dataset != table.base.get("dataset"):
             change["target"] = TARGETS.get(dataset, {"dataset": "", "part": "valid"})
-    name = profile_name or "full"
-    budget = merge(profile(name, table.base.get("task", "segmentation")), table.budgets.get(name, {}))
+    budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
     layers = reduce(merge, (table.base, budget, row.change, change))
-    return recipe(layers if row.ours else {**layers, **stand_in(layers, name)})
+    return recipe(layers if row.ours else {**layers, **stand_in(layers, profile_name or "full")})
 
 
 def has_stand_in(table: Table, row: Row, profile_name: str | None) -> bool:
