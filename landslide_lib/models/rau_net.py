@@ -21,6 +21,7 @@ parameters, as the report's two have. Reference: `raunet-ablation.md`, slides IV
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
@@ -63,12 +64,12 @@ BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 }
 
 
-def unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
-    """Build a U-Net of one of `BLOCKS`; see `UNet` for arguments and shape."""
+def unet_of(block: str, *, width: int = 64, **options: Any) -> UNet:
+    """Build a U-Net of one of `BLOCKS`; see `UNet` for options and shape."""
     made = BLOCKS[block]
-    return UNet(in_channels=in_channels, width=width, num_classes=num_classes, block=lambda a, b: made(a, b, width))
+    return UNet(width=width, block=lambda before, after: made(before, after, width), **options)
 
 
-def small_unet_of(block: str, *, in_channels: int, width: int = 64, num_classes: int = 1) -> UNet:
+def small_unet_of(block: str, *, width: int = 64, **options: Any) -> UNet:
     """Build a U-Net with a third of the width, at least 2; the report prints the number of parameters alone."""
-    return unet_of(block, in_channels=in_channels, width=max(2, width // 3), num_classes=num_classes)
+    return unet_of(block, width=max(2, width // 3), **options)

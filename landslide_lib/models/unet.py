@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 Block = Callable[[int, int], nn.Module]  # makes a module, of its channels before and after
-twice: Block = partial(nn.ConvTranspose2d, kernel_size=2, stride=2)
+
+
+def resized(before: int, after: int) -> nn.Sequential:
+    """Double the sides by repeating each pixel, then a 2x2 convolution: the up-convolution of the paper of U-Net."""
+    return nn.Sequential(nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(before, after, 2))
+
+
+#: By name what doubles the sides on the way up. The report counts it among the drawbacks of a traditional U-Net that
+#: it does not use transposed convolutions (`raunet-ablation.md`, slide IV-B). Both have as many parameters.
+UPSAMPLING: dict[str, Block] = {"transposed": partial(nn.ConvTranspose2d, kernel_size=2, stride=2), "resized": resized}
 
 
 def double_convolution(before: int, after: int) -> nn.Sequential:
@@ -17,11 +26,11 @@ def double_convolution(before: int, after: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """U-Net with batch normalisation and transposed convolutions.
+    """U-Net with batch normalisation.
 
     The first of five stages has `width` channels, each next one twice as many; `block` makes a stage, on the way up
-    `merge` where it is another; `enlarge` doubles the sides. `stem` comes before all else. At width 64 and 14 bands it
-    has 31.0 M parameters, where the report prints 31.4 M.
+    `merge` where it is another; `enlarge` doubles the sides, see `UPSAMPLING`. `stem` comes before all else. At width
+    64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
 
     Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), H and W multiples of 16. Reference: Ronneberger,
     Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
@@ -38,7 +47,7 @@ class UNet(nn.Module):
         num_classes: int = 1,
         block: Block = double_convolution,
         merge: Block | None = None,
-        enlarge: Block = twice,
+        enlarge: Block = UPSAMPLING["transposed"],
         stem: nn.Module | None = None,
     ) -> None:
         super().__init__()

@@ -1,12 +1,14 @@
 """What every network family keeps to, and the reported numbers of parameters."""
 
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from landslide_lib.models import MODELS
+from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.study.recipe import Segmentation
 from landslide_lib.study.reports import reports, table
 
@@ -52,7 +54,7 @@ def build(name: str, **settings: int) -> nn.Module:
     return MODELS[name](**{"in_channels": BANDS, "width": TINY.get(name, 4), **settings})
 
 
-def parameters(name: str, **settings: int) -> int:
+def parameters(name: str, **settings: Any) -> int:
     """Count on the meta device: a network of any width takes no memory."""
     with torch.device("meta"):
         return sum(p.numel() for p in build(name, **settings).parameters())
@@ -166,6 +168,22 @@ def test_the_baseline_has_the_reported_number_of_parameters():
     assert unit == "M"
     ours = parameters("unet", in_channels=14, width=64)
     assert ours / 1e6 == pytest.approx(float(number), rel=0.02)
+
+
+def test_a_u_net_that_resizes_has_as_many_parameters_as_one_with_transposed_convolutions():
+    for name in ("unet", "rau_net_1", "small_rau_net"):
+        ours = parameters(name, in_channels=14, width=64, enlarge=UPSAMPLING["resized"])
+        assert ours == parameters(name, in_channels=14, width=64)
+
+
+def test_resizing_repeats_each_pixel_and_convolves_it_with_its_right_and_lower_neighbours():
+    enlarge = UPSAMPLING["resized"](1, 1)
+    nn.init.constant_(enlarge[-1].bias, 0.0)
+    enlarge[-1].weight.data = torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]])
+    x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    big = np.pad(np.kron(x[0, 0].numpy(), np.ones((2, 2))), (0, 1))
+    expected = big[:-1, :-1] + 10 * big[:-1, 1:] + 100 * big[1:, :-1] + 1000 * big[1:, 1:]
+    assert enlarge(x)[0, 0].detach().numpy() == pytest.approx(expected)
 
 
 def test_the_networks_are_those_of_the_rows_that_print_a_size_and_those_of_rows_that_do_not():

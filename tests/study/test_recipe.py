@@ -358,6 +358,7 @@ ORIGINS: dict[str, Any] = {
     "Segmentation.image_size": 128,
     "Segmentation.model": "unet",
     "Segmentation.head": "mono",
+    "Segmentation.upsampling": "transposed",
     "Segmentation.width": 64,
     "Segmentation.loss": [{"name": "ce"}],
     "Segmentation.optimizer": {},

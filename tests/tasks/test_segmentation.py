@@ -13,6 +13,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from landslide_lib.data import augment
 from landslide_lib.data.registry import Packed
@@ -28,7 +29,7 @@ from landslide_lib.study.recipe import non_default_fields, profile, recipe
 from landslide_lib.study.recipe.parts import TERMS, Optimizer
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import Run, Setting
-from landslide_lib.study.tasks.segmentation import build, load_start, loss_of, run
+from landslide_lib.study.tasks.segmentation import build, load_start, loss_of, model_of, run
 from landslide_lib.training.loop import OPTIMIZERS, Loop, _readable
 from landslide_lib.training.segmentation import SegmentationTask
 
@@ -316,6 +317,7 @@ SMOKE = recipe({"dataset": "bijie"}, profile("smoke"), {"epochs": 3})
 KILLED = """
 import json, os, signal, sys
 import torch
+from torch import nn
 torch.set_num_threads(1)
 from landslide_lib.study import runs
 from landslide_lib.study.recipe import recipe
@@ -474,3 +476,15 @@ def test_a_run_that_went_on_with_other_threads_names_both_counts(bijie, tmp_path
     made = runs.run(SMOKE, 0, device="cpu", store=store)
     assert made.threads_of_starts == (2, 1)
     assert made.threads == 1
+
+
+def test_a_recipe_says_how_a_u_net_upsamples():
+    plain, resized = ({"dataset": "bijie", "width": 4, **how} for how in ({}, {"upsampling": "resized"}))
+    transposed = [
+        sum(isinstance(layer, nn.ConvTranspose2d) for layer in model_of(recipe(how), 3).modules())
+        for how in (plain, resized)
+    ]
+    assert transposed == [4, 0]
+    assert recipe(plain).hash != recipe(resized).hash
+    other = {"model": "small_v_net"}  # which has convolutions of its own
+    assert recipe({**plain, **other}).hash == recipe({**resized, **other}).hash

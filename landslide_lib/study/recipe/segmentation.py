@@ -1,6 +1,6 @@
 """The recipe of a network that calls each pixel landslide or not."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import model_validator
 
@@ -11,14 +11,8 @@ from landslide_lib.study.recipe.parts import CROSS_ENTROPY, PACKAGED, Lite, Loss
 from landslide_lib.study.recipe.starts import WithStart
 
 UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2"]
-SmallNetworks = Literal[
-    "small_v_net",
-    "small_squeeze_unet",
-    "small_mobilenet_v3",
-    "small_deeplab_v3",
-    "small_residual_unet",
-    "small_rau_net",
-]
+SmallUNets = Literal["small_residual_unet", "small_rau_net"]
+SmallNetworks = Literal["small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3"]
 
 
 class Segmentation(WithStart):
@@ -28,7 +22,8 @@ class Segmentation(WithStart):
     untrained = ("post_processing",)
 
     task: Literal["segmentation"] = field("segmentation")
-    model: Literal[UNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
+    model: Literal[UNets, SmallUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
+    upsampling: Literal["transposed", "resized"] = field("transposed", description="of a U-Net, see `models.unet`")
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
@@ -44,6 +39,11 @@ class Segmentation(WithStart):
         if self.head != "multi_resolution" and any(step.name == "voting" for step in self.post_processing):
             raise ValueError(f"post_processing: voting takes head multi_resolution, and the head is {self.head}")
         return self
+
+    @property
+    def unused_fields(self) -> tuple[str, ...]:
+        """How a U-Net upsamples, of any other network."""
+        return (*super().unused_fields, *["upsampling"] * (self.model not in get_args(Literal[UNets, SmallUNets])))
 
     @property
     def trained(self) -> Self:
@@ -63,6 +63,7 @@ class Segmentation(WithStart):
     def _components(self) -> list[str]:
         return [
             f"model/{self.model}",
+            *([f"upsampling/{self.upsampling}"] if self.upsampling != "transposed" else []),
             *([f"head/{self.head}"] if self.head != "mono" else []),
             *([f"start/{self.start.name}"] if self.start else []),
             *(f"post_processing/{step.name}" for step in self.post_processing),

@@ -1,5 +1,6 @@
 """Segmentation as a recipe chooses it: network, loss and data, and what is trained of them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from landslide_lib.losses import LOSSES, WeightedSum
 from landslide_lib.models import MODELS
 from landslide_lib.models.backbones import encoder_of
 from landslide_lib.models.heads import HEADS
+from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train, weights_of
@@ -41,10 +43,12 @@ def loss_of(
 
 def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
     """Build the network that a recipe names, with its head and random weights."""
-    build = MODELS[recipe.model]
+    build = partial(MODELS[recipe.model], in_channels=bands, width=recipe.width)
+    if "upsampling" not in recipe.unused_fields:
+        build = partial(build, enlarge=UPSAMPLING[recipe.upsampling])
     if recipe.head == "mono":
-        return build(in_channels=bands, width=recipe.width)
-    body = build(in_channels=bands, width=recipe.width, num_classes=recipe.width)
+        return build()
+    body = build(num_classes=recipe.width)
     return HEADS[recipe.head](body, recipe.width)
 
 
