@@ -9,15 +9,13 @@ from torchvision.ops import Conv2dNormActivation
 
 Block = Callable[[int, int], nn.Module]  # makes a module, of its channels before and after
 
-
-def resized(before: int, after: int) -> nn.Sequential:
-    """Double the sides by repeating each pixel, then a 2x2 convolution: the up-convolution of the paper of U-Net."""
-    return nn.Sequential(nn.Upsample(scale_factor=2), nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(before, after, 2))
-
-
-#: By name what doubles the sides on the way up. The report counts it among the drawbacks of a traditional U-Net that
-#: it does not use transposed convolutions (`raunet-ablation.md`, slide IV-B). Both have as many parameters.
-UPSAMPLING: dict[str, Block] = {"transposed": partial(nn.ConvTranspose2d, kernel_size=2, stride=2), "resized": resized}
+#: By name what doubles the sides on the way up and halves the channels; None repeats each pixel and keeps the channels,
+#: as in the first author's code (https://github.com/CamDucLe/Landslide-Project-Sentinel2) and as slide IV-B of
+#: `raunet-ablation.md` says of a traditional U-Net: that it does not use transposed convolutions.
+UPSAMPLING: dict[str, Block | None] = {
+    "transposed": partial(nn.ConvTranspose2d, kernel_size=2, stride=2),
+    "nearest": None,
+}
 
 
 def double_convolution(before: int, after: int) -> nn.Sequential:
@@ -30,7 +28,7 @@ class UNet(nn.Module):
 
     The first of five stages has `width` channels, each next one twice as many; `block` makes a stage, on the way up
     `merge` where it is another; `enlarge` doubles the sides, see `UPSAMPLING`. `stem` comes before all else. At width
-    64 and 14 bands it has 31.0 M parameters, where the report prints 31.4 M.
+    64 and 14 bands it has 31.4 M parameters if it repeats pixels, as the report prints, and 31.0 M else.
 
     Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), H and W multiples of 16. Reference: Ronneberger,
     Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
@@ -47,7 +45,7 @@ class UNet(nn.Module):
         num_classes: int = 1,
         block: Block = double_convolution,
         merge: Block | None = None,
-        enlarge: Block = UPSAMPLING["transposed"],
+        enlarge: Block | None = UPSAMPLING["transposed"],
         stem: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -56,8 +54,11 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(map(block, [in_channels, *stages], stages))
         self.pool = nn.MaxPool2d(2)
         deep_first = stages[:0:-1]
-        self.up = nn.ModuleList(enlarge(deep, deep // 2) for deep in deep_first)
-        self.merge = nn.ModuleList((merge or block)(deep, deep // 2) for deep in deep_first)
+        self.up = nn.ModuleList(
+            enlarge(deep, deep // 2) if enlarge else nn.Upsample(scale_factor=2) for deep in deep_first
+        )
+        joined = (deep if enlarge else deep + deep // 2 for deep in deep_first)
+        self.merge = nn.ModuleList(map(merge or block, joined, (deep // 2 for deep in deep_first)))
         self.head = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -170,20 +170,13 @@ def test_the_baseline_has_the_reported_number_of_parameters():
     assert ours / 1e6 == pytest.approx(float(number), rel=0.02)
 
 
-def test_a_u_net_that_resizes_has_as_many_parameters_as_one_with_transposed_convolutions():
-    for name in ("unet", "rau_net_1", "small_rau_net"):
-        ours = parameters(name, in_channels=14, width=64, enlarge=UPSAMPLING["resized"])
-        assert ours == parameters(name, in_channels=14, width=64)
-
-
-def test_resizing_repeats_each_pixel_and_convolves_it_with_its_right_and_lower_neighbours():
-    enlarge = UPSAMPLING["resized"](1, 1)
-    nn.init.constant_(enlarge[-1].bias, 0.0)
-    enlarge[-1].weight.data = torch.tensor([[[[1.0, 10.0], [100.0, 1000.0]]]])
+def test_the_baseline_repeats_pixels_and_then_has_the_reported_number_of_parameters_to_every_digit():
+    number, _ = table("raunet/baseline").row("unet").reported["parameters"].split()
+    ours = parameters("unet", in_channels=14, width=64, enlarge=UPSAMPLING["nearest"])
+    assert f"{ours / 1e6:.1f}" == number
+    network = build("unet", in_channels=2, width=2, enlarge=UPSAMPLING["nearest"])
     x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    big = np.pad(np.kron(x[0, 0].numpy(), np.ones((2, 2))), (0, 1))
-    expected = big[:-1, :-1] + 10 * big[:-1, 1:] + 100 * big[1:, :-1] + 1000 * big[1:, 1:]
-    assert enlarge(x)[0, 0].detach().numpy() == pytest.approx(expected)
+    assert network.up[0](x)[0, 0].tolist() == np.kron(x[0, 0].numpy(), np.ones((2, 2))).tolist()
 
 
 def test_the_networks_are_those_of_the_rows_that_print_a_size_and_those_of_rows_that_do_not():

@@ -479,7 +479,7 @@ def test_a_run_that_went_on_with_other_threads_names_both_counts(bijie, tmp_path
 
 
 def test_a_recipe_says_how_a_u_net_upsamples():
-    plain, resized = ({"dataset": "bijie", "width": 4, **how} for how in ({}, {"upsampling": "resized"}))
+    plain, resized = ({"dataset": "bijie", "width": 4, **how} for how in ({}, {"upsampling": "nearest"}))
     transposed = [
         sum(isinstance(layer, nn.ConvTranspose2d) for layer in model_of(recipe(how), 3).modules())
         for how in (plain, resized)
