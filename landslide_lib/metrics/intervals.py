@@ -1,4 +1,4 @@
-"""What seeds and test images leave open: intervals of scores and of their order, 95 % each. No torch."""
+"""What seeds and test images leave open: intervals of scores and of their differences, 95 % each. No torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,8 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(values) < 2:
         return None
-    return limits(float(np.mean(values)), float(stdtrit(len(values) - 1, UPPER)) * _error(values))
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return limits(float(np.mean(values)), float(stdtrit(len(values) - 1, UPPER)) * error)
 
 
 def limits(value: float, reach: float, within: tuple[float, float] = SCORE) -> tuple[float, float]:
@@ -114,49 +115,8 @@ def difference_interval(differences: Floats, weight: NDArray[Any], by_seed: Sequ
     return {"difference": difference, "low": low, "high": high, "images": images**0.5, "seeds": seeds}
 
 
-def _error(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
-
-
 def _f1(counts: NDArray[np.int64]) -> Floats:
     return np.nan_to_num(class_scores(counts[..., 0], counts[..., 1], counts[..., 2])["f1"])
-
-
-def kendall(
-    reported: Sequence[float], ours: Sequence[Sequence[float]], *, draws: int = 2000, seed: int = 0
-) -> dict[str, float | None] | None:
-    """Return Kendall's tau-b between the reported order of rows, a number each, and ours, the seeds of each row.
-
-    `tau` is of the row means; `low` and `high` are the central 95 % of tau when each mean is drawn from Student's t
-    around it (a bootstrap of three seeds would be far too narrow), None for fewer than five rows or where a row has one
-    seed only. For fewer than three rows, or where all tie, None is returned.
-    """
-    means = np.array([np.mean(row) for row in ours])
-    of_means = float(tau(reported, means))
-    if len(reported) < 3 or not np.isfinite(of_means):
-        return None
-    if len(reported) < 5 or any(len(row) < 2 for row in ours):
-        return {"tau": of_means, "low": None, "high": None}
-    errors = np.array([_error(row) for row in ours])
-    freedom = np.array([len(row) - 1 for row in ours])
-    drawn = means + errors * np.random.default_rng(seed).standard_t(freedom, (draws, len(means)))
-    low, high = np.nanquantile(tau(reported, drawn), [0.025, 0.975])
-    return {"tau": of_means, "low": float(low), "high": float(high)}
-
-
-def tau(numbers: ArrayLike, others: ArrayLike) -> Floats:
-    """Return Kendall's tau-b of (N,) numbers with each line of (..., N) others; NaN if all tie.
-
-    SciPy takes one pair of lists a call, which is too slow for thousands of draws.
-
-    >>> float(tau([1, 2, 3], [10, 30, 20]).round(3))
-    0.333
-    """
-    a, b = np.asarray(numbers, np.float64), np.asarray(others, np.float64)
-    first, second = np.triu_indices(len(a), 1)
-    x, y = np.sign(a[first] - a[second]), np.sign(b[..., first] - b[..., second])
-    with np.errstate(invalid="ignore"):
-        return np.asarray((x * y).sum(-1) / np.sqrt((x != 0).sum() * (y != 0).sum(-1)), np.float64)
 
 
 def _simulated(

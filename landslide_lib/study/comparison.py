@@ -224,23 +224,3 @@ def effect(records: Sequence[Record], base: Sequence[Record]) -> intervals.Compa
         counts, other_counts = ([one.test_counts for one in side] for side in (mine, others))
         found = intervals.paired_bootstrap(counts, other_counts, mine[0].test_groups)
     return {**found, "common": len(common)}
-
-
-def agreement(table: Table, rows: Sequence[dict[str, Any]], column: str = "f1") -> dict[str, float | None] | None:
-    """Return Kendall's tau between the report's order, by a column, of the rows of `compare` and ours.
-
-    It is of the rows run with the report's own network, over the seeds that all of them have; see `intervals.kendall`.
-    None for fewer than three rows, no common seed, or a score that is undefined.
-    """
-    what = table.columns[column]
-    run = [row for row in rows if row["ours"] and row["kind"] == "run" and "stand_in" not in row["ours"]]
-    common = sorted(set.intersection(*(set(row["ours"]["seeds"]) for row in run))) if run else []
-    # A cell such as `<0.0010` is printed, and no number to rank by.
-    run = [row for row in run if isinstance(row["reported"].get(column), float)]
-    values = []
-    for ours in (row["ours"] for row in run):
-        by_seed = dict(zip(ours["seeds"], ours["metrics"][what.convention][what.score]["values"], strict=True))
-        values.append([by_seed[seed] for seed in common])
-    if not common or any(value is None for row in values for value in row):
-        return None
-    return intervals.kendall([row["reported"][column] for row in run], values)

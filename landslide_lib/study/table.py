@@ -124,10 +124,6 @@ class StudyTable:
         frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
         return frame.astype(dict.fromkeys(columns[2:6], float)).rename_axis("row")
 
-    def agreement(self, column: str = "f1") -> dict[str, float | None] | None:
-        """Return Kendall's tau between the report's order of the rows and ours; see `comparison.agreement`."""
-        return comparison.agreement(self.report, self.rows, column)
-
     def plot(self, pairs: Mapping[str, tuple[str, str]] | None = None) -> Any:
         """Draw `effects` with their intervals, reported beside ours; a ValueError says that there are none."""
         from landslide_lib.study.plots import forest

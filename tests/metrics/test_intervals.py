@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from landslide_lib.metrics.intervals import DIFFERENCE, coverage, interval, kendall, limits, paired_bootstrap, tau
+from landslide_lib.metrics.intervals import DIFFERENCE, coverage, interval, limits, paired_bootstrap
 from landslide_lib.metrics.scores import scores
 
 # --- intervals ---------------------------------------------------------------------------
@@ -112,44 +112,6 @@ def test_rows_that_were_tested_on_other_images_are_refused():
         paired_bootstrap([better], [base], blocks[:-1])
 
 
-# --- the order of rows -------------------------------------------------------------------
-
-REPORTED = [0.68, 0.683, 0.677, 0.682, 0.662, 0.646, 0.646]  # with a tie
-
-
-def test_tau_is_scipys_of_the_means_over_seeds():
-    draw = np.random.default_rng(0)
-    rows = draw.random((len(REPORTED), 3))
-    found = kendall(REPORTED, rows.tolist(), draws=50)
-    assert found["tau"] == pytest.approx(stats.kendalltau(REPORTED, rows.mean(1)).statistic)
-    assert -1 <= found["low"] <= found["tau"] <= found["high"] <= 1
-
-
-def test_the_same_order_with_seeds_that_agree_is_certain_and_one_that_they_leave_open_is_not():
-    order = list(range(6))
-    sure = kendall(order, [[10**4 * i, 10**4 * i + 1] for i in order], draws=50)
-    assert sure == pytest.approx({"tau": 1, "low": 1, "high": 1})
-    reverse = kendall(order, [[-(10**4) * i, 1 - 10**4 * i] for i in order], draws=50)
-    assert reverse == pytest.approx({"tau": -1, "low": -1, "high": -1})
-    unsure = kendall(order, [[i, i + 5, i - 5] for i in order], draws=200)
-    assert unsure["tau"] == pytest.approx(1)
-    assert unsure["low"] < 0.5
-
-
-def test_too_few_rows_or_one_seed_have_a_tau_without_an_interval():
-    rising = [[0.1 * i, 0.2 * i] for i in range(1, 6)]
-    one_seed = [*rising[:4], [0.9]]
-    for some, values in ((4, rising[:4]), (5, one_seed)):
-        found = kendall(range(some), values)
-        assert found == {"tau": pytest.approx(1), "low": None, "high": None}
-    assert kendall(range(5), rising, draws=5)["low"] is not None
-
-
-def test_two_rows_or_a_tie_of_all_have_no_order_to_compare():
-    assert kendall([1, 2], [[0.1], [0.2]]) is None
-    assert kendall([1, 2, 3], [[0.1, 0.2]] * 3) is None
-
-
 def test_the_bootstrap_is_wider_where_the_seeds_of_a_row_disagree():
     generator = np.random.default_rng(0)
     better, base, blocks = scenes(generator, 40)
@@ -249,14 +211,6 @@ def test_with_one_seed_the_interval_is_that_of_scipys_bootstrap_over_scenes():
     assert (found["high"] - found["low"]) / 2 == pytest.approx(reach, rel=0.1)
 
 
-@given(st.lists(st.integers(0, 6), min_size=5, max_size=9).filter(lambda x: len(set(x)) > 1), st.data())
-def test_tau_of_many_lines_is_scipys_of_each_ties_included(reported, data):
-    numbers = st.lists(st.integers(0, 6), min_size=len(reported), max_size=len(reported))
-    lines = data.draw(st.lists(numbers.filter(lambda x: len(set(x)) > 1), min_size=1, max_size=4))
-    expected = [stats.kendalltau(reported, line).statistic for line in lines]
-    assert tau(reported, lines) == pytest.approx(expected, abs=1e-12)
-
-
 # --- coverage: a band in which a true 95 % falls with probability 0.999 -------------------
 
 
@@ -309,15 +263,4 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says(mean, spread, seeds)
     truth = special.expit(np.random.default_rng(1).normal(at, scale, 10**6)).mean()
     drawn = special.expit(np.random.default_rng(0).normal(at, scale, (2000, seeds)))
     held = [low <= truth <= high for low, high in map(interval, drawn)]
-    assert np.mean(held) > 0.93
-
-
-@pytest.mark.parametrize(("rows", "seeds"), [(5, 2), (8, 3)])
-def test_the_interval_of_tau_covers_as_often_as_it_says(rows, seeds):
-    draw, reported, held = np.random.default_rng(0), range(rows), []
-    for trial in range(150):
-        truth = draw.normal(0, 1, rows)
-        values = truth[:, None] + draw.normal(0, 0.3, (rows, seeds))
-        order = kendall(reported, values.tolist(), draws=400, seed=trial)
-        held.append(order["low"] <= tau(reported, truth) <= order["high"])
     assert np.mean(held) > 0.93
