@@ -1,6 +1,5 @@
-"""`landslide data …`: verify, download, pack or describe a dataset."""
+"""`landslide data …`: verify, download or pack a dataset."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -73,14 +72,3 @@ def make(
     gone = [f"left out {one['file']}: {one['problem']}" for one in packed.excluded]
     for line in (*gone, *duplicates.lines(packed.copies, parts)):
         typer.secho(f"  {line}", fg="yellow")
-
-
-@data.command()
-def describe(name: Dataset, image_size: ImageSize = 128, skip_bad: SkipBad = False, data_root: DataRoot = None) -> None:
-    """Print the statistics of a dataset as JSON: bands, imbalance, areas, neighbours, files.
-
-    The book shows those that are saved in data/results/statistics.
-    """
-    from landslide_lib.data import statistics
-
-    typer.echo(json.dumps(statistics.measure(name, image_size, root=data_root, skip_bad=skip_bad), indent=1))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from landslide_lib.data import bands, statistics
+from landslide_lib.data import bands
 from landslide_lib.data.boxes import MIN_AREA, Boxes, around, load_boxes
 from landslide_lib.data.formats.boxes import read_objects
 from landslide_lib.data.registry import (
@@ -24,6 +24,7 @@ from landslide_lib.data.registry import (
 )
 from landslide_lib.data.split import Split, split
 from landslide_lib.data.statistics import verify_files
+from tools import describe
 
 BOXES = get_dataset("landslide4sense-boxes")
 
@@ -124,7 +125,7 @@ def test_a_file_that_holds_no_such_boxes_is_refused(tmp_path, text, problem):
 
 
 def test_the_sizes_of_boxes_are_those_of_the_files(root):
-    facts = statistics.of_files(BOXES, BOXES.samples(root))
+    facts = describe.of_files(BOXES, BOXES.samples(root))
     assert facts["sizes"]["short"] == [224, 224, 224]
     boxes = facts["boxes"]
     assert boxes["parts"] == {"train": 4, "test": 1, "valid": 1}

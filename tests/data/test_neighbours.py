@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.data import neighbours
 from landslide_lib.data.registry import Packed
+from tools import neighbours
 
 ROWS, COLUMNS, SIDE, BANDS = 8, 9, 16, 2
 

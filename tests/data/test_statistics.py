@@ -8,10 +8,11 @@ import pytest
 
 from landslide_lib.data import statistics
 from landslide_lib.data.registry import DATASETS
+from tools import describe
 
 
 def test_the_numbers_are_those_of_the_pixels(packed):
-    facts = statistics.describe(packed)
+    facts = describe.describe(packed)
     images = packed.images.astype(np.float64)
     for column, name in enumerate(packed.bands):
         assert facts["bands"][name]["mean"] == pytest.approx(images[:, column].mean())
@@ -24,26 +25,26 @@ def test_the_numbers_are_those_of_the_pixels(packed):
 
 
 def test_images_without_truth_have_no_share_of_landslides(packed):
-    facts = statistics.describe(replace(packed, parts=("test, no masks",) * len(packed)))
+    facts = describe.describe(replace(packed, parts=("test, no masks",) * len(packed)))
     assert facts["labelled"] == 0
     assert facts["positive"] is facts["landslide"] is facts["largest"] is None
     assert facts["images"] == len(packed)
 
 
 def test_of_what_is_published_the_latest_is_read(packed, tmp_path):
-    facts = statistics.describe(packed)
+    facts = describe.describe(packed)
     (tmp_path / "old.json").write_text(json.dumps({**facts, "made": "2025", "images": 0}))
     (tmp_path / "new.json").write_text(json.dumps(facts))
     assert statistics.published(tmp_path) == {packed.name: facts}
 
 
 def test_parts_are_the_publishers_or_else_those_of_our_split(packed):
-    facts = statistics.describe(packed)
+    facts = describe.describe(packed)
     assert facts["split"] == "blocked"
     assert set(facts["parts"]) == {"train", "valid", "test"}
     assert sum(part["images"] for part in facts["parts"].values()) == len(packed)
     shipped = replace(packed, parts=("train",) * 30 + ("test, no masks",) * 10)
-    facts = statistics.describe(shipped)
+    facts = describe.describe(shipped)
     assert facts["split"] == "shipped"
     assert facts["parts"]["test, no masks"]["landslide"] is None
     train = facts["parts"]["train"]
@@ -54,14 +55,14 @@ def test_parts_are_the_publishers_or_else_those_of_our_split(packed):
 
 
 def test_regions_are_those_that_are_known(packed):
-    facts = statistics.describe(packed)
+    facts = describe.describe(packed)
     south = np.array(packed.regions) == "south"
     assert list(facts["regions"]) == ["south", "north"]
     assert facts["regions"]["south"]["images"] == south.sum()
     std = packed.images[south, 0].astype(np.float64).std()
     assert facts["regions"]["south"]["bands"]["R"]["std"] == pytest.approx(std, rel=1e-4)
     unknown = replace(packed, regions=("",) * len(packed))
-    assert statistics.describe(unknown)["regions"] == {}
+    assert describe.describe(unknown)["regions"] == {}
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
@@ -70,7 +71,7 @@ def test_areas_count_images_and_connected_landslides(packed):
     masks[0] = 1  # all of the image
     masks[1, 0, 0] = masks[1, 1, 1] = 1  # touch at a corner: one of two pixels
     masks[2, 0, 0] = masks[2, 5, 5] = 1  # two of one pixel
-    areas = statistics.describe(replace(packed, masks=masks))["areas"]
+    areas = describe.describe(replace(packed, masks=masks))["areas"]
 
     def where(share):
         return int(np.searchsorted(areas["edges"], share, "right")) - 1
@@ -81,7 +82,7 @@ def test_areas_count_images_and_connected_landslides(packed):
     assert areas["landslides"][where(1 / 256)] == 2
     assert areas["connected"] == sum(areas["landslides"]) == 4
     no_truth = replace(packed, parts=("train, no masks",) * len(packed))
-    assert statistics.describe(no_truth)["areas"] is None
+    assert describe.describe(no_truth)["areas"] is None
 
 
 def test_too_few_images_for_a_split_are_described_without_one(packed):
@@ -94,19 +95,19 @@ def test_too_few_images_for_a_split_are_described_without_one(packed):
         parts=packed.parts[:3],
         regions=packed.regions[:3],
     )
-    facts = statistics.describe(few)
+    facts = describe.describe(few)
     assert (facts["split"], facts["parts"], facts["neighbours"]) == (None, {}, None)
 
 
 def test_statistics_fit_into_a_small_file_of_plain_json(packed):
-    facts = statistics.describe(packed)
+    facts = describe.describe(packed)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     for path in statistics.FOLDER.glob("*.json"):
         assert path.stat().st_size < 30_000
 
 
 def test_measure_adds_what_packing_does_not_keep(bijie):
-    facts = statistics.measure("bijie", 16)
+    facts = describe.measure("bijie", 16)
     assert facts["images"] == 48
     assert facts["sizes"] == {"short": [32] * 3, "long": [32] * 3, "aspect": [1] * 3}
     assert facts["boxes"] is None

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from landslide_lib.data import bands, statistics
+from landslide_lib.data import bands
 from landslide_lib.data.datasets.zindi import UNIT, read_tile
 from landslide_lib.data.registry import (
     BadFileError,
@@ -20,6 +20,7 @@ from landslide_lib.data.registry import (
 )
 from landslide_lib.data.split import Split, split
 from landslide_lib.data.statistics import verify_files
+from tools import describe
 
 ZINDI = get_dataset("zindi")
 SHAPE = (64, 64, len(bands.ZINDI))
@@ -319,7 +320,7 @@ def test_what_is_verified_and_described_is_labels_and_no_pixels(root, cache, mon
     assert verdict.parts == {"train": 4, "test, no masks": 2}
     assert verdict.landslide_share is verdict.boxes is None
     monkeypatch.setenv("LANDSLIDE_CACHE", str(cache))
-    facts = statistics.measure("zindi", 64, root=root)
+    facts = describe.measure("zindi", 64, root=root)
     assert (facts["labelled"], facts["positive"]) == (4, 0.5)
     assert facts["landslide"] is facts["smallest"] is facts["largest"] is facts["areas"] is None
     assert facts["parts"]["train"]["positive"] == 0.5

@@ -37,7 +37,6 @@ def landslide(*words):
         ["data", "verify"],
         ["data", "download"],
         ["data", "make"],
-        ["data", "describe"],
     ],
 )
 def test_every_command_explains_itself(command):
@@ -177,15 +176,6 @@ def test_verify_counts_and_a_bad_file_is_named(bijie, tmp_path):
     status, text = landslide("data", "verify", "bijie", "--data-root", str(tmp_path))
     assert status == 1
     assert bad.name in text
-
-
-def test_describe_is_json_of_what_is_there(bijie):
-    status, text = landslide("data", "describe", "bijie", "--image-size", "32")
-    facts = json.loads(text)
-    assert status == 0
-    assert facts["images"] == 48
-    assert 0 < facts["landslide"] < facts["positive"] <= 1
-    assert set(facts["bands"]) == {"R", "G", "B"}
 
 
 @pytest.mark.parametrize(
