@@ -1,7 +1,8 @@
 """The two tables in `tabular/` below the data root, read and verified: susceptibility samples and NASA's landslides.
 
 NASA's Global Landslide Catalog (Kirschbaum and others 2010, doi:10.1007/s11069-009-9401-4) has events in the news, each
-with a place and a trigger: where nobody reports there are none in it. Factors: see `landslide_lib.data.tabular`.
+with a place and a trigger: where nobody reports there are none in it. Thirteen factors of susceptibility, Guizhou, are
+certainty factors, see `tools.tabular.factor`.
 """
 
 from pathlib import Path
@@ -10,8 +11,25 @@ import numpy as np
 import pandas as pd
 
 from landslide_lib.data.base import BadFileError
-from landslide_lib.data.tabular import FACTORS, read
+from landslide_lib.data.tabular import read
 from landslide_lib.paths import data_root
+
+#: The columns of the samples that are factors, in the order and spelling of the file, and what they are.
+FACTORS = {
+    "slope": "slope",
+    "landuse": "land use",
+    "panarcurvature": "planar curvature",
+    "profilecurvature": "profile curvature",
+    "NDVI": "NDVI",
+    "Soil": "soil",
+    "sratumboundarydistance": "distance to a stratum boundary",
+    "geomorphictype": "geomorphic type",
+    "fracturedistance": "distance to a fracture",
+    "geologicalrockdistance": "geological rock distance",
+    "rivernetworkdistance": "distance to a river",
+    "DEM": "elevation",
+    "geologicalstructure": "geological structure",
+}
 
 SAMPLES, EVENTS = "susceptibility_cf.csv", "nasa_glc_2016.csv"
 BLOCK = 0.25  # of a block of samples that stay together, in degrees: about 25 km

@@ -21,13 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 from landslide_lib.data import features
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.data.tabular import FACTORS, encode
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
 from landslide_lib.training import boosting
 from landslide_lib.training.boosting import Floats
 from tools import tables
+from tools.tables import FACTORS
 
 FOLDS = 5
 #: How often labels are permuted.
@@ -39,6 +39,34 @@ KINDS = {
 }
 #: Shares of the landslides that certainty factors may have been made of.
 FRACTIONS = (0.5, 0.7, 0.9, 0.95, 0.99)
+
+
+def factor(density: ArrayLike, prior: float) -> NDArray[np.float64]:
+    """Return the certainty factor of classes, in -1..1, of the share of positives in each and in all together.
+
+    Shortliffe and Buchanan 1975, doi:10.1016/0025-5564(75)90047-4, in the form of Chung and Fabbri 1993: of a class of
+    a map, such as a range of slopes, with the density f of landslides in it and p in the whole region,
+
+        CF = (f - p) / (f (1 - p))  where f >= p,    CF = (f - p) / (p (1 - f))  where f < p.
+
+    >>> factor([0.0, 0.1, 0.5, 1.0], 0.1).round(3)
+    array([-1.   ,  0.   ,  0.889,  1.   ])
+    """
+    f = np.asarray(density, np.float64)
+    above, below = np.maximum(f, prior), np.minimum(f, prior)
+    return (above - prior) / (above * (1 - prior)) + (below - prior) / (prior * (1 - below))
+
+
+def encode(classes: pd.DataFrame, labels: ArrayLike, learnt: NDArray[np.int64] | slice = slice(None)) -> pd.DataFrame:
+    """Put certainty factors among the `learnt` samples in place of classes; 0 for a class that none of them has."""
+    known = pd.Series(np.asarray(labels), classes.index).iloc[learnt]
+    prior = float(known.mean())
+
+    def codes(column: pd.Series[Any]) -> pd.Series[float]:
+        density = known.groupby(column.iloc[learnt]).mean()
+        return column.map(pd.Series(factor(density, prior), density.index)).fillna(0.0).astype(np.float64)
+
+    return classes.apply(codes)
 
 
 def odds(cf: ArrayLike) -> Floats:

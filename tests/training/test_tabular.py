@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_lib.data.tabular import FACTORS, encode, factor
 from landslide_lib.paths import HOME
 from landslide_lib.study.teaching import published
 from landslide_lib.training import boosting
 from tools import tables, tabular
+from tools.tables import FACTORS
+from tools.tabular import encode, factor
 
 # ---------------------------------------------------------------- boosted trees
 
