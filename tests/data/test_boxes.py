@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from landslide_lib.data import bands
-from landslide_lib.data.boxes import MIN_AREA, Boxes, around, load_boxes
+from landslide_lib.data.boxes import MIN_AREA, around, load_boxes
 from landslide_lib.data.formats.boxes import read_objects
 from landslide_lib.data.registry import (
     DATASETS,
@@ -168,7 +168,7 @@ def test_a_tile_may_have_no_box_or_many(root, cache):
     assert boxes.of(5).tolist() == [[1, 2, 3, 4], [0, 0, 224, 224]]
 
 
-def test_a_changed_box_changes_fingerprints_and_is_noticed(root, cache):
+def test_a_changed_box_changes_the_fingerprint_of_the_dataset_and_is_noticed(root, cache):
     path = root / "landslide4sense-boxes" / "train" / "5.xml"
     first = load_packed(BOXES, 32, root=root, cache=cache)
     path.write_text(xml((0, 0, 100, 101)))
@@ -180,18 +180,11 @@ def test_a_changed_box_changes_fingerprints_and_is_noticed(root, cache):
     np.testing.assert_array_equal(again.images, first.images)
 
 
-def test_boxes_are_made_once_and_read_from_beside_the_packed_images(root, cache, monkeypatch):
+def test_the_boxes_of_a_run_that_starts_from_a_file_of_weights_are_those_of_the_data(root, cache):
+    """Its fingerprint is of the weights, too, see `study.domains.load`."""
     packed = load_packed(BOXES, 32, root=root, cache=cache)
-    first = load_boxes(BOXES, packed, root)
-    (path,) = packed.folder.glob("boxes-*")
-    monkeypatch.setattr(type(BOXES), "samples", None)  # nothing is listed or read again
-    again = load_boxes(BOXES, packed, root)
-    assert again.fingerprint == first.fingerprint
-    np.testing.assert_array_equal(again.corners, first.corners)
-    for damaged in (path.read_bytes()[:-30], b"", b"boxes"):
-        path.write_bytes(damaged)
-        with pytest.raises(BadFileError, match=r"damaged .* Remove the file"):
-            load_boxes(BOXES, packed, root)
+    boxes = load_boxes(BOXES, replace(packed, fingerprint="of both"), root)
+    np.testing.assert_array_equal(boxes.corners, load_boxes(BOXES, packed, root).corners)
 
 
 def test_the_boxes_of_masks_are_around_their_landslides(packed):
@@ -202,16 +195,6 @@ def test_the_boxes_of_masks_are_around_their_landslides(packed):
         square = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]] if len(rows) else []
         assert boxes.of(i).tolist() == square
     assert len(boxes.corners) == 20
-
-
-def test_a_fingerprint_tells_which_image_a_box_is_of(packed):
-    boxes = load_boxes(get_dataset("bijie"), packed)
-    moved = load_boxes(get_dataset("bijie"), replace(packed, masks=packed.masks[::-1]))
-    assert re.fullmatch("[0-9a-f]{16}", boxes.fingerprint)
-    assert boxes.fingerprint != moved.fingerprint
-    one = np.zeros((1, 4), np.float32)
-    first, second = (Boxes(one, np.array(starts)) for starts in ([0, 1, 1], [0, 0, 1]))
-    assert first.fingerprint != second.fingerprint
 
 
 @given(arrays(np.uint8, (9, 12), elements=st.integers(0, 1)), st.integers(1, 6))
