@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from landslide_lib.paths import HOME
 from landslide_lib.study import chapters, comparison
 from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
@@ -16,9 +15,6 @@ from landslide_lib.study.records import Record, Store
 from landslide_lib.study.render import html, plain, record_link
 from landslide_lib.study.reports import Report, Table, reports, resolve
 from landslide_lib.study.reports import table as named
-
-BENCHMARKS = HOME / "benchmarks" / "results"
-VERSIONS = ("python", "torch", "numpy", "h5py", "scikit-learn", "lightning")
 
 
 def about(report: Report) -> str:
@@ -172,22 +168,6 @@ def machine() -> str:
     facts = {"processor": here.processor(), "commit": commit[:7] + " (changed tree)" * changed, **here.versions()}
     lines = [{"what": what, "value": value} for what, value in facts.items()]
     return _frame("machine", lines, "What this book was built with.")
-
-
-def speed() -> str:
-    """Return what benchmarks measured on the last machine, each when it last ran, as HTML."""
-    every = pd.concat([pd.read_csv(path) for path in BENCHMARKS.glob("[!.]*.csv")]).sort_values("date")
-    last = every.iloc[-1]
-    newest = every[every["device"] == last["device"]].drop_duplicates("name", keep="last")
-    newest = newest.assign(
-        day=newest["date"].str[:10],
-        commit=newest["commit"].str[:7],
-        threads=newest["threads"].map("{:.0f}".format, na_action="ignore"),
-    ).rename(columns={"ours_seconds": "ours, s", "peer_seconds": "peer, s"})
-    columns = ["name", "what", "ours, s", "peer, s", "ratio", "bound", "holds", "threads", "day", "commit"]
-    versions = ", ".join(f"{name} {last[name]}" for name in VERSIONS)
-    text = f"Ours against a peer in the same run, on {last['device']}, each when it last ran; "
-    return plain(newest[columns], name="speed-ratios", caption=f"{text}on {last['date'][:10]} with {versions}.")
 
 
 def runs() -> str:

@@ -4,6 +4,7 @@ import re
 from html import escape
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from landslide_lib.study import comparison, pages, render, reports
@@ -82,7 +83,9 @@ def test_what_is_published_names_budget_machine_and_commit():
 
 
 def test_every_benchmark_that_was_kept_stands_on_its_page():
-    page = pages.speed()
+    (cell,) = (cell for cell in jupytext.read(HOME / "book" / "speed.md").cells if cell.cell_type == "code")
+    made: dict = {}
+    exec(cell.source, made)
     # Some are run on a day of their own: a later file does not hide an earlier one.
     for name in ("loader/float32", "step", "sweep", "import", "channels", "tiles/npy"):
-        assert f"<th>{name}</th>" in page
+        assert f"<th>{name}</th>" in made["page"]
