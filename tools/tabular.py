@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import f1_score, roc_auc_score
 
 from landslide_lib.data import features
 from landslide_lib.data.features import OPTICAL, PASSES, possible
@@ -218,7 +219,7 @@ def compare(
     The encoding to be judged is `classes`; the others take its values for classes.
 
     Returns:
-        By encoding, of `trees` and `sum` the scores of `boosting.fold_scores`: `given`; `order lost`, a random number a
+        By encoding, of `trees` and `sum` the scores of `fold_scores`: `given`; `order lost`, a random number a
         class, of trees alone, as its sum means nothing; `inside`, certainty factors of each fold's training samples
         alone; `all`, those of all samples, the tested ones with them.
     """
@@ -235,11 +236,18 @@ def compare(
         for frame, (learnt, tested) in zip(frames, splits, strict=True):
             booster = boosting.train(frame.iloc[learnt], truth[learnt], seed)
             true, given, fold = truth[tested], frame.iloc[tested], np.zeros(len(tested))
-            scores["trees"].append(boosting.fold_scores(true, boosting.probabilities(booster, given), fold))
+            scores["trees"].append(fold_scores(true, boosting.probabilities(booster, given), fold))
             if "sum" in scores:
-                scores["sum"].append(boosting.fold_scores(true, given.sum(axis=1), fold, at=0.0))
+                scores["sum"].append(fold_scores(true, given.sum(axis=1), fold, at=0.0))
         results[name] = {model: np.concatenate(each) for model, each in scores.items()}
     return results
+
+
+def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float = 0.5) -> Floats:
+    """Return F1 of scores above `at` and area under the ROC of each fold, (folds, 2); `fold` (N,) tested a row."""
+    truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
+    parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
+    return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])
 
 
 def closed(factors: pd.DataFrame, table: pd.DataFrame, due: float = 5) -> pd.DataFrame:
@@ -260,7 +268,7 @@ def closed(factors: pd.DataFrame, table: pd.DataFrame, due: float = 5) -> pd.Dat
 
 
 def summary(each: Floats) -> dict[str, float]:
-    """Return mean and standard deviation over folds of `boosting.fold_scores`.
+    """Return mean and standard deviation over folds of `fold_scores`.
 
     >>> summary(np.array([[0.5, 0.8], [0.7, 0.8]]))
     {'f1': 0.6, 'f1_std': 0.1414, 'auc': 0.8, 'auc_std': 0.0, 'folds': 2}
@@ -344,7 +352,7 @@ def of_susceptibility(root: Path | None = None, seed: int = 0) -> dict[str, Any]
     for name, some in columns.items():
         for how, cut in cuts.items():
             judged = boosting.out_of_fold(some, truth, cut, seed)
-            each = boosting.fold_scores(truth, judged.probabilities, judged.fold)
+            each = fold_scores(truth, judged.probabilities, judged.fold)
             scores.append({"columns": name, "folds_by": how, **summary(each)})
             if (name, how) == ("factors", "random"):
                 given = contributions(some, cut, judged.boosters)
@@ -439,7 +447,7 @@ def describe(measured: pd.DataFrame, labels: NDArray[Any], groups: NDArray[Any] 
 
     def judged(used: pd.DataFrame) -> tuple[dict[str, float], boosting.OutOfFold]:
         found = boosting.out_of_fold(used, truth, splits)
-        return summary(boosting.fold_scores(truth, found.probabilities, found.fold)), found
+        return summary(fold_scores(truth, found.probabilities, found.fold)), found
 
     score, found = judged(measured)
     scores = {"all": score}

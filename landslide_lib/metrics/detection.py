@@ -279,24 +279,6 @@ def best_threshold(detections: Detections) -> float:
     return float(choices[f1.argmax()])
 
 
-def curve(detections: Detections) -> dict[str, Floats]:
-    """Return precision over recall at IoU 0.5, as COCO averages it, (101,) each; there has to be a true box.
-
-    `precision` is the highest at that `recall` or a higher one, 0 where no threshold reaches it; `score` is the
-    threshold that reaches the recall, NaN where none does.
-    """
-    ranking = Ranking(detections)
-    right = ranking.right[0]
-    hit, called = right.cumsum()[right], np.flatnonzero(right) + 1
-    highest = np.maximum.accumulate((hit / called)[::-1])[::-1]
-    first = np.searchsorted(hit / ranking.truth.sum(), RECALLS)
-    return {
-        "recall": RECALLS,
-        "precision": np.append(highest, 0.0)[first],
-        "score": np.append(ranking.score[right], np.nan)[first],
-    }
-
-
 def paired_bootstrap(
     ours: Sequence[Detections], base: Sequence[Detections], blocks: Sequence[str], *, draws: int = 1000, seed: int = 0
 ) -> Comparison:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import assert_all_finite, check_consistent_length
 
@@ -100,13 +99,6 @@ def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Spli
         score[tested] = probabilities(boosters[-1], features.iloc[tested])
         fold[tested] = number
     return OutOfFold(score, fold, tuple(boosters))
-
-
-def fold_scores(labels: ArrayLike, scores: ArrayLike, fold: ArrayLike, at: float = 0.5) -> Floats:
-    """Return F1 of scores above `at` and area under the ROC of each fold, (folds, 2); `fold` (N,) tested a row."""
-    truth, score, number = np.asarray(labels), np.asarray(scores), np.asarray(fold)
-    parts = [(truth[number == each], score[number == each]) for each in np.unique(number)]
-    return np.array([(f1_score(true, given > at), roc_auc_score(true, given)) for true, given in parts])
 
 
 @dataclass(frozen=True)

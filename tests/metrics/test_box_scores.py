@@ -12,7 +12,15 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import stats
 
-from landslide_lib.metrics.detection import Detections, best_threshold, curve, match, paired_bootstrap, scores
+from landslide_lib.metrics.detection import (
+    RECALLS,
+    Detections,
+    Ranking,
+    best_threshold,
+    match,
+    paired_bootstrap,
+    scores,
+)
 
 BOX, ELSEWHERE, FAR = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 
@@ -72,6 +80,16 @@ def simulated(draw, images, skill=1.0, clutter=10, least=0.01, digits=None):
     return predicted, truth
 
 
+def curve(found):
+    """Precision at each of COCO's levels of recall, and the threshold that reaches it, of the ranking at IoU 0.5."""
+    ranking = Ranking(found)
+    right = ranking.right[0]
+    hit, called = right.cumsum()[right], np.flatnonzero(right) + 1
+    highest = np.maximum.accumulate((hit / called)[::-1])[::-1]
+    first = np.searchsorted(hit / ranking.truth.sum(), RECALLS)
+    return np.append(highest, 0.0)[first], np.append(ranking.score[right], np.nan)[first]
+
+
 def boxes(found, threshold=0.5):
     return scores(found, threshold)["boxes"]
 
@@ -89,12 +107,12 @@ def test_map_is_cocos(seed, images, skill):
     found = match(predicted, truth)
     assert boxes(found)["map"] == pytest.approx(expected.stats[0], abs=1e-6)
     assert boxes(found)["map_50"] == pytest.approx(expected.stats[1], abs=1e-6)
-    line = curve(found)
-    assert line["precision"] == pytest.approx(expected.eval["precision"][0, :, 0, 0, -1])
-    reached = np.isfinite(line["score"])
+    precision, score = curve(found)
+    assert precision == pytest.approx(expected.eval["precision"][0, :, 0, 0, -1])
+    reached = np.isfinite(score)
     theirs = expected.eval["scores"][0, :, 0, 0, -1]
     # Where the recall is 0 COCO names the first detection, we the first right one.
-    assert line["score"][1:][reached[1:]] == pytest.approx(theirs[1:][reached[1:]], abs=1e-6)
+    assert score[1:][reached[1:]] == pytest.approx(theirs[1:][reached[1:]], abs=1e-6)
 
 
 #: Scores that a detector may give: from nearly none to sure, hardly apart, few different ones.
@@ -219,9 +237,9 @@ def test_the_best_threshold_has_the_best_f1_of_all():
 
 def test_the_mean_precision_of_the_curve_is_the_ap_and_its_scores_are_thresholds():
     found = match(*simulated(np.random.default_rng(3), 40))
-    line = curve(found)
-    assert line["precision"].mean() == pytest.approx(boxes(found)["map_50"], abs=1e-12)
-    for recall, threshold in zip(line["recall"], line["score"], strict=True):
+    precision, score = curve(found)
+    assert precision.mean() == pytest.approx(boxes(found)["map_50"], abs=1e-12)
+    for recall, threshold in zip(RECALLS, score, strict=True):
         if np.isfinite(threshold):
             assert boxes(found, threshold)["recall"] >= recall
 

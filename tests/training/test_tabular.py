@@ -53,7 +53,7 @@ def test_scores_are_those_of_each_folds_counts_and_pairs():
     draw = np.random.default_rng(0)
     truth, fold = draw.integers(0, 2, 60), draw.integers(0, 3, 60)
     score = np.round(draw.random(60), 1)  # with ties
-    for number, (f1, auc) in enumerate(boosting.fold_scores(truth, score, fold)):
+    for number, (f1, auc) in enumerate(tabular.fold_scores(truth, score, fold)):
         right = score[(truth == 1) & (fold == number)]
         wrong = score[(truth == 0) & (fold == number)]
         tp, fp = (right > 0.5).sum(), (wrong > 0.5).sum()
