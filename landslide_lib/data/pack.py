@@ -20,8 +20,7 @@ from tqdm import tqdm
 from landslide_lib.data.bands import ENGINEERED, check, engineer, source
 from landslide_lib.data.base import BadFileError, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import Copies, copies
-from landslide_lib.data.formats.files import listing, new_array, say_once
-from landslide_lib.data.formats.pictures import remarks
+from landslide_lib.data.formats.files import listing, new_array
 from landslide_lib.fields import REVISIONS
 from landslide_lib.paths import atomic_write, cache_root, data_root
 
@@ -134,8 +133,6 @@ def in_threads(
 
 
 def _pack(dataset: Dataset, samples: Sequence[Sample], size: int, folder: Path, skip_bad: bool) -> None:
-    for remark in remarks(samples):
-        say_once(f"{dataset.name}: {remark}")
     images = new_array(folder / "images.npy", np.float16, (len(samples), len(dataset.bands), size, size))
     masks = new_array(folder / "masks.npy", np.uint8, (len(samples), size, size))
     usable: list[Sample] = []

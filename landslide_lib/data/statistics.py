@@ -13,7 +13,6 @@ from landslide_lib.data.bands import LABELS
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, Sample, printable, read_sample
 from landslide_lib.data.formats.duplicates import copies, lines
 from landslide_lib.data.formats.files import list_files
-from landslide_lib.data.formats.pictures import remarks
 from landslide_lib.paths import PUBLISHED, data_root
 
 FOLDER = PUBLISHED / "statistics"
@@ -38,7 +37,7 @@ class Verdict:
     bands: dict[str, dict[str, float]]  # minimum, maximum, mean and standard deviation of each
     bad: tuple[Problem, ...]  # each file that cannot be used, and why
     parts: dict[str, int]  # how many usable images each part has, such as `train` or `test, no masks`
-    remarks: tuple[str, ...]  # what is usable and yet worth a remark: copies, and see `pictures.remarks`
+    remarks: tuple[str, ...]  # which images are the same, byte for byte
 
 
 def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:
@@ -82,7 +81,7 @@ def verify_files(dataset: Dataset, root: Path | None = None) -> Verdict:
         bands=bands,
         bad=tuple(bad),
         parts=dict(Counter(part_of.values())),
-        remarks=(*lines(copies(usable), part_of), *remarks(samples)),
+        remarks=tuple(lines(copies(usable), part_of)),
     )
 
 

@@ -16,7 +16,7 @@ from landslide_lib.data.formats.files import listing
 from landslide_lib.data.pack import Packed, load_packed, revision
 from landslide_lib.data.registry import DATASETS, get_dataset
 from landslide_lib.data.split import Indices, split
-from landslide_lib.paths import WEIGHTS, atomic_write, cache_root, data_root
+from landslide_lib.paths import WEIGHTS, cache_root, data_root
 from landslide_lib.study.recipe import Adaptation, Recipe
 
 
@@ -54,8 +54,8 @@ def _joined(*fingerprints: str) -> str:
 def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str]]:
     """Return a function that gives the fingerprints that the data of a recipe has now; nothing is packed.
 
-    They are that of all its files and, where it was packed without its unusable files, that of the rest; none if it is
-    not at the root. Files are hashed once; the hash is kept in the cache until a file changes.
+    They are those of its packed copies, whole ones before those without unusable files; where it is not packed its
+    files are hashed. There is none if it is not at the root.
     """
     of_dataset = cache(lambda name: _fingerprints(name, root or data_root()))
 
@@ -73,19 +73,11 @@ def _fingerprints(name: str, root: Path) -> tuple[str, ...]:
         samples = dataset.samples(root)
     except (DatasetNotFoundError, BadFileError):
         return ()
-    files = listing(samples)
-    path = cache_root() / f"{name}-{files}-{revision(dataset)}.fingerprint"
-    if path.is_file():
-        every = path.read_text(encoding="utf-8")
-    else:
-        every = dataset.fingerprint(samples)
-        with contextlib.suppress(OSError), atomic_write(path) as scratch:  # a read-only cache
-            scratch.write_text(every, encoding="utf-8")
-    for folder in cache_root().glob(f"{name}-*px-{files}-{revision(dataset)}s"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-            return every, str(about["fingerprint"])
-    return (every,)
+    key, found = f"{name}-*px-{listing(samples)}-{revision(dataset)}", []
+    for folder in (*cache_root().glob(key), *cache_root().glob(f"{key}s")):  # whole copies first
+        with contextlib.suppress(OSError, ValueError, KeyError):  # a damaged one is refused where it is loaded
+            found.append(str(json.loads((folder / "about.json").read_text("utf-8"))["fingerprint"]))
+    return tuple(dict.fromkeys(found)) or (dataset.fingerprint(samples),)
 
 
 def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:

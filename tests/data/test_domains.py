@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from landslide_lib.data import prepare
+from landslide_lib.data.registry import get_dataset, load_packed
 from landslide_lib.study import domains
 from landslide_lib.study.recipe import RecipeError, recipe
 from landslide_lib.study.recipe.adaptation import Adaptation, Target
@@ -115,6 +116,29 @@ def test_a_band_that_never_differs_is_not_divided_by_nothing(packed):
     mean, spread = prepare.moments(flat, np.arange(10))
     assert mean.flatten().tolist() == [0.5] * 3
     assert spread.flatten().tolist() == [1.0] * 3
+
+
+# --- which copy of the data is here ------------------------------------------------------------
+
+
+def test_the_fingerprint_of_the_data_is_that_of_its_packed_copy_or_else_of_its_files(tiny_bijie, cache, monkeypatch):
+    monkeypatch.setenv("LANDSLIDE_CACHE", str(cache))
+    wanted, bijie = recipe({"task": "segmentation", "dataset": "bijie"}), get_dataset("bijie")
+
+    def here():
+        return domains.configured_data(tiny_bijie)(wanted)
+
+    assert domains.configured_data(tiny_bijie / "elsewhere")(wanted) == []
+    every = bijie.fingerprint(bijie.samples(tiny_bijie))
+    assert here() == [every]
+    (tiny_bijie / "bijie" / "landslide" / "image" / "ls_0.png").write_bytes(b"")
+    assert here() != [every]
+    rest = [load_packed(bijie, size, root=tiny_bijie, skip_bad=True).fingerprint for size in (16, 32)]
+    monkeypatch.setattr(type(bijie), "fingerprint", None)  # no file is read again
+    assert here() == rest[:1] == rest[1:]
+    (about,) = cache.glob("bijie-16px-*/about.json")
+    about.write_text("")
+    assert here() == rest[:1]
 
 
 # --- recipes ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from landslide_lib.data.formats.pictures import as_mask, open_picture, read_mask, read_pair
-from landslide_lib.data.registry import BadFileError, Sample, get_dataset, load_packed
+from landslide_lib.data.registry import BadFileError, Sample, get_dataset
 from landslide_lib.data.statistics import verify_files
 
 BIJIE = get_dataset("bijie")
@@ -171,17 +171,6 @@ def test_what_is_no_mask_in_jpeg_is_refused(saved):
     ):
         with pytest.raises(BadFileError, match=problem):
             saved(image, ".jpg", quality=95)
-
-
-def test_that_masks_are_jpeg_is_said_once(tiny_bijie, cache, capsys):
-    for sample in BIJIE.samples(tiny_bijie)[:3]:
-        Image.open(sample.mask).save(sample.mask.with_suffix(".jpg"), quality=90)
-        sample.mask.unlink()
-    verdict = verify_files(BIJIE, tiny_bijie)
-    said = "3 of 4 masks are JPEG, which blurs their edges: a pixel is landslide from 128 of 255 on"
-    assert (verdict.bad, verdict.remarks) == ((), (said,))
-    load_packed(BIJIE, 16, root=tiny_bijie, cache=cache)
-    assert capsys.readouterr().err.count(said) == 1
 
 
 # --- Values ---------------------------------------------------------------------------------------

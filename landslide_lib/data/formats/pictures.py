@@ -9,7 +9,6 @@ A mask holds 0, no landslide, and one other value, 1 or white; channels in which
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -220,14 +219,6 @@ def as_mask(raw: NDArray[Any], path: Path) -> NDArray[np.uint8]:
         both = " and ".join(f"{value:g}" for value in high)
         raise BadFileError(path, f"mask holds both {both}, so that it is not clear which one is landslide", SAVE)
     return np.asarray(raw > 0, np.uint8)
-
-
-def remarks(samples: Sequence[Sample]) -> list[str]:
-    """Return what is usable and yet worth a remark: masks in JPEG."""
-    masks = [sample.mask for sample in samples if sample.mask is not None]
-    lossy = sum(mask.suffix.lower() in (".jpg", ".jpeg") for mask in masks)
-    blurs = "are JPEG, which blurs their edges: a pixel is landslide from"
-    return [f"{lossy} of {len(masks)} masks {blurs} {HALF} of 255 on"] if lossy else []
 
 
 def _unit(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
