@@ -1,6 +1,7 @@
 """No number changes: records frozen on 2026-11-29 load as they are, and every table made of them has the same values.
 
-The archive holds `records/NAME.json`, as published that day, and `tables.json`, computed by the code of that day.
+The archive holds `records/NAME.json`, as published that day, and `tables.json`, computed by the code of that day. Of
+records of the first forms the two lines that have been migrated since are as migrated.
 """
 
 import json
