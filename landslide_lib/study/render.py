@@ -92,7 +92,10 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
 
 def _cell(column: Column, row: dict[str, Any]) -> str:
     text = column.text(row)
-    return _td(text, _broken(text), "") if column.whose == "reported" else _td(text, _linked(text, row), "ours")
+    wrap = ["wrap"] * (column.kind in ("extra", "stand-in"))  # words, which may break
+    if column.whose == "reported":
+        return _td(text, _broken(text), " ".join(wrap))
+    return _td(text, _linked(text, row), " ".join(["ours", *wrap]))
 
 
 def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
