@@ -1,9 +1,9 @@
 """`make records`: compute the records that the study lacks, the most valuable first.
 
 `records.yaml` says which tables on which data, in which profile, with how many seeds. A row without any record comes
-first, then what rows lack of three seeds, which a verdict needs, the quickest row first, then further seeds. One
-process a core, at the lowest priority; what is stopped goes on at the next call. Each new record is published and
-copied into the tree that asked for it.
+first, then what rows lack of three seeds, the quickest row first, then further seeds. One process a core, at the lowest
+priority; what is stopped goes on at the next call. Each new record is published and copied into the tree that asked
+for it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from landslide_lib.study import reports, runs
 from landslide_lib.study.records import Record, Store
 
 PLAN = Path(__file__).with_suffix(".yaml")
-ENOUGH = 3  # seeds: with fewer, a comparison has no verdict
+ENOUGH = 3  # seeds that a row needs before it is compared; two give a verdict, whose interval is wide
 
 
 class Job(NamedTuple):

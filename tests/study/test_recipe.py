@@ -71,6 +71,8 @@ REFUSED = [
     ({"optimizer": {"lr": float("nan")}}, "optimizer.lr = nan: input should be a finite number"),
     ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: input should be a finite number"),
     ({"optimizer": {"momentum": 0.9}}, "optimizer.momentum = 0.9: unknown key"),
+    ({"optimizer": {"lr": 1e-3, "lr_min": 0.01}}, "optimizer: lr_min: 0.01 is not below lr, 0.001"),
+    ({"upsampling": "bilinear"}, "upsampling = 'bilinear': input should be 'transposed' or 'nearest'"),
     ({"loss": []}, "loss = []: tuple should have at least 1 item"),
     ({"loss": "focal"}, "loss = 'focal': input should be a valid array"),
     ({"loss": ["focal"]}, "loss[0] = 'focal': input should be an object"),
