@@ -78,6 +78,7 @@ class Table(Frozen):
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         reference: The row that others are compared with; of several the first that the dataset has.
+        budgets: What the table changes of a profile's budget, by profile.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Table(Frozen):
     task: Task = "segmentation"
     reference: tuple[str, ...] = ()
     base: dict[str, Any] = Field({})
+    budgets: dict[str, dict[str, Any]] = Field({})
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
@@ -234,9 +236,10 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
             change["split"] = {"method": "blocked"}  # nobody has published parts of it
         if "target" in table.base and dataset != table.base.get("dataset"):
             change["target"] = TARGETS.get(dataset, {"dataset": "", "part": "valid"})
-    budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
+    name = profile_name or "full"
+    budget = merge(profile(name, table.base.get("task", "segmentation")), table.budgets.get(name, {}))
     layers = reduce(merge, (table.base, budget, row.change, change))
-    return recipe(layers if row.ours else {**layers, **stand_in(layers, profile_name or "full")})
+    return recipe(layers if row.ours else {**layers, **stand_in(layers, name)})
 
 
 def has_stand_in(table: Table, row: Row, profile_name: str | None) -> bool:

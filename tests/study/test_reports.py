@@ -25,6 +25,7 @@ def test_every_row_of_kind_run_that_has_a_change_is_a_recipe_in_every_profile(ta
 def test_a_transcription_is_sound(table):
     assert {table.row(name).kind for name in table.reference} <= {"run"}
     assert set(table.metrics) <= set(table.columns)
+    assert set(table.budgets) <= set(BUDGETS)
     assert len({row.id for row in table.rows}) == len(table.rows)
     for row in table.rows:
         assert (row.kind == "run") == (row.change is not None)
