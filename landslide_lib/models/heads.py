@@ -38,14 +38,16 @@ class DualHead(nn.Module):
 class MultiResolutionHead(nn.Module):
     """Masks at half, once and twice the resolution, to `{"mask": (B, 1, H, W), "half": …, "double": …}`.
 
-    The small one comes of a convolution with a stride, the large one of a transposed one, both to `width` channels, as
-    in the first author's code (https://github.com/CamDucLe/Landslide-Project-Sentinel2).
+    The small one comes of a convolution with a stride, the large one of a transposed one, as in the first author's code
+    (https://github.com/CamDucLe/Landslide-Project-Sentinel2). Both have `width` channels there; at most half of the
+    features is ours, so that it fits the small models.
     """
 
     def __init__(self, body: nn.Module, features: int, width: int) -> None:
         super().__init__()
         self.body = body
         self.mask = nn.Conv2d(features, 1, 1)
+        width = max(1, min(width, features // 2))
         # The kernel stands on a pixel and its neighbours to the right and below.
         shrink = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(features, width, 3, stride=2))
         grow = nn.ConvTranspose2d(features, width, 3, stride=2, padding=1, output_padding=1)

@@ -57,7 +57,7 @@ class ResidualBlock(nn.Module):
 
 
 class RAUNet(nn.Module):
-    """RAU-Net with twice `width` channels in each of four stages; `gates` stand in its blocks, or where maps are joined.
+    """RAU-Net, twice `width` channels in each of four stages; `gates` stand in its blocks, or where maps are joined.
 
     At width 64, with 23 bands and masks at three resolutions, it has the 24.9 M parameters of the first author's log.
 

@@ -24,9 +24,7 @@ class Segmentation(WithStart):
 
     task: Literal["segmentation"] = field("segmentation")
     model: Literal[UNets, RAUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
-    upsampling: Literal["transposed", "nearest"] = field(
-        "nearest", origin="transposed", description="of a U-Net, see `models.unet`"
-    )
+    upsampling: Literal["transposed", "nearest"] = field("transposed", description="of a U-Net, see `models.unet`")
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
