@@ -42,7 +42,7 @@ class AxisAttention(nn.Module):
 
     The slides draw an attention block "in a previous paper", whose text has these three faces; its code has maxima
     beside the means and more heads, the first author's code for landslides means alone. Reference: Vaswani and others
-    2017, arXiv:1706.03762; Pham and others 2022, arXiv:2211.02820; `raunet-ablation.md`, slide IV-B.
+    2017, arXiv:1706.03762; Le and others 2022, arXiv:2211.02820; `raunet-ablation.md`, slide IV-B.
     """
 
     def __init__(self, channels: int, side: int, *, inner: int = 48, heads: int = 4) -> None:

@@ -57,10 +57,7 @@ REFUSED = [
     ({"bands": ["R", "B8"]}, "bands: bijie has no B8; allowed: R, G, B, R_local"),
     ({"bands": ["NDVI"]}, "bands: bijie has no NDVI (made of B8 and B4); allowed: R, G, B, R_l"),
     ({"dataset": "synthetic", "bands": ["ndvi"]}, "bands: synthetic has no ndvi; allowed: B1, B2"),
-    (
-        {"augmentation": ["flip"]},
-        "augmentation[0] = 'flip': input should be 'rotation', 'flips', 'zoom', 'cutmix', ",
-    ),
+    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation', 'flips', 'zoom', 'cutmix', "),
     ({"augmentation": ["cutmix"] * 2}, "augmentation names cutmix twice"),
     ({"split": "random"}, "split = 'random': input should be an object"),
     ({"split": {"fol": 1}}, "split.fol = 1: unknown key"),
