@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 REVISIONS: dict[str, int] = {
     "start/imagenet": 2,  # images of mean 0 and deviation 1
     "start/file": 2,
+    "adapted/hrnet_ocr": 2,  # with its auxiliary loss
 }
 
 #: The numbers that each loss takes: the value that each had when it came into the study, and its range as pydantic's

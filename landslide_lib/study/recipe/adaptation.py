@@ -55,7 +55,9 @@ class Adaptation(Recipe):
     start: ImageNet | None = field(None, description="of the encoder of an efficientnet_lite; none is a random one")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["flips", "rotation", "colour"], ...] = field(("rotation", "colour"))
-    hold_out: bool = field(True, description="validation images are not trained on; else they are watched and trained on")
+    hold_out: bool = field(
+        True, description="validation images are not trained on; else they are watched and trained on"
+    )
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
     pseudo_labels: bool = field(True, description="without them rounds are epochs more on the source: a control")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
