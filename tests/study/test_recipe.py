@@ -15,6 +15,7 @@ from landslide_lib.paths import PUBLISHED
 from landslide_lib.study.recipe import (
     BUDGETS,
     PROFILES,
+    Adaptation,
     AnyRecipe,
     Classification,
     Detection,
@@ -344,6 +345,7 @@ ORIGINS: dict[str, Any] = {
     "Adaptation.scale": 1.0,
     "Adaptation.normalization": "source",
     "Adaptation.norms": "batch",
+    "Adaptation.hold_out": True,
     "Adaptation.loss": [{"name": "ce"}],
     "Adaptation.augmentation": ["rotation", "colour"],
     "Adaptation.rounds": [],
@@ -698,5 +700,7 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     tiles = {"task": "classification", "filter": {}}
     some_of_all += [{**tiles, "model": name} for name in choices(Classification, "model")]
     some_of_all += [{**tiles, "encoder": name} for name in choices(Classification, "encoder")]
+    domains = {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}}
+    some_of_all += [{**domains, "model": name} for name in choices(Adaptation, "model")]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
     assert REVISIONS.keys() <= known
