@@ -13,16 +13,17 @@ from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.render import html, plain, record_link
-from landslide_lib.study.reports import Report, Table, reports, resolve
+from landslide_lib.study.reports import ASSUMED, Report, Table, reports, resolve
 from landslide_lib.study.reports import table as named
 
 
 def about(report: Report) -> str:
-    """Return what a report asked, how, what it says it found, and what to know, as Markdown."""
+    """Return what a report asked, how, what it says it found, what to know and what we assume, as Markdown."""
     lists = {
         "How.": report.method,
         "What it says it found.": report.found,
         "What its reader has to know.": report.notes,
+        f"{ASSUMED}.": report.deviations,
     }
     parts = [
         f"{report.title}: {report.authors}. {report.venue}. {{cite:p}}`{report.cite}`",
@@ -43,7 +44,7 @@ def facts(report: Report) -> str:
 
 
 def table(name: str) -> str:
-    """Return a table beside our run of its report, its notes, and its chapter.
+    """Return a table beside our run of its report, its notes and deviations, and its chapter.
 
     The page of a report shows one run, that with the most records; of a table that has none of it, the one with the
     most rows.
@@ -56,8 +57,9 @@ def table(name: str) -> str:
     there = any(run[:2] == (dataset, profile) for run in _known(name))
     where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if there else {}
     shown = [html(chosen, comparison.compare(chosen, _store(), **where))]
-    if chosen.notes:
-        shown.append(f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in chosen.notes)}</ul>")
+    for head, lines in {"": chosen.notes, f"<p>{ASSUMED}:</p>": chosen.deviations}.items():
+        if lines:
+            shown.append(f"{head}<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
     if chapter := _chapter(name):
         shown.append(f"<p>Its chapter: {chapter}.</p>")
     return "\n".join(shown)

@@ -16,6 +16,8 @@ from landslide_lib.study.recipe.adaptation import TARGETS
 from landslide_lib.study.recipe.parts import PACKAGED
 
 Task = Literal["segmentation", "detection", "classification"]
+#: What stands above a list of deviations.
+ASSUMED = "Assumed, or other than printed"
 
 
 class Row(Frozen):
@@ -79,6 +81,8 @@ class Table(Frozen):
         extra: Columns that are printed and not compared: name and label.
         reference: The row that others are compared with; of several the first that the dataset has.
         budgets: What the table changes of a profile's budget, by profile.
+        notes: What is to be known of the print: what it leaves open, what is odd in it, what a word means.
+        deviations: What our runs assume, or do otherwise than printed.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Table(Frozen):
     base: dict[str, Any] = Field({})
     budgets: dict[str, dict[str, Any]] = Field({})
     notes: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
     def on(self, dataset: str | None = None) -> str | None:
@@ -132,7 +137,8 @@ class Table(Frozen):
 class Report(Frozen):
     """One of the five sources; `report` is its short name, `cite` its key in the book's bibliography.
 
-    `asked`, `method` and `found` are in our words; numbers stand in tables and facts.
+    `asked`, `method` and `found` are in our words; numbers stand in tables and facts. `notes` and `deviations` are as
+    those of a `Table`, of the whole report.
     """
 
     report: str
@@ -146,6 +152,7 @@ class Report(Frozen):
     method: tuple[str, ...]
     found: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
     base: dict[str, Any] = Field({})
     columns: dict[str, Column] = Field({})
     facts: dict[str, Fact] = Field({})

@@ -9,6 +9,7 @@ import pytest
 
 from landslide_lib.study import comparison, pages, render, reports
 from landslide_lib.study.records import Store
+from landslide_lib.study.table import table as study_table
 
 HOME = Path(__file__).parent.parent.parent
 #: Those of the reports: not the one of our own recipe.
@@ -55,6 +56,29 @@ def test_a_table_stands_beside_its_notes_and_its_chapter():
     page = pages.table("refinement/validation")
     assert all(escape(note) in page for note in reports.table("refinement/validation").notes)
     assert '<p>Its chapter: <a href="../notebooks/' in page
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_notes_stand_below_a_table_and_deviations_below_the_notes(table):
+    notes, lead, assumed = pages.table(table.name).partition("<p>Assumed, or other than printed:</p>")
+    assert bool(lead) == bool(table.deviations)
+    items = [re.findall("<li>(.+?)</li>", one) for one in (notes, assumed)]
+    assert items == [[escape(line) for line in lines] for lines in (table.notes, table.deviations)]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_chapter_shows_the_notes_of_a_table_and_below_them_its_deviations(table):
+    notes, lead, assumed = study_table(table.name).notes().data.partition("Assumed, or other than printed:\n\n")
+    assert bool(lead) == bool(table.deviations)
+    assert notes.strip().splitlines() == [f"- {line}" for line in table.notes]
+    assert assumed.splitlines() == [f"- {line}" for line in table.deviations]
+
+
+def test_a_report_shows_its_notes_and_deviations():
+    report = reports.reports()["raunet"]
+    notes, _, assumed = pages.about(report).partition("**Assumed, or other than printed.**")
+    assert all(f"- {line}" in notes.splitlines() for line in report.notes)
+    assert assumed.strip().splitlines() == [f"- {line}" for line in report.deviations]
 
 
 def test_what_a_report_states_outside_its_tables_is_shown():
