@@ -65,6 +65,30 @@ def table(name: str) -> str:
     return "\n".join(shown)
 
 
+def deviations() -> str:
+    """Return what is assumed or other than printed, and its number, as Markdown: by report, below the tables it is of.
+
+    Each deviation stands there once, below all tables that share it.
+    """
+    count, parts = 0, []
+    for report in reports().values():
+        tables_of: dict[str, list[str]] = {line: ["The whole report"] for line in report.deviations}
+        for one in report.tables.values():
+            for line in one.deviations:
+                tables_of.setdefault(line, []).append(_link(one))
+        lists: dict[str, list[str]] = defaultdict(list)
+        for line, where in tables_of.items():
+            lists[", ".join(where)].append(line)
+        count += len(tables_of)
+        parts.append(f"## {{doc}}`{report.report}`")
+        parts += [f"**{where}**\n\n{_items(lines)}" for where, lines in lists.items()]
+    text = (
+        f"What our runs of the reports assume, or do otherwise than printed: {count} deviations, report by report, "
+        "each below the tables that it is of. They stand beside these tables too, on the page of the report."
+    )
+    return "\n\n".join([text, *parts])
+
+
 def findings() -> str:
     """Return what the chapters claim, as Markdown; a claim that does not hold fails the build of its chapter."""
     return "\n\n".join(
@@ -106,10 +130,9 @@ def tables() -> str:
         kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
         if kinds["ours"] == len(one.rows):
             continue
-        page, anchor = one.name.split("/")[0], one.name.replace("/", "-")
         lines.append(
             {
-                "table": f'<a href="{page}.html#{anchor}">{one.title}</a>',
+                "table": _link(one),
                 "name": one.name,
                 "columns": ", ".join(one.columns[metric].label for metric in one.metrics),
                 "rows": len(one.rows) - kinds["ours"],
@@ -252,6 +275,10 @@ def _frame(name: str, lines: list[dict[str, Any]], caption: str, *, links: bool 
 
 def _items(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _link(table: Table) -> str:
+    return f'<a href="{table.name.split("/")[0]}.html#{table.name.replace("/", "-")}">{table.title}</a>'
 
 
 def _chapter(table: str) -> str | None:

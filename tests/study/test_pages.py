@@ -58,6 +58,14 @@ def test_a_table_stands_beside_its_notes_and_its_chapter():
     assert '<p>Its chapter: <a href="../notebooks/' in page
 
 
+#: Those of each report and table; a text once a report, where several of its tables share it.
+DEVIATIONS = {
+    (name, line): [one.name for one in report.tables.values() if line in one.deviations]
+    for name, report in reports.reports().items()
+    for line in (*report.deviations, *(line for one in report.tables.values() for line in one.deviations))
+}
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_notes_stand_below_a_table_and_deviations_below_the_notes(table):
     notes, lead, assumed = pages.table(table.name).partition("<p>Assumed, or other than printed:</p>")
@@ -79,6 +87,29 @@ def test_a_report_shows_its_notes_and_deviations():
     notes, _, assumed = pages.about(report).partition("**Assumed, or other than printed.**")
     assert all(f"- {line}" in notes.splitlines() for line in report.notes)
     assert assumed.strip().splitlines() == [f"- {line}" for line in report.deviations]
+
+
+def test_the_page_of_deviations_holds_each_once_below_all_tables_that_have_it_and_counts_them():
+    text, *parts = pages.deviations().split("\n\n## {doc}`")
+    assert re.findall(r"\d+", text) == [str(len(DEVIATIONS))]
+    found = {}
+    for part in parts:
+        name, _, lists = part.partition("`\n\n")
+        for tables, lines in re.findall(r"\*\*(.+)\*\*\n\n((?:- .+\n?)+)", lists):
+            for line in lines.strip().splitlines():
+                assert (name, line[2:]) not in found
+                found[name, line[2:]] = tables
+    assert found.keys() == DEVIATIONS.keys()
+    for (report, line), tables in found.items():
+        linked = [anchor.replace("-", "/", 1) for anchor in re.findall(r'\.html#(.+?)"', tables)]
+        assert linked == DEVIATIONS[report, line]
+        assert ("The whole report" in tables) == (line in reports.reports()[report].deviations)
+
+
+def test_a_link_of_the_page_of_deviations_leads_to_the_table():
+    for page, anchor, title in re.findall(r'<a href="(\w+).html#(.+?)">(.+?)</a>', pages.deviations()):
+        assert f"({anchor})=\n" in (HOME / "book" / f"{page}.md").read_text()
+        assert reports.table(anchor.replace("-", "/", 1)).title == title
 
 
 def test_what_a_report_states_outside_its_tables_is_shown():
