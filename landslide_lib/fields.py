@@ -12,6 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 REVISIONS: dict[str, int] = {
     "start/imagenet": 2,  # images of mean 0 and deviation 1
     "start/file": 2,
+    # As in the first author's code of the RAU-Net report.
+    **dict.fromkeys((f"model/{name}" for name in ("unet_attention", "unet_residual", "rau_net_1", "rau_net_2")), 2),
+    **dict.fromkeys((f"model/{name}" for name in ("small_residual_unet", "small_rau_net")), 2),
+    "head/dual": 2,
+    "head/multi_resolution": 2,
+    "adapted/hrnet_ocr": 2,  # with its auxiliary loss
 }
 
 #: The numbers that each loss takes: the value that each had when it came into the study, and its range as pydantic's

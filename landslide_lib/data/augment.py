@@ -46,6 +46,23 @@ def cutmix(images: Tensor, masks: Tensor, generator: torch.Generator, probabilit
     return torch.where(inside, images[other], images), torch.where(inside, masks[other], masks)
 
 
+def paste(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
+    """Paste the landslides of up to two images of the batch into each, pixel by pixel; masks are joined.
+
+    This is what `raunet-ablation` calls CutMix, as the first author's code has it: none, one or two, as likely, of the
+    images with a landslide, there of all training images. Elsewhere it is known as copy-paste (Ghiasi and others 2020,
+    arXiv:2012.07177). Reference: https://github.com/CamDucLe/Landslide-Project-Sentinel2.
+    """
+    times = torch.randint(3, (len(images),), generator=generator)
+    with_one = torch.nonzero(masks.flatten(1).amax(1) == 1).flatten().cpu()
+    for turn in (1, 2):
+        if len(with_one):
+            other = with_one[torch.randint(len(with_one), (len(images),), generator=generator)].to(images.device)
+            there = (masks[other] == 1) & (times >= turn).to(images.device)[:, None, None, None]
+            images, masks = torch.where(there, images[other], images), torch.where(there, masks[other], masks)
+    return images, masks
+
+
 def colour(
     images: Tensor,
     masks: Tensor,
@@ -187,6 +204,7 @@ AUGMENTATIONS: dict[str, Callable[..., Pair]] = {
     "flips": flips,
     "zoom": zoom,
     "cutmix": cutmix,
+    "paste": paste,
     "colour": colour,
 }
 TILE_AUGMENTATIONS: dict[str, Augment] = {

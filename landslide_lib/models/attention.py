@@ -33,40 +33,33 @@ class CBAM(nn.Module):
         return x * self.pixels(pooled).sigmoid()
 
 
-class PooledAttention(nn.Module):
-    r"""Multi-head self-attention over a pooled feature map, as a gate with a residual.
+class AxisAttention(nn.Module):
+    """Weigh a map by multi-head self-attention between the lines of each of its three faces; the mean of the three.
 
-        x ---- average pool ---- attention between cells ---- sigmoid ---- upsample --- * --- + ---
-         \___________________________________________________________________________/     /
-          \_______________________________________________________________________________/
+    The faces are the means over channels, over columns and over rows. Their lines are rows, rows and columns; each
+    attends to the others, of `inner` numbers in all four `heads`. The sigmoid of what comes of it weighs the map. The
+    face of rows and columns is enlarged or reduced to `side`, that of the images trained on.
 
-    The slides draw an attention block of an earlier paper, which the paper of the slides calls multi-head, and say no
-    more. We assume pooling to a grid of about `grid` cells a side, so that it costs next to nothing at full resolution,
-    without a code of position. Queries, keys and values have `inner` channels each, all heads together, a multiple of
-    `heads`.
-
-    Reference: Vaswani and others 2017, arXiv:1706.03762; Le and others 2023, arXiv:2312.16717; `raunet-ablation.md`,
-    slide IV-B.
+    The slides draw an attention block "in a previous paper", whose text has these three faces; its code has maxima
+    beside the means and more heads, the first author's code for landslides means alone. Reference: Vaswani and others
+    2017, arXiv:1706.03762; Le and others 2022, arXiv:2211.02820; `raunet-ablation.md`, slide IV-B.
     """
 
-    def __init__(self, channels: int, *, inner: int, heads: int = 4, grid: int = 8) -> None:
+    def __init__(self, channels: int, side: int, *, inner: int = 48, heads: int = 4) -> None:
         super().__init__()
-        self.heads, self.grid = heads, grid
-        self.queries_keys_values = nn.Conv2d(channels, 3 * inner, 1, bias=False)
-        self.out = nn.Conv2d(inner, channels, 1)
+        self.side, self.heads = side, heads
+        self.lines = nn.ModuleList(nn.Linear(numbers, 3 * inner) for numbers in (side, channels, channels))
+        self.out = nn.ModuleList(nn.Linear(inner, numbers) for numbers in (side, channels, channels))
+
+    def attend(self, face: int, lines: Tensor) -> Tensor:
+        """Return what weighs the lines of a face, (B, lines, numbers)."""
+        queries, keys, values = self.lines[face](lines).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(queries, keys, values)  # (B, heads, lines, numbers of a head)
+        return self.out[face](attended.transpose(1, 2).flatten(2)).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        # Adaptive pooling has no deterministic gradient on CUDA.
-        kernel = [max(1, side // self.grid) for side in x.shape[2:]]
-        cells = F.avg_pool2d(x, kernel, ceil_mode=True)
-        heads = self.queries_keys_values(cells).flatten(2).unflatten(1, (3, self.heads, -1))
-        queries, keys, values = heads.transpose(-1, -2).unbind(1)
-        attended = F.scaled_dot_product_attention(queries, keys, values)
-        attended = attended.transpose(-1, -2).reshape(len(x), -1, *cells.shape[2:])
-        gate = self.out(attended).sigmoid()
-        return x + x * F.interpolate(gate, size=x.shape[2:], mode="bilinear", align_corners=False)
-
-
-def pooled_attention(channels: int, width: int) -> PooledAttention:
-    """Attention with half of a network's width inside, a multiple of four: so the number of parameters fits."""
-    return PooledAttention(channels, inner=4 * max(1, width // 8))
+        flat = F.interpolate(x.mean(1, keepdim=True), size=(self.side, self.side), mode="bilinear")
+        flat = F.interpolate(self.attend(0, flat[:, 0])[:, None], size=x.shape[2:], mode="bilinear")
+        rows = self.attend(1, x.mean(3).transpose(1, 2)).transpose(1, 2)[:, :, :, None]
+        columns = self.attend(2, x.mean(2).transpose(1, 2)).transpose(1, 2)[:, :, None]
+        return x * (flat + rows + columns) / 3

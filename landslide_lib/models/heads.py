@@ -1,13 +1,13 @@
 """Heads of `raunet/heads`: what a network gives besides one mask; `raunet-ablation.md`, slide IV-A.
 
-Each takes a body, a network whose output are the last features (B, features, H, W), and gives logits by name.
+Each takes a body, a network whose output are the last features (B, features, H, W), and the width of the network, and
+gives logits by name.
 """
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Outputs = Tensor | dict[str, Tensor]  # what a network gives: one mask's logits, or several things by name
 
@@ -23,14 +23,14 @@ class DualHead(nn.Module):
     The slides draw no network; we assume that the image's logit is of the mean and the maximum of the last features.
     """
 
-    def __init__(self, body: nn.Module, features: int) -> None:
+    def __init__(self, body: nn.Module, features: int, width: int) -> None:
         super().__init__()
         self.body = body
         self.mask = nn.Conv2d(features, 1, 1)
         self.image = nn.Linear(2 * features, 1)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        features = F.relu(self.body(x))
+        features = self.body(x)
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
         return {"mask": self.mask(features), "image": self.image(pooled)}
 
@@ -38,24 +38,28 @@ class DualHead(nn.Module):
 class MultiResolutionHead(nn.Module):
     """Masks at half, once and twice the resolution, to `{"mask": (B, 1, H, W), "half": …, "double": …}`.
 
-    The slides do not say how; we assume pooling for the half and a transposed convolution for the double.
+    The small one comes of a convolution with a stride, the large one of a transposed one, as in the first author's code
+    (https://github.com/CamDucLe/Landslide-Project-Sentinel2). Both have `width` channels there; at most half of the
+    features is ours, so that it fits the small models.
     """
 
-    def __init__(self, body: nn.Module, features: int) -> None:
+    def __init__(self, body: nn.Module, features: int, width: int) -> None:
         super().__init__()
         self.body = body
         self.mask = nn.Conv2d(features, 1, 1)
-        self.halved = nn.Conv2d(features, 1, 3, padding=1)
-        self.up = nn.ConvTranspose2d(features, features, 2, stride=2)
-        self.doubled = nn.Conv2d(features, 1, 3, padding=1)
+        width = max(1, min(width, features // 2))
+        # The kernel stands on a pixel and its neighbours to the right and below.
+        shrink = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(features, width, 3, stride=2))
+        grow = nn.ConvTranspose2d(features, width, 3, stride=2, padding=1, output_padding=1)
+        self.halved = nn.Sequential(shrink, nn.ReLU(), nn.Conv2d(width, 1, 1))
+        self.doubled = nn.Sequential(grow, nn.ReLU(), nn.Conv2d(width, 1, 1))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        features = F.relu(self.body(x))
-        return {
-            "mask": self.mask(features),
-            "half": self.halved(F.avg_pool2d(features, 2)),
-            "double": self.doubled(F.relu(self.up(features))),
-        }
+        features = self.body(x)
+        return {"mask": self.mask(features), "half": self.halved(features), "double": self.doubled(features)}
 
 
-HEADS: dict[str, Callable[[nn.Module, int], nn.Module]] = {"dual": DualHead, "multi_resolution": MultiResolutionHead}
+HEADS: dict[str, Callable[[nn.Module, int, int], nn.Module]] = {
+    "dual": DualHead,
+    "multi_resolution": MultiResolutionHead,
+}

@@ -30,8 +30,9 @@ class UNet(nn.Module):
     `merge` where it is another; `enlarge` doubles the sides, see `UPSAMPLING`. `stem` comes before all else. At width
     64 and 14 bands it has 31.4 M parameters if it repeats pixels, as the report prints, and 31.0 M else.
 
-    Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), H and W multiples of 16. Reference: Ronneberger,
-    Fischer, Brox 2015, arXiv:1505.04597; `raunet-ablation.md`, slide I-D.
+    Shape: (B, in_channels, H, W) to logits (B, num_classes, H, W), or without classes to the last features,
+    (B, features, H, W); H and W multiples of 16. Reference: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597;
+    `raunet-ablation.md`, slide I-D.
 
     >>> UNet(in_channels=3, width=4)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 1, 32, 32])
@@ -45,7 +46,7 @@ class UNet(nn.Module):
         num_classes: int = 1,
         block: Block = double_convolution,
         merge: Block | None = None,
-        enlarge: Block | None = UPSAMPLING["transposed"],
+        enlarge: Block | None = UPSAMPLING["nearest"],
         stem: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -59,7 +60,8 @@ class UNet(nn.Module):
         )
         joined = (deep if enlarge else deep + deep // 2 for deep in deep_first)
         self.merge = nn.ModuleList(map(merge or block, joined, (deep // 2 for deep in deep_first)))
-        self.head = nn.Conv2d(width, num_classes, 1)
+        self.features = width
+        self.head = nn.Conv2d(width, num_classes, 1) if num_classes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []

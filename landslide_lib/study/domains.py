@@ -15,7 +15,7 @@ from landslide_lib.data.formats.duplicates import together, warn
 from landslide_lib.data.formats.files import listing
 from landslide_lib.data.pack import Packed, load_packed, revision
 from landslide_lib.data.registry import DATASETS, get_dataset
-from landslide_lib.data.split import Indices, split
+from landslide_lib.data.split import PARTS, Indices, split
 from landslide_lib.paths import WEIGHTS, cache_root, data_root
 from landslide_lib.study.recipe import Adaptation, Recipe
 
@@ -108,7 +108,8 @@ def parts(packed: Packed, recipe: Adaptation) -> dict[str, Indices]:
             raise ValueError(f"target: {target.name} shows the very places of {packed.name}; name other data")
         left = replace(packed, parts=tuple(np.where(seen, "target", packed.parts).tolist()))
     source = split(left, recipe.split, recipe.subset)
-    train = np.sort(np.concatenate([source["train"], source["test"]]))
+    learnt = ["train", "test"] if recipe.hold_out else PARTS
+    train = np.sort(np.concatenate([source[part] for part in learnt]))
     chosen = {"train": train, "valid": source["valid"], "test": test}
     if own:
         warn(packed.name, packed.ids, packed.copies, chosen)

@@ -13,16 +13,17 @@ from landslide_lib.study import machine as here
 from landslide_lib.study.recipe import PROFILES, Classification, Detection, Pretraining, profile_of
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.render import html, plain, record_link
-from landslide_lib.study.reports import Report, Table, reports, resolve
+from landslide_lib.study.reports import ASSUMED, Report, Table, reports, resolve
 from landslide_lib.study.reports import table as named
 
 
 def about(report: Report) -> str:
-    """Return what a report asked, how, what it says it found, and what to know, as Markdown."""
+    """Return what a report asked, how, what it says it found, what to know and what we assume, as Markdown."""
     lists = {
         "How.": report.method,
         "What it says it found.": report.found,
         "What its reader has to know.": report.notes,
+        f"{ASSUMED}.": report.deviations,
     }
     parts = [
         f"{report.title}: {report.authors}. {report.venue}. {{cite:p}}`{report.cite}`",
@@ -43,7 +44,7 @@ def facts(report: Report) -> str:
 
 
 def table(name: str) -> str:
-    """Return a table beside our run of its report, its notes, and its chapter.
+    """Return a table beside our run of its report, its notes and deviations, and its chapter.
 
     The page of a report shows one run, that with the most records; of a table that has none of it, the one with the
     most rows.
@@ -56,11 +57,36 @@ def table(name: str) -> str:
     there = any(run[:2] == (dataset, profile) for run in _known(name))
     where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if there else {}
     shown = [html(chosen, comparison.compare(chosen, _store(), **where))]
-    if chosen.notes:
-        shown.append(f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in chosen.notes)}</ul>")
+    for head, lines in {"": chosen.notes, f"<p>{ASSUMED}:</p>": chosen.deviations}.items():
+        if lines:
+            shown.append(f"{head}<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
     if chapter := _chapter(name):
         shown.append(f"<p>Its chapter: {chapter}.</p>")
     return "\n".join(shown)
+
+
+def deviations() -> str:
+    """Return what is assumed or other than printed, and its number, as Markdown: by report, below the tables it is of.
+
+    Each deviation stands there once, below all tables that share it.
+    """
+    count, parts = 0, []
+    for report in reports().values():
+        tables_of: dict[str, list[str]] = {line: ["The whole report"] for line in report.deviations}
+        for one in report.tables.values():
+            for line in one.deviations:
+                tables_of.setdefault(line, []).append(_link(one))
+        lists: dict[str, list[str]] = defaultdict(list)
+        for line, where in tables_of.items():
+            lists[", ".join(where)].append(line)
+        count += len(tables_of)
+        parts.append(f"## {{doc}}`{report.report}`")
+        parts += [f"**{where}**\n\n{_items(lines)}" for where, lines in lists.items()]
+    text = (
+        f"What our runs of the reports assume, or do otherwise than printed: {count} deviations, report by report, "
+        "each below the tables that it is of. They stand beside these tables too, on the page of the report."
+    )
+    return "\n\n".join([text, *parts])
 
 
 def findings() -> str:
@@ -104,10 +130,9 @@ def tables() -> str:
         kinds = Counter("ours" if row.ours else row.kind for row in one.rows)
         if kinds["ours"] == len(one.rows):
             continue
-        page, anchor = one.name.split("/")[0], one.name.replace("/", "-")
         lines.append(
             {
-                "table": f'<a href="{page}.html#{anchor}">{one.title}</a>',
+                "table": _link(one),
                 "name": one.name,
                 "columns": ", ".join(one.columns[metric].label for metric in one.metrics),
                 "rows": len(one.rows) - kinds["ours"],
@@ -250,6 +275,10 @@ def _frame(name: str, lines: list[dict[str, Any]], caption: str, *, links: bool 
 
 def _items(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _link(table: Table) -> str:
+    return f'<a href="{table.name.split("/")[0]}.html#{table.name.replace("/", "-")}">{table.title}</a>'
 
 
 def _chapter(table: str) -> str | None:

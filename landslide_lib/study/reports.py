@@ -16,6 +16,8 @@ from landslide_lib.study.recipe.adaptation import TARGETS
 from landslide_lib.study.recipe.parts import PACKAGED
 
 Task = Literal["segmentation", "detection", "classification"]
+#: What stands above a list of deviations.
+ASSUMED = "Assumed, or other than printed"
 
 
 class Row(Frozen):
@@ -78,6 +80,9 @@ class Table(Frozen):
         metrics: The columns that are scores, in order; `columns` is what each of them is.
         extra: Columns that are printed and not compared: name and label.
         reference: The row that others are compared with; of several the first that the dataset has.
+        budgets: What the table changes of a profile's budget, by profile.
+        notes: What is to be known of the print: what it leaves open, what is odd in it, what a word means.
+        deviations: What our runs assume, or do otherwise than printed.
     """
 
     name: str
@@ -89,7 +94,9 @@ class Table(Frozen):
     task: Task = "segmentation"
     reference: tuple[str, ...] = ()
     base: dict[str, Any] = Field({})
+    budgets: dict[str, dict[str, Any]] = Field({})
     notes: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
     def on(self, dataset: str | None = None) -> str | None:
@@ -130,7 +137,8 @@ class Table(Frozen):
 class Report(Frozen):
     """One of the five sources; `report` is its short name, `cite` its key in the book's bibliography.
 
-    `asked`, `method` and `found` are in our words; numbers stand in tables and facts.
+    `asked`, `method` and `found` are in our words; numbers stand in tables and facts. `notes` and `deviations` are as
+    those of a `Table`, of the whole report.
     """
 
     report: str
@@ -144,6 +152,7 @@ class Report(Frozen):
     method: tuple[str, ...]
     found: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
     base: dict[str, Any] = Field({})
     columns: dict[str, Column] = Field({})
     facts: dict[str, Fact] = Field({})
@@ -234,9 +243,10 @@ def resolve(table: Table, row: Row, *, dataset: str | None = None, profile_name:
             change["split"] = {"method": "blocked"}  # nobody has published parts of it
         if "target" in table.base and dataset != table.base.get("dataset"):
             change["target"] = TARGETS.get(dataset, {"dataset": "", "part": "valid"})
-    budget = profile(profile_name or "full", table.base.get("task", "segmentation"))
+    name = profile_name or "full"
+    budget = merge(profile(name, table.base.get("task", "segmentation")), table.budgets.get(name, {}))
     layers = reduce(merge, (table.base, budget, row.change, change))
-    return recipe(layers if row.ours else {**layers, **stand_in(layers, profile_name or "full")})
+    return recipe(layers if row.ours else {**layers, **stand_in(layers, name)})
 
 
 def has_stand_in(table: Table, row: Row, profile_name: str | None) -> bool:

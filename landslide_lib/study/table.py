@@ -158,8 +158,10 @@ class StudyTable:
         return pictures.image_grid(packed, np.array([packed.ids.index(name) for name in names]), columns)
 
     def notes(self) -> Any:
-        """Return what the report leaves open and what we assume, for a notebook."""
-        return Markdown("\n".join(f"- {note}" for note in self.report.notes))
+        """Return what is to be known of the report's table, then what we assume or do otherwise, for a notebook."""
+        lists = {"": self.report.notes, f"{reports.ASSUMED}:\n\n": self.report.deviations}
+        shown = [head + "\n".join(f"- {line}" for line in lines) for head, lines in lists.items() if lines]
+        return Markdown("\n\n".join(shown))
 
     def missing(self) -> Any:
         """Return which rows have no run of ours and what they need, for a notebook."""

@@ -21,13 +21,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
     """Return the loss of logits of the mask, or several by name (`models.heads`), and masks (B, 1, S, S) in {0, 1}.
 
-    Of masks at several resolutions it is the mean; to the mask of a dual head the cross entropy of the image is added
-    (the report's "focal + iou + cross entropy").
+    Of masks at three resolutions that of the image counts half and the others a quarter each, as in the first author's
+    code (https://github.com/CamDucLe/Landslide-Project-Sentinel2); to the mask of a dual head the cross entropy of the
+    image is added (the report's "focal + iou + cross entropy").
     """
     if isinstance(outputs, Tensor):
         return torch.as_tensor(loss(outputs, masks))
-    of_masks = [loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"]
-    total = torch.stack(of_masks).mean()
+    of_masks = {
+        name: loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"
+    }
+    total = of_masks.pop("mask")
+    if of_masks:
+        total = 0.5 * total + 0.5 * torch.stack([*of_masks.values()]).mean()
     if "image" in outputs:
         present = masks.amax((2, 3))
         total = total + F.binary_cross_entropy_with_logits(outputs["image"].float(), present)

@@ -154,3 +154,23 @@ def test_zoom_by_one_changes_nothing():
     made, made_masks = augment.zoom(images, masks, drawn(0), most=1.0)
     torch.testing.assert_close(made, images, rtol=0, atol=1e-4)
     assert torch.equal(made_masks, masks)
+
+
+def test_paste_joins_the_landslides_of_the_batch_and_leaves_all_else():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.zeros(64, 1, 8, 8)
+    masks[0, 0, :2, :2] = masks[1, 0, 4:, 4:] = 1.0
+    images = torch.arange(64.0)[:, None, None, None].expand(64, 3, 8, 8).clone()
+    changed, joined = augment.paste(images, masks, generator)
+    assert (joined >= masks).all()  # no landslide goes
+    pasted = (joined == 1) & (masks == 0)
+    assert set(changed[pasted.expand_as(changed)].unique().tolist()) == {0.0, 1.0}  # of the two that have one
+    assert torch.equal(changed[~pasted.expand_as(changed)], images[~pasted.expand_as(images)])
+    given = joined[2:].flatten(1).sum(1)
+    assert set(given.tolist()) == {0.0, 4.0, 16.0, 20.0}  # none, either, or both
+    assert 10 < (given == 0).sum() < 35  # a third, of 62
+
+
+def test_paste_without_a_landslide_changes_nothing():
+    images, masks = torch.rand(4, 3, 8, 8), torch.zeros(4, 1, 8, 8)
+    assert all(map(torch.equal, augment.paste(images, masks, torch.Generator().manual_seed(0)), (images, masks)))

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from landslide_lib.models.attention import CBAM, PooledAttention, squeeze_excitation
+from landslide_lib.models.attention import CBAM, AxisAttention, squeeze_excitation
+from landslide_lib.models.rau_net import ResidualBlock, channel_gate
 
 CHANNELS = 8
 MODULES = {
     "squeeze_excitation": lambda: squeeze_excitation(CHANNELS),
     "cbam": lambda: CBAM(CHANNELS),
-    "pooled": lambda: PooledAttention(CHANNELS, inner=8),
+    "axes": lambda: AxisAttention(CHANNELS, 8, inner=8),
+    "channel_gate": lambda: channel_gate(CHANNELS),
 }
 
 
@@ -52,29 +54,45 @@ def test_cbam_is_a_weight_of_channels_times_one_of_pixels():
     assert singular[1] < 1e-5 * singular[0]  # of rank one
 
 
-def test_pooled_attention_adds_between_nothing_and_as_much_as_there_was():
-    x = features(2, CHANNELS, 32, 32)
-    weights = PooledAttention(CHANNELS, inner=8)(x) / x
-    assert (weights > 1).all()
-    assert (weights < 2).all()
+def test_attention_of_axes_takes_away_between_nothing_and_all():
+    x = features(2, CHANNELS, 16, 16)
+    weights = AxisAttention(CHANNELS, 16, inner=8)(x) / x
+    assert (weights > 0).all()
+    assert (weights < 1).all()
 
 
-def test_pooled_attention_reaches_across_the_whole_map():
-    module, x = PooledAttention(CHANNELS, inner=8), features(1, CHANNELS, 32, 32).requires_grad_()
+def test_attention_of_axes_reaches_across_the_whole_map():
+    module, x = AxisAttention(CHANNELS, 32, inner=8), features(1, CHANNELS, 32, 32).requires_grad_()
     module(x)[0, :, 0, 0].sum().backward()
     assert (x.grad[0, :, -1, -1] != 0).any()
 
 
-def test_pooled_attention_agrees_with_attention_written_out():
-    """On a map that needs no pooling: softmax of scaled products, head by head."""
+def test_attention_of_axes_is_the_mean_of_three_written_out():
+    """Of each face: softmax of scaled products of its lines, head by head; then the sigmoid."""
     torch.manual_seed(0)
-    module, x = PooledAttention(CHANNELS, inner=8, heads=2), features(1, CHANNELS, 4, 4)
-    tokens = x[0].flatten(1).T
-    queries, keys, values = (tokens @ part[:, :, 0, 0].T for part in module.queries_keys_values.weight.chunk(3))
-    told = []
-    for head in (slice(0, 4), slice(4, 8)):
-        scores = queries[:, head] @ keys[:, head].T / 2  # the root of four
-        told.append(scores.softmax(1) @ values[:, head])
-    told = torch.cat(told, 1) @ module.out.weight[:, :, 0, 0].T + module.out.bias
-    expected = (tokens * (1 + told.sigmoid())).T.reshape(x.shape)
+    module, x = AxisAttention(CHANNELS, 4, inner=8, heads=2), features(1, CHANNELS, 4, 6)[..., :4]
+    faces = [x[0].mean(0), x[0].mean(2).T, x[0].mean(1).T]  # rows x columns, rows x channels, columns x channels
+    weights = []
+    for number, lines in enumerate(faces):
+        queries, keys, values = module.lines[number](lines).chunk(3, 1)
+        told = []
+        for head in (slice(0, 4), slice(4, 8)):
+            scores = queries[:, head] @ keys[:, head].T / 2  # the root of four
+            told.append(scores.softmax(1) @ values[:, head])
+        weights.append(module.out[number](torch.cat(told, 1)).sigmoid())
+    pixels, rows, columns = weights
+    expected = x * (pixels + rows.T[:, :, None] + columns.T[:, None, :]) / 3
     torch.testing.assert_close(module(x), expected)
+
+
+def test_a_residual_block_adds_what_its_convolutions_make_of_a_map():
+    torch.manual_seed(0)
+    block, x = ResidualBlock(CHANNELS, channel_gate(CHANNELS)).eval(), features(1, CHANNELS, 8, 8)
+    conv, norm, slope = block.two[1][0], block.two[1][1], 0.3
+    padded = torch.nn.functional.pad(x, (0, 1, 0, 1))  # the even kernel looks to the right and below
+    two = torch.nn.functional.leaky_relu(norm(torch.nn.functional.conv2d(padded, conv.weight, conv.bias)), slope)
+    merged = block.merge(block.three(x) + two)
+    inside, outside = block.gate.fc1, block.gate.fc2
+    gate = outside(torch.nn.functional.selu(inside(merged.mean((2, 3), keepdim=True)))).sigmoid()
+    torch.testing.assert_close(block(x), x + gate * merged)
+    assert inside.out_channels == CHANNELS // 2

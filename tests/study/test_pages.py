@@ -9,6 +9,7 @@ import pytest
 
 from landslide_lib.study import comparison, pages, render, reports
 from landslide_lib.study.records import Store
+from landslide_lib.study.table import table as study_table
 
 HOME = Path(__file__).parent.parent.parent
 #: Those of the reports: not the one of our own recipe.
@@ -55,6 +56,60 @@ def test_a_table_stands_beside_its_notes_and_its_chapter():
     page = pages.table("refinement/validation")
     assert all(escape(note) in page for note in reports.table("refinement/validation").notes)
     assert '<p>Its chapter: <a href="../notebooks/' in page
+
+
+#: Those of each report and table; a text once a report, where several of its tables share it.
+DEVIATIONS = {
+    (name, line): [one.name for one in report.tables.values() if line in one.deviations]
+    for name, report in reports.reports().items()
+    for line in (*report.deviations, *(line for one in report.tables.values() for line in one.deviations))
+}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_notes_stand_below_a_table_and_deviations_below_the_notes(table):
+    notes, lead, assumed = pages.table(table.name).partition("<p>Assumed, or other than printed:</p>")
+    assert bool(lead) == bool(table.deviations)
+    items = [re.findall("<li>(.+?)</li>", one) for one in (notes, assumed)]
+    assert items == [[escape(line) for line in lines] for lines in (table.notes, table.deviations)]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_chapter_shows_the_notes_of_a_table_and_below_them_its_deviations(table):
+    notes, lead, assumed = study_table(table.name).notes().data.partition("Assumed, or other than printed:\n\n")
+    assert bool(lead) == bool(table.deviations)
+    assert notes.strip().splitlines() == [f"- {line}" for line in table.notes]
+    assert assumed.splitlines() == [f"- {line}" for line in table.deviations]
+
+
+def test_a_report_shows_its_notes_and_deviations():
+    report = reports.reports()["raunet"]
+    notes, _, assumed = pages.about(report).partition("**Assumed, or other than printed.**")
+    assert all(f"- {line}" in notes.splitlines() for line in report.notes)
+    assert assumed.strip().splitlines() == [f"- {line}" for line in report.deviations]
+
+
+def test_the_page_of_deviations_holds_each_once_below_all_tables_that_have_it_and_counts_them():
+    text, *parts = pages.deviations().split("\n\n## {doc}`")
+    assert re.findall(r"\d+", text) == [str(len(DEVIATIONS))]
+    found = {}
+    for part in parts:
+        name, _, lists = part.partition("`\n\n")
+        for tables, lines in re.findall(r"\*\*(.+)\*\*\n\n((?:- .+\n?)+)", lists):
+            for line in lines.strip().splitlines():
+                assert (name, line[2:]) not in found
+                found[name, line[2:]] = tables
+    assert found.keys() == DEVIATIONS.keys()
+    for (report, line), tables in found.items():
+        linked = [anchor.replace("-", "/", 1) for anchor in re.findall(r'\.html#(.+?)"', tables)]
+        assert linked == DEVIATIONS[report, line]
+        assert ("The whole report" in tables) == (line in reports.reports()[report].deviations)
+
+
+def test_a_link_of_the_page_of_deviations_leads_to_the_table():
+    for page, anchor, title in re.findall(r'<a href="(\w+).html#(.+?)">(.+?)</a>', pages.deviations()):
+        assert f"({anchor})=\n" in (HOME / "book" / f"{page}.md").read_text()
+        assert reports.table(anchor.replace("-", "/", 1)).title == title
 
 
 def test_what_a_report_states_outside_its_tables_is_shown():

@@ -15,6 +15,7 @@ from landslide_lib.paths import PUBLISHED
 from landslide_lib.study.recipe import (
     BUDGETS,
     PROFILES,
+    Adaptation,
     AnyRecipe,
     Classification,
     Detection,
@@ -57,7 +58,7 @@ REFUSED = [
     ({"bands": ["R", "B8"]}, "bands: bijie has no B8; allowed: R, G, B, R_local"),
     ({"bands": ["NDVI"]}, "bands: bijie has no NDVI (made of B8 and B4); allowed: R, G, B, R_l"),
     ({"dataset": "synthetic", "bands": ["ndvi"]}, "bands: synthetic has no ndvi; allowed: B1, B2"),
-    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation', 'flips', 'zoom', 'cutmix' or"),
+    ({"augmentation": ["flip"]}, "augmentation[0] = 'flip': input should be 'rotation', 'flips', 'zoom', 'cutmix', "),
     ({"augmentation": ["cutmix"] * 2}, "augmentation names cutmix twice"),
     ({"split": "random"}, "split = 'random': input should be an object"),
     ({"split": {"fol": 1}}, "split.fol = 1: unknown key"),
@@ -346,6 +347,7 @@ ORIGINS: dict[str, Any] = {
     "Adaptation.scale": 1.0,
     "Adaptation.normalization": "source",
     "Adaptation.norms": "batch",
+    "Adaptation.hold_out": True,
     "Adaptation.loss": [{"name": "ce"}],
     "Adaptation.augmentation": ["rotation", "colour"],
     "Adaptation.rounds": [],
@@ -700,5 +702,7 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     tiles = {"task": "classification", "filter": {}}
     some_of_all += [{**tiles, "model": name} for name in choices(Classification, "model")]
     some_of_all += [{**tiles, "encoder": name} for name in choices(Classification, "encoder")]
+    domains = {"task": "adaptation", "dataset": "bijie", "target": {"dataset": "uav"}}
+    some_of_all += [{**domains, "model": name} for name in choices(Adaptation, "model")]
     known = set().union(*(recipe(BASE, change).components for change in some_of_all))
     assert REVISIONS.keys() <= known

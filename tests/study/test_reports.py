@@ -16,7 +16,7 @@ def test_every_row_of_kind_run_that_has_a_change_is_a_recipe_in_every_profile(ta
             continue
         for name in BUDGETS:
             made = reports.resolve(table, row, profile_name=name)
-            budget = PROFILES[made.task][name]
+            budget = {**PROFILES[made.task][name], **table.budgets.get(name, {})}
             stated = table.base.get("epochs")  # where a report states them, and the budget not
             assert made.epochs == row.change.get("epochs", budget.get("epochs", stated))
 
@@ -25,6 +25,7 @@ def test_every_row_of_kind_run_that_has_a_change_is_a_recipe_in_every_profile(ta
 def test_a_transcription_is_sound(table):
     assert {table.row(name).kind for name in table.reference} <= {"run"}
     assert set(table.metrics) <= set(table.columns)
+    assert set(table.budgets) <= set(BUDGETS)
     assert len({row.id for row in table.rows}) == len(table.rows)
     for row in table.rows:
         assert (row.kind == "run") == (row.change is not None)

@@ -117,8 +117,8 @@ def test_a_score_lies_where_its_unit_puts_it(table):
 @EACH_REPORT
 def test_prose_states_no_number_that_could_be_a_result(report):
     tables = report.tables.values()
-    prose = [report.asked, report.data, *report.method, *report.found, *report.notes]
-    prose += [note for table in tables for note in table.notes]
+    prose = [report.asked, report.data, *report.method, *report.found, *report.notes, *report.deviations]
+    prose += [line for table in tables for line in (*table.notes, *table.deviations)]
     for text in prose:
         assert not re.search(r"\d[.,]\d|\d\s*%", text), text
     for text in (report.asked, *report.method, *report.found):

@@ -74,7 +74,7 @@ def test_masks_vote_with_their_probabilities_at_the_image_s_size():
 
 
 def test_steps_are_taken_in_their_order_after_the_network_was_asked():
-    network = MultiResolutionHead(nn.Conv2d(3, 4, 3, padding=1), features=4).eval()
+    network = MultiResolutionHead(nn.Conv2d(3, 4, 3, padding=1), features=4, width=4).eval()
     images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     asked = probability(network, images, [Averaging(name="voting")])
     both = [Morphology(name="opening"), Averaging(name="voting"), Morphology(name="closing")]

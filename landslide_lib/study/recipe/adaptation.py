@@ -54,7 +54,10 @@ class Adaptation(Recipe):
     norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
     start: ImageNet | None = field(None, description="of the encoder of an efficientnet_lite; none is a random one")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
-    augmentation: tuple[Literal["rotation", "colour"], ...] = field(("rotation", "colour"))
+    augmentation: tuple[Literal["flips", "rotation", "colour"], ...] = field(("rotation", "colour"))
+    hold_out: bool = field(
+        True, description="validation images are not trained on; else they are watched and trained on"
+    )
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
     pseudo_labels: bool = field(True, description="without them rounds are epochs more on the source: a control")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
@@ -93,7 +96,9 @@ class Adaptation(Recipe):
         if not self.rounds or not self.pseudo_labels:
             return ()
         *before, last = self.rounds
-        change = {"scale": last.scale, "rounds": tuple(before)}
+        # Cross-sensor norms need images of the target, which nothing before the first round looks at.
+        norms = self.norms if before else "batch"
+        change = {"scale": last.scale, "rounds": tuple(before), "norms": norms}
         return tuple(self.model_copy(update={"model": name, **change}) for name in last.models)
 
     @property

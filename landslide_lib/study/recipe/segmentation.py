@@ -10,8 +10,9 @@ from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, PACKAGED, Lite, LossTerm, PostStep
 from landslide_lib.study.recipe.starts import WithStart
 
-UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention", "unet_residual", "rau_net_1", "rau_net_2"]
-SmallUNets = Literal["small_residual_unet", "small_rau_net"]
+UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention"]
+RAUNets = Literal["unet_residual", "rau_net_1", "rau_net_2", "small_residual_unet", "small_rau_net"]
+UNETS = get_args(Literal[UNets, RAUNets])
 SmallNetworks = Literal["small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3"]
 
 
@@ -22,12 +23,14 @@ class Segmentation(WithStart):
     untrained = ("post_processing",)
 
     task: Literal["segmentation"] = field("segmentation")
-    model: Literal[UNets, SmallUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
+    model: Literal[UNets, RAUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
     upsampling: Literal["transposed", "nearest"] = field("transposed", description="of a U-Net, see `models.unet`")
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
-    augmentation: tuple[Literal["rotation", "flips", "zoom", "cutmix", "colour"], ...] = field(("rotation", "cutmix"))
+    augmentation: tuple[Literal["rotation", "flips", "zoom", "cutmix", "paste", "colour"], ...] = field(
+        ("rotation", "cutmix")
+    )
     post_processing: tuple[PostStep, ...] = field((), description="of the trained network, in order")
     pretrained: Literal[False] = field(False, description="of the records from before `start`")
 
@@ -43,7 +46,7 @@ class Segmentation(WithStart):
     @property
     def unused_fields(self) -> tuple[str, ...]:
         """How a U-Net upsamples, of any other network."""
-        return (*super().unused_fields, *["upsampling"] * (self.model not in get_args(Literal[UNets, SmallUNets])))
+        return (*super().unused_fields, *["upsampling"] * (self.model not in get_args(UNets)))
 
     @property
     def trained(self) -> Self:

@@ -17,6 +17,7 @@ from landslide_lib.models.heads import HEADS
 from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
+from landslide_lib.study.recipe.segmentation import UNETS
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
 
@@ -46,10 +47,16 @@ def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
     build = partial(MODELS[recipe.model], in_channels=bands, width=recipe.width)
     if "upsampling" not in recipe.unused_fields:
         build = partial(build, enlarge=UPSAMPLING[recipe.upsampling])
+    if recipe.model == "unet_attention":
+        build = partial(build, image_size=recipe.image_size)
     if recipe.head == "mono":
         return build()
-    body = build(num_classes=recipe.width)
-    return HEADS[recipe.head](body, recipe.width)
+    if recipe.model in UNETS:
+        body = build(num_classes=0)
+        return HEADS[recipe.head](body, int(body.features), recipe.width)  # type: ignore[arg-type]
+    # Other networks end in a convolution, not in features.
+    body = nn.Sequential(build(num_classes=recipe.width), nn.ReLU())
+    return HEADS[recipe.head](body, recipe.width, recipe.width)
 
 
 def data_of(recipe: recipes.Recipe, packed: Packed, **given: Any) -> Data:
