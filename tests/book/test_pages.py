@@ -109,6 +109,12 @@ def test_no_page_shows_the_name_of_an_object_for_what_it_holds(name):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_no_page_shows_what_a_cell_says_on_the_side(name):
+    """Warnings and bars of progress are for who runs it."""
+    assert not soup(name).select("article .stderr")
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_a_figure_has_words_for_who_cannot_see_it(name):
     images = soup(name).select("article img")
     wordless = [
