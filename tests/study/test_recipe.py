@@ -326,6 +326,8 @@ ORIGINS: dict[str, Any] = {
     "Classification.tta_views": 1,
     "Ensemble.encoders": [],
     "Filter.folds": 5,
+    "Filter.depth": 4,
+    "Filter.trees": 120,
     "Member.weight": 1.0,
     "Split.valid_fold": 0,
     "weighted_ce.factor": 1.0,

@@ -34,6 +34,8 @@ class Filter(Part):
     """Gradient boosting that leaves out tiles on which there surely is no landslide."""
 
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
+    depth: int = field(4, ge=1, le=12, description="of a tree")
+    trees: int = field(120, ge=1, le=2000)
 
 
 class Classification(Recipe):
