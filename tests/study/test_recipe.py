@@ -325,6 +325,8 @@ ORIGINS: dict[str, Any] = {
     "Classification.tiny": False,
     "Classification.tta_views": 1,
     "Ensemble.encoders": [],
+    "Ensemble.average": "probabilities",
+    "Ensemble.weighting": "given",
     "Filter.folds": 5,
     "Member.weight": 1.0,
     "Split.valid_fold": 0,

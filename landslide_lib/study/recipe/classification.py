@@ -28,6 +28,14 @@ class Ensemble(Part):
     """The mean of networks that leave another fold of the training tiles for validation each."""
 
     encoders: tuple[Member, ...] = field((), description="of each fold; none: the recipe's own")
+    weighting: Literal["given", "stacked"] = field("given", description="of encoders; stacked: found out of fold")
+    average: Literal["probabilities", "votes"] = field("probabilities", description="votes at thresholds of their own")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.weighting == "stacked" and len(self.encoders) < 2:
+            raise ValueError("weighting: stacked weighs encoders against each other; name at least two")
+        return self
 
 
 class Filter(Part):

@@ -105,8 +105,13 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
 
 def _members(recipe: recipes.Classification, setting: Setting) -> Members:
     """Return the trained networks that a recipe depends on, with the weight of each."""
+    how, weighted = recipe.ensemble, recipe.weighted
     tasks = [member(record, path, setting, recipe.tta_views) for record, path in setting.given]
-    return Members(tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0])
+    votes = [record.test_tuned.threshold for record, _ in setting.given if how and how.average == "votes"]
+    members = Members(tasks, [one.weight for one in weighted for _ in range(recipe.members)] or [1.0], votes)
+    if how and how.weighting == "stacked":
+        members.stack(len(weighted))
+    return members
 
 
 def restore(recipe: recipes.Classification, setting: Setting) -> Run:
