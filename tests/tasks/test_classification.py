@@ -94,6 +94,7 @@ def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
     assert all(0 < value < 1 for value in record.tiles["optical"])
     assert record.energy_method in ("measured", "estimated")
     assert record.energy_wh > 0
+    assert record.precision == "bf16-mixed"
     assert store.find(record.recipe, 0)[0] == record
 
 
@@ -112,6 +113,7 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
     np.testing.assert_allclose(record.tiles["probability"], each.mean(0), atol=2e-4)
     np.testing.assert_allclose(record.tiles["apart"], each.std(0), atol=2e-4)
     assert record.networks == {"weights": [1.0, 1.0], "thresholds": []}
+    assert record.precision == ""  # nothing was trained
     assert record.parameters == sum(one.parameters for one in members.values())
 
 
