@@ -140,8 +140,8 @@ class ClassificationTask(SegmentationTask):
 class Members:
     """Trained networks of tiles, one or an ensemble, whose weighted mean is scored.
 
-    Those of an ensemble leave another fold for validation each. With `thresholds`, one a network, it is their votes
-    whose mean is taken: 1 above the threshold, else 0.
+    Those of an ensemble leave another fold for validation each. With `thresholds`, one a network, the mean is of their
+    votes: 1 above the threshold, else 0.
     """
 
     def __init__(
@@ -166,10 +166,7 @@ class Members:
         self.weights = np.repeat(share, len(self.tasks) // encoders).tolist()
 
     def each(self, part: str) -> NDArray[np.float64]:
-        """Return what each network makes of each tile of a part, (networks, tiles), NaN where it is none of its part.
-
-        For the validation tiles of each fold only the networks count that have not trained on them.
-        """
+        """Return what each network makes of each tile of a part, (networks, tiles); NaN where it may have learnt it."""
         tiles = self.tiles(part)
         each = np.full((len(self.tasks), len(tiles)), np.nan)
         for number, task in enumerate(self.tasks):
@@ -204,7 +201,9 @@ class Members:
         if self.thresholds:  # a majority of votes: there is nothing to choose
             result |= {"test_tuned": result["test"], "valid_tuned": result["valid"]}
         tiles, (probability, apart) = self.tiles("test"), self.predict("test")
-        kept = {"probability": probability, **self.tasks[0].gates("test")}
+        kept = {"probability": probability}
+        if len(tiles) == len(self.tasks[0].filtered.parts["test"]):  # else its gates are of some of them
+            kept |= self.tasks[0].gates("test")
         if len(self.tasks) > 1:
             kept["apart"] = apart
         packed = self.tasks[0].data.packed

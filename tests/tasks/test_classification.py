@@ -143,6 +143,20 @@ def fixed(data, said):
     return tasks
 
 
+def test_an_ensemble_for_a_submission_learns_all_labels_and_is_scored_out_of_fold(data, store):
+    whole = {"ensemble": {}, "members": 3, "split": {"folds": 3, "test": "validated"}, "model": "gated"}
+    record = runs.run(wanted(**whole, encoder="resnet18"), 0, store=store, device="cpu")
+    by_name = {one.name: one for one in store.all()}
+    members = [by_name[name] for name in record.depends_on]
+    parts = [classification.build(one.recipe, Setting(data, 0, CPU)).filtered.parts for one in members]
+    everything = np.sort(np.concatenate([part["test"] for part in parts]))
+    assert [data.ids[i] for i in everything] == record.test_ids
+    assert len(everything) == len(data) == record.images["train"]
+    said = {name: p for one in members for name, p in zip(one.test_ids, one.tiles["probability"], strict=True)}
+    np.testing.assert_allclose(record.tiles["probability"], [said[name] for name in record.test_ids], atol=2e-4)
+    assert "optical" not in record.tiles  # the gates of one network are of its own fold alone
+
+
 def test_stacked_weights_go_to_the_encoder_that_is_right_on_tiles_it_did_not_learn(data):
     right, blind = (0.1, 0.9), 0.5
     members = Members(fixed(data, [blind, right]), [0.7, 0.7, 0.3, 0.3])
@@ -290,7 +304,8 @@ def test_tiles_of_one_kind_are_refused(data):
         ({"loss": [{"name": "boundary"}]}, "boundary looks at the pixels of a mask"),
         ({"modalities": "radar"}, "modalities: bijie has no radar band"),
         ({"dataset": "landslide4sense-boxes"}, "has boxes, which suit no classification"),
-        ({"ensemble": {}, "members": 20}, "members: 20 need as many folds"),
+        ({"ensemble": {}, "members": 20}, "members: 20 need as many folds, and split leaves 10 to valid_fold"),
+        ({"ensemble": {}, "members": 6, "split": {"test": "validated"}}, "and split leaves 5 to fold"),
         ({"ensemble": {"weighting": "stacked"}}, "stacked weighs encoders against each other; name at least two"),
         ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
         ({"dataset": "zindi", "task": "segmentation"}, None),

@@ -83,10 +83,16 @@ class Classification(Recipe):
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
-        folds = round(1 / self.split.validation)
+        key, folds = self._folds
         if self.ensemble and self.members > folds:
-            raise ValueError(f"members: {self.members} need as many folds, and split.validation leaves {folds}")
+            raise ValueError(f"members: {self.members} need as many folds, and split leaves {folds} to {key}")
         return self
+
+    @property
+    def _folds(self) -> tuple[str, int]:
+        """Which field of the split tells the folds of validation apart, and how many there are."""
+        split = self.split
+        return ("fold", split.folds) if split.test == "validated" else ("valid_fold", round(1 / split.validation))
 
     @property
     def input_bands(self) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ class Classification(Recipe):
         """The networks of an ensemble, or the network whose predictions are turned."""
         if not self.ensemble:
             return (self.model_copy(update={"tta_views": 1}),) if self.tta_views > 1 else ()
-        splits = [self.split.model_copy(update={"valid_fold": fold}) for fold in range(self.members)]
+        splits = [self.split.model_copy(update={self._folds[0]: fold}) for fold in range(self.members)]
         return tuple(
             self.model_copy(update={"encoder": one.encoder, "ensemble": None, "tta_views": 1, "split": split})
             for one, split in product(self.weighted, splits)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from landslide_lib.data import augment
-from landslide_lib.data.split import images_of, split
+from landslide_lib.data.split import PARTS, images_of, split
 from landslide_lib.models import MODELS
 from landslide_lib.models.fusion import Fusion
 from landslide_lib.study import recipe as recipes
@@ -85,7 +85,7 @@ def run(recipe: recipes.Classification, setting: Setting) -> Run:
 
 def _run(members: Members) -> Run:
     task = members.tasks[0]
-    made = Run(task, task.filtered.parts, members.evaluate)
+    made = Run(task, {part: members.tiles(part) for part in PARTS}, members.evaluate)
     if (fitted := task.filtered.fitted) is not None:
         made.save_more = lambda path: fitted.save(filter_path(path))
     return made
