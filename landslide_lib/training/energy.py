@@ -30,7 +30,7 @@ class Energy:
 
 @cache
 def carbon() -> dict[str, Any]:
-    """Return `grams_per_kwh` of CO2 equivalents of electricity, what it is `of`, its `source`, and `where` it stands."""
+    """Return `grams_per_kwh` of CO2 equivalents of electricity, what it is `of`, its `source`, `where` it stands."""
     return dict(yaml.safe_load(CARBON.read_text("utf-8")))
 
 

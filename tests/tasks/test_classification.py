@@ -213,19 +213,35 @@ def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_til
     assert not wanted(tta_views=8).trains
 
 
+class Half:
+    """A filter that leaves out every other tile."""
+
+    threshold = 0.5
+
+    def __init__(self, count):
+        self.keep = np.arange(count) % 2 == 0
+
+    def keeps(self, table):
+        return np.arange(len(table)) % 2 == 0
+
+
+def test_a_submission_says_of_each_tile_how_sure_it_is_and_whether_a_filter_left_it_out(data, monkeypatch):
+    tasks = fixed(data, [0.9, 0.5])
+    for one in tasks[:2]:  # of four; each calls no landslide what its own filter leaves out
+        one.filtered.fitted = Half(0)
+        one.predict = lambda part, one=one: 0.9 * one.filtered.keep[part].astype(np.float32)
+    monkeypatch.setattr(classification, "_members", lambda recipe, setting: Members(tasks, [1.0] * 4))
+    made = classification.predictions(wanted(), Setting(data, 0, CPU), "train", 0.5)
+    assert made.index.tolist() == list(data.ids)
+    assert made.left_out.tolist() == [0, 0.5] * (len(data) // 2)
+    assert made.probability.tolist() == pytest.approx([0.7, 0.25] * (len(data) // 2))
+    assert made.apart.tolist() == pytest.approx([0.2, 0.25] * (len(data) // 2))
+    assert made.label.tolist() == [1, 0] * (len(data) // 2)
+
+
 def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(data, monkeypatch):
     plain = task_of(data)
     keep = dict.fromkeys(("valid", "test"))
-
-    class Half:
-        threshold = 0.5
-
-        def __init__(self, count):
-            self.keep = np.arange(count) % 2 == 0
-
-        def keeps(self, table):
-            return np.arange(len(table)) % 2 == 0
-
     monkeypatch.setattr(classification.boosting, "fit_filter", lambda table, labels, **how: Half(len(table)))
     one = task_of(data, filter={"folds": 2})
     assert one.filtered.parts["train"].tolist() == plain.filtered.parts["train"][::2].tolist()

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from torch import nn
 
 from landslide_lib.data import augment
@@ -119,11 +121,17 @@ def restore(recipe: recipes.Classification, setting: Setting) -> Run:
     return _run(_members(recipe, setting))
 
 
-def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
-    """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
+def predictions(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> pd.DataFrame:
+    """Return what the trained networks that are given make of each tile of a part, a line by its `ID`.
+
+    Columns: `label`, 1 above the threshold or 0; `probability`; `apart`, how far the networks lie apart; `left_out`,
+    the share of them whose filter leaves the tile out, so that to them it is no landslide.
+    """
     members, tiles = _members(recipe, setting), images_of(setting.packed, part)
     for task in members.tasks:
         task.filtered.set_tiles("test", tiles)
-    probability, _ = members.predict("test")
-    ids = [setting.packed.ids[i] for i in members.tiles("test")]
-    return {name: int(p > threshold) for name, p in zip(ids, probability, strict=True)}
+    probability, apart = members.predict("test")
+    left_out = 1 - np.mean([task.filtered.keep["test"] for task in members.tasks], 0)
+    columns = {"probability": probability, "apart": apart, "left_out": left_out}
+    index = pd.Index([setting.packed.ids[i] for i in tiles], name="ID")
+    return pd.DataFrame({"label": (probability > threshold).astype(int), **columns}, index).round(4)
