@@ -250,9 +250,8 @@ def _shown(record: Record) -> dict[str, Any]:
     at = {"at validation's threshold": best["f1"], "threshold": tuned.threshold}
     if isinstance(recipe, Classification):
         network = {"network": recipe.model, "ensemble": recipe.ensemble is not None}
-        wh = record.energy_wh
-        cost = {"Wh": wh, "g CO2e": None if wh is None else round(wh / 1000 * energy.carbon()["grams_per_kwh"], 3)}
-        return network | {"F1 at 0.5": fixed["f1"]} | at | cost
+        grams = record.energy_wh and round(record.energy_wh / 1000 * energy.carbon()["grams_per_kwh"], 3)
+        return network | {"F1 at 0.5": fixed["f1"]} | at | {"Wh": record.energy_wh, "g CO2e": grams}
     return {"landslide F1 at 0.5": fixed["f1"]} | at
 
 

@@ -169,11 +169,10 @@ class Members:
         """Return what each network makes of each tile of a part, (networks, tiles); NaN where it may have learnt it."""
         tiles = self.tiles(part)
         each = np.full((len(self.tasks), len(tiles)), np.nan)
-        for number, task in enumerate(self.tasks):
-            said = task.predict(part)
-            each[number, np.searchsorted(tiles, task.filtered.parts[part])] = (
-                said > self.thresholds[number] if self.thresholds else said
-            )
+        for row, task in zip(each, self.tasks, strict=True):
+            row[np.searchsorted(tiles, task.filtered.parts[part])] = task.predict(part)
+        if self.thresholds:
+            each = np.where(np.isnan(each), np.nan, each > np.array(self.thresholds)[:, None])
         return each
 
     def predict(self, part: str) -> tuple[Shares, Shares]:
@@ -202,7 +201,7 @@ class Members:
             result |= {"test_tuned": result["test"], "valid_tuned": result["valid"]}
         tiles, (probability, apart) = self.tiles("test"), self.predict("test")
         kept = {"probability": probability}
-        if len(tiles) == len(self.tasks[0].filtered.parts["test"]):  # else its gates are of some of them
+        if len(tiles) == len(self.tasks[0].filtered.parts["test"]):  # else it was not tested on all
             kept |= self.tasks[0].gates("test")
         if len(self.tasks) > 1:
             kept["apart"] = apart

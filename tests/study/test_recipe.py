@@ -329,6 +329,7 @@ ORIGINS: dict[str, Any] = {
     "Ensemble.average": "probabilities",
     "Ensemble.weighting": "given",
     "Filter.folds": 5,
+    "Filter.each_fold": False,
     "Member.weight": 1.0,
     "Split.valid_fold": 0,
     "weighted_ce.factor": 1.0,

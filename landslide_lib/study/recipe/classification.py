@@ -42,6 +42,7 @@ class Filter(Part):
     """Gradient boosting that leaves out tiles on which there surely is no landslide."""
 
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
+    each_fold: bool = field(False, description="whether each fold has a threshold of its own")
 
 
 class Classification(Recipe):

@@ -40,6 +40,7 @@ def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.
             folds=recipe.filter.folds,
             seed=recipe.split.seed,
             groups=[packed.groups[i] for i in tiles],
+            each_fold=recipe.filter.each_fold,
         )
     return Filtered(packed, parts, fitted)
 
@@ -132,6 +133,5 @@ def predictions(recipe: recipes.Classification, setting: Setting, part: str, thr
         task.filtered.set_tiles("test", tiles)
     probability, apart = members.predict("test")
     left_out = 1 - np.mean([task.filtered.keep["test"] for task in members.tasks], 0)
-    columns = {"probability": probability, "apart": apart, "left_out": left_out}
-    index = pd.Index([setting.packed.ids[i] for i in tiles], name="ID")
-    return pd.DataFrame({"label": (probability > threshold).astype(int), **columns}, index).round(4)
+    made = {"label": (probability > threshold) * 1, "probability": probability, "apart": apart, "left_out": left_out}
+    return pd.DataFrame(made, pd.Index([setting.packed.ids[i] for i in tiles], name="ID")).round(4)
