@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -122,6 +123,35 @@ def train(
         if record.excluded:
             gone = ", ".join(one["file"] for one in record.excluded)
             typer.secho(f"{len(record.excluded)} files left out: {gone}", err=True, fg="yellow")
+
+
+@app.command()
+def search(
+    table: TableName,
+    row: Annotated[str, typer.Option(help="Of the table.")],
+    out: Annotated[Path, typer.Option(help="JSON file of the trials.")],
+    trials: Annotated[int, typer.Option(help="Besides the row as it is.", min=1, max=10_000)] = 20,
+    seed: Seed = 0,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    data_root: DataRoot = None,
+) -> None:
+    """Search the hyper-parameters of a row by Optuna, on validation data; what is searched is study/search.yaml."""
+    from landslide_lib.study import runs
+    from landslide_lib.study import search as searching
+
+    chosen = reports.table(table)
+    (one,) = chosen.chosen([row], dataset)
+    wanted = reports.resolve(chosen, one, dataset=dataset, profile_name=profile)
+    options: dict[str, Any] = {"store": runs.open_store(data_root), "device": device, "data_root": data_root}
+    found = searching.search(wanted, trials, seed, **options)
+    named = {"table": table, "row": row, "dataset": wanted.dataset, "profile": profile}
+    with paths.atomic_write(out) as scratch:
+        scratch.write_text(json.dumps({**named, **found}, indent=1) + "\n", "utf-8")
+    best, own = found["trials"][found["best"]], found["trials"][0]
+    typer.echo(f"{out}: best of {trials + 1} on validation data {best['valid']:.4f}, as it is {own['valid']:.4f}")
+    typer.echo(", ".join(f"{name} {value:.3g}" for name, value in best["values"].items()) or "the row as it is")
 
 
 @app.command("export")

@@ -134,11 +134,11 @@ class OCR(nn.Module):
 
     A soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
     means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
-    apart. In training a second map is given, the logits of the region of landslide against the other, for the
-    auxiliary loss by which the paper teaches the regions. There is no dropout.
+    apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
+    network of the report gives one mask. There is no dropout.
 
-    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W), in training
-    (B, 2, H, W). Reference: Yuan, Chen, Wang 2020, arXiv:1909.11065.
+    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
+    Chen, Wang 2020, arXiv:1909.11065.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -159,15 +159,13 @@ class OCR(nn.Module):
         sides = maps[0].shape[2:]
         x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
         pixels = self.pixels(x)
-        regions_of = self.regions(x)
-        weights = regions_of.flatten(2).softmax(2)  # (B, regions, H W)
+        weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
         regions = (weights @ _cells(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
         context = F.scaled_dot_product_attention(
             _cells(self.queries(pixels)), _cells(self.keys(regions)), _cells(self.values(regions))
         )
         context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
-        logits = self.logits(self.fused(torch.cat([context, pixels], 1)))
-        return torch.cat([logits, regions_of[:, :1] - regions_of[:, 1:]], 1) if self.training else logits
+        return self.logits(self.fused(torch.cat([context, pixels], 1)))
 
 
 def _cells(x: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from landslide_lib.training.segmentation import Loss, SegmentationTask
 
 Labels = NDArray[np.uint8]  # masks or pseudo-labels, (N, S, S)
 IGNORE_INDEX = 2  # in a mask of pseudo-labels: a pixel that nobody is sure of
-AUXILIARY = 0.4  # weight of the loss of HRNet-OCR's regions, as in the paper of OCR
 
 
 class PairedBatches:
@@ -89,12 +88,12 @@ class AdaptationTask(SegmentationTask):
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
         if isinstance(batch[0], Tensor):
-            return self._loss(self(batch[0]), batch[1])
+            return super().training_loss(batch, epoch, step)
         source, target = batch
         if self.labels is None:  # cross-sensor norms see the target, and nothing is learnt of it
             with torch.no_grad():
                 self(target[0], "target")
-            return self._loss(self(source[0]), source[1])
+            return super().training_loss(source, epoch, step)
         if self.cross_sensor:
             logits = torch.cat([self(source[0]), self(target[0], "target")])
         else:
@@ -102,13 +101,8 @@ class AdaptationTask(SegmentationTask):
         masks = torch.cat([source[1], target[1]])
         labelled = masks != IGNORE_INDEX
         # As one row of pixels: no term of a round measures distances in a mask.
-        rows = [each[:, None][labelled] for each in logits.unbind(1)]
-        return self._loss(torch.stack(rows)[None, :, None], masks[labelled].view(1, 1, 1, -1))
-
-    def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Return the loss of the first of some maps of logits (B, K, S, S), and of the auxiliary ones."""
-        first, *more = (self.loss(each[:, None], masks) for each in logits.unbind(1))
-        return torch.as_tensor(first + AUXILIARY * sum(more))
+        row = (1, 1, 1, -1)
+        return torch.as_tensor(self.loss(logits[labelled].view(row), masks[labelled].view(row)))
 
     def probability(self, images: Tensor, part: str = "test") -> Tensor:
         return mean_probability(self.members, images, "target" if part == "test" else "source")

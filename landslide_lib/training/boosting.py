@@ -29,12 +29,11 @@ Groups = Sequence[Any] | NDArray[Any] | None  # the scene of each row; None wher
 PARAMETERS: dict[str, Any] = {
     "objective": "binary:logistic",
     "eta": 0.1,
-    "max_depth": 4,
     "subsample": 0.8,
     "colsample_bytree": 0.8,
     "nthread": 1,
 }
-ROUNDS = 120
+DEPTH, TREES = 4, 120
 FORMAT = "negative-filter-1"  # of the file that `Filter.save` writes
 
 
@@ -75,13 +74,15 @@ def fold_rows(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = Non
     return splits
 
 
-def train(features: pd.DataFrame, labels: ArrayLike, seed: int = 0) -> "Booster":
+def train(
+    features: pd.DataFrame, labels: ArrayLike, seed: int = 0, *, depth: int = DEPTH, trees: int = TREES
+) -> "Booster":
     """Grow trees on all rows; see `check` for what is refused."""
     truth = check(features, labels)
     import xgboost as xgb
 
     data = xgb.DMatrix(features.to_numpy(np.float64), truth)
-    return xgb.train({**PARAMETERS, "seed": seed}, data, ROUNDS)
+    return xgb.train({**PARAMETERS, "max_depth": depth, "seed": seed}, data, trees)
 
 
 def probabilities(booster: "Booster", features: pd.DataFrame) -> Floats:
@@ -89,13 +90,15 @@ def probabilities(booster: "Booster", features: pd.DataFrame) -> Floats:
     return np.asarray(booster.inplace_predict(features.to_numpy(np.float64)), np.float64)
 
 
-def out_of_fold(features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0) -> OutOfFold:
-    """Return what trees make of rows that they did not learn from; see `check` for what is refused."""
+def out_of_fold(
+    features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0, **grown: int
+) -> OutOfFold:
+    """Return what trees, `grown` as in `train`, make of rows that they did not learn from."""
     truth = np.asarray(labels)
     score, fold = np.full(len(truth), np.nan), np.full(len(truth), -1)
     boosters = []
     for number, (learnt, tested) in enumerate(splits):
-        boosters.append(train(features.iloc[learnt], truth[learnt], seed))
+        boosters.append(train(features.iloc[learnt], truth[learnt], seed, **grown))
         score[tested] = probabilities(boosters[-1], features.iloc[tested])
         fold[tested] = number
     return OutOfFold(score, fold, tuple(boosters))
@@ -178,17 +181,18 @@ def fit_filter(
     seed: int = 0,
     groups: Groups = None,
     each_fold: bool = False,
+    **grown: int,
 ) -> Filter:
     """Fit a filter that loses no positive training tile out of fold.
 
     `features` (N, columns) are those of `features.measure`, `labels` (N,) in {0, 1}. Each tile is judged by the trees
-    of the other folds; `groups` (N,) are scenes, so that a tile's neighbours do not judge it. With `each_fold` a fold
-    has a threshold of its own, as in the code of the report's author, and a new tile is left out where all folds agree.
-    Raises ValueError: a fold without a positive or a negative, a feature that is NaN or infinite.
+    of the other folds; `groups` (N,) are scenes, so that a tile's neighbours do not judge it; trees are `grown` as in
+    `train`. With `each_fold` a fold has a threshold of its own, as in the code of the report's author, and a new tile
+    goes where all folds agree. Raises ValueError: a fold without a positive or a negative, a feature NaN or infinite.
     """
     start = perf_counter()
     truth = check(features, labels)
-    judged = out_of_fold(features, truth, fold_rows(truth, folds, seed, groups), seed)
+    judged = out_of_fold(features, truth, fold_rows(truth, folds, seed, groups), seed, **grown)
     score, scales = judged.probabilities, tuple[float, ...]()
     if each_fold:
         scales = tuple(float(score[(truth == 1) & (judged.fold == fold)].min()) for fold in range(folds))

@@ -330,6 +330,8 @@ ORIGINS: dict[str, Any] = {
     "Ensemble.weighting": "given",
     "Filter.folds": 5,
     "Filter.each_fold": False,
+    "Filter.depth": 4,
+    "Filter.trees": 120,
     "Member.weight": 1.0,
     "Split.valid_fold": 0,
     "weighted_ce.factor": 1.0,

@@ -128,17 +128,6 @@ def test_the_teachers_of_the_first_round_have_batch_norms_and_later_ones_those_o
     assert [one.norms for one in (grown, second, first)] == ["cross_sensor", "cross_sensor", "batch"]
 
 
-def test_the_regions_of_hrnet_ocr_learn_by_an_auxiliary_loss(data):
-    packed = domains.load(SMOKE)
-    task = task_of(packed, None, model="hrnet_ocr")
-    images, masks = next(iter(task.loader("train")))
-    both = task.train()(images)
-    assert both.shape[1] == 2
-    one, other = (task.loss(each[:, None], masks) for each in both.unbind(1))
-    torch.testing.assert_close(task.training_loss((images, masks), 0, 0), one + 0.4 * other)
-    assert task.eval()(images).shape[1] == 1
-
-
 def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):
     packed = domains.load(SMOKE)
     labels = np.full((16, 32, 32), IGNORE_INDEX, np.uint8)

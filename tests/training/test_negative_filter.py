@@ -66,6 +66,13 @@ def test_columns_are_found_by_name_and_a_missing_one_is_named(fitted):
         one.keeps(features[["told"]])
 
 
+def test_depth_and_number_of_trees_can_be_chosen():
+    one = boosting.fit_filter(*table(), folds=4, depth=1, trees=7)
+    trees = one.boosters[0].trees_to_dataframe()
+    assert trees.Tree.nunique() == 7
+    assert (trees.groupby("Tree").size() == 3).all()  # a root and two leaves
+
+
 def test_the_same_seed_gives_the_same_filter(fitted):
     features, truth, one = fitted
     again = boosting.fit_filter(features, truth, folds=4)

@@ -43,6 +43,8 @@ class Filter(Part):
 
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
     each_fold: bool = field(False, description="whether each fold has a threshold of its own")
+    depth: int = field(4, ge=1, le=12, description="of a tree")
+    trees: int = field(120, ge=1, le=2000)
 
 
 class Classification(Recipe):

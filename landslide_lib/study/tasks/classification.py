@@ -38,6 +38,8 @@ def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.
             table(packed, tiles),
             packed.masks[tiles, 0, 0],
             folds=recipe.filter.folds,
+            depth=recipe.filter.depth,
+            trees=recipe.filter.trees,
             seed=recipe.split.seed,
             groups=[packed.groups[i] for i in tiles],
             each_fold=recipe.filter.each_fold,
