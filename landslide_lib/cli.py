@@ -194,7 +194,7 @@ def submit(
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
-    """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
+    """Write what a trained row predicts: Landslide4Sense's ZIP of masks; Zindi's labels, and how sure of each it is."""
     from landslide_lib.study import runs, submission
 
     chosen, store = reports.table(table), runs.open_store(data_root)

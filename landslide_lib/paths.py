@@ -15,6 +15,7 @@ REPORTS = _DATA / "reports"
 PUBLISHED = _DATA / "results"
 TRAINED = _DATA / "models"  # see `training/bundle.py`
 FIELD = _DATA / "field.yaml"  # what others print, see `study/field.py`
+CARBON = _DATA / "carbon.yaml"  # see `training/energy.py`
 NOTEBOOKS = HOME / "notebooks"
 CONFIG = HOME / "_config.yml"
 WEIGHTS = "weights"  # the folder of the data root with weights of others

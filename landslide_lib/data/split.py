@@ -25,7 +25,9 @@ class Split(Part):
 
     `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own),
     `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers;
-    `published` takes the parts of the publisher and ignores the folds.
+    `published` takes the parts of the publisher and ignores the folds. Nothing else is done with the test fold
+    (`held_out`); or it is validated on, too (`validated`), so that the folds together train on all images, as for a
+    submission: scores after a choice of threshold or epoch are then too good.
     """
 
     method: Method = field("blocked")
@@ -34,6 +36,7 @@ class Split(Part):
     validation: float = field(0.1, gt=0, le=0.5, description="share of the rest")
     valid_fold: int = field(0, ge=0, description="which fold of the rest that is, from 0")
     seed: int = field(0, ge=0, description="seed of the split, not of the training")
+    test: Literal["held_out", "validated"] = field("held_out", description="what is done with the test set")
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Self:
@@ -43,11 +46,13 @@ class Split(Part):
         if self.valid_fold >= rest:
             many = f"a share of {self.validation:g} for validation makes so many folds of the rest"
             raise ValueError(f"valid_fold {self.valid_fold} of {rest}: {many}, and they count from 0")
+        if self.test == "validated" and self.method == "published":
+            raise ValueError("test: the publisher's parts are held out; take another method, or held_out")
         return self
 
 
 def split(packed: "Packed", options: Split, subset: int | None = None) -> dict[str, Indices]:
-    """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint.
+    """Split a packed dataset into `train`, `valid` and `test`: sorted indices, disjoint unless test is `validated`.
 
     Only the publisher's `train` part is split, as the others belong to another domain (Landslide4Sense) or have no
     masks; of a dataset with boxes and of one's own all parts are. `blocked` and `random` balance images with and
@@ -115,7 +120,10 @@ def _split(
     inner = max(2, min(round(1 / options.validation), count - count // options.folds - 1))
     try:
         rest, test = _fold(labels, groups, options, options.folds, options.fold)
-        train, valid = _fold(labels[rest], groups[rest], options, inner, options.valid_fold)
+        train, valid = rest, test
+        if options.test == "held_out":
+            inside = _fold(labels[rest], groups[rest], options, inner, options.valid_fold)
+            train, valid = (rest[part] for part in inside)
         if count <= options.folds or not (len(train) and len(valid) and len(test)):
             raise ValueError("a part has no images")
     except (ValueError, IndexError) as error:
@@ -125,7 +133,7 @@ def _split(
             f"({int(labels.sum())} with a landslide) for it, too few for {options.folds} folds and {inner} of the "
             "rest. Take more images, a larger subset, another method or fewer folds"
         ) from error
-    return {"train": pool[rest[train]], "valid": pool[rest[valid]], "test": pool[test]}
+    return {"train": pool[train], "valid": pool[valid], "test": pool[test]}
 
 
 def _fold(labels: NDArray[np.bool_], groups: Indices, options: Split, folds: int, fold: int) -> tuple[Indices, Indices]:

@@ -15,6 +15,7 @@ from landslide_lib.study.records import Record, Store
 from landslide_lib.study.render import html, plain, record_link
 from landslide_lib.study.reports import ASSUMED, Report, Table, reports, resolve
 from landslide_lib.study.reports import table as named
+from landslide_lib.training import energy
 
 
 def about(report: Report) -> str:
@@ -226,7 +227,9 @@ def runs() -> str:
             }
         )
     text = "Every record of {} that a table of this book is made from."
-    return "".join(_frame(f"runs-{task}", found, text.format(task), links=True) for task, found in lines.items())
+    source = " CO2e is by {grams_per_kwh} g a kWh, of {of} ({source}).".format(**energy.carbon())
+    texts = {task: text.format(task) + source * (task == "classification") for task in lines}
+    return "".join(_frame(f"runs-{task}", found, texts[task], links=True) for task, found in lines.items())
 
 
 def _shown(record: Record) -> dict[str, Any]:
@@ -247,7 +250,8 @@ def _shown(record: Record) -> dict[str, Any]:
     at = {"at validation's threshold": best["f1"], "threshold": tuned.threshold}
     if isinstance(recipe, Classification):
         network = {"network": recipe.model, "ensemble": recipe.ensemble is not None}
-        return network | {"F1 at 0.5": fixed["f1"]} | at | {"Wh": record.energy_wh}
+        grams = record.energy_wh and round(record.energy_wh / 1000 * energy.carbon()["grams_per_kwh"], 3)
+        return network | {"F1 at 0.5": fixed["f1"]} | at | {"Wh": record.energy_wh, "g CO2e": grams}
     return {"landslide F1 at 0.5": fixed["f1"]} | at
 
 

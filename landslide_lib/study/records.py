@@ -60,6 +60,9 @@ class Record(Frozen):
         start: What was taken of the weights that an encoder started from.
         tiles: Of each test tile of a classification, see `training.classification`.
         examples: The probabilities of six test images with landslides, by id, see `training.pictures.encode`.
+        precision: It was trained in, see `loop.precision_on`; "" where nothing was, and in records from before, whose
+            recipe says it.
+        networks: The weight of each network of an ensemble of classifiers, and its threshold where they vote.
         threads_of_starts: CPU threads of each start of a resumed run; where they differ, digits may.
     """
 
@@ -99,6 +102,8 @@ class Record(Frozen):
     energy_method: str = ""
     tiles: dict[str, list[float]] | None = None
     filtered: dict[str, Any] | None = None
+    precision: str = ""
+    networks: dict[str, list[float]] | None = None
     examples: dict[str, str] = Field(default_factory=dict)
     threads_of_starts: tuple[int, ...] = ()
 

@@ -269,7 +269,7 @@ def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     ensemble = layers.get("ensemble")
     if isinstance(ensemble, Mapping) and (members := ensemble.get("encoders")):
         swapped = [{**one, "encoder": swaps["encoder"].get(one["encoder"], one["encoder"])} for one in members]
-        change["ensemble"] = {"encoders": swapped}
+        change["ensemble"] = {**ensemble, "encoders": swapped}
     start = layers.get("start")
     if isinstance(start, Mapping):  # of a detector
         if start["name"] == "file" or (start["name"] == "imagenet" and encoder not in PACKAGED):

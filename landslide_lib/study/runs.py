@@ -151,6 +151,8 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
     """Train a recipe, or evaluate the trained networks that it takes up, and describe what came of it."""
     import torch
 
+    from landslide_lib.training.loop import precision_on
+
     packed, device, bases = setting.packed, setting.device, [record for record, _ in setting.given]
     task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
     used, clock = energy.Energy(), time.perf_counter()
@@ -183,10 +185,10 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
     images, peak = described["images"], machine.peak_memory_mb()
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 1024**2
-    seconds, speed = 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
+    precision, seconds, speed = "", 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
     if wanted.trains:
         seconds = median(line["seconds"] for line in made.history)
-        speed = images["train"] / seconds
+        speed, precision = images["train"] / seconds, precision_on(device, wanted.precision)
     record = Record(
         **described,
         hash=wanted.hash,
@@ -201,6 +203,7 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         energy_wh=used.wh,
         energy_method=used.method,
         peak_memory_mb=round(peak, 1),
+        precision=precision,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else machine.processor(),
         threads=torch.get_num_threads(),
         versions=machine.versions(),

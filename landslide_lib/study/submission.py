@@ -34,8 +34,9 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     """Write what a trained network, or an ensemble, predicts on a part as a submission, whole or not at all.
 
     It is a ZIP of masks of Landslide4Sense's `valid` or `test`, by a record of adaptation to it, or a CSV of labels of
-    Zindi's `test`, by one of classification, at the threshold that was chosen on validation images. Raises ValueError:
-    the record is of something else, or the part is not all here. FileNotFoundError: the weights are not.
+    Zindi's `test`, by one of classification, at the threshold that was chosen on validation images; beside it lies
+    `NAME.tiles.csv` with how sure the networks are, see `classification.predictions`. Raises ValueError: the record is
+    of something else, or the part is not all here. FileNotFoundError: the weights are not.
     """
     recipe = record.recipe
     target = recipe.target.dataset or recipe.dataset if isinstance(recipe, Adaptation) else recipe.dataset
@@ -51,10 +52,10 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     setting = Setting(domains.load(recipe, root=data_root), record.seed, device_of(), None, trained, data_root)
     threshold = record.test_tuned.threshold
     if isinstance(recipe, Classification):
-        labels = classification.labels(recipe, setting, part, threshold)
-        lines = ["ID,label", *(f"{name},{label}" for name, label in labels.items())]
-        with atomic_write(path) as scratch:
-            scratch.write_text("\n".join(lines) + "\n", "utf-8")
+        tiles = classification.predictions(recipe, setting, part, threshold)
+        for file, columns in ((path.with_suffix(".tiles.csv"), [*tiles]), (path, ["label"])):
+            with atomic_write(file) as scratch:
+                tiles[columns].to_csv(scratch)
         return path
     masks = adaptation.masks(setting, part, threshold)
     if gaps := sorted(set(range(1, max(masks) + 1)) - masks.keys()):

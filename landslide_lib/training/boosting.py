@@ -121,6 +121,7 @@ class Filter:
     #: after; `lost`, the share of the positives that it sorts out, 0 by its making; `seconds` of fitting.
     cost: dict[str, float]
     seed: int  # of folds and trees
+    scales: tuple[float, ...] = ()  # a threshold for each fold, which its probabilities are divided by; then it is 1
 
     @property
     def keep(self) -> NDArray[np.bool_]:
@@ -128,8 +129,10 @@ class Filter:
         return np.asarray(self.out_of_fold >= self.threshold)
 
     def probabilities(self, features: pd.DataFrame) -> Floats:
+        """Return the mean of the folds' trees; with a threshold for each fold the highest, divided by its threshold."""
         known = features[list(self.columns)]
-        return np.asarray(np.mean([probabilities(booster, known) for booster in self.boosters], axis=0))
+        each = np.array([probabilities(booster, known) for booster in self.boosters])
+        return np.asarray((each.T / self.scales).max(1) if self.scales else each.mean(0))
 
     def keeps(self, features: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which new tiles it keeps, (M,); on the others it sees surely no landslide."""
@@ -172,19 +175,30 @@ def load_filter(path: Path) -> Filter:
 
 
 def fit_filter(
-    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: Groups = None, **grown: int
+    features: pd.DataFrame,
+    labels: ArrayLike,
+    folds: int = 10,
+    seed: int = 0,
+    groups: Groups = None,
+    each_fold: bool = False,
+    **grown: int,
 ) -> Filter:
     """Fit a filter that loses no positive training tile out of fold.
 
     `features` (N, columns) are those of `features.measure`, `labels` (N,) in {0, 1}. Each tile is judged by the trees
     of the other folds; `groups` (N,) are scenes, so that a tile's neighbours do not judge it; trees are `grown` as in
-    `train`. Raises ValueError: a fold without a positive or a negative, a feature that is NaN or infinite.
+    `train`. With `each_fold` a fold has a threshold of its own, as in the code of the report's author, and a new tile
+    goes where all folds agree. Raises ValueError: a fold without a positive or a negative, a feature NaN or infinite.
     """
     start = perf_counter()
     truth = check(features, labels)
     judged = out_of_fold(features, truth, fold_rows(truth, folds, seed, groups), seed, **grown)
-    lowest = float(judged.probabilities[truth == 1].min())
-    keep = judged.probabilities >= lowest
+    score, scales = judged.probabilities, tuple[float, ...]()
+    if each_fold:
+        scales = tuple(float(score[(truth == 1) & (judged.fold == fold)].min()) for fold in range(folds))
+        score = score / np.array(scales)[judged.fold]
+    lowest = float(score[truth == 1].min())
+    keep = score >= lowest
     cost = {
         "tiles": len(truth),
         "removed": float(1 - keep.mean()),
@@ -194,4 +208,4 @@ def fit_filter(
         "seconds": perf_counter() - start,
     }
     threshold = 0.0 if keep.all() else lowest
-    return Filter(judged.boosters, tuple(map(str, features.columns)), threshold, judged.probabilities, cost, seed)
+    return Filter(judged.boosters, tuple(map(str, features.columns)), threshold, score, cost, seed, scales)

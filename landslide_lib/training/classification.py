@@ -140,24 +140,44 @@ class ClassificationTask(SegmentationTask):
 class Members:
     """Trained networks of tiles, one or an ensemble, whose weighted mean is scored.
 
-    Those of an ensemble leave another fold for validation each.
+    Those of an ensemble leave another fold for validation each. With `thresholds`, one a network, the mean is of their
+    votes: 1 above the threshold, else 0.
     """
 
-    def __init__(self, tasks: Sequence[ClassificationTask], weights: Sequence[float]) -> None:
-        self.tasks, self.weights = tasks, weights
+    def __init__(
+        self, tasks: Sequence[ClassificationTask], weights: Sequence[float], thresholds: Sequence[float] = ()
+    ) -> None:
+        self.tasks, self.weights, self.thresholds = tasks, list(weights), list(thresholds)
 
     def tiles(self, part: str) -> Indices:
         return np.unique(np.concatenate([task.filtered.parts[part] for task in self.tasks]))
 
-    def predict(self, part: str) -> tuple[Shares, Shares]:
-        """Return the probability of each tile of a part, and how far the networks lie apart.
+    def stack(self, encoders: int) -> None:
+        """Weigh some encoders, each with as many networks, by what these make of tiles that they did not learn from.
 
-        For the validation tiles of each fold only the networks count that have not trained on them.
+        The weights are at least 0, have the least squared error on the validation tiles of all folds, and are then
+        divided by their sum (Breiman 1996, Stacked regressions, doi:10.1007/BF00117832).
         """
+        from scipy.optimize import nnls
+
+        each, labels = self.each("valid"), self.tasks[0].data.packed.masks[self.tiles("valid"), 0, 0]
+        found, _ = nnls(np.nanmean(each.reshape(encoders, -1, len(labels)), 1).T, labels.astype(np.float64))
+        share = found / found.sum() if found.any() else np.full(encoders, 1 / encoders)
+        self.weights = np.repeat(share, len(self.tasks) // encoders).tolist()
+
+    def each(self, part: str) -> NDArray[np.float64]:
+        """Return what each network makes of each tile of a part, (networks, tiles); NaN where it may have learnt it."""
         tiles = self.tiles(part)
         each = np.full((len(self.tasks), len(tiles)), np.nan)
         for row, task in zip(each, self.tasks, strict=True):
             row[np.searchsorted(tiles, task.filtered.parts[part])] = task.predict(part)
+        if self.thresholds:
+            each = np.where(np.isnan(each), np.nan, each > np.array(self.thresholds)[:, None])
+        return each
+
+    def predict(self, part: str) -> tuple[Shares, Shares]:
+        """Return the probability of each tile of a part, see `each`, and how far the networks lie apart."""
+        each = self.each(part)
         share = np.where(np.isnan(each), 0, np.array(self.weights)[:, None])
         share /= share.sum(0)
         mean = (share * np.nan_to_num(each)).sum(0)
@@ -177,8 +197,12 @@ class Members:
         for name in ("test", "test_tuned", "valid", "valid_tuned"):
             at = result[name]
             result[name] = outcome({"tiles": at["metrics"]["pooled"]}, at["threshold"])
+        if self.thresholds:  # a majority of votes: there is nothing to choose
+            result |= {"test_tuned": result["test"], "valid_tuned": result["valid"]}
         tiles, (probability, apart) = self.tiles("test"), self.predict("test")
-        kept = {"probability": probability, **self.tasks[0].gates("test")}
+        kept = {"probability": probability}
+        if len(tiles) == len(self.tasks[0].filtered.parts["test"]):  # else it was not tested on all
+            kept |= self.tasks[0].gates("test")
         if len(self.tasks) > 1:
             kept["apart"] = apart
         packed = self.tasks[0].data.packed
@@ -189,4 +213,5 @@ class Members:
             "parameters": sum(p.numel() for task in self.tasks for p in task.network.parameters()),
             "tiles": {name: np.round(each.astype(np.float64), 4).tolist() for name, each in kept.items()},
             "filtered": self.tasks[0].filtered.summary(),
+            "networks": {"weights": self.weights, "thresholds": self.thresholds} if len(self.tasks) > 1 else None,
         }

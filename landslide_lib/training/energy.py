@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import yaml
+
+from landslide_lib.paths import CARBON
+
 #: The counter of Intel's and AMD's processors that CodeCarbon reads where it may.
 RAPL = "/sys/class/powercap/intel-rapl:0/energy_uj"
 
@@ -22,6 +26,12 @@ class Energy:
 
     wh: float | None = None
     method: str = ""
+
+
+@cache
+def carbon() -> dict[str, Any]:
+    """Return `grams_per_kwh` of CO2 equivalents of electricity, what it is `of`, its `source`, `where` it stands."""
+    return dict(yaml.safe_load(CARBON.read_text("utf-8")))
 
 
 @contextmanager

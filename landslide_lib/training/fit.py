@@ -51,7 +51,7 @@ def fit(
         lr: Peak learning rate; it warms up for a tenth of the steps, then falls to 0 as a cosine.
         optimizer: `adam`, `adamw`, `nadam`, `sgd`, `rmsprop` or `adagrad`.
         augment: Of `rotation`, `flips`, `zoom`, `cutmix`, `paste` and `colour`, in this order; () for none.
-        precision: `bf16-mixed` or `32-true`.
+        precision: `bf16-mixed`, on a GPU without bfloat16 with float16 and scaled gradients; or `32-true`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         folder: For checkpoints, from which a call that was stopped goes on; None keeps none.
 

@@ -56,6 +56,16 @@ def device_of(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def precision_on(device: torch.device, precision: str) -> str:
+    """Return Lightning's name of a precision, `32-true` or `bf16-mixed`, on a device.
+
+    A GPU without bfloat16, older than Ampere such as a T4, mixes float16 in, with scaled gradients: `16-mixed`.
+    """
+    if precision == "bf16-mixed" and device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return "16-mixed"
+    return precision
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long and by which optimizer a network is trained."""
@@ -67,7 +77,7 @@ class Plan:
     weight_decay: float = 0.0
     schedule: str = "warmup_cosine"  # or `constant`
     warmup: float = 0.1  # share of the steps, in [0, 1)
-    precision: str = "bf16-mixed"  # or `32-true`
+    precision: str = "bf16-mixed"  # or `32-true`; see `precision_on`
     averaging: float = 0.0  # decay of the moving average of the weights, which is validated and kept; 0 for none
 
 
@@ -203,7 +213,7 @@ def train(
             max_epochs=plan.epochs,
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index or 0] if device.type == "cuda" else 1,
-            precision=plan.precision,
+            precision=precision_on(device, plan.precision),
             deterministic="warn",
             logger=False,
             callbacks=[keeper],

@@ -107,6 +107,17 @@ def test_shares_are_those_asked_for_and_landslides_are_spread_evenly(method):
         assert made.positive[part].mean() == pytest.approx(0.1, abs=0.015)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_where_the_test_fold_is_validated_all_other_images_are_trained_on(method):
+    made, folds = scenes(), 3
+    for fold in range(folds):
+        held = split(made, Split(method=method, folds=folds, fold=fold))
+        parts = split(made, Split(method=method, folds=folds, fold=fold, test="validated"))
+        assert parts["test"].tolist() == parts["valid"].tolist() == held["test"].tolist()
+        assert np.union1d(parts["train"], parts["test"]).tolist() == list(range(len(made)))
+        assert not np.intersect1d(parts["train"], parts["test"]).size
+
+
 def test_contiguous_tests_on_a_run_of_neighbours():
     parts = split(packed([0, 1] * 50), Split(method="contiguous", folds=5, fold=2))
     assert parts["test"].tolist() == list(range(40, 60))

@@ -10,6 +10,7 @@ import pytest
 from landslide_lib.study import comparison, pages, render, reports
 from landslide_lib.study.records import Store
 from landslide_lib.study.table import table as study_table
+from landslide_lib.training import energy
 
 HOME = Path(__file__).parent.parent.parent
 #: Those of the reports: not the one of our own recipe.
@@ -50,6 +51,21 @@ def test_every_printed_cell_is_shown(table, tmp_path):
             if isinstance(value, float):
                 digits = table.columns[name].digits if name in table.columns else 4
                 assert f"{value:.{digits}f}" in page
+
+
+def test_energy_stands_beside_its_co2_equivalents_and_where_their_intensity_is_from(record):
+    tiles = {"task": "classification", "dataset": "zindi", "model": "pyramid"}
+    outcome = {"threshold": 0.5, "metrics": {"tiles": {"f1": 0.5}}}
+    made = record(tiles, energy_wh=250.0, test=outcome, test_tuned=outcome)
+    intensity = energy.carbon()
+    shown = pages._shown(made)
+    assert shown["Wh"] == 250
+    assert shown["g CO2e"] == pytest.approx(intensity["grams_per_kwh"] / 4)
+    assert pages._shown(record(tiles, test=outcome, test_tuned=outcome))["g CO2e"] is None
+    page = pages.runs()
+    assert f"by {intensity['grams_per_kwh']} g a kWh" in page
+    assert escape(intensity["source"]) in page
+    assert intensity["where"].startswith("https://")
 
 
 def test_a_table_stands_beside_its_notes_and_its_chapter():

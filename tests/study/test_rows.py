@@ -6,6 +6,7 @@ from typing import get_args
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -141,7 +142,10 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
         submit(record, "other", tmp_path / "no.zip", store=store, data_root=patches)
 
 
-@pytest.mark.parametrize("row", ["fusion/test/small", "filter/curves/one-network"])
+@pytest.mark.parametrize(
+    "row",
+    ["fusion/test/small", "fusion/test/small-submission", "filter/curves/one-network", "filter/result/submission"],
+)
 def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, store, tmp_path, row):
     name, _, identifier = row.rpartition("/")
     table = reports.table(name)
@@ -152,6 +156,11 @@ def test_a_network_or_an_ensemble_of_tiles_becomes_a_list_of_labels(patches, sto
     assert lines[0] == ["ID", "label"]
     assert [name for name, _ in lines[1:]] == list(UNKNOWN)
     assert {label for _, label in lines[1:]} <= {"0", "1"}
+    sure = pd.read_csv(tmp_path / "submission.tiles.csv")
+    assert list(sure) == ["ID", "label", "probability", "apart", "left_out"]
+    assert sure.label.tolist() == [int(label) for _, label in lines[1:]]
+    assert sure.label.tolist() == (sure.probability > record.test_tuned.threshold).astype(int).tolist()
+    assert made.ensemble or (sure.apart == 0).all()
     with pytest.raises(ValueError, match="part 'other': zindi has none here, only: test, train"):
         submit(record, "other", tmp_path / "no.csv", store=store, data_root=patches)
 

@@ -10,7 +10,7 @@ from landslide_lib.study.recipe import RecipeError, profile, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks import classification
 from landslide_lib.study.tasks.run import Setting
-from landslide_lib.training.classification import ClassificationTask, labelled
+from landslide_lib.training.classification import ClassificationTask, Members, labelled
 
 CPU = torch.device("cpu")
 SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"), "model": "pyramid"}
@@ -94,6 +94,7 @@ def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
     assert all(0 < value < 1 for value in record.tiles["optical"])
     assert record.energy_method in ("measured", "estimated")
     assert record.energy_wh > 0
+    assert record.precision == "bf16-mixed"
     assert store.find(record.recipe, 0)[0] == record
 
 
@@ -111,6 +112,8 @@ def test_an_ensemble_leaves_another_fold_for_validation_to_each_and_none_sees_it
     each = np.array([one.tiles["probability"] for one in members.values()])
     np.testing.assert_allclose(record.tiles["probability"], each.mean(0), atol=2e-4)
     np.testing.assert_allclose(record.tiles["apart"], each.std(0), atol=2e-4)
+    assert record.networks == {"weights": [1.0, 1.0], "thresholds": []}
+    assert record.precision == ""  # nothing was trained
     assert record.parameters == sum(one.parameters for one in members.values())
 
 
@@ -127,6 +130,77 @@ def test_an_ensemble_of_encoders_is_their_weighted_mean(data, store):
     np.testing.assert_allclose(record.tiles["probability"], expected, atol=2e-4)
 
 
+def fixed(data, said):
+    """Return networks, two an encoder, that say the same of every tile: a number, or numbers by its label."""
+    tasks = []
+    for each in said:
+        for fold in range(2):
+            one = task_of(data, split={"validation": 0.5, "valid_fold": fold})
+            labels = one.data.packed.masks[:, 0, 0]
+            by_label = np.broadcast_to(np.asarray(each, np.float32), 2)
+            one.predict = lambda part, one=one, by=by_label, labels=labels: by[labels[one.filtered.parts[part]]]
+            tasks.append(one)
+    return tasks
+
+
+def test_an_ensemble_for_a_submission_learns_all_labels_and_is_scored_out_of_fold(data, store):
+    whole = {"ensemble": {}, "members": 3, "split": {"folds": 3, "test": "validated"}, "model": "gated"}
+    record = runs.run(wanted(**whole, encoder="resnet18"), 0, store=store, device="cpu")
+    by_name = {one.name: one for one in store.all()}
+    members = [by_name[name] for name in record.depends_on]
+    parts = [classification.build(one.recipe, Setting(data, 0, CPU)).filtered.parts for one in members]
+    everything = np.sort(np.concatenate([part["test"] for part in parts]))
+    assert [data.ids[i] for i in everything] == record.test_ids
+    assert len(everything) == len(data) == record.images["train"]
+    said = {name: p for one in members for name, p in zip(one.test_ids, one.tiles["probability"], strict=True)}
+    np.testing.assert_allclose(record.tiles["probability"], [said[name] for name in record.test_ids], atol=2e-4)
+    assert "optical" not in record.tiles  # the gates of one network are of its own fold alone
+
+
+def test_stacked_weights_go_to_the_encoder_that_is_right_on_tiles_it_did_not_learn(data):
+    right, blind = (0.1, 0.9), 0.5
+    members = Members(fixed(data, [blind, right]), [0.7, 0.7, 0.3, 0.3])
+    members.stack(2)
+    labels = members.tasks[0].data.packed.masks[members.tiles("valid"), 0, 0]
+    # Least squares of two columns: by the normal equations, where both are positive.
+    columns = np.stack([np.full(len(labels), 0.5), np.where(labels, 0.9, 0.1)], 1)
+    expected = np.clip(np.linalg.lstsq(columns, labels.astype(float), rcond=None)[0], 0, None)
+    if (expected == 0).any():  # then all weight lies on the other
+        expected = (expected > 0).astype(float)
+    np.testing.assert_allclose(members.weights, np.repeat(expected / expected.sum(), 2), atol=1e-6)
+    assert members.weights[2] == members.weights[3] > 0.9
+
+
+def test_where_no_encoder_says_anything_stacked_weights_are_equal(data):
+    members = Members(fixed(data, [0.0, 0.0]), [0.7, 0.7, 0.3, 0.3])
+    members.stack(2)
+    assert members.weights == [0.5] * 4
+
+
+def test_an_ensemble_finds_its_weights_out_of_fold_and_says_them(data, store):
+    two = {"encoders": [{"encoder": "resnet18"}, {"encoder": "efficientnet_b0"}], "weighting": "stacked"}
+    record = runs.run(wanted(model="gated", **{**ENSEMBLE, "ensemble": two}), 0, store=store, device="cpu")
+    weights = record.networks["weights"]
+    assert sum(weights) == pytest.approx(2)  # of two encoders with two networks each, which share their encoder's
+    by_name = {one.name: one.tiles["probability"] for one in store.all()}
+    each = np.array([by_name[name] for name in record.depends_on])
+    np.testing.assert_allclose(record.tiles["probability"], np.average(each, 0, weights), atol=2e-4)
+
+
+def test_networks_vote_each_at_the_threshold_of_its_own_validation_tiles(data, store):
+    whole = {**ENSEMBLE, "members": 3, "ensemble": {"average": "votes"}}
+    record = runs.run(wanted(**whole), 0, store=store, device="cpu")
+    by_name = {one.name: one for one in store.all()}
+    members = [by_name[name] for name in record.depends_on]
+    assert record.networks["thresholds"] == [one.test_tuned.threshold for one in members]
+    votes = np.array([np.array(one.tiles["probability"]) > one.test_tuned.threshold for one in members])
+    np.testing.assert_allclose(record.tiles["probability"], votes.mean(0), atol=1e-4)
+    np.testing.assert_allclose(record.tiles["apart"], votes.std(0), atol=1e-4)
+    called = np.array(record.test_counts)[:, :2].any(1)
+    assert called.tolist() == (votes.sum(0) >= 2).tolist()
+    assert record.test_tuned == record.test
+
+
 def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_tile_lies(data):
     one = task_of(data, tta_views=8)
     said = one.predict("test")
@@ -139,19 +213,35 @@ def test_turned_predictions_grow_from_the_network_and_do_not_depend_on_how_a_til
     assert not wanted(tta_views=8).trains
 
 
+class Half:
+    """A filter that leaves out every other tile."""
+
+    threshold = 0.5
+
+    def __init__(self, count):
+        self.keep = np.arange(count) % 2 == 0
+
+    def keeps(self, table):
+        return np.arange(len(table)) % 2 == 0
+
+
+def test_a_submission_says_of_each_tile_how_sure_it_is_and_whether_a_filter_left_it_out(data, monkeypatch):
+    tasks = fixed(data, [0.9, 0.5])
+    for one in tasks[:2]:  # of four; each calls no landslide what its own filter leaves out
+        one.filtered.fitted = Half(0)
+        one.predict = lambda part, one=one: 0.9 * one.filtered.keep[part].astype(np.float32)
+    monkeypatch.setattr(classification, "_members", lambda recipe, setting: Members(tasks, [1.0] * 4))
+    made = classification.predictions(wanted(), Setting(data, 0, CPU), "train", 0.5)
+    assert made.index.tolist() == list(data.ids)
+    assert made.left_out.tolist() == [0, 0.5] * (len(data) // 2)
+    assert made.probability.tolist() == pytest.approx([0.7, 0.25] * (len(data) // 2))
+    assert made.apart.tolist() == pytest.approx([0.2, 0.25] * (len(data) // 2))
+    assert made.label.tolist() == [1, 0] * (len(data) // 2)
+
+
 def test_what_the_filter_leaves_out_is_not_trained_on_and_called_no_landslide(data, monkeypatch):
     plain = task_of(data)
     keep = dict.fromkeys(("valid", "test"))
-
-    class Half:
-        threshold = 0.5
-
-        def __init__(self, count):
-            self.keep = np.arange(count) % 2 == 0
-
-        def keeps(self, table):
-            return np.arange(len(table)) % 2 == 0
-
     monkeypatch.setattr(classification.boosting, "fit_filter", lambda table, labels, **how: Half(len(table)))
     one = task_of(data, filter={"folds": 2})
     assert one.filtered.parts["train"].tolist() == plain.filtered.parts["train"][::2].tolist()
@@ -230,7 +320,9 @@ def test_tiles_of_one_kind_are_refused(data):
         ({"loss": [{"name": "boundary"}]}, "boundary looks at the pixels of a mask"),
         ({"modalities": "radar"}, "modalities: bijie has no radar band"),
         ({"dataset": "landslide4sense-boxes"}, "has boxes, which suit no classification"),
-        ({"ensemble": {}, "members": 20}, "members: 20 need as many folds"),
+        ({"ensemble": {}, "members": 20}, "members: 20 need as many folds, and split leaves 10 to valid_fold"),
+        ({"ensemble": {}, "members": 6, "split": {"test": "validated"}}, "and split leaves 5 to fold"),
+        ({"ensemble": {"weighting": "stacked"}}, "stacked weighs encoders against each other; name at least two"),
         ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
         ({"dataset": "zindi", "task": "segmentation"}, None),
     ],

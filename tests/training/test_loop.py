@@ -89,6 +89,20 @@ def test_a_device_that_is_not_here_is_refused_with_those_there_are(name):
     assert loop.device_of("cpu") == torch.device("cpu")
 
 
+@pytest.mark.parametrize(
+    ("capability", "wanted", "expected"),
+    [
+        ((7, 5), "bf16-mixed", "16-mixed"),  # a T4
+        ((8, 0), "bf16-mixed", "bf16-mixed"),  # an A100
+        ((7, 5), "32-true", "32-true"),
+    ],
+)
+def test_a_gpu_without_bfloat16_mixes_float16_in(monkeypatch, capability, wanted, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert loop.precision_on(torch.device("cuda", 0), wanted) == expected
+    assert loop.precision_on(torch.device("cpu"), wanted) == wanted
+
+
 class Watched(SegmentationTask):
     """Keeps the weights that each batch meets; may be interrupted before an epoch."""
 

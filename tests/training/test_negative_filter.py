@@ -104,6 +104,21 @@ def test_a_saved_filter_is_the_same_and_holds_no_pickle(fitted, tmp_path):
     assert (again.columns, again.threshold, again.seed) == (one.columns, one.threshold, one.seed)
 
 
+def test_a_threshold_for_each_fold_sorts_out_more_and_a_new_tile_only_where_all_folds_agree(fitted, tmp_path):
+    features, truth, one = fitted
+    own = boosting.fit_filter(features, truth, folds=4, each_fold=True)
+    fold = boosting.out_of_fold(features, truth, boosting.fold_rows(truth, 4, 0)).fold
+    lowest = np.array([one.out_of_fold[(truth == 1) & (fold == k)].min() for k in range(4)])
+    np.testing.assert_array_equal(own.keep, one.out_of_fold >= lowest[fold])
+    assert own.keep[truth == 1].all()
+    assert own.cost["removed"] > one.cost["removed"]
+    assert own.cost["lost"] == 0
+    each = np.array([boosting.probabilities(booster, features) for booster in own.boosters])
+    np.testing.assert_array_equal(own.keeps(features), (each >= lowest[:, None]).any(0))
+    own.save(tmp_path / "filter.json")
+    np.testing.assert_array_equal(boosting.load_filter(tmp_path / "filter.json").keeps(features), own.keeps(features))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

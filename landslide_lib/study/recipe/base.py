@@ -48,7 +48,7 @@ class Recipe(Listing):
     optimizer: Optimizer = field(Optimizer())
     epochs: int = field(50, ge=1, le=10_000)
     batch: int = field(32, ge=1, le=4096)
-    precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed")
+    precision: Literal["32-true", "bf16-mixed"] = field("bf16-mixed", description="mixed: the device decides, see loop")
     augmentation: tuple[str, ...]
 
     @model_validator(mode="after")

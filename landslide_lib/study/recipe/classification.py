@@ -28,12 +28,21 @@ class Ensemble(Part):
     """The mean of networks that leave another fold of the training tiles for validation each."""
 
     encoders: tuple[Member, ...] = field((), description="of each fold; none: the recipe's own")
+    weighting: Literal["given", "stacked"] = field("given", description="of encoders; stacked: found out of fold")
+    average: Literal["probabilities", "votes"] = field("probabilities", description="votes at thresholds of their own")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.weighting == "stacked" and len(self.encoders) < 2:
+            raise ValueError("weighting: stacked weighs encoders against each other; name at least two")
+        return self
 
 
 class Filter(Part):
     """Gradient boosting that leaves out tiles on which there surely is no landslide."""
 
     folds: int = field(5, ge=2, le=20, description="of the training tiles, for its threshold")
+    each_fold: bool = field(False, description="whether each fold has a threshold of its own")
     depth: int = field(4, ge=1, le=12, description="of a tree")
     trees: int = field(120, ge=1, le=2000)
 
@@ -77,10 +86,16 @@ class Classification(Recipe):
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
-        folds = round(1 / self.split.validation)
+        key, folds = self._folds
         if self.ensemble and self.members > folds:
-            raise ValueError(f"members: {self.members} need as many folds, and split.validation leaves {folds}")
+            raise ValueError(f"members: {self.members} need as many folds, and split leaves {folds} to {key}")
         return self
+
+    @property
+    def _folds(self) -> tuple[str, int]:
+        """Which field of the split tells the folds of validation apart, and how many there are."""
+        split = self.split
+        return ("fold", split.folds) if split.test == "validated" else ("valid_fold", round(1 / split.validation))
 
     @property
     def input_bands(self) -> tuple[str, ...]:
@@ -105,7 +120,7 @@ class Classification(Recipe):
         """The networks of an ensemble, or the network whose predictions are turned."""
         if not self.ensemble:
             return (self.model_copy(update={"tta_views": 1}),) if self.tta_views > 1 else ()
-        splits = [self.split.model_copy(update={"valid_fold": fold}) for fold in range(self.members)]
+        splits = [self.split.model_copy(update={self._folds[0]: fold}) for fold in range(self.members)]
         return tuple(
             self.model_copy(update={"encoder": one.encoder, "ensemble": None, "tta_views": 1, "split": split})
             for one, split in product(self.weighted, splits)

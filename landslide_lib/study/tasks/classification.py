@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from torch import nn
 
 from landslide_lib.data import augment
-from landslide_lib.data.split import images_of, split
+from landslide_lib.data.split import PARTS, images_of, split
 from landslide_lib.models import MODELS
 from landslide_lib.models.fusion import Fusion
 from landslide_lib.study import recipe as recipes
@@ -40,6 +42,7 @@ def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.
             trees=recipe.filter.trees,
             seed=recipe.split.seed,
             groups=[packed.groups[i] for i in tiles],
+            each_fold=recipe.filter.each_fold,
         )
     return Filtered(packed, parts, fitted)
 
@@ -87,7 +90,7 @@ def run(recipe: recipes.Classification, setting: Setting) -> Run:
 
 def _run(members: Members) -> Run:
     task = members.tasks[0]
-    made = Run(task, task.filtered.parts, members.evaluate)
+    made = Run(task, {part: members.tiles(part) for part in PARTS}, members.evaluate)
     if (fitted := task.filtered.fitted) is not None:
         made.save_more = lambda path: fitted.save(filter_path(path))
     return made
@@ -107,8 +110,13 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
 
 def _members(recipe: recipes.Classification, setting: Setting) -> Members:
     """Return the trained networks that a recipe depends on, with the weight of each."""
+    how, weighted = recipe.ensemble, recipe.weighted
     tasks = [member(record, path, setting, recipe.tta_views) for record, path in setting.given]
-    return Members(tasks, [one.weight for one in recipe.weighted for _ in range(recipe.members)] or [1.0])
+    votes = [record.test_tuned.threshold for record, _ in setting.given if how and how.average == "votes"]
+    members = Members(tasks, [one.weight for one in weighted for _ in range(recipe.members)] or [1.0], votes)
+    if how and how.weighting == "stacked":
+        members.stack(len(weighted))
+    return members
 
 
 def restore(recipe: recipes.Classification, setting: Setting) -> Run:
@@ -116,11 +124,16 @@ def restore(recipe: recipes.Classification, setting: Setting) -> Run:
     return _run(_members(recipe, setting))
 
 
-def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
-    """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
+def predictions(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> pd.DataFrame:
+    """Return what the trained networks that are given make of each tile of a part, a line by its `ID`.
+
+    Columns: `label`, 1 above the threshold or 0; `probability`; `apart`, how far the networks lie apart; `left_out`,
+    the share of them whose filter leaves the tile out, so that to them it is no landslide.
+    """
     members, tiles = _members(recipe, setting), images_of(setting.packed, part)
     for task in members.tasks:
         task.filtered.set_tiles("test", tiles)
-    probability, _ = members.predict("test")
-    ids = [setting.packed.ids[i] for i in members.tiles("test")]
-    return {name: int(p > threshold) for name, p in zip(ids, probability, strict=True)}
+    probability, apart = members.predict("test")
+    left_out = 1 - np.mean([task.filtered.keep["test"] for task in members.tasks], 0)
+    made = {"label": (probability > threshold) * 1, "probability": probability, "apart": apart, "left_out": left_out}
+    return pd.DataFrame(made, pd.Index([setting.packed.ids[i] for i in tiles], name="ID")).round(4)
