@@ -159,17 +159,18 @@ def submit(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
     out: Annotated[Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")] = None,
-    part: Annotated[str, typer.Option(help="Of Landslide4Sense valid or test.")] = "test",
+    part: Annotated[str, typer.Option(help="Of Landslide4Sense, or a folder of boxes, valid or test.")] = "test",
     seed: Seed = 0,
+    dataset: DatasetName = None,
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
-    """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels."""
+    """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels, or boxes as YOLO has them."""
     from landslide_lib.study import runs, submission
 
     chosen, store = reports.table(table), runs.open_store(data_root)
-    target = "zindi" if chosen.task == "classification" else "landslide4sense"
-    out = out or Path("submission.csv" if target == "zindi" else "submission.zip")
+    target = dataset or submission.DATASETS[chosen.task][0]
+    out = out or Path("submission.csv" if chosen.task == "classification" else "submission.zip")
     (one,) = chosen.chosen([row], target)
     found = store.find(reports.resolve(chosen, one, dataset=target, profile_name=profile), seed)
     if not found:

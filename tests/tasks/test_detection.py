@@ -1,7 +1,9 @@
 """Detectors and what their encoders learn first: from files to records that grow from another."""
 
 import itertools
+import zipfile
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from landslide_lib.data.batches import Batches, BoxTarget, turn
 from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
+from landslide_lib.study.submission import submit
 from landslide_lib.study.tasks import detection, pretraining
 from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.training.detection import DetectionTask
@@ -201,3 +204,41 @@ def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, mon
     monkeypatch.setattr(pretraining, "examples", positive)
     with pytest.raises(ValueError, match="bijie has no train images of both kinds"):
         runs.run(start("presence", "resnet18"), 0, device="cpu", store=Store(tmp_path / "records", more=()))
+
+
+# --- what a detector predicts, as a file ------------------------------------------------------
+
+
+def test_boxes_of_a_part_become_lines_of_yolo(tmp_path, monkeypatch):
+    """The middle and the sides of a box in shares of the image, and its score; an image without a box too."""
+    draw = np.random.default_rng(0)
+    for part, some in (("train", range(30)), ("valid", range(30, 36)), ("test", range(36, 40))):
+        (tmp_path / "voc" / part).mkdir(parents=True)
+        for i in some:
+            picture = draw.integers(20, 100, (32, 32, 3), np.uint8)
+            picture[8:24, 4:20] += 120 * (i % 2 == 0)
+            cv2.imwrite(str(tmp_path / "voc" / part / f"{i}.png"), picture)
+            (tmp_path / "voc" / part / f"{i}.txt").write_text("0 0.375 0.5 0.5 0.5" * (i % 2 == 0))
+    store = Store(tmp_path / "runs" / "records", more=())
+    wanted = recipe(SMOKE.model_dump(), {"dataset": "voc", "split": {"method": "published"}})
+    record = runs.run(wanted, 0, store=store, device="cpu", data_root=tmp_path)
+    of_test = {"test/36": [[0.125, 0.25, 0.625, 0.5, 0.75], [0, 0, 1, 1, 0.5]], "test/37": np.zeros((0, 5))}
+    found = {}
+    for given in (None, of_test):
+        if given:
+            monkeypatch.setattr(detection, "predict", lambda *_, of=given: {k: np.array(v) for k, v in of.items()})
+        path = submit(record, "test", tmp_path / "boxes.zip", store=store, data_root=tmp_path)
+        with zipfile.ZipFile(path) as archive:
+            found = {name: archive.read(name).decode() for name in archive.namelist()}
+        if not given:
+            assert sorted(found) == [f"test/{i}.txt" for i in range(36, 40)]
+            numbers = np.array([line.split() for text in found.values() for line in text.splitlines()], float)
+            assert ((numbers >= 0) & (numbers <= 1)).all()
+            assert numbers.shape[1] == 6
+    first = "0 0.375000 0.375000 0.500000 0.250000 0.750000\n"
+    assert found == {"test/36.txt": first + "0 0.500000 0.500000 1.000000 1.000000 0.500000\n", "test/37.txt": ""}
+    other = record.model_copy(update={"recipe": SMOKE})
+    with pytest.raises(
+        ValueError, match="is of detection on bijie; a submission is of segmentation on landslide4sense"
+    ):
+        submit(other, "test", tmp_path / "no.zip", store=store, data_root=tmp_path)

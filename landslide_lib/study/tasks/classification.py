@@ -114,7 +114,7 @@ def restore(recipe: recipes.Classification, setting: Setting) -> Run:
     return _run(_members(recipe, setting))
 
 
-def labels(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
+def predict(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> dict[str, int]:
     """Return by id what the trained networks that are given call each tile of a part, 1 above the threshold or 0."""
     members, tiles = _members(recipe, setting), images_of(setting.packed, part)
     for task in members.tasks:

@@ -4,12 +4,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from landslide_lib.data import augment
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.prepare import Data, prepare
-from landslide_lib.data.split import Indices
+from landslide_lib.data.split import Indices, images_of
 from landslide_lib.losses import LOSSES, WeightedSum
 from landslide_lib.models import MODELS
 from landslide_lib.models.backbones import encoder_of
@@ -17,6 +21,7 @@ from landslide_lib.models.heads import HEADS
 from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
+from landslide_lib.study import submission
 from landslide_lib.study.recipe.segmentation import UNETS
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
@@ -111,3 +116,26 @@ def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
     ((record, path),) = setting.given
     task = restored(lambda _, setting: build(recipe, setting), record, path, setting)
     return Run(task, task.data.parts, task.evaluate)
+
+
+def predict(
+    recipe: recipes.Segmentation, setting: Setting, part: str, threshold: float
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the masks of a part (`train`, `valid` or `test`), also of one without masks; see `patches`."""
+    task = restore(recipe, setting).task
+    assert isinstance(task, SegmentationTask)
+    task.data.parts["test"] = images_of(setting.packed, part)
+    return patches(task, threshold)
+
+
+def patches(task: SegmentationTask, threshold: float) -> dict[int, NDArray[np.uint8]]:
+    """Return what a task calls landslide on the patches of Landslide4Sense that it scores.
+
+    By the number of a patch, (128, 128) uint8, 1 above the threshold; smaller images are enlarged bilinearly.
+    """
+    batches = []
+    for probability, _ in task.predictions("test"):
+        enlarged = functional.interpolate(probability, size=submission.SHAPE, mode="bilinear")
+        batches.append((enlarged[:, 0] > threshold).to(torch.uint8).cpu().numpy())
+    numbers = [int(task.scored.packed.ids[i].rsplit("/", 1)[-1]) for i in task.scored.parts["test"]]
+    return dict(zip(numbers, np.concatenate(batches), strict=True))
