@@ -168,15 +168,46 @@ def submit(
     """Write what a trained row predicts: Landslide4Sense's ZIP of masks, Zindi's labels, or boxes as YOLO has them."""
     from landslide_lib.study import runs, submission
 
-    chosen, store = reports.table(table), runs.open_store(data_root)
-    target = dataset or submission.DATASETS[chosen.task][0]
-    out = out or Path("submission.csv" if chosen.task == "classification" else "submission.zip")
-    (one,) = chosen.chosen([row], target)
-    found = store.find(reports.resolve(chosen, one, dataset=target, profile_name=profile), seed)
+    task, store = reports.table(table).task, runs.open_store(data_root)
+    record = _record(store, table, row, seed, dataset or submission.DATASETS[task][0], profile)
+    out = out or Path("submission.csv" if task == "classification" else "submission.zip")
+    typer.echo(submission.submit(record, part, out, store=store, data_root=data_root))
+
+
+def _record(store: records.Store, table: str, row: str, seed: int, dataset: str | None, profile: str | None) -> Any:
+    """Return the record of a row and a seed."""
+    chosen = reports.table(table)
+    (one,) = chosen.chosen([row], dataset)
+    found = store.find(reports.resolve(chosen, one, dataset=dataset, profile_name=profile), seed)
     if not found:
-        how = f"--row {row} --dataset {target} --profile {profile} --seed {seed}"
+        how = f"--row {row} --profile {profile} --seed {seed}" + f" --dataset {dataset}" * bool(dataset)
         raise RecordError(f"{table}, row {row}: not run yet; `landslide train {table} {how}` first")
-    typer.echo(submission.submit(found[0], part, out, store=store, data_root=data_root))
+    return found[0]
+
+
+@app.command()
+def weights(
+    table: TableName,
+    row: Annotated[str, typer.Option(help="Of the table.")],
+    address: Annotated[
+        str | None, typer.Option("--from", envvar="LANDSLIDE_WEIGHTS", help="Of a release: ADDRESS/NAME.pt.")
+    ] = None,
+    seed: Seed = 0,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    data_root: DataRoot = None,
+) -> None:
+    """Get the trained networks of a published run: from a release, or trained again; checked by their record's scores.
+
+    Of an ensemble, and of a post-processed network, those of its members. Print the path of each file.
+    """
+    from landslide_lib.study import runs
+    from landslide_lib.study.weights import get
+
+    store = runs.open_store(data_root)
+    every = {record.name: record for record in store.all()}
+    for name in _record(store, table, row, seed, dataset, profile).networks:
+        typer.echo(get(every[name], store, address, data_root))
 
 
 @app.command("check-submission")

@@ -83,11 +83,10 @@ def _yolo(boxes: NDArray[np.float64]) -> bytes:
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
     files = {one.name: (one, store.weights(one)) for one in (*store.all(), record)}
-    names = [record.name] if record.recipe.trains else record.depends_on
-    if lost := [name for name in names if name not in files or not files[name][1].is_file()]:
+    if lost := [name for name in record.networks if name not in files or not files[name][1].is_file()]:
         remedy = "get them with `landslide weights`, or train the row again with --rerun"
         raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; {remedy}")
-    return [files[name] for name in names]
+    return [files[name] for name in record.networks]
 
 
 def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:

@@ -238,7 +238,5 @@ def test_boxes_of_a_part_become_lines_of_yolo(tmp_path, monkeypatch):
     first = "0 0.375000 0.375000 0.500000 0.250000 0.750000\n"
     assert found == {"test/36.txt": first + "0 0.500000 0.500000 1.000000 1.000000 0.500000\n", "test/37.txt": ""}
     other = record.model_copy(update={"recipe": SMOKE})
-    with pytest.raises(
-        ValueError, match="is of detection on bijie; a submission is of segmentation on landsl"
-    ):
+    with pytest.raises(ValueError, match="is of detection on bijie; a submission is of segmentation on landsl"):
         submit(other, "test", tmp_path / "no.zip", store=store, data_root=tmp_path)
