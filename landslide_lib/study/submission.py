@@ -6,9 +6,8 @@ guide of https://github.com/iarai/Landslide4Sense-2022; the key is its baseline'
 
 That to Zindi's landslide challenge is a CSV with the columns `ID` and `label`, a line a test tile.
 
-Boxes have no competition. They are a ZIP of YOLO's `ID.txt`, one an image, with a line a box: the class, 0; its middle,
-width and height in shares of the image's sides, 0 to 1; and its score. All boxes are there, so that their average
-precision can be computed from it. No torch at import.
+Boxes have no competition: they are a ZIP of YOLO's `ID.txt`, one an image, a line a box: class 0, middle, width and
+height in shares of the image's sides, and score. All of them, as an average precision asks. No torch at import.
 """
 
 import io
@@ -17,7 +16,6 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 import h5py
@@ -31,10 +29,8 @@ from landslide_lib.study.records import Record, Store
 
 #: The datasets whose images a submission of each task is of, the report's first.
 DATASETS = {
-    "segmentation": ("landslide4sense",),
-    "adaptation": ("landslide4sense",),
-    "classification": ("zindi",),
-    "detection": BOXES,
+    **dict.fromkeys(("segmentation", "adaptation"), ("landslide4sense",)),
+    **{"classification": ("zindi",), "detection": BOXES},
 }
 SHAPE = (128, 128)
 NAME = re.compile(r"mask_[1-9][0-9]{0,8}\.h5", re.ASCII)
@@ -53,39 +49,27 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     if target not in DATASETS.get(recipe.task, ()):
         possible = "; ".join(f"{task} on {' or '.join(data)}" for task, data in DATASETS.items())
         raise ValueError(f"{record.name} is of {recipe.task} on {target}; a submission is of {possible}")
-    from landslide_lib.study import domains
-    from landslide_lib.study.tasks.run import Setting
-    from landslide_lib.training.loop import device_of
+    from landslide_lib.study.tasks.run import opened
 
-    trained = _trained(record, store)
-    setting = Setting(domains.load(recipe, root=data_root), record.seed, device_of(), None, trained, data_root)
-    task = import_module(f"landslide_lib.study.tasks.{recipe.task}")
+    task, setting = opened(record, _trained(record, store), data_root)
     predicted = task.predict(recipe, setting, part, record.test_tuned.threshold)
+    if recipe.task == "detection":
+        return _zipped(path, predicted)
     if recipe.task == "classification":
         lines = ["ID,label", *(f"{name},{label}" for name, label in predicted.items())]
         with atomic_write(path) as scratch:
             scratch.write_text("\n".join(lines) + "\n", "utf-8")
         return path
-    if recipe.task == "detection":
-        return _zipped(path, {f"{name}.txt": _yolo(boxes) for name, boxes in predicted.items()})
     if gaps := sorted(set(range(1, max(predicted) + 1)) - predicted.keys()):
         raise ValueError(f"landslide4sense: the {part} part lacks {len(gaps)} patches, such as {gaps[0]}; get them all")
     return write(predicted, path)
-
-
-def _yolo(boxes: NDArray[np.float64]) -> bytes:
-    """Return boxes (n, 5), n at least 0, corners in shares and score, as lines of YOLO."""
-    low, high, score = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
-    lines = np.concatenate([(low + high) / 2, high - low, score], axis=1)
-    return "".join(f"0 {' '.join(f'{number:.6f}' for number in line)}\n" for line in lines).encode()
 
 
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
     files = {one.name: (one, store.weights(one)) for one in (*store.all(), record)}
     if lost := [name for name in record.networks if name not in files or not files[name][1].is_file()]:
-        remedy = "get them with `landslide weights`, or train the row again with --rerun"
-        raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; {remedy}")
+        raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; `landslide weights` gets or trains them")
     return [files[name] for name in record.networks]
 
 
@@ -100,7 +84,7 @@ def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:
     return _zipped(path, members)
 
 
-def _zipped(path: Path, members: Mapping[str, bytes]) -> Path:
+def _zipped(path: Path, members: Mapping[str, bytes | str]) -> Path:
     with atomic_write(path) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # without the time of day

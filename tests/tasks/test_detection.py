@@ -222,21 +222,13 @@ def test_boxes_of_a_part_become_lines_of_yolo(tmp_path, monkeypatch):
     store = Store(tmp_path / "runs" / "records", more=())
     wanted = recipe(SMOKE.model_dump(), {"dataset": "voc", "split": {"method": "published"}})
     record = runs.run(wanted, 0, store=store, device="cpu", data_root=tmp_path)
-    of_test = {"test/36": [[0.125, 0.25, 0.625, 0.5, 0.75], [0, 0, 1, 1, 0.5]], "test/37": np.zeros((0, 5))}
-    found = {}
-    for given in (None, of_test):
-        if given:
-            monkeypatch.setattr(detection, "predict", lambda *_, of=given: {k: np.array(v) for k, v in of.items()})
-        path = submit(record, "test", tmp_path / "boxes.zip", store=store, data_root=tmp_path)
-        with zipfile.ZipFile(path) as archive:
-            found = {name: archive.read(name).decode() for name in archive.namelist()}
-        if not given:
-            assert sorted(found) == [f"test/{i}.txt" for i in range(36, 40)]
-            numbers = np.array([line.split() for text in found.values() for line in text.splitlines()], float)
-            assert ((numbers >= 0) & (numbers <= 1)).all()
-            assert numbers.shape[1] == 6
-    first = "0 0.375000 0.375000 0.500000 0.250000 0.750000\n"
-    assert found == {"test/36.txt": first + "0 0.500000 0.500000 1.000000 1.000000 0.500000\n", "test/37.txt": ""}
+    found = [(np.array([[4.0, 8, 20, 16], [0, 0, 64, 64]]), np.array([0.75, 0.5])), (np.zeros((0, 4)), np.zeros(0))]
+    monkeypatch.setattr(DetectionTask, "predictions", lambda self, part: found * 2)
+    path = submit(record, "test", tmp_path / "boxes.zip", store=store, data_root=tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    lines = "0 0.187500 0.187500 0.250000 0.125000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+    assert files == {"test/36.txt": lines, "test/37.txt": "", "test/38.txt": lines, "test/39.txt": ""}
     other = record.model_copy(update={"recipe": SMOKE})
     with pytest.raises(ValueError, match="is of detection on bijie; a submission is of segmentation on landsl"):
         submit(other, "test", tmp_path / "no.zip", store=store, data_root=tmp_path)

@@ -93,14 +93,8 @@ def restore(recipe: recipes.Adaptation, setting: Setting) -> Run:
 
 
 def predict(recipe: recipes.Adaptation, setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
-    """Return the masks of a part of the target, see `segmentation.patches`.
-
-    Where normalization is separated its statistics are those of this part.
-    """
-    members = _members(setting)
-    task, of_members = members[0], setting.given[0][0].recipe
-    assert isinstance(of_members, recipes.Adaptation)
+    """Return the masks of a part of the target, by its own statistics where they are separated; see `patches`."""
+    task: Any = restore(recipe, setting).task
     where = images_of(task.target.packed, part)
-    task.members = [member.network for member in members]
-    task.target = task.scored = target_of(of_members, setting, task.data, where)
+    task.target = task.scored = target_of(recipe, setting, task.data, where)
     return patches(task, threshold)

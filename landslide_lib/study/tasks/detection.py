@@ -1,14 +1,15 @@
 """Detection as a recipe chooses it: the detector, its boxes, and what its encoder starts from."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import images_of
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks.run import Run, Setting, restored, seeded
+from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded
 from landslide_lib.study.tasks.segmentation import data_of, train_from
 from landslide_lib.training.detection import DetectionTask
 
@@ -38,18 +39,17 @@ def run(recipe: recipes.Detection, setting: Setting) -> Run:
 
 def restore(recipe: recipes.Detection, setting: Setting) -> Run:
     """Return a trained detector."""
-    ((record, path),) = setting.given
-    task = restored(build, record, path, setting)
-    return Run(task, task.data.parts, task.evaluate)
+    return retaken(build, setting)
 
 
-def predict(recipe: recipes.Detection, setting: Setting, part: str, threshold: float) -> dict[str, NDArray[np.float64]]:
-    """Return by id the boxes of a part, (n, 5): corners in shares of the image's sides, and the score.
-
-    Boxes of any score are among them, whatever the threshold is: an average precision is of all.
-    """
-    task = restore(recipe, setting).task
-    assert isinstance(task, DetectionTask)
-    where = task.data.parts["test"] = images_of(setting.packed, part)
-    found = [np.column_stack([boxes / recipe.image_size, score]) for boxes, score in task.predictions("test")]
-    return {setting.packed.ids[i]: boxes for i, boxes in zip(where, found, strict=True)}
+def predict(recipe: recipes.Detection, setting: Setting, part: str, threshold: float) -> dict[str, str]:
+    """Return the boxes of a part, of any score, as files of YOLO: by name, a line a box with its score."""
+    task: Any = restore(recipe, setting).task
+    where, files = images_of(setting.packed, part), {}
+    task.data.parts["test"] = where
+    for i, (boxes, score) in zip(where, task.predictions("test"), strict=True):
+        low, high = np.hsplit(boxes / recipe.image_size, 2)
+        lines = np.column_stack([(low + high) / 2, high - low, score])
+        text = "".join(f"0 {' '.join(f'{number:.6f}' for number in line)}\n" for line in lines)
+        files[f"{setting.packed.ids[i]}.txt"] = text
+    return files
