@@ -41,6 +41,8 @@ def weights(folder: Path) -> None:
         save_file(seen.state_dict(), folder / f"{source}.safetensors")
         if name == "vit_large":
             torch.save({"model": seen.state_dict()}, folder / "satmae-vit-large.pth")
+        if name == "vit_large_clip":
+            torch.save({"state_dict": seen.state_dict()}, folder / "skyclip-vit-large.pt")
 
 
 @pytest.fixture(scope="module")

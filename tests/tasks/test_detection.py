@@ -119,10 +119,11 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
     [
         start("mae"),
         start("mae", "swin_tiny"),
+        start("mae", "swin_tiny", swin="swin_mae"),
         start("presence", "resnet18"),
         start("distillation", "resnet18", teacher="vit_tiny", teacher_start="random"),
     ],
-    ids=["mae", "simmim", "presence", "distillation"],
+    ids=["mae", "simmim", "swin_mae", "presence", "distillation"],
 )
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())

@@ -144,6 +144,20 @@ def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return image, clipped / sides
 
 
+class Dynahead(VOC):
+    """Pictures of 512x512 pixels, RGB, with Pascal-VOC boxes: the detection report's second dataset.
+
+    Reads `dynahead-yolo/` as `VOC` does: `{train,valid,test}/NAME.jpg` with `NAME.xml` beside each, as the report's
+    repository has them, or the author's two folders, which have no parts. Source: Han and others (2023),
+    doi:10.3389/feart.2022.1077153.
+    """
+
+    name = "dynahead-yolo"
+    about = "landslides, RGB, with boxes (Han et al. 2023, Dynahead-YOLO)"
+    remedy = "unpack the archives of https://github.com/Abbott-max/dataset into dynahead-yolo/ below LANDSLIDE_DATA"
+    manual = f"{remedy}, which is {{home}}"
+
+
 class Landslide4SenseBoxes(VOC):
     """1,440 / 309 / 308 tiles, 224x224 RGB, enlarged from 128x128, with Pascal-VOC boxes.
 
