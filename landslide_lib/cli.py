@@ -190,24 +190,21 @@ def weights(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
     address: Annotated[
-        str | None, typer.Option("--from", envvar="LANDSLIDE_WEIGHTS", help="Of a release: ADDRESS/NAME.pt.")
-    ] = None,
+        str, typer.Option("--from", envvar="LANDSLIDE_WEIGHTS", help="ADDRESS of ADDRESS/NAME.pt.")
+    ] = "",
     seed: Seed = 0,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
-    """Get the trained networks of a published run: from a release, or trained again; checked by their record's scores.
-
-    Of an ensemble, and of a post-processed network, those of its members. Print the path of each file.
-    """
+    """Get the networks of a published run, from a release or trained again; its scores are checked."""
     from landslide_lib.study import runs
     from landslide_lib.study.weights import get
 
     store = runs.open_store(data_root)
-    every = {record.name: record for record in store.all()}
-    for name in _record(store, table, row, seed, dataset, profile).networks:
-        typer.echo(get(every[name], store, address, data_root))
+    record = _record(store, table, row, seed, dataset, profile)
+    for one in [record] if record.recipe.trains else [o for o in store.all() if o.name in record.depends_on]:
+        typer.echo(get(one, store, address, data_root))
 
 
 @app.command("check-submission")

@@ -3,8 +3,7 @@
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
 from landslide_lib.data.datasets.boxes import VOC, Dynahead, Landslide4SenseBoxes
 from landslide_lib.data.datasets.derived import BijieDegraded, UAVAtBijieScale
-from landslide_lib.data.datasets.fmow import FMoW
-from landslide_lib.data.datasets.folder import UAV, Bijie, Folder
+from landslide_lib.data.datasets.folder import UAV, Bijie, FMoW, Folder
 from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi

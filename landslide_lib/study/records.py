@@ -114,11 +114,6 @@ class Record(Frozen):
         return f"{self.hash}-{self.fingerprint[:8]}"
 
     @property
-    def networks(self) -> tuple[str, ...]:
-        """The names of the records whose trained networks it scores: its own, or those it took as they were."""
-        return (self.name,) if self.recipe.trains else self.depends_on
-
-    @property
     def stale(self) -> bool:
         """Whether a component that the run used has been changed since."""
         now = self.recipe.components

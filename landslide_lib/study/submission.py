@@ -28,10 +28,8 @@ from landslide_lib.study.recipe import Adaptation
 from landslide_lib.study.records import Record, Store
 
 #: The datasets whose images a submission of each task is of, the report's first.
-DATASETS = {
-    **dict.fromkeys(("segmentation", "adaptation"), ("landslide4sense",)),
-    **{"classification": ("zindi",), "detection": BOXES},
-}
+DATASETS: dict[str, tuple[str, ...]] = {"classification": ("zindi",), "detection": BOXES}
+DATASETS |= dict.fromkeys(("segmentation", "adaptation"), ("landslide4sense",))
 SHAPE = (128, 128)
 NAME = re.compile(r"mask_[1-9][0-9]{0,8}\.h5", re.ASCII)
 LARGEST = 2**20  # bytes of a member that are read; a mask has 16,384 pixels
@@ -68,9 +66,10 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
 def _trained(record: Record, store: Store) -> list[tuple[Record, Path]]:
     """Return the records that were trained, and the files of their weights."""
     files = {one.name: (one, store.weights(one)) for one in (*store.all(), record)}
-    if lost := [name for name in record.networks if name not in files or not files[name][1].is_file()]:
+    names = [record.name] if record.recipe.trains else record.depends_on
+    if lost := [name for name in names if name not in files or not files[name][1].is_file()]:
         raise FileNotFoundError(f"{', '.join(lost)}: not here, or no weights; `landslide weights` gets or trains them")
-    return [files[name] for name in record.networks]
+    return [files[name] for name in names]
 
 
 def write(masks: Mapping[int, NDArray[np.uint8]], path: Path) -> Path:

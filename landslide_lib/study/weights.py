@@ -1,4 +1,4 @@
-"""Weights of published runs: fetched from a release or made again, and checked by the scores of their record."""
+"""Weights of published runs: from a release or made again, and checked by the scores of their record."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from landslide_lib.study.records import Record, Store
 TOLERANCE = 1e-3  # of a test score at threshold 0.5: another processor rounds in another way
 
 
-def get(record: Record, store: Store, address: str | None = None, data_root: Path | None = None) -> Path:
+def get(record: Record, store: Store, address: str = "", data_root: Path | None = None) -> Path:
     """Return the weights of a record that was trained: those that are here, or ADDRESS/NAME.pt, or trained again.
 
     What is fetched, with NAME.filter.json where there is a filter of tiles, is read without running code, scored on the
@@ -45,10 +45,8 @@ def get(record: Record, store: Store, address: str | None = None, data_root: Pat
 
 
 def _compare(record: Record, scores: dict[str, Any], what: str) -> None:
-    # A score that is None becomes NaN.
-    old, new = (
-        np.array([s for of in one.values() for s in of.values()], float) for one in (record.test.metrics, scores)
-    )
+    both = (record.test.metrics, scores)  # a score that is None becomes NaN
+    old, new = (np.array([score for of in each.values() for score in of.values()], float) for each in both)
     if not np.allclose(old, new, rtol=0, atol=TOLERANCE, equal_nan=True):
         far = np.nanmax(np.abs(old - new))
         raise ValueError(f"{what}: its scores differ from those of {record.name} by up to {far:.4f}")

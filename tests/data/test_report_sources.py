@@ -59,7 +59,7 @@ def test_fmow_is_its_rgb_images_by_place(fmow, make):
     assert len(samples) == 30
     assert {sample.group for sample in samples} == {f"airport_hangar_{i}" for i in range(10)}
     assert verify_files(FMOW, fmow).bad == ()
-    lost = fmow / "fmow" / "train" / "airport" / "airport_0" / "zoo_0_1_rgb.jpg"
+    lost = fmow / "fmow" / "train" / "zoo" / "zoo_1" / "zoo_0_1_rgb.jpg"
     make["picture"](lost, np.zeros((8, 8, 3), np.uint8))
     (bad,) = verify_files(FMOW, fmow).bad
     assert bad.file == str(lost)

@@ -115,14 +115,14 @@ def changed(path: Path) -> dict:
 
 def test_without_a_release_they_are_trained_again_and_compared(trained, published, bijie_root):
     record = trained[1]["focal"]
-    path = get(record, published, None, bijie_root)
+    path = get(record, published, "", bijie_root)
     (made,) = published.find(record.recipe, 0)
     assert path == published.weights(made)
     assert made.test == record.test
     metrics = record.test.metrics | {"pooled": dict.fromkeys(record.test.metrics["pooled"], 2.0)}
     wrong = record.model_copy(update={"test": record.test.model_copy(update={"metrics": metrics}), "finished": "2020"})
     with pytest.raises(ValueError, match=r"trained again: its scores differ from those of .* by up to [12]\."):
-        get(wrong, published, None, bijie_root)
+        get(wrong, published, "", bijie_root)
 
 
 def test_the_command_prints_the_file_of_each_network(trained, release, bijie, monkeypatch, tmp_path):

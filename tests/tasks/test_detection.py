@@ -231,5 +231,5 @@ def test_boxes_of_a_part_become_lines_of_yolo(tmp_path, monkeypatch):
     lines = "0 0.187500 0.187500 0.250000 0.125000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
     assert files == {"test/36.txt": lines, "test/37.txt": "", "test/38.txt": lines, "test/39.txt": ""}
     other = record.model_copy(update={"recipe": SMOKE})
-    with pytest.raises(ValueError, match="is of detection on bijie; a submission is of segmentation on landsl"):
+    with pytest.raises(ValueError, match="is of detection on bijie; a submission is of class"):
         submit(other, "test", tmp_path / "no.zip", store=store, data_root=tmp_path)

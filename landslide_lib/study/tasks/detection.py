@@ -45,11 +45,10 @@ def restore(recipe: recipes.Detection, setting: Setting) -> Run:
 def predict(recipe: recipes.Detection, setting: Setting, part: str, threshold: float) -> dict[str, str]:
     """Return the boxes of a part, of any score, as files of YOLO: by name, a line a box with its score."""
     task: Any = restore(recipe, setting).task
-    where, files = images_of(setting.packed, part), {}
-    task.data.parts["test"] = where
-    for i, (boxes, score) in zip(where, task.predictions("test"), strict=True):
+    where = task.data.parts["test"] = images_of(setting.packed, part)
+    texts = []
+    for boxes, score in task.predictions("test"):
         low, high = np.hsplit(boxes / recipe.image_size, 2)
         lines = np.column_stack([(low + high) / 2, high - low, score])
-        text = "".join(f"0 {' '.join(f'{number:.6f}' for number in line)}\n" for line in lines)
-        files[f"{setting.packed.ids[i]}.txt"] = text
-    return files
+        texts.append("".join(f"0 {' '.join(f'{number:.6f}' for number in line)}\n" for line in lines))
+    return {f"{setting.packed.ids[i]}.txt": text for i, text in zip(where, texts, strict=True)}
