@@ -166,7 +166,7 @@ class SimMIM(Autoencoder):
 class SwinMAE(SimMIM):
     """Swin-MAE: Xu and others 2022, arXiv:2212.13805, as https://github.com/Zian-Xu/Swin-MAE has it.
 
-    Windows of 4 x 4 patches are masked, a learnt token in place of each patch, as shifted windows need a whole grid. Each
+    Windows of 4 x 4 patches are masked, a learnt token in place of each, as shifted windows need a whole grid. Each
     step of the decoder doubles the resolution, with as many blocks as the encoder's stage; one linear layer makes the
     pixels. The loss is the mean square error on masked pixels. To normalise them by patch is an option there, which is
     off, as in the notebook of the detection report.
