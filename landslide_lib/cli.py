@@ -189,23 +189,52 @@ def submit(
     table: TableName,
     row: Annotated[str, typer.Option(help="Of the table.")],
     out: Annotated[Path | None, typer.Option(help="By default submission.zip, or submission.csv of labels.")] = None,
-    part: Annotated[str, typer.Option(help="Of Landslide4Sense valid or test.")] = "test",
+    part: Annotated[str, typer.Option(help="Of Landslide4Sense, or a folder of boxes, valid or test.")] = "test",
     seed: Seed = 0,
+    dataset: DatasetName = None,
     profile: ProfileName = "full",
     data_root: DataRoot = None,
 ) -> None:
-    """Write what a trained row predicts: Landslide4Sense's ZIP of masks; Zindi's labels, and how sure of each it is."""
+    """Write what a trained row predicts: masks for Landslide4Sense, labels for Zindi, or boxes."""
     from landslide_lib.study import runs, submission
 
-    chosen, store = reports.table(table), runs.open_store(data_root)
-    target = "zindi" if chosen.task == "classification" else "landslide4sense"
-    out = out or Path("submission.csv" if target == "zindi" else "submission.zip")
-    (one,) = chosen.chosen([row], target)
-    found = store.find(reports.resolve(chosen, one, dataset=target, profile_name=profile), seed)
+    task, store = reports.table(table).task, runs.open_store(data_root)
+    record = _record(store, table, row, seed, dataset or submission.DATASETS[task][0], profile)
+    out = out or Path("submission.csv" if task == "classification" else "submission.zip")
+    typer.echo(submission.submit(record, part, out, store=store, data_root=data_root))
+
+
+def _record(store: records.Store, table: str, row: str, seed: int, dataset: str | None, profile: str | None) -> Any:
+    """Return the record of a row and a seed."""
+    chosen = reports.table(table)
+    (one,) = chosen.chosen([row], dataset)
+    found = store.find(reports.resolve(chosen, one, dataset=dataset, profile_name=profile), seed)
     if not found:
-        how = f"--row {row} --dataset {target} --profile {profile} --seed {seed}"
+        how = f"--row {row} --profile {profile} --seed {seed}" + f" --dataset {dataset}" * bool(dataset)
         raise RecordError(f"{table}, row {row}: not run yet; `landslide train {table} {how}` first")
-    typer.echo(submission.submit(found[0], part, out, store=store, data_root=data_root))
+    return found[0]
+
+
+@app.command()
+def weights(
+    table: TableName,
+    row: Annotated[str, typer.Option(help="Of the table.")],
+    address: Annotated[
+        str, typer.Option("--from", envvar="LANDSLIDE_WEIGHTS", help="ADDRESS of ADDRESS/NAME.pt.")
+    ] = "",
+    seed: Seed = 0,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    data_root: DataRoot = None,
+) -> None:
+    """Get the networks of a published run, from a release or trained again; its scores are checked."""
+    from landslide_lib.study import runs
+    from landslide_lib.study.weights import get
+
+    store = runs.open_store(data_root)
+    record = _record(store, table, row, seed, dataset, profile)
+    for one in [record] if record.recipe.trains else [o for o in store.all() if o.name in record.depends_on]:
+        typer.echo(get(one, store, address, data_root))
 
 
 @app.command("check-submission")

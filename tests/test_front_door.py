@@ -82,7 +82,8 @@ def test_data_has_bands_parts_and_batches(data):
         ({"subset": 5}, "subset 5: at least 20 images are split"),
         ({"split": "shuffled"}, "split 'shuffled': unknown; allowed: blocked, region, random, contiguous, published"),
         ({"bands": ["B99"]}, "synthetic has no B99"),
-        ({"name": "zindi"}, "zindi: its truth is labels and no masks"),
+        ({"name": "fmow"}, "fmow: it has images and no masks"),
+        ({"name": "zindi"}, "zindi: it has labels and no masks"),
     ],
 )
 def test_data_that_there_is_not_is_refused_in_one_line(options, message):

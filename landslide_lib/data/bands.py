@@ -37,13 +37,12 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
     "landslide4sense-boxes": RGB,
     "uav": RGB,
     "uav-0.8m": RGB,
-    "voc": RGB,
-    "folder": RGB,
-    "zindi": ZINDI,
-    "synthetic-zindi": ZINDI,
+    **dict.fromkeys(("dynahead-yolo", "voc", "folder", "fmow"), RGB),
+    **dict.fromkeys(("zindi", "synthetic-zindi"), ZINDI),
 }
-BOXES = ("landslide4sense-boxes", "voc")  # the datasets that have boxes around their landslides and no masks
-OWN = ("voc", "folder")  # the datasets that are a folder of one's own: whatever lies in it
+BOXES = ("landslide4sense-boxes", "dynahead-yolo", "voc")  # have boxes around their landslides and no masks
+OWN = ("voc", "folder", "dynahead-yolo")  # a folder of one's own: whatever lies in it, with or without parts
+BARE = ("fmow",)  # images alone, without truth: to restore what is masked
 LABELS = ("zindi",)  # the datasets that have a label for a tile in place of a mask: their masks are 1 or 0 everywhere
 SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}  # red, green and blue in a Sentinel-2 image
 

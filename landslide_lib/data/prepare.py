@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, check
+from landslide_lib.data.bands import BARE, BOXES, ENGINEERED, LABELS, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
 from landslide_lib.data.pack import Packed, load_packed, with_bands
 from landslide_lib.data.registry import get_dataset
@@ -117,9 +117,9 @@ def load(
     (torch.Size([3, 32, 32]), torch.Size([1, 32, 32]))
     """
     dataset = get_dataset(name)
-    if name in BOXES or name in LABELS:
-        truth = "boxes" if name in BOXES else "labels"
-        raise ValueError(f"{name}: its truth is {truth} and no masks to learn a segmentation from")
+    if name in (*BOXES, *LABELS, *BARE):
+        truth = "boxes" if name in BOXES else "labels" if name in LABELS else "images"
+        raise ValueError(f"{name}: it has {truth} and no masks to learn a segmentation from")
     if size < 16 or size % 16:
         raise ValueError(f"size {size}: it has to be a multiple of 16, at least 16")
     if subset is not None and subset < 20:

@@ -1,9 +1,9 @@
 """Datasets: one small protocol, one explicit dict as the registry."""
 
 from landslide_lib.data.base import BadFileError, BoxDataset, Dataset, DatasetNotFoundError, DownloadError, Sample
-from landslide_lib.data.datasets.boxes import VOC, Landslide4SenseBoxes
+from landslide_lib.data.datasets.boxes import VOC, Dynahead, Landslide4SenseBoxes
 from landslide_lib.data.datasets.derived import BijieDegraded, UAVAtBijieScale
-from landslide_lib.data.datasets.folder import UAV, Bijie, Folder
+from landslide_lib.data.datasets.folder import UAV, Bijie, FMoW, Folder
 from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi
@@ -12,7 +12,7 @@ from landslide_lib.paths import cache_root, data_root
 
 _CLASSES: tuple[type[Dataset], ...]
 _CLASSES = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, Folder, Zindi, SyntheticZindi)
-_CLASSES += (BijieDegraded, UAVAtBijieScale)
+_CLASSES += (BijieDegraded, UAVAtBijieScale, Dynahead, FMoW)
 DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
 __all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]

@@ -4,11 +4,12 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from timm.layers import build_sincos2d_pos_embed  # type: ignore[attr-defined, unused-ignore]
-from timm.models.swin_transformer import SwinTransformer
+from timm.layers import LayerNorm2d, build_sincos2d_pos_embed  # type: ignore[attr-defined, unused-ignore]
+from timm.models.swin_transformer import SwinTransformer, SwinTransformerStage
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Permute
 
 
 class Restored(NamedTuple):
@@ -19,16 +20,19 @@ class Restored(NamedTuple):
     mask: Tensor  # (B, 1, S, S) bool
 
 
-def autoencoder(encoder: nn.Module, image_size: int, in_channels: int, masked: float) -> "Autoencoder":
+def autoencoder(
+    encoder: nn.Module, image_size: int, in_channels: int, masked: float, swin: str = "simmim"
+) -> "Autoencoder":
     """Build the autoencoder of a ViT, a Swin or a convolutional network of timm, which stays its `encoder`.
 
-    The positions of a ViT are set to sines and cosines: load weights to start from afterwards. `masked` is the share of
-    the patches that is masked, in 0..1, rounded to a number of patches that leaves at least one masked and one visible.
-    Raises ValueError: the image is no whole number of patches, or a single one.
+    That of a Swin is `simmim` or `swin_mae`. The positions of a ViT are set to sines and cosines: load weights to start
+    from afterwards. `masked` is the share of the patches that is masked, in 0..1, rounded to a number that leaves one
+    masked and one visible. Raises ValueError: the image is no whole number of patches, or a single one.
     """
     if isinstance(encoder, VisionTransformer):
         return MAE(encoder, image_size, in_channels, masked)
-    kind = SimMIM if isinstance(encoder, SwinTransformer) else ConvolutionalSimMIM
+    of_swin = SwinMAE if swin == "swin_mae" else SimMIM
+    kind = of_swin if isinstance(encoder, SwinTransformer) else ConvolutionalSimMIM
     return kind(encoder, image_size, in_channels, masked)
 
 
@@ -130,6 +134,7 @@ class SimMIM(Autoencoder):
     """
 
     encoder: Any
+    error = staticmethod(torch.abs)
 
     def __init__(self, encoder: Any, image_size: int, in_channels: int, masked: float) -> None:
         super().__init__(encoder, 16 if image_size <= 64 else 32, image_size, masked)
@@ -153,9 +158,35 @@ class SimMIM(Autoencoder):
         mask = self.pixels(self.shuffled(images, generator))
         decoded = self.head(self.features(images, mask)).float()
 
-        error = (decoded - images).abs().mean(1, keepdim=True) * mask
+        error = self.error(decoded - images).mean(1, keepdim=True) * mask
         loss = error.sum() / (len(images) * self.masked * self.unit**2)
         return Restored(loss, torch.where(mask, decoded.detach(), images.float()), mask)
+
+
+class SwinMAE(SimMIM):
+    """Swin-MAE: Xu and others 2022, arXiv:2212.13805, as https://github.com/Zian-Xu/Swin-MAE has it.
+
+    Windows of 4 x 4 patches are masked, a learnt token in place of each, as shifted windows need a whole grid. Each
+    step of the decoder doubles the resolution, with as many blocks as the encoder's stage; one linear layer makes the
+    pixels. The loss is the mean square error on masked pixels. To normalise them by patch is an option there, which is
+    off, as in the notebook of the detection report.
+    """
+
+    error = staticmethod(torch.square)
+
+    def __init__(self, encoder: Any, image_size: int, in_channels: int, masked: float) -> None:
+        Autoencoder.__init__(self, encoder, 16, image_size, masked)
+        self.token = self.first_token(encoder, in_channels)
+        steps: list[nn.Module] = []
+        for stage in reversed(encoder.layers[:-1]):
+            block = stage.blocks[0]
+            wide, size = block.dim, stage.output_resolution
+            like = {"num_heads": block.attn.num_heads, "window_size": block.window_size, "downsample": False}
+            steps += [nn.ConvTranspose2d(2 * wide, wide, 2, 2, bias=False), LayerNorm2d(wide), Permute([0, 2, 3, 1])]
+            steps += [SwinTransformerStage(wide, wide, size, stage.depth, **like), Permute([0, 3, 1, 2])]
+        patch = encoder.patch_embed.patch_size[0]
+        steps += [LayerNorm2d(wide), nn.Conv2d(wide, in_channels * patch**2, 1), nn.PixelShuffle(patch)]
+        self.head = nn.Sequential(*steps)
 
 
 class ConvolutionalSimMIM(SimMIM):

@@ -92,4 +92,4 @@ def not_finite(weights: dict[str, Tensor]) -> list[str]:
 
 
 def _refused(path: Path, problem: str) -> ValueError:
-    return ValueError(f"{path}: {problem}. Move the file away; the network is trained again")
+    return ValueError(f"{path}: {problem}. Move the file away and get it again, or the network is trained anew")

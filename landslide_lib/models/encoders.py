@@ -64,6 +64,8 @@ ENCODERS: dict[str, Encoder] = {
     "vit_tiny": Encoder("vit_tiny_patch16_224.augreg_in21k_ft_in1k", tiny=_VIT),
     "vit_base": Encoder("vit_base_patch16_224.augreg_in1k", tiny=_VIT),
     "vit_large": Encoder("vit_large_patch16_224.augreg_in21k_ft_in1k", tiny=_VIT),
+    # Of patches of 16 as the detector's pyramid asks; weights of other patches are resized.
+    "vit_large_clip": Encoder("vit_large_patch14_clip_quickgelu_224.openai", settings={"patch_size": 16}, tiny=_VIT),
     "swin_tiny": Encoder("swin_tiny_patch4_window7_224.ms_in1k", tiny=_SWIN),
     "swin_base": Encoder("swin_base_patch4_window7_224.ms_in1k", tiny=_SWIN),
     "swin_narrow": Encoder(

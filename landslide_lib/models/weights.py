@@ -124,7 +124,8 @@ def _load(encoder: Any, source: Path | str, state: dict[str, Tensor], least: flo
     """Load what fits, if it is enough; see `start`."""
     own = encoder.state_dict()
     try:
-        theirs = _fitted(encoder, _below(state, set(own)))
+        clip = any(name.endswith("visual.class_embedding") for name in state)  # timm renames all of open_clip's
+        theirs = _fitted(encoder, state if clip else _below(state, set(own)))
     except (AttributeError, AssertionError, RuntimeError, ValueError) as error:
         raise ValueError(f"{source}: timm cannot fit these weights to a {type(encoder).__name__} ({error})") from error
     fitting = {n: v for n, v in theirs.items() if n in own and v.shape == own[n].shape}

@@ -112,6 +112,33 @@ def test_a_satmae_is_taken_without_its_decoder(tmp_path):
     torch.testing.assert_close(own["pos_embed"], resized)
 
 
+@pytest.mark.parametrize("patch", [14, 16])
+def test_the_image_tower_of_an_open_clip_is_taken_by_its_own_names(tmp_path, patch):
+    """SkyScript's checkpoint: both towers under state_dict, below `module.`, of patches of 14 pixels."""
+    theirs = tiny("vit_large_clip", seed=1).state_dict()
+    names = [("norm_pre", "ln_pre"), ("patch_embed.proj", "conv1"), ("blocks.", "transformer.resblocks.")]
+    names += [("attn.qkv.", "attn.in_proj_"), ("attn.proj", "attn.out_proj"), ("mlp.fc1", "mlp.c_fc")]
+    names += [("mlp.fc2", "mlp.c_proj"), ("pos_embed", "positional_embedding"), (".norm", ".ln_")]
+    content = {"module.logit_scale": torch.ones(()), "module.visual.proj": torch.ones(WIDTH, 16)}
+    for key, value in theirs.items():
+        for ours, clip in names:
+            key = key.replace(ours, clip)
+        key = key.replace("cls_token", "class_embedding").replace("norm.", "ln_post.")
+        value = value.flatten() if "class_embedding" in key else value[0] if "positional" in key else value
+        content[f"module.visual.{key}"] = value
+    kernel = torch.full((WIDTH, 3, patch, patch), 0.25)
+    content["module.visual.conv1.weight"] = kernel
+    placed(tmp_path, {"epoch": 20, "name": "ViT-L-14", "state_dict": content})
+    ours = tiny("vit_large_clip")
+    loaded = start(ours, FILE, tmp_path)
+    assert (loaded["share"], loaded["missing"], loaded["mismatched"]) == (1, [], {})
+    own = ours.state_dict()
+    for key in set(theirs) - {"patch_embed.proj.weight"}:
+        assert torch.equal(own[key], theirs[key]), key
+    assert own["patch_embed.proj.weight"].shape == (WIDTH, 3, 16, 16)
+    assert torch.equal(own["patch_embed.proj.weight"], kernel) is (patch == 16)
+
+
 @pytest.mark.parametrize(("name", "first"), [("resnet18", "conv1"), ("vit_tiny", "patch_embed.proj")])
 def test_three_bands_become_any_number(tmp_path, name, first):
     theirs = tiny(name, seed=1).state_dict()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from landslide_lib.data.bands import LABELS, OF_DATASET, possible
+from landslide_lib.data.bands import BARE, LABELS, OF_DATASET, possible
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.paths import PUBLISHED
@@ -280,6 +280,9 @@ def test_a_recipe_knows_whether_it_needs_weights_of_others(change, fetches):
             {"encoder": "vit_tiny", "start": {"name": "mae", "on": "synthetic"}},
             "an encoder that learns 14 bands on synthetic cannot go on with 3 of landslide4sense-b",
         ),
+        ({"start": {"name": "mae", "swin": "swin_mae"}}, "start: swin_mae is for a Swin, and the encoder is resnet18"),
+        ({"dataset": "fmow"}, "dataset: fmow has images alone, to learn from by start {name: mae}"),
+        ({"start": {"name": "presence", "on": "fmow"}}, "dataset: fmow has images alone"),
         ({"start": {"name": "moco"}}, "start = {'name': 'moco'}: Input tag 'moco'"),
         ({"task": "segmentation"}, "has boxes, which suit no segmentation"),
         ({"head": "mono"}, "head = 'mono': unknown key; allowed: augmentation, bands, batch"),
@@ -441,6 +444,7 @@ ORIGINS: dict[str, Any] = {
     "Masked.on": "",
     "Masked.masked": 0.75,
     "Masked.start": None,
+    "Masked.swin": "simmim",
     "Presence.on": "",
     "Presence.start": None,
     "Pretraining.bands": [],
@@ -688,7 +692,9 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
 
-    some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"} for name in DATASETS]
+    fit = [name for name in DATASETS if name not in BARE]  # fMoW, of images alone, is learnt on before
+    some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"} for name in fit]
+    some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": "mae", "on": name}} for name in BARE]
     some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
     some_of_all += [
         {**BOXES, "encoder": "vit_tiny", "start": {"name": name}}

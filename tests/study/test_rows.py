@@ -42,6 +42,8 @@ def weights(folder: Path) -> None:
         save_file(seen.state_dict(), folder / f"{source}.safetensors")
         if name == "vit_large":
             torch.save({"model": seen.state_dict()}, folder / "satmae-vit-large.pth")
+        if name == "vit_large_clip":
+            torch.save({"state_dict": seen.state_dict()}, folder / "skyclip-vit-large.pt")
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +124,19 @@ def test_a_row_runs_and_leaves_a_whole_record(made, patches, store):
     assert record.revisions == made.components
 
 
-@pytest.mark.parametrize("row", ["round-1-resnet-x1", "round-1-two"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "refinement/validation/round-1-resnet-x1",
+        "refinement/test/round-1-two",
+        "raunet/losses/focal",
+        "raunet/post-processing/voting",
+    ],
+)
 def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path, row):
-    table = reports.table("refinement/test" if row.endswith("two") else "refinement/validation")
-    made = reports.resolve(table, table.row(row), profile_name="smoke")
+    name, _, identifier = row.rpartition("/")
+    table = reports.table(name)
+    made = reports.resolve(table, table.row(identifier), dataset="landslide4sense", profile_name="smoke")
     record = runs.run(made, 0, store=store, device="cpu", data_root=patches)
     path = submit(record, "test", tmp_path / "it.zip", store=store, data_root=patches)
     submission.validate(path, 3)
@@ -135,7 +146,7 @@ def test_a_network_or_an_ensemble_becomes_a_submission(patches, store, tmp_path,
         submit(record, "train", tmp_path / "no.zip", store=store, data_root=patches)
     assert not (tmp_path / "no.zip").exists()
     lacking = record.model_copy(update={"depends_on": ("a-record",)})
-    if made.ensemble:
+    if not made.trains:
         with pytest.raises(FileNotFoundError, match="a-record: not here, or no weights"):
             submit(lacking, "test", tmp_path / "no.zip", store=store, data_root=patches)
     with pytest.raises(ValueError, match="part 'other': landslide4sense has none here"):

@@ -231,7 +231,7 @@ def test_a_submission_says_of_each_tile_how_sure_it_is_and_whether_a_filter_left
         one.filtered.fitted = Half(0)
         one.predict = lambda part, one=one: 0.9 * one.filtered.keep[part].astype(np.float32)
     monkeypatch.setattr(classification, "_members", lambda recipe, setting: Members(tasks, [1.0] * 4))
-    made = classification.predictions(wanted(), Setting(data, 0, CPU), "train", 0.5)
+    made = classification.predict(wanted(), Setting(data, 0, CPU), "train", 0.5)
     assert made.index.tolist() == list(data.ids)
     assert made.left_out.tolist() == [0, 0.5] * (len(data) // 2)
     assert made.probability.tolist() == pytest.approx([0.7, 0.25] * (len(data) // 2))

@@ -1,7 +1,9 @@
 """Detectors and what their encoders learn first: from files to records that grow from another."""
 
 import itertools
+import zipfile
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from landslide_lib.data.batches import Batches, BoxTarget, turn
 from landslide_lib.study import domains, runs
 from landslide_lib.study.recipe import profile, recipe
 from landslide_lib.study.records import Store
+from landslide_lib.study.submission import submit
 from landslide_lib.study.tasks import detection, pretraining
 from landslide_lib.study.tasks.run import Run, Setting
 from landslide_lib.training.detection import DetectionTask
@@ -116,10 +119,11 @@ def test_a_detector_runs_and_its_record_holds_its_boxes(bijie, tmp_path):
     [
         start("mae"),
         start("mae", "swin_tiny"),
+        start("mae", "swin_tiny", swin="swin_mae"),
         start("presence", "resnet18"),
         start("distillation", "resnet18", teacher="vit_tiny", teacher_start="random"),
     ],
-    ids=["mae", "simmim", "presence", "distillation"],
+    ids=["mae", "simmim", "swin_mae", "presence", "distillation"],
 )
 def test_a_detector_grows_from_what_its_encoder_learnt(bijie, tmp_path, wanted):
     store = Store(tmp_path / "runs" / "records", more=())
@@ -201,3 +205,31 @@ def test_images_of_one_kind_alone_have_no_presence_to_learn(bijie, tmp_path, mon
     monkeypatch.setattr(pretraining, "examples", positive)
     with pytest.raises(ValueError, match="bijie has no train images of both kinds"):
         runs.run(start("presence", "resnet18"), 0, device="cpu", store=Store(tmp_path / "records", more=()))
+
+
+# --- what a detector predicts, as a file ------------------------------------------------------
+
+
+def test_boxes_of_a_part_become_lines_of_yolo(tmp_path, monkeypatch):
+    """The middle and the sides of a box in shares of the image, and its score; an image without a box too."""
+    draw = np.random.default_rng(0)
+    for part, some in (("train", range(30)), ("valid", range(30, 36)), ("test", range(36, 40))):
+        (tmp_path / "voc" / part).mkdir(parents=True)
+        for i in some:
+            picture = draw.integers(20, 100, (32, 32, 3), np.uint8)
+            picture[8:24, 4:20] += 120 * (i % 2 == 0)
+            cv2.imwrite(str(tmp_path / "voc" / part / f"{i}.png"), picture)
+            (tmp_path / "voc" / part / f"{i}.txt").write_text("0 0.375 0.5 0.5 0.5" * (i % 2 == 0))
+    store = Store(tmp_path / "runs" / "records", more=())
+    wanted = recipe(SMOKE.model_dump(), {"dataset": "voc", "split": {"method": "published"}})
+    record = runs.run(wanted, 0, store=store, device="cpu", data_root=tmp_path)
+    found = [(np.array([[4.0, 8, 20, 16], [0, 0, 64, 64]]), np.array([0.75, 0.5])), (np.zeros((0, 4)), np.zeros(0))]
+    monkeypatch.setattr(DetectionTask, "predictions", lambda self, part: found * 2)
+    path = submit(record, "test", tmp_path / "boxes.zip", store=store, data_root=tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    lines = "0 0.187500 0.187500 0.250000 0.125000 0.750000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+    assert files == {"test/36.txt": lines, "test/37.txt": "", "test/38.txt": lines, "test/39.txt": ""}
+    other = record.model_copy(update={"recipe": SMOKE})
+    with pytest.raises(ValueError, match="is of detection on bijie; a submission is of class"):
+        submit(other, "test", tmp_path / "no.zip", store=store, data_root=tmp_path)

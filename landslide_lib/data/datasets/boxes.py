@@ -17,6 +17,8 @@ from landslide_lib.data.formats.pictures import list_images, read_rgb
 
 #: What a folder of XML or of text files beside `images` is called, in any case.
 LABELS = ("Annotations", "annotation", "labels", "label")
+#: What the authors of the detection report have learnt on.
+REPORT = "https://github.com/subawocit/cs291k: faster_rcnn_pipeline/training_pipeline"
 REMEDY = "name the folder of your pictures and their boxes with --data-root"
 CROWD = "has a crowd (iscrowd 1), a region of many objects: draw a box around each, or set iscrowd to 0"
 
@@ -144,6 +146,19 @@ def _read(sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return image, clipped / sides
 
 
+class Dynahead(VOC):
+    """Pictures of 512x512 pixels, RGB, with Pascal-VOC boxes: the detection report's second dataset.
+
+    Read as `VOC`: `dynahead-yolo/{train,valid,test}/NAME.jpg` and `NAME.xml`, as the report's repository has them, or
+    the authors' two folders, without parts. Source: Han and others (2023), doi:10.3389/feart.2022.1077153.
+    """
+
+    name = "dynahead-yolo"
+    about = "landslides, RGB, with boxes (Han et al. 2023, Dynahead-YOLO)"
+    remedy = "put its pictures and XML into dynahead-yolo/ below LANDSLIDE_DATA"
+    manual = f"copy {REPORT}/data_paper, or unpack https://github.com/Abbott-max/dataset, into {{home}}"
+
+
 class Landslide4SenseBoxes(VOC):
     """1,440 / 309 / 308 tiles, 224x224 RGB, enlarged from 128x128, with Pascal-VOC boxes.
 
@@ -158,10 +173,7 @@ class Landslide4SenseBoxes(VOC):
     name = "landslide4sense-boxes"
     about = "Landslide4Sense training tiles, RGB, with boxes (imagery: Ghorbanzadeh et al. 2022)"
     remedy = "put train/, valid/ and test/ into landslide4sense-boxes/ below LANDSLIDE_DATA"
-    manual = (
-        "no public address is known of these 224x224 tiles of the Landslide4Sense training set with Pascal-VOC boxes, "
-        "the data of the detection report. Put those you have into {home}/train, valid/ and test/, as N.jpg and N.xml"
-    )
+    manual = f"copy train/, valid/ and test/ of {REPORT}/data_land4sensor, with N.jpg and N.xml in each, into {{home}}"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the tiles in the order of their numbers, whatever their part."""

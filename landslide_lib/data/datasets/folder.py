@@ -123,6 +123,32 @@ def place_of(name: str) -> tuple[int, int]:
     return place if place[0] < ROWS else NOWHERE
 
 
+class FMoW(Dataset):
+    """The training images of fMoW-rgb, 363,572 RGB pictures of any size, or some of them; their classes are not read.
+
+    Reads `fmow/train/CLASS/PLACE/PLACE_N_rgb.jpg` and nothing else of it; the images of a place are a group. Source:
+    Christie and others (2018), arXiv:1711.07846.
+    """
+
+    name = "fmow"
+    about = "Functional Map of the World, RGB, images alone (Christie et al. 2018)"
+    remedy = (
+        "get it into fmow/train below LANDSLIDE_DATA (200 GB): aws s3 sync --no-sign-request "
+        "s3://spacenet-dataset/Hosted-Datasets/fmow/fmow-rgb/train fmow/train"
+    )
+    manual = remedy
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        files, layout = "train/*/*/*_rgb.jpg", "train/CLASS/PLACE/PLACE_N_rgb.jpg"
+        home = locate(root, self.name, lambda folder: any(folder.glob(files)), layout, self.remedy)
+        placed = [(path, path.parent.name) for path in sorted(home.glob(files))]
+        wrong = f"lies in another folder than {layout}"
+        return mark_twins(Sample(p.stem, of, p, problem=wrong * (not p.name.startswith(f"{of}_"))) for p, of in placed)
+
+    def read(self, sample: Sample) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        return read_pair(sample)
+
+
 class Bijie(Dataset):
     """770 landslides and 2,003 images without one, Bijie, Guizhou, 0.8 m.
 

@@ -7,13 +7,15 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from landslide_lib.data.bands import ENGINEERED, LABELS, OF_DATASET, check
+from landslide_lib.data.bands import BARE, ENGINEERED, LABELS, OF_DATASET, check
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 
 #: The datasets that have a mask of each image, but for those of one's own.
 Masks = Literal["synthetic", "bijie", "landslide4sense", "uav", "bijie-degraded", "uav-0.8m"]
+
+Bare = Literal["fmow"]  # of images alone
 
 
 class Listing(Part):
@@ -39,7 +41,7 @@ class Recipe(Listing):
     #: What the names of its augmentations stand behind as components.
     augmentations: ClassVar[str] = "augmentation"
 
-    dataset: Literal[Masks, "landslide4sense-boxes", "voc", "folder", "zindi", "synthetic-zindi"]
+    dataset: Literal[Masks, Bare, "landslide4sense-boxes", "dynahead-yolo", "voc", "folder", "zindi", "synthetic-zindi"]
     task: str
     bands: tuple[str, ...] = field((), description="by name and in order; () is the dataset's own")
     split: Split = field(Split())
@@ -54,6 +56,8 @@ class Recipe(Listing):
     @model_validator(mode="after")
     def _data_fits(self) -> Self:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
+        if self.dataset in BARE and getattr(getattr(self, "objective", None), "name", "") != "mae":
+            raise ValueError(f"dataset: {self.dataset} has images alone, to learn from by start {{name: mae}}")
         if self.dataset in self.unfit:
             has, task = ("labels", "classification") if self.dataset in LABELS else ("boxes", "detection")
             raise ValueError(f"dataset: {self.dataset} has {has}, which suit no {self.task}; take task {task}")

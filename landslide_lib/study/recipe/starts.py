@@ -1,16 +1,16 @@
 """What an encoder starts from: random weights, those of others, or what it learns in a run before."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from landslide_lib.data.split import Split
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe.base import Masks, Recipe
+from landslide_lib.study.recipe.base import Bare, Masks, Recipe
 from landslide_lib.study.recipe.parts import Lite, Optimizer
 
-Encoder = Literal["resnet18", "efficientnet_b0", "vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base", Lite]
-TRANSFORMERS = ("vit_tiny", "vit_base", "vit_large", "swin_tiny", "swin_base")
+Transformer = Literal["vit_tiny", "vit_base", "vit_large", "vit_large_clip", "swin_tiny", "swin_base"]
+Encoder = Literal["resnet18", "efficientnet_b0", Transformer, Lite]
 
 
 class ImageNet(Part):
@@ -32,7 +32,7 @@ class Learnt(Part):
     """What an encoder learns on a dataset."""
 
     weights: ClassVar[None] = None
-    on: Literal["", Masks, "landslide4sense-boxes"] = field("", description="a dataset; none is the run's own")
+    on: Literal["", Masks, Bare, "landslide4sense-boxes"] = field("", description="a dataset; none is the run's own")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
 
@@ -56,10 +56,11 @@ class Distillation(Learnt):
 
 
 class Masked(Learnt):
-    """Restoring masked patches: MAE (He et al. 2022) for ViT, SimMIM (Xie et al. 2022) for the others."""
+    """Restoring masked patches: MAE (He et al. 2022) for ViT, SimMIM (Xie et al. 2022) or Swin-MAE for the others."""
 
     name: Literal["mae"]
     masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
+    swin: Literal["simmim", "swin_mae"] = field("simmim", description="how a Swin does it, see `models.autoencoder`")
 
 
 class Pretraining(Recipe):
@@ -72,6 +73,12 @@ class Pretraining(Recipe):
     objective: Annotated[Presence | Distillation | Masked, Field(discriminator="name")]
     # For masked autoencoding: with three times this rate a Swin stayed for epochs where a constant picture is.
     optimizer: Optimizer = field(Optimizer(name="adamw", lr=1e-4, weight_decay=0.05))
+
+    @model_validator(mode="after")
+    def _objective_fits(self) -> Self:
+        if getattr(self.objective, "swin", "simmim") != "simmim" and not self.encoder.startswith("swin"):
+            raise ValueError(f"start: swin_mae is for a Swin, and the encoder is {self.encoder}")
+        return self
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
@@ -87,7 +94,7 @@ class Pretraining(Recipe):
         return [
             "boxes",
             f"encoder/{self.encoder}",
-            f"objective/{self.objective.name}",
+            f"objective/{getattr(self.objective, 'swin', 'simmim').replace('simmim', self.objective.name)}",
             *([f"start/{self.objective.start.name}"] if self.objective.start else []),
         ]
 
@@ -125,7 +132,7 @@ class WithStart(Recipe):
         how: dict[str, Any] = {"epochs": self.presence_epochs, "optimizer": self.optimizer}
         if isinstance(start, Masked):
             how["epochs"] = self.masked_epochs
-            if self.encoder in TRANSFORMERS:  # type: ignore[attr-defined]
+            if self.encoder in get_args(Transformer):  # type: ignore[attr-defined]
                 del how["optimizer"]
         # The images that the network is tested on are no part of it.
         how["split"] = self.split if on == self.dataset else Split()

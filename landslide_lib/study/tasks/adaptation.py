@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from landslide_lib.data import augment
 from landslide_lib.data.prepare import Data, moments
@@ -14,11 +12,10 @@ from landslide_lib.models.backbones import encoder_of
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.refinement import UpsampledInput, init_logit_bias
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study import submission
 from landslide_lib.study.domains import parts
 from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
-from landslide_lib.study.tasks.segmentation import load_start, loss_of
-from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of, mean_probability
+from landslide_lib.study.tasks.segmentation import load_start, loss_of, patches
+from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of
 
 
 def target_of(recipe: recipes.Adaptation, setting: Setting, source: Data, images: Indices) -> Data:
@@ -95,23 +92,9 @@ def restore(recipe: recipes.Adaptation, setting: Setting) -> Run:
     return _run(members[0])
 
 
-@torch.no_grad()
-def masks(setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
-    """Return what the trained networks call landslide on a part (`train`, `valid` or `test`) of Landslide4Sense.
-
-    By the number of a patch, (128, 128) uint8, 1 above the threshold; smaller images are enlarged bilinearly. Where
-    normalization is separated its statistics are those of this part.
-    """
-    members = _members(setting)
-    task, recipe = members[0], setting.given[0][0].recipe
-    assert isinstance(recipe, recipes.Adaptation)
+def predict(recipe: recipes.Adaptation, setting: Setting, part: str, threshold: float) -> dict[int, Labels]:
+    """Return the masks of a part of the target, by its own statistics where they are separated; see `patches`."""
+    task: Any = restore(recipe, setting).task
     where = images_of(task.target.packed, part)
-    task.target = target_of(recipe, setting, task.data, where)
-    networks = [member.network for member in members]
-    batches = []
-    for images, _ in task.loader("test"):
-        probability = mean_probability(networks, images)
-        probability = functional.interpolate(probability, size=submission.SHAPE, mode="bilinear")
-        batches.append((probability[:, 0] > threshold).to(torch.uint8).cpu().numpy())
-    numbers = [int(task.target.packed.ids[i].rsplit("/", 1)[-1]) for i in where]
-    return dict(zip(numbers, np.concatenate(batches), strict=True))
+    task.target = task.scored = target_of(recipe, setting, task.data, where)
+    return patches(task, threshold)

@@ -124,7 +124,7 @@ def restore(recipe: recipes.Classification, setting: Setting) -> Run:
     return _run(_members(recipe, setting))
 
 
-def predictions(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> pd.DataFrame:
+def predict(recipe: recipes.Classification, setting: Setting, part: str, threshold: float) -> pd.DataFrame:
     """Return what the trained networks that are given make of each tile of a part, a line by its `ID`.
 
     Columns: `label`, 1 above the threshold or 0; `probability`; `apart`, how far the networks lie apart; `left_out`,

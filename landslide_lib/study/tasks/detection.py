@@ -1,10 +1,15 @@
 """Detection as a recipe chooses it: the detector, its boxes, and what its encoder starts from."""
 
+from typing import Any
+
+import numpy as np
+
 from landslide_lib.data.boxes import load_boxes
 from landslide_lib.data.registry import get_dataset
+from landslide_lib.data.split import images_of
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks.run import Run, Setting, seeded
+from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded
 from landslide_lib.study.tasks.segmentation import data_of, train_from
 from landslide_lib.training.detection import DetectionTask
 
@@ -30,3 +35,20 @@ def run(recipe: recipes.Detection, setting: Setting) -> Run:
     """Train a detector."""
     task = build(recipe, setting)
     return train_from(task.network.get_submodule("backbone.encoder"), task, recipe, setting)
+
+
+def restore(recipe: recipes.Detection, setting: Setting) -> Run:
+    """Return a trained detector."""
+    return retaken(build, setting)
+
+
+def predict(recipe: recipes.Detection, setting: Setting, part: str, threshold: float) -> dict[str, str]:
+    """Return the boxes of a part, of any score, as files of YOLO: by name, a line a box with its score."""
+    task: Any = restore(recipe, setting).task
+    where = task.data.parts["test"] = images_of(setting.packed, part)
+    texts = []
+    for boxes, score in task.predictions("test"):
+        low, high = np.hsplit(boxes / recipe.image_size, 2)
+        lines = np.column_stack([(low + high) / 2, high - low, score])
+        texts.append("".join(f"0 {' '.join(f'{number:.6f}' for number in line)}\n" for line in lines))
+    return {f"{setting.packed.ids[i]}.txt": text for i, text in zip(where, texts, strict=True)}

@@ -28,7 +28,7 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
     seeded(setting.seed)
     learner = encoder(recipe.encoder, bands, recipe.image_size, tiny=recipe.tiny)
     if isinstance(objective, Masked):
-        restoring = autoencoder(learner, recipe.image_size, bands, objective.masked)
+        restoring = autoencoder(learner, recipe.image_size, bands, objective.masked, objective.swin)
         return MaskedAutoencodingTask(restoring, data, **how)
     network = Classifier(learner)
     boxes = load_boxes(get_dataset(recipe.dataset), packed, setting.data_root)

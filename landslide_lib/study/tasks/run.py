@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.split import Indices
 from landslide_lib.models.checkpoints import fill, load_weights, save_weights
+from landslide_lib.study import domains
 from landslide_lib.study.recipe import Recipe, non_default_fields
 from landslide_lib.study.records import Record
 from landslide_lib.training import loop
@@ -73,6 +75,20 @@ def restored(build: Callable[..., T], record: Record, path: Path, setting: Setti
     task = build(record.recipe, setting)
     fill(task.network, weights, path)
     return task.to(setting.device)
+
+
+def opened(record: Record, given: Sequence[tuple[Record, Path]], data_root: Path | None) -> tuple[Any, Setting]:
+    """Return the module of a record's task and the setting in which trained networks are looked at again."""
+    packed = domains.load(record.recipe, root=data_root)
+    setting = Setting(packed, record.seed, loop.device_of(), None, given, data_root)
+    return import_module(f"landslide_lib.study.tasks.{record.recipe.task}"), setting
+
+
+def retaken(build: Callable[..., T], setting: Setting) -> Run:
+    """Return the one trained network that is given, as `build` builds it."""
+    ((record, path),) = setting.given
+    task = restored(build, record, path, setting)
+    return Run(task, task.data.parts, task.evaluate)
 
 
 def seeded(seed: int) -> None:

@@ -4,12 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from landslide_lib.data import augment
 from landslide_lib.data.pack import Packed
 from landslide_lib.data.prepare import Data, prepare
-from landslide_lib.data.split import Indices
+from landslide_lib.data.split import Indices, images_of
 from landslide_lib.losses import LOSSES, WeightedSum
 from landslide_lib.models import MODELS
 from landslide_lib.models.backbones import encoder_of
@@ -17,8 +19,9 @@ from landslide_lib.models.heads import HEADS
 from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
+from landslide_lib.study import submission
 from landslide_lib.study.recipe.segmentation import UNETS
-from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train, weights_of
+from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
 
 
@@ -108,6 +111,23 @@ def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
 
 def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
     """Return a trained network with the post-processing that a recipe names."""
-    ((record, path),) = setting.given
-    task = restored(lambda _, setting: build(recipe, setting), record, path, setting)
-    return Run(task, task.data.parts, task.evaluate)
+    return retaken(lambda _, setting: build(recipe, setting), setting)
+
+
+def predict(recipe: recipes.Segmentation, setting: Setting, part: str, threshold: float) -> dict[int, NDArray[Any]]:
+    """Return the masks of a part (`train`, `valid` or `test`), also of one without masks; see `patches`."""
+    task: Any = restore(recipe, setting).task
+    task.data.parts["test"] = images_of(setting.packed, part)
+    return patches(task, threshold)
+
+
+def patches(task: SegmentationTask, threshold: float) -> dict[int, NDArray[Any]]:
+    """Return what a task calls landslide on the patches of Landslide4Sense that it scores.
+
+    By the number of a patch, (128, 128) uint8, 1 above the threshold; smaller images are enlarged bilinearly.
+    """
+    ids, masks = [task.scored.packed.ids[i] for i in task.scored.parts["test"]], []
+    for probability, _ in task.predictions("test"):
+        enlarged = functional.interpolate(probability, size=submission.SHAPE, mode="bilinear")
+        masks += [*(enlarged[:, 0] > threshold).byte().cpu().numpy()]
+    return {int(name.rsplit("/", 1)[-1]): mask for name, mask in zip(ids, masks, strict=True)}
