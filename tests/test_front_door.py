@@ -235,7 +235,7 @@ def each_pixel(logits, masks):
         ({"seed": -1}, "seed -1: not allowed"),
         ({"precision": "16"}, "precision '16': not allowed; possible: bf16-mixed, 32-true"),
         ({"optimizer": "lion"}, "optimizer 'lion': not allowed; possible: sgd, adagrad"),
-        ({"augment": ("mosaic",)}, "augment 'mosaic': not allowed; possible: rotation, flips, zoom, cutmix, paste, colour"),
+        ({"augment": ("mosaic",)}, "augment 'mosaic': not allowed; possible: rotation, flips, zoom, cutmix, paste"),
         ({"device": "tpu"}, "device 'tpu': not here; possible: auto, cpu"),
         ({"loss": each_pixel}, r"loss: .*gives no scalar with a gradient \(grad can be .* only for scalar outputs"),
         ({"loss": lambda logits, masks: 0.5}, "loss: of logits and masks"),

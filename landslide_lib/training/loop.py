@@ -106,8 +106,8 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         plan = self.plan
         trained = [value for value in self.task.parameters() if value.requires_grad]  # and not their average
-        how = {"lr": plan.lr, "weight_decay": plan.weight_decay} | ({"momentum": plan.momentum} if plan.momentum else {})
-        optimizer = OPTIMIZERS[plan.optimizer](trained, **how)
+        of_sgd = {"momentum": plan.momentum} if plan.momentum else {}
+        optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay, **of_sgd)
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup, plan.lr_min / plan.lr)

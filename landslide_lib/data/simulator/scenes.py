@@ -47,7 +47,7 @@ def lay_out(region: str, seed: int, size: int) -> tuple[Scene, Rng]:
     slope = np.degrees(np.arctan(np.hypot(*gradient)))
     scar, mask = landslides(rng, place, gradient, slope)
     ground, covers = ground_cover(rng, place, dem, slope, river, scar)
-    return Scene(place, dem, gradient, slope, mask, ground, covers), rng
+    return Scene(place, dem, gradient, slope, river, mask, ground, covers), rng
 
 
 def air(scene: Scene) -> Field:
