@@ -59,7 +59,6 @@ class Scene:
     dem: Field  # metres
     gradient: Field  # (2, size, size), rise over run southwards and eastwards
     slope: Field  # degrees
-    river: Field  # half the width of a river's bed less the distance to its middle, pixels: positive on the bed
     mask: NDArray[np.uint8]  # 1 where an interpreter has drawn a landslide
     ground: Field  # (size, size, 12), reflectance of the ground
     #: Name and share of the pixel, in 0..1, of what was laid over the grass, the lowest first; `scar` is ground laid
