@@ -149,7 +149,10 @@ def f1(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> float | None:
 
 
 def latency(network: nn.Module, path: Path, int8: Path, *, bands: int, size: int) -> dict[str, float]:
-    """Return median milliseconds an image on one thread by `onnxruntime`, its `int8` and `torch`, which take turns."""
+    """Return median milliseconds an image by `onnxruntime`, its `int8` and `torch`, which take turns on one thread.
+
+    They are of the processor's time, which other programs that run beside do not lengthen.
+    """
     run = {"onnxruntime": _onnx(path), "int8": _onnx(int8), "torch": _torch(network)}
     taken: dict[str, list[float]] = {name: [] for name in run}
     images = _images(np.random.default_rng(0), 1, bands, size)
@@ -158,9 +161,9 @@ def latency(network: nn.Module, path: Path, int8: Path, *, bands: int, size: int
     try:
         for _ in range(WARM_UP + REPEATS):
             for name, predict in run.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 predict(images)
-                taken[name].append(1e3 * (time.perf_counter() - start))
+                taken[name].append(1e3 * (time.process_time() - start))
     finally:
         torch.set_num_threads(before)
     return {name: median(times[WARM_UP:]) for name, times in taken.items()}
