@@ -176,9 +176,10 @@ def export_(
         facts = export.measure(wanted, seed, store)
         done.append({"row": one.id, "label": one.label, **facts})
         times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
+        int8 = f"int8 {facts['int8']['megabytes']:.1f} MB"
         typer.echo(
             f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M parameters, "
-            f"{facts['megabytes']:.1f} MB, {times} an image, difference {facts['difference']:.1e}, "
+            f"{facts['megabytes']:.1f} MB, {int8}, {times} an image, difference {facts['difference']:.1e}, "
             f"{'trained' if facts['trained'] else 'not trained'}"
         )
     typer.echo(export.write(table, profile or "full", recipes[0].dataset, done), err=True)

@@ -89,7 +89,19 @@ def columns(table: Table, rows: Rows) -> list[Column]:
         found.append(Column("compared", f"{COMPARED[table.task]} against {reference.label}", difference_text))
     if any(map(stand_in, rows)):
         found.append(Column("stand-in", "network of ours", lambda row: stand_in(row) or DASH))
+    if "epoch_time" in table.extra:
+        found.append(Column("count", table.extra["epoch_time"], epoch_text))
     return [*found, Column("count", "parameters", _parameters), Column("count", "seeds", _seeds)]
+
+
+def epoch_text(row: dict[str, Any]) -> str:
+    """Return how many seconds an epoch of ours took, validation included, or a dash where none was trained.
+
+    >>> epoch_text({"ours": {"seconds_per_epoch": 31.62}}), epoch_text({"ours": {"seconds_per_epoch": 2.345}})
+    ('32 s', '2.3 s')
+    """
+    seconds = (row["ours"] or {}).get("seconds_per_epoch")
+    return f"{seconds:.{0 if seconds >= 10 else 1}f} s" if seconds else DASH
 
 
 def _parameters(row: dict[str, Any]) -> str:
@@ -163,8 +175,8 @@ def difference_text(row: dict[str, Any]) -> str:
     return f"{versus['difference']:+.3f} {interval}"
 
 
-def caption(rows: Rows) -> str:
-    """Say in one line what `ours` is: data, budget, seeds, floor."""
+def caption(rows: Rows, *, timed: bool = False) -> str:
+    """Say in one line what `ours` is: data, budget, seeds, floor; and of `timed` ones, on what they ran."""
     run = [row["ours"] for row in rows if row["ours"]]
     if not run:
         quoted = all(row["kind"] == "quoted" for row in rows)
@@ -196,6 +208,9 @@ def caption(rows: Rows) -> str:
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""
         text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."
+    if timed:
+        used = sorted({f"{ours['device']} ({ours['threads']} used)" for ours in run})
+        text += f" Seconds: of an epoch with its validation, the median over epochs and seeds, on {'; '.join(used)}."
     strange = [ours["data"] for ours in run if ours["data"]["made_on"] in ("other", "absent")]
     if strange:
         whose = "published records" if all(data["published"] for data in strange) else "records"

@@ -185,6 +185,7 @@ def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: S
         "versus": effect(records, base) if run else None,
         "seconds_per_epoch": float(np.median([record.seconds_per_epoch for record in records])),
         "device": first.device,
+        "threads": first.threads,
         "records": [record.name for record in records],
         **({"stand_in": network_of(recipe)} if run and has_stand_in(table, row, profile_of(recipe)) else {}),
     }

@@ -1,39 +1,43 @@
-"""What a network costs: counted, and as one ONNX file that is checked against PyTorch and timed on one CPU core."""
+"""What a network costs: counted, and as an ONNX file that is checked against PyTorch, quantized, and timed on a CPU."""
 
 import copy
 import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 import torch
 from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, quant_pre_process, quantize_static  # type: ignore[import-untyped, unused-ignore]
 from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from landslide_lib.metrics import scores
+from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.heads import mask_of
 from landslide_lib.paths import PUBLISHED, atomic_write, runs_root
-from landslide_lib.study import machine
+from landslide_lib.study import domains, machine
 from landslide_lib.study.recipe import Segmentation
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import weights_of
-from landslide_lib.study.tasks.segmentation import model_of
+from landslide_lib.study.tasks.segmentation import data_of, model_of
 
 #: The largest difference of a probability that passes for rounding, or so many times the network's own rounding: what
 #: PyTorch's float32 and its float64 differ by. From `NOISE` on, that is too much to compare anything.
 TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
 #: Images whose statistics batch normalisation takes without training: a deep stage has a pixel an image, and of a few
-#: the variance is near zero in some channel, which blows rounding up.
+#: the variance is near zero in some channel, which blows rounding up. As many tell the ranges of an int8 file.
 CALIBRATION = 64
 REPEATS, WARM_UP = 30, 5  # how many images are timed, after a few that are not
 FOLDER = PUBLISHED / "edge"
@@ -114,9 +118,42 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
     return largest
 
 
-def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[str, float]:
-    """Return median milliseconds an image on one thread by `onnxruntime` and `torch`, which take turns."""
-    run = {"onnxruntime": _onnx(path), "torch": _torch(network)}
+class _Images(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, images: NDArray[np.float32]) -> None:
+        self.images = iter(images[:, None])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(({"image": image} for image in self.images), None)
+
+
+def quantize(path: Path, images: NDArray[np.float32]) -> Path:
+    """Write an ONNX file of `to_onnx` with 8-bit integers in place of float32, whole or not at all, as `.int8.onnx`.
+
+    ONNX Runtime's static quantization: int8 weights with a scale a channel, uint8 maps whose ranges are those of the
+    `images`, (N, bands, size, size), normalised as in training. Jacob and others 2018, arXiv:1712.05877.
+    """
+    target = path.with_suffix(".int8.onnx")
+    with TemporaryDirectory() as folder, atomic_write(target) as scratch:
+        folded = Path(folder) / path.name  # batch normalisation within the convolutions before it
+        quant_pre_process(path, folded, skip_symbolic_shape=True)
+        quantize_static(folded, scratch, _Images(images), per_channel=True)
+    return target
+
+
+def f1(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> float | None:
+    """Return the landslide F1, pooled, at 0.5 of an ONNX file on batches of a loader, None where it is undefined."""
+    predict, counter = _onnx(path), Counter()
+    for images, masks in batches:
+        counter.update(torch.from_numpy(predict(images.numpy())), masks)
+    return scores.scores(counter.images())["pooled"]["f1"]
+
+
+def latency(network: nn.Module, path: Path, int8: Path, *, bands: int, size: int) -> dict[str, float]:
+    """Return median milliseconds an image by `onnxruntime`, its `int8` and `torch`, which take turns on one thread.
+
+    They are of the processor's time, which other programs that run beside do not lengthen.
+    """
+    run = {"onnxruntime": _onnx(path), "int8": _onnx(int8), "torch": _torch(network)}
     taken: dict[str, list[float]] = {name: [] for name in run}
     images = _images(np.random.default_rng(0), 1, bands, size)
     before = torch.get_num_threads()
@@ -124,9 +161,9 @@ def latency(network: nn.Module, path: Path, *, bands: int, size: int) -> dict[st
     try:
         for _ in range(WARM_UP + REPEATS):
             for name, predict in run.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 predict(images)
-                taken[name].append(1e3 * (time.perf_counter() - start))
+                taken[name].append(1e3 * (time.process_time() - start))
     finally:
         torch.set_num_threads(before)
     return {name: median(times[WARM_UP:]) for name, times in taken.items()}
@@ -157,10 +194,11 @@ def network_of(recipe: Segmentation, seed: int, store: Store) -> tuple[nn.Module
 
 
 def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
-    """Export the network of a recipe and seed to `runs/onnx`, check it and time it; return the facts.
+    """Export the network of a recipe and seed to `runs/onnx`, check it, quantize it, time both; return the facts.
 
-    `megabytes` are 10^6 bytes, `milliseconds` those of `latency`, `difference` that of `check`. Raises ValueError: the
-    network cannot be exported, or what was exported is another; no file is left.
+    `megabytes` are 10^6 bytes, `milliseconds` those of `latency`, `difference` that of `check`. A trained network is
+    quantized by validation images and has its landslide `f1` on the test images; an untrained one, by random images,
+    has None. Raises ValueError: the network cannot be exported, or what was exported is another; no file is left.
     """
     commit, dirty = machine.commit()
     network, record = network_of(recipe, seed, store)
@@ -172,6 +210,12 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
     except ValueError:
         path.unlink(missing_ok=True)  # nobody gets a file that is not what the network is
         raise
+    data = data_of(recipe, domains.load(recipe)) if record else None
+    known = _images(np.random.default_rng(seed), CALIBRATION, **shape)
+    if data:
+        known = data.valid.batch(np.arange(min(CALIBRATION, len(data.valid))))[0].numpy()
+    int8 = quantize(path, known)
+    scored = [f1(file, data.loader("test")) if data else None for file in (path, int8)]
     return {
         "file": path.name,
         "model": recipe.model,
@@ -182,7 +226,9 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
         "width": recipe.width,
         **shape,
         "megabytes": round(path.stat().st_size / 1e6, 3),
-        "milliseconds": {name: round(value, 3) for name, value in latency(network, path, **shape).items()},
+        "milliseconds": {name: round(value, 3) for name, value in latency(network, path, int8, **shape).items()},
+        "f1": scored[0],
+        "int8": {"megabytes": round(int8.stat().st_size / 1e6, 3), "images": len(known), "f1": scored[1]},
         "repeats": REPEATS,
         "difference": float(f"{difference:.3g}"),
         "processor": machine.processor(),

@@ -28,7 +28,7 @@ def markdown(table: Table, rows: Rows) -> str:
     names = ["row", *(f"{column.whose} {column.heading}" for column in shown)]
     body = [[cells.label(row), *(column.text(row) for column in shown)] for row in rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in [names, ["---"] * len(names), *body])
-    return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{cells.caption(rows)}\n"
+    return f"**{table.title}** ({table.name}, {table.where})\n\n{text}\n\n{_caption(table, rows)}\n"
 
 
 @cache
@@ -55,18 +55,22 @@ def html(table: Table, rows: Rows) -> str:
     legend = " In a cell the first line is reported, the second ours." if both else ""
     parts = [
         f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), ours on {dataset}</p>',
-        _table(name, *_printed(table, printed, rows), cells.caption(rows) + legend, as_csv(table, rows)),
+        _table(name, *_printed(table, printed, rows), _caption(table, rows) + legend, as_csv(table, rows)),
     ]
     if any(row["ours"] for row in added):
         count = f"{len(added)} row{'s' * (len(added) != 1)} of ours that the report does not have"
-        body = _table(f"{name}-added", *_printed(table, added, rows), cells.caption(added), as_csv(table, added))
+        body = _table(f"{name}-added", *_printed(table, added, rows), _caption(table, added), as_csv(table, added))
         folded = any(row["ours"] for row in printed)
         parts.append(f"<details{'' if folded else ' open'}><summary>{count}</summary>{body}</details>")
     if run:
-        text = f"All scores of ours. {cells.caption(rows)}"
+        text = f"All scores of ours. {_caption(table, rows)}"
         body = _table(f"{name}-scores", *_scores(table, run, rows), text, as_csv(table, run))
         parts.append(f"<details><summary>All scores of ours, parameters, records</summary>{body}</details>")
     return f'<div class="study-table">{"".join(parts)}</div>'
+
+
+def _caption(table: Table, rows: Rows) -> str:
+    return cells.caption(rows, timed="epoch_time" in table.extra)
 
 
 def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
@@ -81,13 +85,20 @@ def _printed(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
     for row in rows:
         line = []
         for score in cells.scores(table)[: len(table.metrics)]:
-            reported, ours = cells.reported_text(table, row, score.name), score.text(row)
-            both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
-            both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
-            line.append(_td(ours if reported == DASH else reported, " <br>".join(both), ""))
-        lines.append(_line(row, [*line, *(_cell(column, row) for column in found)]))
+            line.append(_both(cells.reported_text(table, row, score.name), score.text(row), row))
+        for column in found:
+            timed = column.kind == "extra" and column.heading == table.extra.get("epoch_time")
+            line.append(_both(column.text(row), cells.epoch_text(row), row) if timed else _cell(column, row))
+        lines.append(_line(row, line))
     labels = [table.columns[name].label for name in table.metrics]
     return _heading(["row", *labels, *(column.heading for column in found)]), lines
+
+
+def _both(reported: str, ours: str, row: dict[str, Any]) -> str:
+    """Return a cell with ours below what is printed."""
+    both = [f'<span class="reported">{escape(reported)}</span>'] if reported != DASH or ours == DASH else []
+    both += [f'<span class="ours">{_linked(ours, row)}</span>'] if ours != DASH else []
+    return _td(ours if reported == DASH else reported, " <br>".join(both), "")
 
 
 def _cell(column: Column, row: dict[str, Any]) -> str:

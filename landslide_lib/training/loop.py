@@ -75,6 +75,7 @@ class Plan:
     lr: float = 1e-3  # at its peak
     lr_min: float = 0.0  # where the cosine ends
     weight_decay: float = 0.0
+    momentum: float = 0.0  # of sgd alone, in [0, 1)
     schedule: str = "warmup_cosine"  # or `constant`
     warmup: float = 0.1  # share of the steps, in [0, 1)
     precision: str = "bf16-mixed"  # or `32-true`; see `precision_on`
@@ -115,7 +116,8 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         plan = self.plan
         trained = [value for value in self.task.parameters() if value.requires_grad]  # and not their average
-        optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay)
+        of_sgd = {"momentum": plan.momentum} if plan.momentum else {}
+        optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay, **of_sgd)
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate(step, steps, plan.schedule, plan.warmup, plan.lr_min / plan.lr)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from landslide_lib.data import statistics
 from landslide_lib.data.simulator.fields import REGIONS
-from landslide_lib.data.simulator.scenes import UNITS, simulate_scene
+from landslide_lib.data.simulator.scenes import UNITS, relief, simulate_scene
 from landslide_lib.study import reports
 
 # What it is calibrated to: the published statistics of the genuine patches that were at hand, and
@@ -85,6 +85,17 @@ def test_slope_is_the_gradient_of_the_dem() -> None:
     dy, dx = np.gradient(image[..., 13].astype(float) * UNITS[13], 10.0)
     expected = np.degrees(np.arctan(np.hypot(dy, dx)))
     np.testing.assert_allclose(image[..., 12] * UNITS[12], expected, atol=0.05)
+
+
+def test_the_relief_of_a_scene_is_that_of_its_image_and_its_rivers_lie_low() -> None:
+    """Whoever wants the place alone gets the very place of the image."""
+    heights, river, _ = relief("volcanic_hills", 3, 256)
+    image, _ = simulate_scene("volcanic_hills", 3, 256)
+    np.testing.assert_allclose(image[..., 13] * UNITS[13], heights, rtol=1e-5)
+    assert 0 < (river > 0).mean() < 0.1
+    assert heights[river > 0].mean() < heights.mean() - 20
+    with pytest.raises(ValueError, match="region 'atlantis'"):
+        relief("atlantis", 0, 128)
 
 
 def test_band_means_are_near_the_genuine_ones() -> None:

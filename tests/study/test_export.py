@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from landslide_lib import cli
 from landslide_lib.models.checkpoints import write_checkpoint
-from landslide_lib.study import export, reports
+from landslide_lib.study import domains, export, reports
 from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import Store
+from landslide_lib.study.tasks.segmentation import data_of
 
 TABLE = reports.table("raunet/small-models")
 SHAPE = {"bands": 3, "size": 32}
@@ -178,6 +179,52 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def block(tmp_path_factory):
+    """The file of a network with batch normalisation, and four images around 1."""
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1)]
+    network = nn.Sequential(*parts, nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 1, 1))
+    path = export.to_onnx(network, tmp_path_factory.mktemp("block") / "net.onnx", **SHAPE)
+    return path, 1 + torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)).numpy()
+
+
+def answers(path, images):
+    return onnxruntime.InferenceSession(path).run(None, {"image": images})[0]
+
+
+def test_an_int8_file_is_smaller_and_gives_nearly_the_same(block):
+    path, images = block
+    before = path.read_bytes()
+    int8 = export.quantize(path, images)
+    assert int8.name == "net.int8.onnx"
+    assert path.read_bytes() == before
+    assert sorted(one.name for one in path.parent.iterdir()) == ["net.int8.onnx", "net.onnx"]
+    kinds = [node.op_type for node in onnx.load(int8).graph.node]
+    assert "BatchNormalization" not in kinds
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {*kinds}
+    assert int8.stat().st_size < 0.6 * path.stat().st_size  # of ten thousand weights; of millions it is a quarter
+    np.testing.assert_allclose(answers(int8, images), answers(path, images), atol=0.02)
+
+
+def test_the_ranges_of_an_int8_file_are_those_of_the_images_it_was_shown(block):
+    path, images = block
+    off = {}
+    for name, shown in (("alike", images), ("a tenth", images / 10)):
+        off[name] = np.abs(answers(export.quantize(path, shown), images) - answers(path, images)).mean()
+    assert off["a tenth"] > 5 * off["alike"]  # what is above a range is cut off
+
+
+def test_the_f1_of_a_file_is_that_of_all_pixels_of_the_batches(block):
+    path, images = block
+    called = torch.from_numpy(answers(path, images)) > 0.5
+    truth = called.clone()
+    truth[:, :, :16] = False
+    batches = [(torch.from_numpy(images[i : i + 2]), truth[i : i + 2].float()) for i in (0, 2)]
+    hits = int((called & truth).sum())
+    assert export.f1(path, batches) == pytest.approx(2 * hits / (int(called.sum()) + int(truth.sum())))
+
+
 def test_latency_counts_every_repeat_and_puts_the_threads_back(net, path, monkeypatch):
     seen, before = [], torch.get_num_threads()
     net.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
@@ -185,12 +232,12 @@ def test_latency_counts_every_repeat_and_puts_the_threads_back(net, path, monkey
     monkeypatch.setattr(export, "WARM_UP", 1)
     torch.set_num_threads(2)
     try:
-        taken = export.latency(net, path, **SHAPE)
+        taken = export.latency(net, path, path, **SHAPE)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
     assert seen == [1] * 5
-    assert set(taken) == {"onnxruntime", "torch"}
+    assert set(taken) == {"onnxruntime", "int8", "torch"}
     assert all(0 < value < 1e4 for value in taken.values())
 
 
@@ -241,7 +288,7 @@ def quick(monkeypatch, net):
 def test_the_command_prints_a_line_a_row(quick):
     status, text = landslide("--profile", "smoke", "--row", "v-net", "--row", "deeplabv3")
     assert status == 0
-    assert text.count("not trained") == 2
+    assert text.count("not trained") == text.count("int8 0.0 MB") == 2
     path = text.split(":")[0]
     assert "small_v_net" in path
     onnx.checker.check_model(path)
@@ -254,6 +301,21 @@ def test_a_file_that_fails_its_check_is_removed(quick, net, tmp_path, monkeypatc
     with pytest.raises(ValueError, match="differ by up to"):
         export.measure(tiny(model="small_v_net"), 0, Store())
     assert not list((tmp_path / "onnx").iterdir())
+
+
+def test_a_trained_network_is_quantized_by_validation_images_and_scored_on_test_images(
+    quick, net, bijie, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export, "network_of", lambda *_: (net, "a record"))
+    monkeypatch.setenv("LANDSLIDE_DATA", str(bijie))
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path))
+    wanted = tiny(model="small_v_net")
+    facts = export.measure(wanted, 0, Store())
+    data = data_of(wanted, domains.load(wanted))
+    assert facts["int8"]["images"] == len(data.valid)
+    path = tmp_path / "onnx" / facts["file"]
+    assert facts["f1"] == export.f1(path, data.loader("test"))
+    assert facts["int8"]["f1"] == export.f1(path.with_suffix(".int8.onnx"), data.loader("test"))
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,15 @@ def test_a_cell_has_the_reported_number_and_below_it_ours(rows):
     assert re.search(r'<span class="reported">0\.6783</span> <br><span class="ours">0\.\d{3}', line)
 
 
+def test_the_time_of_an_epoch_stands_below_the_printed_one_and_the_caption_names_the_machine(rows):
+    page = render.html(TABLE, rows)
+    line = next(line for line in page.split("<tr") if "Cross Entropy</th>" in line)
+    assert '<span class="reported">≈ 2m37s (gpu T4)</span> <br><span class="ours">1.5 s</span>' in line
+    assert "on a CPU, 2 threads (1 used)." in page
+    heads = reports.table("raunet/heads")  # whose print has no times
+    assert "Seconds:" not in render.html(heads, rows)
+
+
 def test_a_cell_of_ours_leads_to_its_runs_where_the_book_is_built(rows, monkeypatch):
     monkeypatch.delenv("LANDSLIDE_TRAIN", raising=False)
     assert "runs.html" not in render.html(TABLE, rows)

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import IPython
 import pytest
@@ -47,6 +48,19 @@ def test_every_optimizer_of_a_recipe_takes_a_step_downhill(name):
     before.backward()
     made.step()
     assert weight.square().sum() < before
+
+
+def test_momentum_lengthens_the_steps_of_a_gradient_that_keeps_its_sign(packed, monkeypatch):
+    network = nn.Conv2d(3, 1, 1, bias=False)
+    task = SegmentationTask(network, CrossEntropyLoss(), prepare(packed, Split()), batch=8)
+    monkeypatch.setattr(loop.Loop, "trainer", SimpleNamespace(estimated_stepping_batches=10))
+    plan = Plan(epochs=1, optimizer="sgd", momentum=0.5, schedule="constant", lr=0.1)
+    made = loop.Loop(task, plan, "a run", {}).configure_optimizers()["optimizer"]
+    before = network.weight.detach().clone()
+    for expected in (0.1, 0.25, 0.425):  # 0.1 times 1, then 1 + 0.5 more, then 1 + 0.5 + 0.25 more
+        network.weight.grad = torch.ones_like(network.weight)
+        made.step()
+        torch.testing.assert_close(before - network.weight, torch.full_like(before, expected))
 
 
 steps_and_warmup = st.tuples(st.integers(1, 500), st.floats(0, 0.99))

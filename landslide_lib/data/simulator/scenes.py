@@ -35,14 +35,23 @@ def simulate_scene(region: str, seed: int, size: int = 512) -> tuple[NDArray[np.
     return np.maximum(image, 0).astype(np.float32), scene.mask
 
 
-def lay_out(region: str, seed: int, size: int) -> tuple[Scene, Rng]:
-    """Return a scene before any sensor looks at it, and its random numbers for the sensors; see `simulate_scene`."""
+def relief(region: str, seed: int, size: int) -> tuple[Field, Field, Rng]:
+    """Return the heights of a scene, metres, its rivers, and its random numbers for the rest; see `simulate_scene`.
+
+    Both are (size, size); the rivers are half the width of the bed less the distance to its middle, pixels: above 0 on
+    the bed, and -9 far from it.
+    """
     if region not in REGIONS or size <= 0 or size % TILE:
         allowed = f"regions {', '.join(sorted(REGIONS))}, and positive multiples of {TILE} pixels"
         raise ValueError(f"region {region!r} of {size!r} pixels: allowed are {allowed}")
     rng = np.random.default_rng([zlib.crc32(region.encode()), seed, size])
+    return (*terrain(rng, REGIONS[region], size), rng)
+
+
+def lay_out(region: str, seed: int, size: int) -> tuple[Scene, Rng]:
+    """Return a scene before any sensor looks at it, and its random numbers for the sensors; see `simulate_scene`."""
+    dem, river, rng = relief(region, seed, size)
     place = REGIONS[region]
-    dem, river = terrain(rng, place, size)
     gradient = np.array(np.gradient(dem, PIXEL_M))
     slope = np.degrees(np.arctan(np.hypot(*gradient)))
     scar, mask = landslides(rng, place, gradient, slope)

@@ -73,12 +73,15 @@ class Optimizer(Part):
     lr: float = field(1e-3, gt=0, le=10, description="peak learning rate")
     lr_min: float = field(0.0, ge=0, le=10, description="learning rate that the cosine ends at")
     weight_decay: float = field(0.0, ge=0, le=1)
+    momentum: float = field(0.0, ge=0, lt=1, description="of sgd alone")
     schedule: Literal["warmup_cosine", "constant"] = field("warmup_cosine")
     warmup: float = field(0.1, ge=0, lt=1, description="share of the steps spent warming up")
     averaging: float = field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0 is none")
 
     @model_validator(mode="after")
-    def _lowest_is_below_the_peak(self) -> Self:
+    def _numbers_fit(self) -> Self:
         if self.lr_min >= self.lr:
             raise ValueError(f"lr_min: {self.lr_min:g} is not below lr, {self.lr:g}")
+        if self.momentum and self.name != "sgd":
+            raise ValueError(f"momentum: {self.name} takes none; allowed: sgd")
         return self
