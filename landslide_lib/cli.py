@@ -154,37 +154,6 @@ def search(
     typer.echo(", ".join(f"{name} {value:.3g}" for name, value in best["values"].items()) or "the row as it is")
 
 
-@app.command("export")
-def export_(
-    table: TableName, row: RowNames = None, seed: Seed = 0, dataset: DatasetName = None, profile: ProfileName = "full"
-) -> None:
-    """Write the networks of a table, and what they cost, to runs/onnx, checked and timed on one CPU core.
-
-    They have the weights of the local run with this seed; without one they are not trained.
-    """
-    chosen = reports.table(table)
-    rows = chosen.chosen(row or (), dataset)
-    # All recipes first: a bad one is refused before anything is exported.
-    recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in rows]
-    if not recipes or recipes[0].task != "segmentation":
-        raise ValueError(f"{table}: there is no segmentation network to export; see `landslide list`")
-    from landslide_lib.study import export, runs
-
-    store, done = runs.open_store(), []
-    for one, wanted in zip(rows, recipes, strict=True):
-        assert isinstance(wanted, recipe.Segmentation)
-        facts = export.measure(wanted, seed, store)
-        done.append({"row": one.id, "label": one.label, **facts})
-        times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
-        int8 = f"int8 {facts['int8']['megabytes']:.1f} MB"
-        typer.echo(
-            f"{paths.runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M parameters, "
-            f"{facts['megabytes']:.1f} MB, {int8}, {times} an image, difference {facts['difference']:.1e}, "
-            f"{'trained' if facts['trained'] else 'not trained'}"
-        )
-    typer.echo(export.write(table, profile or "full", recipes[0].dataset, done), err=True)
-
-
 @app.command()
 def submit(
     table: TableName,

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from landslide_lib.study import export
+from landslide_lib.study import edge
 from landslide_lib.study.recipe import recipe
 from landslide_lib.study.tasks.segmentation import model_of
 
@@ -22,17 +22,17 @@ def test_multiply_adds_are_those_of_each_convolution_at_its_resolution():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             layer.register_forward_hook(note)
     network.eval()(torch.zeros(1, 3, 32, 32))
-    found = export.cost(wanted)
+    found = edge.cost(wanted)
     assert found["multiply_adds"] == sum(places)
     assert found["parameters"] == sum(p.numel() for p in network.parameters())
 
 
 def test_twice_the_side_takes_four_times_the_work_and_no_more_parameters():
-    one, two = (export.cost(recipe({"dataset": "bijie", "width": 4, "image_size": size})) for size in (32, 64))
+    one, two = (edge.cost(recipe({"dataset": "bijie", "width": 4, "image_size": size})) for size in (32, 64))
     assert two["multiply_adds"] == 4 * one["multiply_adds"]
     assert two["parameters"] == one["parameters"]
 
 
 def test_counting_a_network_that_starts_from_imagenet_needs_no_weights():
     layers = {"dataset": "bijie", "width": 4, "image_size": 32, "model": "efficientnet_lite0"}
-    assert export.cost(recipe({**layers, "start": {"name": "imagenet"}})) == export.cost(recipe(layers))
+    assert edge.cost(recipe({**layers, "start": {"name": "imagenet"}})) == edge.cost(recipe(layers))

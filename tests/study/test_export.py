@@ -1,6 +1,8 @@
 """A network as an ONNX file: it gives what the network gives, or nobody gets the file."""
 
+import io
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from copy import deepcopy
 
 import numpy as np
@@ -10,14 +12,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from typer.testing import CliRunner
 
-from landslide_lib import cli
 from landslide_lib.models.checkpoints import write_checkpoint
-from landslide_lib.study import domains, export, reports
+from landslide_lib.study import domains, edge, reports
 from landslide_lib.study.recipe import non_default_fields, recipe
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.segmentation import data_of
+from tools import export
 
 TABLE = reports.table("raunet/small-models")
 SHAPE = {"bands": 3, "size": 32}
@@ -56,7 +57,7 @@ def net():
 def made(tmp_path_factory):
     """The bytes of the file of `net`."""
     torch.manual_seed(0)
-    return export.to_onnx(Net(), tmp_path_factory.mktemp("net") / "net.onnx", **SHAPE).read_bytes()
+    return edge.to_onnx(Net(), tmp_path_factory.mktemp("net") / "net.onnx", **SHAPE).read_bytes()
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_every_small_model_gives_the_same_in_onnxruntime_for_any_batch(row, tmp_
     wanted = tiny(**row.change)
     network, record = export.network_of(wanted, 0, Store())
     assert record is None
-    path = export.to_onnx(network, tmp_path / "one.onnx", **SHAPE)
+    path = edge.to_onnx(network, tmp_path / "one.onnx", **SHAPE)
     # Computed without the module's own helpers, with a batch size that it does not look at.
     coarse = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     images = 1 + F.interpolate(coarse, size=32)
@@ -96,7 +97,7 @@ def test_every_small_model_gives_the_same_in_onnxruntime_for_any_batch(row, tmp_
 
 
 def test_the_file_holds_all_weights_and_no_path_of_this_machine(net, tmp_path):
-    path = export.to_onnx(net, tmp_path / "deep" / "net.onnx", **SHAPE)
+    path = edge.to_onnx(net, tmp_path / "deep" / "net.onnx", **SHAPE)
     assert [one.name for one in path.parent.iterdir()] == ["net.onnx"]
     onnx.checker.check_model(path, full_check=True)
     assert b".py" not in path.read_bytes()
@@ -105,7 +106,7 @@ def test_the_file_holds_all_weights_and_no_path_of_this_machine(net, tmp_path):
 def test_an_export_leaves_the_network_as_it_was(net, tmp_path):
     net.train()
     before = deepcopy(net.state_dict())
-    path = export.to_onnx(net, tmp_path / "net.onnx", **SHAPE)
+    path = edge.to_onnx(net, tmp_path / "net.onnx", **SHAPE)
     export.check(net, path, **SHAPE)
     assert net.training
     assert all((before[name] == value).all() for name, value in net.state_dict().items())
@@ -132,7 +133,7 @@ class Magnifying(Net):
 def test_a_network_may_differ_by_its_own_rounding_and_other_weights_by_no_more(tmp_path):
     torch.manual_seed(0)
     network = Magnifying(1e4)
-    path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
+    path = edge.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
     assert export.TOLERANCE < export.check(network, path, **SHAPE) < 1e-3
     with torch.no_grad():
         network.mask.bias += 1e-4
@@ -143,7 +144,7 @@ def test_a_network_may_differ_by_its_own_rounding_and_other_weights_by_no_more(t
 def test_a_network_that_gives_noise_is_refused_for_that(tmp_path):
     torch.manual_seed(0)
     network = Magnifying(1e6)
-    path = export.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
+    path = edge.to_onnx(network, tmp_path / "net.onnx", **SHAPE)
     with pytest.raises(ValueError, match=r"float32 and float64 differ by up to 0\.\d+; train it"):
         export.check(network, path, **SHAPE)
 
@@ -168,14 +169,14 @@ def test_an_export_that_is_stopped_leaves_the_old_file_and_no_half_one(net, erro
 
     monkeypatch.setattr(torch.onnx.ONNXProgram, "save", half)
     with pytest.raises(type(error) if isinstance(error, OSError) else error):
-        export.to_onnx(net, path, **SHAPE)
+        edge.to_onnx(net, path, **SHAPE)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_network_that_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(ValueError, match="cannot export this Fickle"):
-        export.to_onnx(Fickle(), tmp_path / "net.onnx", **SHAPE)
+        edge.to_onnx(Fickle(), tmp_path / "net.onnx", **SHAPE)
     assert not list(tmp_path.iterdir())
 
 
@@ -185,7 +186,7 @@ def block(tmp_path_factory):
     torch.manual_seed(0)
     parts = [nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1)]
     network = nn.Sequential(*parts, nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 1, 1))
-    path = export.to_onnx(network, tmp_path_factory.mktemp("block") / "net.onnx", **SHAPE)
+    path = edge.to_onnx(network, tmp_path_factory.mktemp("block") / "net.onnx", **SHAPE)
     return path, 1 + torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)).numpy()
 
 
@@ -196,7 +197,7 @@ def answers(path, images):
 def test_an_int8_file_is_smaller_and_gives_nearly_the_same(block):
     path, images = block
     before = path.read_bytes()
-    int8 = export.quantize(path, images)
+    int8 = edge.quantize(path, images)
     assert int8.name == "net.int8.onnx"
     assert path.read_bytes() == before
     assert sorted(one.name for one in path.parent.iterdir()) == ["net.int8.onnx", "net.onnx"]
@@ -211,7 +212,7 @@ def test_the_ranges_of_an_int8_file_are_those_of_the_images_it_was_shown(block):
     path, images = block
     off = {}
     for name, shown in (("alike", images), ("a tenth", images / 10)):
-        off[name] = np.abs(answers(export.quantize(path, shown), images) - answers(path, images)).mean()
+        off[name] = np.abs(answers(edge.quantize(path, shown), images) - answers(path, images)).mean()
     assert off["a tenth"] > 5 * off["alike"]  # what is above a range is cut off
 
 
@@ -271,11 +272,11 @@ def test_weights_are_those_of_the_local_run_or_else_said_to_be_untrained(record,
         export.network_of(wanted, 0, store)
 
 
-def landslide(*words):
-    done = CliRunner().invoke(cli.app, ["export", TABLE.name, "--dataset", "bijie", *words])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, " ".join(done.output.split())
+def command(*words):
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        status = export.main([TABLE.name, "--dataset", "bijie", *words])
+    return status, " ".join(said.getvalue().split())
 
 
 @pytest.fixture
@@ -286,7 +287,7 @@ def quick(monkeypatch, net):
 
 
 def test_the_command_prints_a_line_a_row(quick):
-    status, text = landslide("--profile", "smoke", "--row", "v-net", "--row", "deeplabv3")
+    status, text = command("--profile", "smoke", "--row", "v-net", "--row", "deeplabv3")
     assert status == 0
     assert text.count("not trained") == text.count("int8 0.0 MB") == 2
     path = text.split(":")[0]
@@ -323,14 +324,14 @@ def test_a_trained_network_is_quantized_by_validation_images_and_scored_on_test_
 )
 def test_a_slip_is_refused_before_anything_is_exported(words, said, monkeypatch):
     monkeypatch.setattr(export, "measure", None)
-    status, text = landslide(*words)
+    status, text = command(*words)
     assert status == 2
     assert said in text
 
 
 def test_what_was_measured_is_written_and_what_is_published_is_of_a_clean_tree(quick, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path))
-    assert landslide("--profile", "smoke", "--row", "v-net")[0] == 0
+    assert command("--profile", "smoke", "--row", "v-net")[0] == 0
     (path,) = (tmp_path / "onnx").glob("*.json")
     assert path.name == "raunet-small-models-smoke.json"
     (row,) = json.loads(path.read_text())["rows"]

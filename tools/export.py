@@ -1,33 +1,34 @@
-"""What a network costs: counted, and as an ONNX file that is checked against PyTorch, quantized, and timed on a CPU."""
+"""Write the networks of a table, and what they cost, to runs/onnx: checked, quantized, timed on one core.
 
-import copy
+    python -m tools.export TABLE [--row ROW]... [--seed SEED] [--dataset NAME] [--profile NAME]
+
+They have the weights of the local run with this seed; without one they are not trained. The book shows the JSON files
+that are copied to data/results/edge.
+"""
+
+import argparse
 import json
-import logging
+import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, quant_pre_process, quantize_static  # type: ignore[import-untyped, unused-ignore]
-from onnxscript.ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import Counter
 from landslide_lib.models.checkpoints import fill
-from landslide_lib.models.heads import mask_of
-from landslide_lib.paths import PUBLISHED, atomic_write, runs_root
-from landslide_lib.study import domains, machine
+from landslide_lib.paths import atomic_write, runs_root
+from landslide_lib.study import domains, machine, reports, runs
+from landslide_lib.study.edge import Probability, quantize, to_onnx
 from landslide_lib.study.recipe import Segmentation
 from landslide_lib.study.records import Store
 from landslide_lib.study.tasks.run import weights_of
@@ -40,62 +41,8 @@ TOLERANCE, TIMES, NOISE = 1e-4, 10, 0.01
 #: the variance is near zero in some channel, which blows rounding up. As many tell the ranges of an int8 file.
 CALIBRATION = 64
 REPEATS, WARM_UP = 30, 5  # how many images are timed, after a few that are not
-FOLDER = PUBLISHED / "edge"
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
-
-
-class Probability(nn.Module):
-    """A copy of a network for evaluation on the CPU, which gives the probability of landslide, (B, 1, S, S)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(network)
-        self.cpu().float().eval()
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return probabilities at the image's own resolution."""
-        return mask_of(self.network(image)).sigmoid()
-
-
-def cost(recipe: Segmentation) -> dict[str, float]:
-    """Return the `parameters` of a network and the `multiply_adds` of one image: of convolutions and matrix products.
-
-    Counted on torch's meta device, without memory; normalisation, activations and resizing are left out.
-    """
-    counter = FlopCounterMode(display=False)  # counts two operations a multiplication with its addition
-    with torch.device("meta"), torch.no_grad():
-        network = model_of(recipe, recipe.channels).eval()
-        with counter:
-            network(torch.empty(1, recipe.channels, recipe.image_size, recipe.image_size))
-    return {"parameters": sum(p.numel() for p in network.parameters()), "multiply_adds": counter.get_total_flops() / 2}
-
-
-def to_onnx(network: nn.Module, path: Path, *, bands: int, size: int) -> Path:
-    """Write a network as one ONNX file, whole or not at all; an older one is replaced.
-
-    Its input `image` is float32 (B, bands, size, size) with any B, normalised as in training, `size` a multiple of 16;
-    its output `probability` is float32 (B, 1, size, size) in 0..1. Raises ValueError: PyTorch cannot export it.
-    """
-    how: dict[str, Any] = {"dynamic_shapes": ({0: torch.export.Dim("batch", min=1)},)}
-    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["probability"]}
-    frozen, images = Probability(network), (torch.zeros(2, bands, size, size),)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with atomic_write(path) as scratch, warnings.catch_warnings(action="ignore"):
-        try:
-            try:
-                program = torch.export.export(frozen, images, **how, strict=False)
-            except RuntimeError:
-                # `len(images)` is a constant to this tracer. The slower one reads the code, and torch's
-                # ONNX exporter by itself would silently write a file for two images.
-                program = torch.export.export(frozen, images, **how, strict=True)
-            made: Any = torch.onnx.export(program, (), dynamo=True, verbose=False, **how, **names)
-        except RuntimeError as error:
-            kind, why = type(network).__name__, str(error).splitlines()[0]
-            raise ValueError(f"{path.name}: PyTorch {torch.__version__} cannot export this {kind}: {why}") from error
-        ClearMetadataAndDocStringPass()(made.model)  # a line of source a step makes a file twice as large
-        made.save(scratch, external_data=False)
-    return path
 
 
 def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
@@ -116,28 +63,6 @@ def check(network: nn.Module, path: Path, *, bands: int, size: int) -> float:
     if largest > (allowed := max(TOLERANCE, TIMES * own)):
         raise ValueError(f"{path}: onnxruntime and PyTorch differ by up to {largest:.2g}, and {allowed:.2g} is allowed")
     return largest
-
-
-class _Images(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, images: NDArray[np.float32]) -> None:
-        self.images = iter(images[:, None])
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(({"image": image} for image in self.images), None)
-
-
-def quantize(path: Path, images: NDArray[np.float32]) -> Path:
-    """Write an ONNX file of `to_onnx` with 8-bit integers in place of float32, whole or not at all, as `.int8.onnx`.
-
-    ONNX Runtime's static quantization: int8 weights with a scale a channel, uint8 maps whose ranges are those of the
-    `images`, (N, bands, size, size), normalised as in training. Jacob and others 2018, arXiv:1712.05877.
-    """
-    target = path.with_suffix(".int8.onnx")
-    with TemporaryDirectory() as folder, atomic_write(target) as scratch:
-        folded = Path(folder) / path.name  # batch normalisation within the convolutions before it
-        quant_pre_process(path, folded, skip_symbolic_shape=True)
-        quantize_static(folded, scratch, _Images(images), per_channel=True)
-    return target
 
 
 def f1(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> float | None:
@@ -282,3 +207,44 @@ def _onnx(path: Path) -> Predict:
     options.log_severity_level = 3  # errors alone
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda images: np.asarray(session.run(["probability"], {"image": images})[0])
+
+
+def export(table: str, rows: Sequence[str], seed: int, dataset: str | None, profile: str) -> Path:
+    """Export rows of a table, print a line for each, and return the file of `write`; see `measure`."""
+    chosen, store, done = reports.table(table), runs.open_store(), []
+    named = chosen.chosen(rows, dataset)
+    # All recipes first: a bad one is refused before anything is exported.
+    recipes = [reports.resolve(chosen, one, dataset=dataset, profile_name=profile) for one in named]
+    if not recipes or not all(isinstance(one, Segmentation) for one in recipes):
+        raise ValueError(f"{table}: there is no segmentation network to export; see `landslide list`")
+    for one, wanted in zip(named, recipes, strict=True):
+        facts = measure(wanted, seed, store)  # type: ignore[arg-type]
+        done.append({"row": one.id, "label": one.label, **facts})
+        times = ", ".join(f"{name} {ms:.1f} ms" for name, ms in facts["milliseconds"].items())
+        print(
+            f"{runs_root() / 'onnx' / facts['file']}: {facts['parameters'] / 1e6:.2f} M parameters, "
+            f"{facts['megabytes']:.1f} MB, int8 {facts['int8']['megabytes']:.1f} MB, {times} an image, "
+            f"difference {facts['difference']:.1e}, {'trained' if facts['trained'] else 'not trained'}"
+        )
+    return write(table, profile, recipes[0].dataset, done)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Export what the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("table", help="such as raunet/small-models; see `landslide list`")
+    parser.add_argument("--row", action="append", default=[], help="only this row; may be repeated")
+    parser.add_argument("--seed", type=int, default=0, help="of the run")
+    parser.add_argument("--dataset", help="in place of the report's")
+    parser.add_argument("--profile", default="full", help="the budget")
+    given = parser.parse_args(words)
+    try:
+        print(export(given.table, given.row, given.seed, given.dataset, given.profile), file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
