@@ -168,7 +168,7 @@ def measure(recipe: Segmentation, seed: int, store: Store) -> dict[str, Any]:
 def write(table: str, profile: str, dataset: str, rows: Sequence[dict[str, Any]]) -> Path:
     """Write what `measure` says of rows of a table, each with its `row` and `label`, to `runs/onnx`.
 
-    The book shows what is copied from there to `FOLDER`.
+    The book shows what is copied from there to `edge.FOLDER`.
     """
     facts = {"table": table, "profile": profile, "dataset": dataset, "rows": list(rows)}
     path = runs_root() / "onnx" / f"{table.replace('/', '-')}-{profile}.json"

@@ -336,7 +336,7 @@ def test_what_was_measured_is_written_and_what_is_published_is_of_a_clean_tree(q
     assert path.name == "raunet-small-models-smoke.json"
     (row,) = json.loads(path.read_text())["rows"]
     assert (row["row"], row["trained"]) == ("v-net", False)
-    for published in export.FOLDER.glob("*.json"):
+    for published in edge.FOLDER.glob("*.json"):
         facts = json.loads(published.read_text("utf-8"))
         assert facts["rows"][0].keys() == row.keys()
         assert not any(one["dirty"] for one in facts["rows"])
