@@ -198,6 +198,6 @@ def test_a_row_whose_network_is_stood_in_for_is_marked():
 
     pretraining = study_table("detection/pretraining", dataset="landslide4sense-boxes", profile="cpu")
     labels = pretraining.effects().label
-    assert labels["swin-base-mae"].endswith("†")
-    assert not labels["swin-tiny-mae"].endswith("†")
+    assert labels["vit-large-mae"].endswith("†")
+    assert not labels["vit-tiny-mae"].endswith("†")
     assert "rows with the same one are the same runs" in pretraining._repr_html_()
