@@ -150,7 +150,9 @@ def search(
     with paths.atomic_write(out) as scratch:
         scratch.write_text(json.dumps({**named, **found}, indent=1) + "\n", "utf-8")
     best, own = found["trials"][found["best"]], found["trials"][0]
-    typer.echo(f"{out}: best of {trials + 1} on validation data {best['valid']:.4f}, as it is {own['valid']:.4f}")
+    typer.echo(
+        f"{out}: best of {len(found['trials'])} on validation data {best['valid']:.4f}, as it is {own['valid']:.4f}"
+    )
     typer.echo(", ".join(f"{name} {value:.3g}" for name, value in best["values"].items()) or "the row as it is")
 
 
@@ -203,8 +205,12 @@ def weights(
 
     store = runs.open_store(data_root)
     record = _record(store, table, row, seed, dataset, profile)
-    for one in [record] if record.recipe.trains else [o for o in store.all() if o.name in record.depends_on]:
-        typer.echo(get(one, store, address, data_root))
+    known = {one.name: one for one in (*store.all(), record)}
+    names = [record.name] if record.recipe.trains else record.depends_on
+    if lost := [name for name in names if name not in known]:
+        raise RecordError(f"{record.name} is made of networks whose records are not here: {', '.join(lost)}")
+    for name in names:
+        typer.echo(get(known[name], store, address, data_root))
 
 
 @app.command("check-submission")

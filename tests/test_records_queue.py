@@ -104,3 +104,16 @@ def test_a_queue_that_was_ended_goes_on_and_two_at_once_run_nothing_twice(tmp_pa
     assert [process.returncode for process in both] == [0, 0]
     names = [path.name.split("-s")[0] + path.name.split("-s")[1][0] for path in Path(records).glob("*.json")]
     assert len(names) == len(set(names)) == 3
+
+
+def test_only_what_is_new_comes_into_the_tree_that_asked(tmp_path, monkeypatch):
+    """That tree may have removed a record which the queue's clone still has."""
+    clone, asked = tmp_path / "clone", tmp_path / "asked"
+    for folder in (clone, asked):
+        folder.mkdir()
+    (clone / "removed.json").write_text("{}")
+    monkeypatch.setattr(queue, "PUBLISHED", clone)
+    monkeypatch.setattr(queue.Queue, "landslide", lambda *_: bool((clone / "new.json").write_text("{}")))
+    job = queue.Job("raunet/heads", "mono-branch", "synthetic", "cpu", 0, 1.0)
+    assert queue.Queue(asked, 1.0, "0").compute(job)
+    assert [path.name for path in asked.iterdir()] == ["new.json"]

@@ -42,7 +42,7 @@ OF_DATASET: dict[str, tuple[str, ...]] = {
 }
 BOXES = ("landslide4sense-boxes", "dynahead-yolo", "voc")  # have boxes around their landslides and no masks
 OWN = ("voc", "folder", "dynahead-yolo")  # a folder of one's own: whatever lies in it, with or without parts
-BARE = ("fmow",)  # images alone, without truth: to restore what is masked
+UNLABELLED = ("fmow",)  # images alone, without truth: to restore what is masked
 LABELS = ("zindi",)  # the datasets that have a label for a tile in place of a mask: their masks are 1 or 0 everywhere
 SENTINEL_2 = {"R": "B4", "G": "B3", "B": "B2"}  # red, green and blue in a Sentinel-2 image
 

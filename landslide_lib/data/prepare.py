@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from landslide_lib.data.bands import BARE, BOXES, ENGINEERED, LABELS, check
+from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, UNLABELLED, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
 from landslide_lib.data.pack import Packed, load_packed, with_bands
 from landslide_lib.data.registry import get_dataset
@@ -117,7 +117,7 @@ def load(
     (torch.Size([3, 32, 32]), torch.Size([1, 32, 32]))
     """
     dataset = get_dataset(name)
-    if name in (*BOXES, *LABELS, *BARE):
+    if name in (*BOXES, *LABELS, *UNLABELLED):
         truth = "boxes" if name in BOXES else "labels" if name in LABELS else "images"
         raise ValueError(f"{name}: it has {truth} and no masks to learn a segmentation from")
     if size < 16 or size % 16:

@@ -210,7 +210,8 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
         text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."
     if timed:
         used = sorted({f"{ours['device']} ({ours['threads']} used)" for ours in run})
-        text += f" Seconds: of an epoch with its validation, the median over epochs and seeds, on {'; '.join(used)}."
+        text += " Seconds: of an epoch with its validation, the median over epochs and seeds, beside other runs "
+        text += f"on {'; '.join(used)}."
     strange = [ours["data"] for ours in run if ours["data"]["made_on"] in ("other", "absent")]
     if strange:
         whose = "published records" if all(data["published"] for data in strange) else "records"

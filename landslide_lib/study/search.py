@@ -11,14 +11,13 @@ from landslide_lib.study import runs
 from landslide_lib.study.records import Record
 
 SPACES: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
-#: By task the score of validation data that is searched for, as a record names it.
+#: By task, where it is not F1 of pooled pixels, the score of validation data that is searched for.
 SCORES = {"detection": ("boxes", "map"), "classification": ("tiles", "f1")}
-OF_MASKS = ("pooled", "f1")
 
 
 def judged(record: Record, part: str = "valid_tuned") -> float:
     """Return the score of a record that a search goes by: F1, of boxes mAP; 0 where it is undefined."""
-    convention, score = SCORES.get(record.recipe.task, OF_MASKS)
+    convention, score = SCORES.get(record.recipe.task, ("pooled", "f1"))
     return getattr(record, part).metrics[convention][score] or 0.0
 
 
@@ -31,8 +30,8 @@ def space(wanted: recipes.Recipe) -> dict[str, Any]:
 def search(wanted: recipes.Recipe, trials: int, seed: int = 0, **options: Any) -> dict[str, Any]:
     """Train a recipe as it is, then with the values that a tree-structured Parzen estimator proposes.
 
-    All trials have one seed, and the same proposals come again: a search that was stopped goes on by its records. An
-    ensemble is searched by its first network. `options` are those of `runs.run`.
+    All trials have one seed, and the same proposals come again: a search that was stopped goes on by its records. A
+    trial that diverges is left out. An ensemble is searched by its first network. `options` are those of `runs.run`.
 
     Returns what was searched, the trials, `{"values", "valid", "test", "record"}`, the recipe's own first, and the
     number of the best by validation data. The test score of every trial is for who asks how far such a choice carries;
@@ -50,7 +49,10 @@ def search(wanted: recipes.Recipe, trials: int, seed: int = 0, **options: Any) -
     lines: list[dict[str, Any]] = []
 
     def value(values: dict[str, Any]) -> float:
-        record = runs.run(recipes.recipe(own, *(_nested(*one) for one in values.items())), seed, **options)
+        changed = recipes.recipe(own, *(_nested(*one) for one in values.items()))
+        record = runs.run(changed, seed, **options)
+        if record.valid_tuned is None:  # from before records held it
+            record = runs.run(changed, seed, **options, rerun=True)
         scores = {"valid": judged(record), "test": judged(record, "test_tuned")}
         lines.append({"values": values, **scores, "record": record.name})
         return scores["valid"]
@@ -60,7 +62,7 @@ def search(wanted: recipes.Recipe, trials: int, seed: int = 0, **options: Any) -
 
     value({})
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(proposed, n_trials=trials)
+    study.optimize(proposed, n_trials=trials, catch=FloatingPointError)
     best = max(range(len(lines)), key=lambda number: lines[number]["valid"])
     return {"recipe": wanted.hash, "seed": seed, "space": searched, "best": best, "trials": lines}
 

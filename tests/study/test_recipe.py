@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from landslide_lib.data.bands import BARE, LABELS, OF_DATASET, possible
+from landslide_lib.data.bands import LABELS, OF_DATASET, UNLABELLED, possible
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.paths import PUBLISHED
@@ -694,9 +694,9 @@ def test_a_raised_revision_is_of_a_component_that_some_recipe_uses():
     def choices(part: type[Part], field: str) -> tuple[str, ...]:
         return get_args(part.model_fields[field].annotation)
 
-    fit = [name for name in DATASETS if name not in BARE]  # fMoW, of images alone, is learnt on before
+    fit = [name for name in DATASETS if name not in UNLABELLED]  # fMoW, of images alone, is learnt on before
     some_of_all = [{"dataset": name, "task": "classification" if name in LABELS else "detection"} for name in fit]
-    some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": "mae", "on": name}} for name in BARE]
+    some_of_all += [{**BOXES, "encoder": "vit_tiny", "start": {"name": "mae", "on": name}} for name in UNLABELLED]
     some_of_all += [{**BOXES, "encoder": name} for name in choices(Detection, "encoder")]
     some_of_all += [
         {**BOXES, "encoder": "vit_tiny", "start": {"name": name}}

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from landslide_lib.cli import app
 from landslide_lib.study import reports, runs
+from landslide_lib.study.recipe import non_default_fields
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.weights import get
 
@@ -137,3 +138,15 @@ def test_the_command_prints_the_file_of_each_network(trained, release, bijie, mo
     assert str(home / "weights" / f"{record.name}.pt") in done.stdout
     done = CliRunner().invoke(app, [*how, "--seed", "7"])
     assert done.exit_code == 2
+
+
+def test_a_network_of_an_ensemble_whose_record_is_not_here_is_named(monkeypatch, record, tmp_path):
+    monkeypatch.setenv("LANDSLIDE_RUNS", str(tmp_path))
+    table = reports.table("filter/result")
+    made = reports.resolve(table, table.row("submission"), dataset="synthetic-zindi", profile_name="smoke")
+    gone = record(non_default_fields(made)).model_copy(update={"depends_on": ("a-member",)})
+    monkeypatch.setattr(Store, "find", lambda *_: [gone])
+    words = ["weights", "filter/result", "--row", "submission", "--dataset", "synthetic-zindi", "--profile", "smoke"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "whose records are not here: a-member" in " ".join(done.output.split())

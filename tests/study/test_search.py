@@ -63,6 +63,21 @@ def test_the_row_as_it_is_comes_first_validation_data_decide_and_a_search_goes_o
     assert search(wanted(), 2, store=store) == found
 
 
+def test_a_trial_that_diverges_is_left_out(monkeypatch, record):
+    calls = iter(range(4))
+
+    def run(made, seed, **_):
+        if next(calls) == 1:
+            raise FloatingPointError("the loss is not finite")
+        done = record(recipes.non_default_fields(made), seed=seed)
+        return done.model_copy(update={"valid_tuned": done.valid})
+
+    monkeypatch.setattr(runs, "run", run)
+    found = search(wanted(), 3)
+    assert next(calls, None) is None
+    assert [len(line["values"]) for line in found["trials"]] == [0, 4, 4]
+
+
 def test_the_command_writes_its_trials_and_says_the_best(tmp_path):
     out = tmp_path / "trials.json"
     where = ["--dataset", "synthetic", "--profile", "smoke", "--trials", "1", "--out", str(out)]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from landslide_lib.data.bands import BARE, ENGINEERED, LABELS, OF_DATASET, check
+from landslide_lib.data.bands import ENGINEERED, LABELS, OF_DATASET, UNLABELLED, check
 from landslide_lib.data.split import Split
 from landslide_lib.fields import REVISIONS, Part, field
 from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
@@ -15,7 +15,7 @@ from landslide_lib.study.recipe.parts import PACKAGED, Optimizer
 #: The datasets that have a mask of each image, but for those of one's own.
 Masks = Literal["synthetic", "bijie", "landslide4sense", "uav", "bijie-degraded", "uav-0.8m"]
 
-Bare = Literal["fmow"]  # of images alone
+Unlabelled = Literal["fmow"]  # of images alone
 
 
 class Listing(Part):
@@ -41,7 +41,9 @@ class Recipe(Listing):
     #: What the names of its augmentations stand behind as components.
     augmentations: ClassVar[str] = "augmentation"
 
-    dataset: Literal[Masks, Bare, "landslide4sense-boxes", "dynahead-yolo", "voc", "folder", "zindi", "synthetic-zindi"]
+    dataset: Literal[
+        Masks, Unlabelled, "landslide4sense-boxes", "dynahead-yolo", "voc", "folder", "zindi", "synthetic-zindi"
+    ]
     task: str
     bands: tuple[str, ...] = field((), description="by name and in order; () is the dataset's own")
     split: Split = field(Split())
@@ -56,7 +58,7 @@ class Recipe(Listing):
     @model_validator(mode="after")
     def _data_fits(self) -> Self:
         check(self.bands, OF_DATASET[self.dataset], self.dataset)
-        if self.dataset in BARE and getattr(getattr(self, "objective", None), "name", "") != "mae":
+        if self.dataset in UNLABELLED and getattr(getattr(self, "objective", None), "name", "") != "mae":
             raise ValueError(f"dataset: {self.dataset} has images alone, to learn from by start {{name: mae}}")
         if self.dataset in self.unfit:
             has, task = ("labels", "classification") if self.dataset in LABELS else ("boxes", "detection")

@@ -12,7 +12,7 @@ from landslide_lib.study.recipe.starts import WithStart
 
 UNets = Literal["unet", "unet_cbam", "unet_se", "unet_attention"]
 RAUNets = Literal["unet_residual", "rau_net_1", "rau_net_2", "small_residual_unet", "small_rau_net"]
-UNETS = get_args(Literal[UNets, RAUNets])
+ENDING_IN_FEATURES = get_args(Literal[UNets, RAUNets])  # which a head takes; others end in a convolution
 SmallNetworks = Literal["small_v_net", "small_squeeze_unet", "small_mobilenet_v3", "small_deeplab_v3"]
 
 
@@ -24,7 +24,9 @@ class Segmentation(WithStart):
 
     task: Literal["segmentation"] = field("segmentation")
     model: Literal[UNets, RAUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")
-    upsampling: Literal["transposed", "nearest"] = field("transposed", description="of a U-Net, see `models.unet`")
+    upsampling: Literal["transposed", "nearest"] = field(
+        "transposed", description="of a U-Net; the default is what the first records had"
+    )
     head: Literal["mono", "dual", "multi_resolution"] = field("mono")
     width: int = field(64, ge=1, le=256, description="channels of the first stage")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from landslide_lib.data.split import Split
 from landslide_lib.fields import Part, field
-from landslide_lib.study.recipe.base import Bare, Masks, Recipe
+from landslide_lib.study.recipe.base import Masks, Recipe, Unlabelled
 from landslide_lib.study.recipe.parts import Lite, Optimizer
 
 Transformer = Literal["vit_tiny", "vit_base", "vit_large", "vit_large_clip", "swin_tiny", "swin_base"]
@@ -32,8 +32,13 @@ class Learnt(Part):
     """What an encoder learns on a dataset."""
 
     weights: ClassVar[None] = None
-    on: Literal["", Masks, Bare, "landslide4sense-boxes"] = field("", description="a dataset; none is the run's own")
+    on: Literal["", Masks, Unlabelled, "landslide4sense-boxes"] = field("", description="data; none is the run's own")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
+
+    @property
+    def component(self) -> str:
+        """The name of what is learnt, as a record's revisions have it."""
+        return str(self.name)  # type: ignore[attr-defined]
 
 
 class Presence(Learnt):
@@ -61,6 +66,11 @@ class Masked(Learnt):
     name: Literal["mae"]
     masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
     swin: Literal["simmim", "swin_mae"] = field("simmim", description="how a Swin does it, see `models.autoencoder`")
+
+    @property
+    def component(self) -> str:
+        """Swin-MAE is an objective of its own."""
+        return "swin_mae" if self.swin == "swin_mae" else self.name
 
 
 class Pretraining(Recipe):
@@ -94,7 +104,7 @@ class Pretraining(Recipe):
         return [
             "boxes",
             f"encoder/{self.encoder}",
-            f"objective/{getattr(self.objective, 'swin', 'simmim').replace('simmim', self.objective.name)}",
+            f"objective/{self.objective.component}",
             *([f"start/{self.objective.start.name}"] if self.objective.start else []),
         ]
 

@@ -20,7 +20,7 @@ from landslide_lib.models.unet import UPSAMPLING
 from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
-from landslide_lib.study.recipe.segmentation import UNETS
+from landslide_lib.study.recipe.segmentation import ENDING_IN_FEATURES
 from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
 
@@ -54,10 +54,9 @@ def model_of(recipe: recipes.Segmentation, bands: int) -> nn.Module:
         build = partial(build, image_size=recipe.image_size)
     if recipe.head == "mono":
         return build()
-    if recipe.model in UNETS:
+    if recipe.model in ENDING_IN_FEATURES:
         body = build(num_classes=0)
         return HEADS[recipe.head](body, int(body.features), recipe.width)  # type: ignore[arg-type]
-    # Other networks end in a convolution, not in features.
     body = nn.Sequential(build(num_classes=recipe.width), nn.ReLU())
     return HEADS[recipe.head](body, recipe.width, recipe.width)
 
