@@ -12,6 +12,7 @@ import typer
 
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
+from landslide_lib.geo import cli as geo
 from landslide_lib.study import chapters, comparison, recipe, records, render, reports
 from landslide_lib.study.cli_data import DataRoot, SkipBad, data
 from landslide_lib.study.comparison import known_runs
@@ -34,6 +35,10 @@ class Commands(typer.core.TyperGroup):
                 raise
             typer.secho(f"landslide: {error}", err=True, fg="red")
             raise typer.Exit(2) from None
+        except ModuleNotFoundError as error:
+            needed = f"{error.name} is not installed; pip install 'landslide-lib[geo]' brings what maps need"
+            typer.secho(f"landslide: {needed}", err=True, fg="red")
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.secho("landslide: stopped; the same command goes on from here", err=True)
             raise typer.Exit(130) from None
@@ -47,6 +52,7 @@ app = typer.Typer(
     help="Re-run five reports on landslide detection, row by row.",
 )
 app.add_typer(data, name="data")
+geo.register(app)
 
 TableName = Annotated[str, typer.Argument(help="Such as raunet/losses; see `landslide list`.")]
 RowNames = Annotated[list[str] | None, typer.Option("--row", help="Only this row; may be repeated.")]
@@ -211,6 +217,25 @@ def weights(
         raise RecordError(f"{record.name} is made of networks whose records are not here: {', '.join(lost)}")
     for name in names:
         typer.echo(get(known[name], store, address, data_root))
+
+
+@app.command()
+def bundle(
+    table: TableName,
+    row: Annotated[str, typer.Option(help="Of the table.")],
+    out: Annotated[Path, typer.Option(help="NAME.safetensors; NAME.md beside it is the card.")],
+    seed: Seed = 0,
+    dataset: DatasetName = None,
+    profile: ProfileName = "full",
+    data_root: DataRoot = None,
+) -> None:
+    """Write the network of a row that was trained here as one file with its card, for `landslide predict`."""
+    from landslide_lib.study import bundling, runs
+
+    chosen = reports.table(table)
+    (one,) = chosen.chosen([row], dataset)
+    which: dict[str, Any] = {"dataset": dataset, "profile": profile, "seed": seed}
+    typer.echo(bundling.bundle(chosen, one, out, runs.open_store(data_root), **which))
 
 
 @app.command("check-submission")

@@ -1,6 +1,7 @@
 """Check that the library stays small: prints lines a room, and exits with 1 where a bound is broken.
 
-A file has at most 400 lines, the library 14,000; beside `__init__.py` and `cli.py` two modules stand at the top.
+A file has at most 400 lines, the library without `geo` 14,000; two modules stand at the top beside `__init__.py` and
+`cli.py`.
 """
 
 import sys
@@ -23,9 +24,14 @@ def main() -> int:
             problems.append(f"{path.relative_to(LIBRARY.parent)} has {lines} lines, at most {LINES_OF_A_FILE}")
     if len(list(LIBRARY.glob("*.py"))) > MODULES_AT_THE_TOP:
         problems.append(f"more than {MODULES_AT_THE_TOP} modules at the top of landslide_lib")
-    if rooms.total() > LINES:
-        problems.append(f"landslide_lib has {rooms.total()} lines, at most {LINES}")
-    print(", ".join(f"{room} {lines}" for room, lines in rooms.items()), f"in all {rooms.total()}", sep=", ")
+    counted = rooms.total() - rooms["geo"]
+    if counted > LINES:
+        problems.append(f"landslide_lib has {counted} lines without geo, at most {LINES}")
+    print(
+        ", ".join(f"{room} {lines}" for room, lines in rooms.items()),
+        f"in all {rooms.total()}, without geo {counted}",
+        sep=", ",
+    )
     print(*problems, sep="\n", end="\n" if problems else "")
     return 1 if problems else 0
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class Dataset:
     name: str  # its key in `DATASETS`, and the name of its folder under the data root
     scale = "digital number / 255"  # one unit of the packed image, for the caption of a figure
     metres_per_pixel: float | None = None  # of the ground, in the publisher's images; None where nobody says
+    #: What one unit of a band is: digital numbers of 8 bits, or by band reflectance, degrees and metres; None: unknown.
+    units: float | Mapping[str, float] | None = 255.0
     places_of: str = ""  # the dataset whose very places these images show
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there

@@ -1,7 +1,7 @@
 """A trained segmentation network as one file of safetensors, with all that its use needs; `data/models` has ours."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ from landslide_lib.models import MODELS
 from landslide_lib.paths import TRAINED, atomic_write
 from landslide_lib.training.postprocessing import probability
 
-FORMAT = "landslide-bundle-1"
+FORMAT = "landslide-bundle-2"
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,20 @@ class Bundle:
     scale: Tensor  # (C, 1, 1), what they are divided by after that
     threshold: float  # above which a pixel is called landslide, chosen on validation images
     post_processing: tuple[SimpleNamespace, ...]  # its steps in order, see `training.postprocessing`
+    metres_per_pixel: float  # of the ground, in the images that it was trained on
+    # What one unit of each band is: reflectance, degrees of slope, metres of height, or 255 digital numbers of a
+    # photograph of 8 bits. None: nobody says (Landslide4Sense's own scale).
+    units: tuple[float, ...] | None
     about: dict[str, Any]  # `dataset`, `record`, `test` scores, `size` of training images in pixels, `unit` of images
+    temperature: float = 1.0  # logits are divided by it, so that a probability is a frequency on validation images
+    # Thresholds that miss at most so much of the landslide area: {"0.1": 0.03}, see `geo.certainty`.
+    bounds: dict[str, float] = field(default_factory=dict)
 
     def predict(self, images: Tensor) -> Tensor:
-        """Return the probability of landslide, (B, 1, H, W), of images (B, C, H, W), H and W multiples of 16."""
+        """Return the probability of landslide, (B, 1, H, W), of images (B, C, H, W), H and W multiples of 16.
+
+        It is that of the network, which `threshold` is for: not divided by the temperature.
+        """
         return probability(self.network, (images.float() - self.shift) / self.scale, self.post_processing)
 
 
@@ -65,7 +75,8 @@ def load_bundle(name: str | Path) -> Bundle:
         build, fields = json.loads(metadata["build"]), json.loads(metadata["fields"])
         network = MODELS[build.pop("model")](**build)
         network.load_state_dict(state)
-        fields["bands"] = tuple(fields["bands"])
+        fields["bands"], units = tuple(fields["bands"]), fields["units"]
+        fields["units"] = None if units is None else tuple(units)
         fields["post_processing"] = tuple(SimpleNamespace(**step) for step in fields["post_processing"])
         fields |= {key: torch.tensor(fields[key]).view(-1, 1, 1) for key in ("shift", "scale")}
         return Bundle(network.eval(), **fields)

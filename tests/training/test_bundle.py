@@ -19,6 +19,7 @@ def network():
 def written(path, network, **change):
     shift, scale = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.0, 2.0, 4.0])
     fields = {"bands": ("R", "G", "B"), "shift": shift, "scale": scale, "threshold": 0.4, "post_processing": []}
+    fields |= {"metres_per_pixel": 10.0, "units": [255.0, 255.0, 255.0]}
     return save_bundle(path, network, BUILD, **(fields | {"about": {"size": 32}} | change))
 
 
@@ -31,6 +32,7 @@ def test_what_is_read_predicts_as_what_was_written(tmp_path, network):
     assert read.predict(images).shape == (2, 1, 32, 48)
     torch.testing.assert_close(read.predict(images), truth, rtol=0, atol=2e-3)  # of half precision
     assert (read.bands, read.threshold, read.about) == (("R", "G", "B"), 0.4, {"size": 32})
+    assert (read.metres_per_pixel, read.units, read.temperature, read.bounds) == (10.0, (255.0,) * 3, 1.0, {})
 
 
 def test_the_mean_over_turns_turns_with_the_image(tmp_path, network):

@@ -37,6 +37,7 @@ class Landslide4Sense(Dataset):
 
     name = "landslide4sense"
     scale = "rescaled, about 1 per band"
+    units = None  # the publisher does not say what it divided by
     metres_per_pixel = 10  # of Sentinel-2, to which slope and elevation were resampled
     about = "Landslide4Sense, 12 Sentinel-2 bands, slope, DEM (Ghorbanzadeh et al. 2022)"
     remedy = "landslide data download landslide4sense"

@@ -5,6 +5,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from landslide_lib.data.base import Dataset, Sample
 from landslide_lib.data.simulator.cover import SPECTRA
 from landslide_lib.data.simulator.fields import REGIONS, Field, Rng, Scene, fractal, top
 from landslide_lib.data.simulator.radar import backscatter
-from landslide_lib.data.simulator.scenes import air, lay_out, sensor, simulate_scene, under_clouds
+from landslide_lib.data.simulator.scenes import UNITS, air, lay_out, sensor, simulate_scene, under_clouds
 from landslide_lib.fields import REVISIONS
 
 PATCH, ROW = 128, 4  # the side of a patch in pixels, and the patches in a row of a scene
@@ -60,6 +61,7 @@ class Synthetic(Simulated):
     name = "synthetic"
     scale = "rescaled, about 1 per band"
     metres_per_pixel = 10  # see `simulator.scenes`
+    units = MappingProxyType(dict(zip(L4S, UNITS.tolist(), strict=True)))
     about = "simulated scenes, 12 Sentinel-2-like bands, slope, DEM (this study)"
     remedy = "landslide data make synthetic"
     scenes = 8
@@ -88,6 +90,7 @@ class SyntheticZindi(Simulated):
 
     name = "synthetic-zindi"
     scale = "reflectance + 0.1 (R, G, B, NIR); dB (SAR)"
+    units = None
     about = "simulated tiles, optical and SAR before and after (this study)"
     remedy = "landslide data make synthetic-zindi"
     scenes = SCENES

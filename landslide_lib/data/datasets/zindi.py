@@ -42,6 +42,7 @@ class Zindi(Dataset):
 
     name = "zindi"
     scale = "reflectance, digital number / 10,000 (R, G, B, NIR); dB (SAR)"
+    units = None
     about = "Zindi landslide challenge, Sentinel-2 and Sentinel-1, a label a tile"
     remedy = f"fetch it from {ADDRESS} (needs a login) into zindi/ below LANDSLIDE_DATA"
     manual = (

@@ -1,0 +1,89 @@
+"""`landslide bundle`: the network of a row that was trained here as one file with its card. Imports torch."""
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from landslide_lib.data.registry import data_root, get_dataset
+from landslide_lib.study import domains
+from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.reports import Row, Table, resolve
+from landslide_lib.study.tasks.run import weights_of
+from landslide_lib.study.tasks.segmentation import data_of, model_of
+from landslide_lib.training.bundle import load_bundle, save_bundle
+
+CARD = """# {name}
+
+A network that says of each pixel of an image whether it is landslide.
+
+- **Network**: {network}, {parameters:,} parameters, in half precision; `landslide predict` and
+  `landslide_lib.training.bundle` read it.
+- **Learnt on**: {images} images of `{dataset}`, {size} px of {metres:g} m, bands {bands}. {start}
+- **Record**: `data/results/{record}.json`, table `{table}`, row `{row}`, seed {seed}; commit {commit}.
+- **Scores** on {test} test images, landslide class over all pixels: {scores}. The threshold was chosen on validation
+  images. Other seeds of the row: see the table.
+- **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
+  elsewhere it has to be scored before it is believed. It is no warning system.
+- **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
+"""
+
+
+def bundle(
+    table: Table, row: Row, dataset: str | None, profile: str | None, seed: int, out: Path, store: Store
+) -> Path:
+    """Write `out`, a file of safetensors, and its card beside it, `.md`; return the file.
+
+    Raises ValueError: the row is no segmentation with one mask. RecordError: the seed was not trained here.
+    """
+    where = f"{table.name}, row {row.id}"
+    recipe: Any = resolve(table, row, dataset=dataset, profile_name=profile)
+    if getattr(recipe, "head", None) != "mono":
+        raise ValueError(f"{where}: a bundle takes a segmentation whose head is mono")
+    packed = domains.load(recipe)
+    found = [store.find(one, seed, packed.fingerprint) for one in (recipe, recipe.trained)]
+    if not all(found):
+        raise RecordError(f"{where}: seed {seed} is not trained here; `landslide train` it first")
+    (record, *_), (trained, *_) = found
+    data, source = data_of(recipe, packed), get_dataset(recipe.dataset)
+    network = model_of(recipe.trained, len(data.bands))
+    network.load_state_dict(weights_of(trained, store.weights(trained), packed.fingerprint))
+    sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(data_root())[:64]]
+    metres = float(source.metres_per_pixel or "nan") * median(sides) / recipe.image_size
+    tuned = record.test_tuned
+    pooled = {key: round(value or 0, 4) for key, value in tuned.metrics["pooled"].items()}
+    units = source.units if not isinstance(source.units, float) else dict.fromkeys(data.bands, source.units)
+    save_bundle(
+        out,
+        network,
+        {"model": recipe.model, "in_channels": len(data.bands), "width": recipe.width},
+        bands=data.bands,
+        shift=data.shift,
+        scale=data.scale,
+        threshold=tuned.threshold,
+        post_processing=[step.model_dump() for step in recipe.post_processing],
+        metres_per_pixel=metres,
+        units=[units[band] for band in data.bands] if units and all(band in units for band in data.bands) else None,
+        about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled}
+        | {"unit": source.scale},
+    )
+    load_bundle(out)
+    card = CARD.format(
+        name=out.stem,
+        network=recipe.model,
+        parameters=trained.parameters,
+        images=trained.images["train"],
+        dataset=recipe.dataset,
+        size=recipe.image_size,
+        metres=metres,
+        bands=", ".join(data.bands),
+        start=f"Its encoder started from weights of {trained.start['source']}." if trained.start else "",
+        record=record.name,
+        table=table.name,
+        row=row.id,
+        seed=seed,
+        commit=trained.commit[:10],
+        test=record.images["test"],
+        scores=", ".join(f"{key} {value}" for key, value in pooled.items()) + f" at threshold {tuned.threshold}",
+    )
+    out.with_suffix(".md").write_text(card, encoding="utf-8")
+    return out
