@@ -234,8 +234,8 @@ def bundle(
 
     chosen = reports.table(table)
     (one,) = chosen.chosen([row], dataset)
-    which: dict[str, Any] = {"dataset": dataset, "profile": profile, "seed": seed}
-    typer.echo(bundling.bundle(chosen, one, out, runs.open_store(data_root), **which))
+    store = runs.open_store(data_root)
+    typer.echo(bundling.bundle(chosen, one, out, store, dataset=dataset, profile=profile, seed=seed))
 
 
 @app.command("check-submission")

@@ -29,7 +29,7 @@ A network that says of each pixel of an image whether it is landslide.
 
 
 def bundle(
-    table: Table, row: Row, dataset: str | None, profile: str | None, seed: int, out: Path, store: Store
+    table: Table, row: Row, out: Path, store: Store, *, dataset: str | None, profile: str | None, seed: int
 ) -> Path:
     """Write `out`, a file of safetensors, and its card beside it, `.md`; return the file.
 
