@@ -134,7 +134,7 @@ def test_clouds_of_level_2a_are_unknown_and_it_has_no_cirrus_band(hub, fetch):
 def test_the_clearest_day_is_taken_and_no_day_is_said(hub, fetch):
     hub.features += [Hub.feature("day3", "2024-07-03T10:00:00Z", 2)]
     assert fetch(days=scene.parse_days("2024-07-01/2024-07-15")).passes == ("day3",)
-    with pytest.raises(ValueError, match="no scene over .* on 2024-07-05 to 2024-07-06; the nearest .* 2024-07-03"):
+    with pytest.raises(ValueError, match=r"no scene over .* on 2024-07-05 to 2024-07-06; the nearest .* 2024-07-03"):
         fetch(days=scene.parse_days("2024-07-05/2024-07-06"))
 
 
