@@ -17,9 +17,10 @@ def slope(elevation: NDArray[Any], metres_per_pixel: tuple[float, float]) -> NDA
     >>> slope(np.array([[0, 10, 20]] * 3), (10, 10))[1]
     array([nan, 45., nan], dtype=float32)
     """
-    wide, high = metres_per_pixel
-    metres = np.asarray(elevation, np.float64)
+    metres = np.asarray(elevation, np.result_type(elevation, np.float32))
     across, down = (
-        ndimage.sobel(metres, axis, mode="constant", cval=np.nan) / (8 * size) for axis, size in ((1, wide), (0, high))
+        ndimage.sobel(metres, axis, mode="constant", cval=np.nan) / metres.dtype.type(8 * side)
+        for axis, side in zip((1, 0), metres_per_pixel, strict=True)
     )
-    return np.asarray(np.degrees(np.arctan(np.hypot(across, down))), np.float32)
+    steep = np.hypot(across, down, out=across)
+    return np.asarray(np.degrees(np.arctan(steep, out=steep), out=steep), np.float32)

@@ -58,6 +58,8 @@ class Service:
         self.faults: dict[str, int] = {}  # path: the status in place of an answer
         self.cut: dict[str, int] = {}  # path: bytes that are there of so many that are announced
         self.asked: list[str] = []
+        self.silent = ""  # a path that is not answered until the server ends
+        self.ended = threading.Event()
         serving = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -76,6 +78,9 @@ class Service:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 path = self.path.split("?")[0]
                 serving.asked.append(f"{method} {path}")
+                if path == serving.silent:
+                    serving.ended.wait(30)
+                    return
                 status, data, kind, more = 200, b"", "application/json", {}
                 if path in serving.faults:
                     status, data = serving.faults[path], b'{"error": "no"}'
@@ -115,6 +120,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     thread = threading.Thread(target=service.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield service
+    service.ended.set()
     service.server.shutdown()
     service.server.server_close()
     thread.join()

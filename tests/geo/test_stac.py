@@ -177,6 +177,23 @@ def test_level_1c_has_the_cirrus_band_and_no_cloud_mask_and_says_so(catalogue, f
         np.testing.assert_allclose(file.read(1), reflectance("blue", *places(file)), atol=6e-5)
 
 
+def test_a_bucket_whose_reader_pays_is_read_with_the_account_of_the_environment(catalogue, fetch, monkeypatch):
+    item = catalogue.add("one", collection="sentinel-2-l1c")
+    catalogue.service.files["/bucket/B04.tif"] = catalogue.service.files["/one/red.tif"]
+    item["assets"]["red"]["href"] = "s3://bucket/B04.tif"
+    monkeypatch.setenv("AWS_S3_ENDPOINT", catalogue.service.address.removeprefix("http://"))
+    monkeypatch.setenv("AWS_HTTPS", "NO")
+    monkeypatch.setenv("AWS_VIRTUAL_HOSTING", "FALSE")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(ValueError, match=r"one: red cannot be read whole .* its reader pays: set AWS_ACCESS_KEY_ID"):
+        fetch(collection="sentinel-2-l1c")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REQUEST_PAYER", "requester")
+    with rasterio.open(fetch(collection="sentinel-2-l1c").path) as file:
+        np.testing.assert_allclose(file.read(1), reflectance("red", *places(file)), atol=6e-5)
+
+
 def test_no_scene_says_what_was_searched_and_the_nearest_day(catalogue, fetch):
     for day in ("2024-06-20", "2024-07-06"):
         catalogue.add(day, f"{day}T10:00:00Z")
@@ -252,6 +269,18 @@ def test_a_landing_page_that_is_none_and_a_server_that_is_gone(catalogue, fetch,
     assert len(catalogue.service.asked) - before <= 4
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:9: no STAC catalogue"):
         stac.fetch(BOX, DAY, tmp_path / "x.tif", bands=["B4"], catalog="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/one/red.tif"])
+def test_a_server_that_falls_silent_is_left(catalogue, fetch, monkeypatch, tmp_path, path):
+    monkeypatch.setattr(stac, "TIMEOUT", (1, 0.2))
+    monkeypatch.setitem(stac.GDAL, "GDAL_HTTP_LOW_SPEED_TIME", "1")
+    monkeypatch.setitem(stac.GDAL, "GDAL_HTTP_MAX_RETRY", "0")
+    catalogue.add("one")
+    catalogue.service.silent = path
+    with pytest.raises(ValueError, match=r"does not answer|cannot be read whole"):
+        fetch()
+    assert folder(tmp_path) == []
 
 
 def test_pages_without_an_end_end(catalogue, fetch, monkeypatch):
