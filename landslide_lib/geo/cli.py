@@ -1,7 +1,7 @@
 """The commands of `landslide` that make maps; each imports what it needs when it is called."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ def scene(
     out: Annotated[Path, typer.Option("-o", "--out", help="The GeoTIFF, such as scene.tif.")],
     bands: Annotated[str | None, typer.Option(help="Such as B4,B3,B2,slope,DEM; by default all but B8A.")] = None,
     model: Annotated[str | None, typer.Option(help="Takes the bands that this trained network needs.")] = None,
-    source: Annotated[Literal["stac", "sentinel-hub"], typer.Option(help="The latter needs an account.")] = "stac",
+    source: Annotated[str, typer.Option(help="stac, or sentinel-hub, which needs an account.")] = "stac",
     collection: Annotated[
         str | None, typer.Option(help="By default sentinel-2-l2a; of Sentinel Hub sentinel-2-l1c.")
     ] = None,
@@ -36,6 +36,8 @@ def scene(
         raise ValueError("--bands and --model both choose the bands; give one of them")
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"{out}: a scene is a GeoTIFF; call it NAME.tif")
+    if source not in ("stac", "sentinel-hub"):
+        raise ValueError(f"source {source!r}: unknown; allowed: stac, sentinel-hub")
     where, days = asked.parse_box(bbox), asked.parse_days(date)
     names: tuple[str, ...] = L4S
     if bands:

@@ -22,7 +22,7 @@ from landslide_lib.paths import atomic_write
 LIGHT = {"B8A": "B8A", **{f"B{n}": f"B{n:02}" for n in range(1, 13)}}
 TERRAIN = ("slope", "DEM")
 RESOLUTION = 10  # metres a pixel: that of the finest bands of Sentinel-2
-MAXIMUM = 10_980**2  # pixels of a scene: those of a tile of Sentinel-2
+MAXIMUM = 6000**2  # pixels of a scene, 60 km by 60 km: it takes some 2 GB of memory, 50 bytes a pixel
 MARGIN = 2  # pixels of elevation beyond the border, for the slope on it
 #: Classes of ESA's scene classification under which the ground is not seen: no data, defective, cloud shadow, cloud of
 #: medium and of high probability, thin cirrus.
@@ -108,7 +108,7 @@ def grid(where: Box) -> GeoBox:
     if (size := found.shape.x * found.shape.y) > MAXIMUM:
         raise ValueError(
             f"bbox {written(where)}: {found.shape.x} x {found.shape.y} pixels of {RESOLUTION} m are {size:,}; a"
-            f" scene has at most {MAXIMUM:,}, a tile of Sentinel-2; take a smaller box, or several"
+            f" scene has at most {MAXIMUM:,}, 60 by 60 km; take a smaller box, or several"
         )
     return found
 

@@ -72,9 +72,13 @@ def fetch(
             raise scene.no_pass(service, collection, where, days, _search(config, collection, where, days.around))
         clouds = f"NaN in the scene classification's {', '.join(map(str, scene.UNSEEN))}" if classes else "not masked"
         about = scene.tags(service, collection, passes, clouds, bands)
-        with scene.writing(out, grid, bands, about) as file:
-            parts = GeoboxTiles(grid, (WINDOW, WINDOW))
-            for row, column in tqdm(list(np.ndindex(parts.shape.yx)), unit="window", disable=not progress):
+        parts = GeoboxTiles(grid, (WINDOW, WINDOW))
+        places = list(np.ndindex(parts.shape.yx))
+        with (
+            scene.writing(out, grid, bands, about) as file,
+            tqdm(places, unit="window", leave=False, disable=None if progress else True) as bar,
+        ):
+            for row, column in bar:
                 part = parts[row, column]
                 planes = _light(config, collection, part, light, classes, passes) if light else {}
                 planes |= _terrain(config, part) if set(bands) & set(scene.TERRAIN) else {}

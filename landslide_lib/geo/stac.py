@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ COMMON = {
 }
 #: With the right offset, hardly a pixel reflects less than nothing. Ours: a tenth of them below -0.03 is a wrong one.
 DARKEST, SHARE = -0.03, 0.1
+#: Where a bucket that all may read is without an account; Earth Search has the elevation there.
+PUBLIC = "https://{bucket}.s3.amazonaws.com/{key}"
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
@@ -85,12 +88,13 @@ def fetch(
         unseen = {one.id: _unseen(one.item, grid) for one in passes} if seen else {}
         ground = elevation(catalog, grid) if set(bands) & set(scene.TERRAIN) else None
         inside = (slice(scene.MARGIN, -scene.MARGIN),) * 2
-        for index, name in enumerate(tqdm(bands, unit="band", disable=not progress), 1):
-            if ground is not None and name in scene.TERRAIN:
-                plane = (slope(ground, (scene.RESOLUTION,) * 2) if name == "slope" else ground)[inside]
-            else:
-                plane = _mosaic(passes, name, grid, unseen)
-            file.write(plane, index)
+        with tqdm(bands, unit="band", leave=False, disable=None if progress else True) as bar:
+            for index, name in enumerate(bar, 1):
+                if ground is not None and name in scene.TERRAIN:
+                    plane = (slope(ground, (scene.RESOLUTION,) * 2) if name == "slope" else ground)[inside]
+                else:
+                    plane = _mosaic(passes, name, grid, unseen)
+                file.write(plane, index)
     return scene.Scene(out, passes[0].time.date(), tuple(one.id for one in passes), tuple(notes))
 
 
@@ -219,13 +223,21 @@ def _load(items: list[Item], asset: str, grid: GeoBox, resampling: str, nodata: 
             raise ValueError(f"{item.id}: {asset} lies at {href}; only http, https and s3 are read")
     how: dict[str, Any] = {"resampling": resampling, "dtype": "float32", "nodata": nodata}
     try:
-        loaded = odc.stac.load(items, [asset], geobox=grid, groupby=lambda *_: 0, pool=4, **how)
+        loaded = odc.stac.load(items, [asset], geobox=grid, groupby=lambda *_: 0, pool=4, patch_url=_address, **how)
     except (rasterio.errors.RasterioError, OSError) as error:
         names = ", ".join(item.id for item in items)
         hint = "its reader pays: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REQUEST_PAYER=requester"
         hint = hint if items[0].assets[asset].href.startswith("s3://") else "try again later"
         raise ValueError(f"{names}: {asset} cannot be read whole ({error}); {hint}") from error
     return np.asarray(loaded[asset].values[0])
+
+
+def _address(href: str) -> str:
+    """Return where a file is read: one of Amazon's S3 by https, unless the environment has an account there."""
+    if not href.startswith("s3://") or {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & set(os.environ):
+        return href
+    bucket, _, key = href.removeprefix("s3://").partition("/")
+    return PUBLIC.format(bucket=bucket, key=key)
 
 
 @contextlib.contextmanager

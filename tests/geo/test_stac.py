@@ -177,21 +177,32 @@ def test_level_1c_has_the_cirrus_band_and_no_cloud_mask_and_says_so(catalogue, f
         np.testing.assert_allclose(file.read(1), reflectance("blue", *places(file)), atol=6e-5)
 
 
-def test_a_bucket_whose_reader_pays_is_read_with_the_account_of_the_environment(catalogue, fetch, monkeypatch):
-    item = catalogue.add("one", collection="sentinel-2-l1c")
-    catalogue.service.files["/bucket/B04.tif"] = catalogue.service.files["/one/red.tif"]
+def test_a_bucket_is_read_without_an_account_or_with_that_of_the_environment(catalogue, fetch, monkeypatch):
+    assert stac.PUBLIC.format(bucket="copernicus-dem-30m", key="a/b.tif") == (
+        "https://copernicus-dem-30m.s3.amazonaws.com/a/b.tif"
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(stac, "PUBLIC", catalogue.service.address + "/public/{bucket}/{key}")
+    item, files = catalogue.add("one", collection="sentinel-2-l1c"), catalogue.service.files
     item["assets"]["red"]["href"] = "s3://bucket/B04.tif"
-    monkeypatch.setenv("AWS_S3_ENDPOINT", catalogue.service.address.removeprefix("http://"))
-    monkeypatch.setenv("AWS_HTTPS", "NO")
-    monkeypatch.setenv("AWS_VIRTUAL_HOSTING", "FALSE")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def red():
+        with rasterio.open(fetch(collection="sentinel-2-l1c").path) as file:
+            np.testing.assert_allclose(file.read(1), reflectance("red", *places(file)), atol=6e-5)
+
     with pytest.raises(ValueError, match=r"one: red cannot be read whole .* its reader pays: set AWS_ACCESS_KEY_ID"):
-        fetch(collection="sentinel-2-l1c")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REQUEST_PAYER", "requester")
-    with rasterio.open(fetch(collection="sentinel-2-l1c").path) as file:
-        np.testing.assert_allclose(file.read(1), reflectance("red", *places(file)), atol=6e-5)
+        red()
+    account = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REQUEST_PAYER": "requester"}
+    place = {"AWS_S3_ENDPOINT": catalogue.service.address[7:], "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
+    files["/bucket/B04.tif"] = files["/one/red.tif"]
+    with monkeypatch.context() as patch:
+        for name, value in {**account, **place}.items():
+            patch.setenv(name, value)
+        red()
+    files["/public/other/B04.tif"] = files["/one/red.tif"]
+    item["assets"]["red"]["href"] = "s3://other/B04.tif"
+    red()
 
 
 def test_no_scene_says_what_was_searched_and_the_nearest_day(catalogue, fetch):
