@@ -99,6 +99,8 @@ def parse_days(text: str) -> Days:
         raise ValueError(f"date {text!r}: a day is needed, 2024-07-01, or two, 2024-07-01/2024-07-15") from None
     if first > last:
         raise ValueError(f"date {text!r}: the first day is after the last")
+    if first.year < 2015 or last.year > 2100:
+        raise ValueError(f"date {text!r}: the first Sentinel-2 has been up since 2015")
     return Days(first, last)
 
 

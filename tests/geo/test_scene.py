@@ -46,7 +46,18 @@ def test_a_box_that_is_none_is_refused(text, problem):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "today", "2024-7-1", "2024-07-32", "2024-07-02/2024-07-01", "2024-07-01/..", "a/b/c"]
+    "text",
+    [
+        "",
+        "today",
+        "2024-7-1",
+        "2024-07-32",
+        "2024-07-02/2024-07-01",
+        "2024-07-01/..",
+        "a/b/c",
+        "0001-01-01",
+        "9999-12-31",
+    ],
 )
 def test_a_date_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match=r"^date "):
