@@ -1,4 +1,4 @@
-"""How sure a map is: probabilities that are frequencies, and a bound on the landslide area that it misses.
+"""How sure a map is: probabilities nearer to frequencies, and a bound on the landslide area that it misses.
 
 Everything is about the probability of landslide as `Bundle.predict` gives it, and about images whose landslides are
 known and from which nothing was learnt. What is found holds for images that could as well have been among them: the
@@ -71,7 +71,7 @@ def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> pd.
     sums = [np.histogram(chances, bins, (0, 1), weights=weights)[0] for weights in (chances, landslide * 1.0)]
     with np.errstate(invalid="ignore"):
         mean, share = (each / pixels for each in sums)
-    intervals = pd.IntervalIndex.from_breaks(edges, closed="left")
+    intervals = pd.IntervalIndex.from_breaks(edges.round(6), closed="left")
     return pd.DataFrame({"bin": intervals, "probability": mean, "landslide": share, "pixels": pixels})
 
 
@@ -117,6 +117,30 @@ def missed_share(probabilities: Images, masks: Images, threshold: float) -> floa
     if not (found := _landslides(probabilities, masks)):
         raise ValueError(f"none of {len(masks)} images has a landslide, so that none is missed or found")
     return float(np.mean([(one <= threshold).mean() for one in found]))
+
+
+def missed_between(probabilities: Images, masks: Images, groups: Sequence[str], alpha: float) -> pd.DataFrame:
+    """Return how much is missed in one group of images (column) at the `missed_bound` of another (row): `missed_share`.
+
+    A group is a region, a sensor or a season, named for each image. Within a group each image is tested at the bound of
+    the others. Where groups are exchangeable no share is above alpha but by chance. Raises ValueError: a group has too
+    few images with landslide.
+    """
+    with_some = [i for i, mask in enumerate(masks) if np.any(mask)]
+    of = {name: [i for i in with_some if groups[i] == name] for name in sorted(set(groups))}
+
+    def missed(learnt: list[int], tested: list[int]) -> float:
+        threshold = missed_bound([probabilities[i] for i in learnt], [masks[i] for i in learnt], alpha)
+        return missed_share([probabilities[i] for i in tested], [masks[i] for i in tested], threshold)
+
+    found = pd.DataFrame(index=pd.Index(of, name="bound of"), columns=pd.Index(of, name="missed in"), dtype=float)
+    for one, learnt in of.items():
+        try:
+            alone = np.mean([missed([j for j in learnt if j != i], [i]) for i in learnt])
+            found.loc[one] = [alone if name == one else missed(learnt, tested) for name, tested in of.items()]
+        except ValueError as error:
+            raise ValueError(f"{one}: {error}") from None
+    return found
 
 
 def of_validation(network: nn.Module, data: Data, steps: Sequence[Any] = ()) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from scipy.special import expit, logit
 from torch import nn
 
 from landslide_lib.geo import certainty
+from landslide_lib.paths import TRAINED
+from landslide_lib.training.bundle import load_bundle
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -120,6 +122,28 @@ def test_in_a_region_where_landslides_are_seen_less_the_bound_breaks():
     assert certainty.missed_share(*images(draw, 200, strength=0), threshold) > 0.3
 
 
+def test_the_table_of_groups_has_each_bound_on_each_group_and_within_one_on_who_is_left_out():
+    draw = np.random.default_rng(4)
+    (easy, of_easy), (hard, of_hard) = images(draw, 30, strength=2), images(draw, 30, strength=0)
+    groups, empty = ["easy", "hard"] * 30 + ["easy"], np.zeros((2, 2))
+    chances, masks = (
+        [x for pair in zip(*both, strict=True) for x in pair] for both in ((easy, hard), (of_easy, of_hard))
+    )
+    table = certainty.missed_between([*chances, empty], [*masks, empty], groups, 0.2)
+    assert table.index.tolist() == table.columns.tolist() == ["easy", "hard"]
+    threshold = certainty.missed_bound(easy, of_easy, 0.2)
+    assert table.loc["easy", "hard"] == certainty.missed_share(hard, of_hard, threshold) > 0.4
+    left_out = [
+        (
+            hard[i][of_hard[i]] <= certainty.missed_bound(hard[:i] + hard[i + 1 :], of_hard[:i] + of_hard[i + 1 :], 0.2)
+        ).mean()
+        for i in range(30)
+    ]
+    assert_allclose(table.loc["hard", "hard"], np.mean(left_out))
+    with pytest.raises(ValueError, match=r"^few: 1 of 1 images .* needs at least 4$"):
+        certainty.missed_between(easy[:9], of_easy[:9], ["many"] * 7 + ["few"] * 2, 0.2)
+
+
 @given(SEEDS)
 def test_who_may_miss_more_has_a_higher_threshold_and_images_without_landslide_say_nothing(seed):
     draw = np.random.default_rng(seed)
@@ -178,3 +202,12 @@ def test_a_network_is_calibrated_on_its_validation_images_alone():
     assert list(found["bounds"]) == ["0.1", "0.2"]  # 15 images are too few for 0.05
     for alpha, threshold in found["bounds"].items():
         assert_allclose(threshold, certainty.missed_bound((logits / 2).sigmoid(), masks, float(alpha)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", sorted(TRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_a_published_network_says_how_sure_it_is_and_its_card_says_the_same(path):
+    bundle, card = load_bundle(path), path.with_suffix(".md").read_text("utf-8")
+    assert list(bundle.bounds) == ["0.05", "0.1", "0.2"]
+    assert list(bundle.bounds.values()) == sorted(bundle.bounds.values())
+    assert f"\n  {bundle.temperature:.3f} bring" in card
+    assert ", ".join(f"{share} above {least:.4g}" for share, least in bundle.bounds.items()) in card
