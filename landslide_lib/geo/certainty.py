@@ -76,7 +76,10 @@ def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> pd.
 
 
 def calibration_error(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> float:
-    """Return the expected calibration error, 0..1, of `reliability`: how far its two columns are apart, by pixels."""
+    """Return the expected calibration error, 0..1, of `reliability`: how far its two columns are apart, by pixels.
+
+    Most pixels are background that no one doubts, and most of the error is theirs: see the bins between, too.
+    """
     chances, landslide = _pixels(probability, truth, "probabilities", 0, 1)
     # torchmetrics would give a probability of 1 a bin of its own. In 32 bits its sums would end at 2**24 pixels.
     values = torch.from_numpy(chances.clip(max=BELOW_ONE))
@@ -126,21 +129,28 @@ def missed_between(probabilities: Images, masks: Images, groups: Sequence[str], 
     the others. Where groups are exchangeable no share is above alpha but by chance. Raises ValueError: a group has too
     few images with landslide.
     """
+    if not len(probabilities) == len(masks) == len(groups):
+        raise ValueError(
+            f"{len(probabilities)} images, {len(masks)} masks, {len(groups)} groups: each image needs both"
+        )
     with_some = [i for i, mask in enumerate(masks) if np.any(mask)]
     of = {name: [i for i in with_some if groups[i] == name] for name in sorted(set(groups))}
 
-    def missed(learnt: list[int], tested: list[int]) -> float:
-        threshold = missed_bound([probabilities[i] for i in learnt], [masks[i] for i in learnt], alpha)
-        return missed_share([probabilities[i] for i in tested], [masks[i] for i in tested], threshold)
+    def bound(rows: list[int]) -> float:
+        return missed_bound([probabilities[i] for i in rows], [masks[i] for i in rows], alpha)
 
-    found = pd.DataFrame(index=pd.Index(of, name="bound of"), columns=pd.Index(of, name="missed in"), dtype=float)
-    for one, learnt in of.items():
+    def missed(rows: list[int], threshold: float) -> float:
+        return missed_share([probabilities[i] for i in rows], [masks[i] for i in rows], threshold)
+
+    bounds, alone = {}, {}
+    for name, rows in of.items():
         try:
-            alone = np.mean([missed([j for j in learnt if j != i], [i]) for i in learnt])
-            found.loc[one] = [alone if name == one else missed(learnt, tested) for name, tested in of.items()]
+            bounds[name] = bound(rows)
+            alone[name] = np.mean([missed([i], bound([j for j in rows if j != i])) for i in rows])
         except ValueError as error:
-            raise ValueError(f"{one}: {error}") from None
-    return found
+            raise ValueError(f"{name}: {error}") from None
+    shares = [[alone[one] if one == name else missed(of[name], bounds[one]) for name in of] for one in of]
+    return pd.DataFrame(shares, pd.Index(of, name="bound of"), pd.Index(of, name="missed in"))
 
 
 def of_validation(network: nn.Module, data: Data, steps: Sequence[Any] = ()) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def bundle(
         post_processing=[step.model_dump() for step in recipe.post_processing],
         metres_per_pixel=metres,
         units=[units[band] for band in data.bands] if units and all(band in units for band in data.bands) else None,
-        **certainty.of_validation(network.eval(), data, recipe.post_processing),
+        **certainty.of_validation(network.half().float().eval(), data, recipe.post_processing),  # as it is written
         about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled}
         | {"unit": source.scale},
     )

@@ -140,7 +140,7 @@ def test_the_table_of_groups_has_each_bound_on_each_group_and_within_one_on_who_
         for i in range(30)
     ]
     assert_allclose(table.loc["hard", "hard"], np.mean(left_out))
-    with pytest.raises(ValueError, match=r"^few: 1 of 1 images .* needs at least 4$"):
+    with pytest.raises(ValueError, match=r"^few: 2 of 2 images .* needs at least 4$"):
         certainty.missed_between(easy[:9], of_easy[:9], ["many"] * 7 + ["few"] * 2, 0.2)
 
 
@@ -178,6 +178,8 @@ HALF, ONE = np.full((3, 2, 2), 0.5), np.ones((3, 2, 2))
         (lambda: certainty.missed_bound(HALF * np.nan, ONE, 0.5), "image 0: probabilities: 4 are not in 0..1"),
         (lambda: certainty.missed_bound(HALF, 255 * ONE, 0.5), "image 0: truth: it has to be 0 or 1"),
         (lambda: certainty.missed_share(HALF, 0 * ONE, 0.5), "none of 3 images has a landslide"),
+        (lambda: certainty.missed_between(HALF, 0 * ONE, ["a"] * 3, 0.5), "a: 0 of 0 images with a landslide"),
+        (lambda: certainty.missed_between(HALF, ONE, ["a"] * 2, 0.5), "3 images, 3 masks, 2 groups"),
         (lambda: certainty.temperature(HALF, ONE), "all pixels are of one class"),
         (lambda: certainty.temperature([-1, 2], [0, 1]), "not one pixel is wrong"),
         (lambda: certainty.temperature([3, -1, 2], [0, 1, 1]), "more wrong than right"),
