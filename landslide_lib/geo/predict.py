@@ -37,6 +37,7 @@ MARGIN = 7 / 16  # of an overlap, on either side, has weight 0; what is left bet
 BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
 # Rows of a scene that is stored by lines are read once, not once a window: GDAL keeps so many MB of what it decoded.
 CACHE_MB = 512
+RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg")  # of a folder
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def predict(
     started = time.monotonic()
     if window % STEP or overlap % STEP or not 0 < overlap < window:
         raise ValueError(f"window {window}, overlap {overlap}: multiples of {STEP} are needed, the overlap the smaller")
+    if out.resolve() == scene.resolve():
+        raise ValueError(f"{out}: is the scene itself; name another file for the result")
     with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), open_input(scene, bundle, bands=bands, repair=repair) as source:
         first, end = rows or (0, source.scene.height)
         if not 0 <= first < end <= source.scene.height:
@@ -121,6 +124,20 @@ def _write(
             other.unlink(missing_ok=True)
     raw.unlink()
     _note(raw).unlink()
+
+
+def scenes_of(paths: Sequence[Path]) -> list[Path]:
+    """Return rasters, those of a folder by name. Raises ValueError: a folder has none; two have the same name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path}: no raster in it ({', '.join(RASTERS)})")
+        for one in inside:
+            if one.stem in found:
+                raise ValueError(f"{one}: has the name of {found[one.stem]}, and so would the results")
+            found[one.stem] = one
+    return list(found.values())
 
 
 class Tiling:
