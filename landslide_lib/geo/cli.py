@@ -77,67 +77,6 @@ def _rows(text: str | None) -> tuple[int, int] | None:
     return first, end
 
 
-def predict(
-    scenes: Annotated[list[Path], typer.Argument(help="Rasters, or folders of them.", metavar="SCENE...")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A GeoTIFF; of several scenes a folder.")],
-    model: Annotated[str, typer.Option(help="A trained network: one of data/models by name, or a file.")] = "bijie",
-    polygons: Annotated[
-        Path | None, typer.Option(help="landslides.gpkg, or .geojson; of several scenes a folder, a .gpkg each.")
-    ] = None,
-    threshold: Annotated[float | None, typer.Option(help="Of --polygons; by default the network's.")] = None,
-    bands: Annotated[str | None, typer.Option(help="What the bands of the file are, in its order: B4,B3,B2.")] = None,
-    repair: Annotated[bool, typer.Option(help="Put right what can be, or refuse it.")] = True,
-    rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows of the scene from A up to B.")] = None,
-    window: Annotated[int, typer.Option(help="Pixels that the network sees at once; fewer take less memory.")] = 768,
-    overlap: Annotated[int, typer.Option(help="Of windows, pixels.")] = 256,
-) -> None:
-    """Write the probability of landslide over whole scenes as Cloud-Optimized GeoTIFFs, unknown where they are.
-
-    What does not fit the network is put right, and said, or refused. A scene that is done is not computed again, and
-    one that was stopped goes on.
-    """
-    from landslide_lib.geo import polygons as making
-    from landslide_lib.geo.predict import predict as run
-    from landslide_lib.geo.predict import scenes_of
-    from landslide_lib.training.bundle import load_bundle
-
-    if threshold is not None and polygons is None:
-        raise ValueError("--threshold is of --polygons; name their file")
-    found = scenes_of(scenes)
-    several = len(found) > 1 or scenes != found
-    names = {path: (out / f"{path.stem}.tif", polygons and polygons / f"{path.stem}.gpkg") for path in found}
-    jobs = names if several else {found[0]: (out, polygons)}
-    if not several and polygons and polygons.suffix.lower() not in making.DRIVERS:
-        raise ValueError(f"{polygons}: polygons are written to {' or '.join(making.DRIVERS)}; name the file so")
-    bundle = load_bundle(model)
-    how: dict[str, Any] = {
-        "bands": bands and bands.split(","),
-        "repair": repair,
-        "window": window,
-        "overlap": overlap,
-        "rows": _rows(rows),
-    }
-    for scene, (path, file) in jobs.items():
-        made = run(scene, bundle, path, progress=True, **how)
-        for one in made.repairs:
-            typer.echo(f"{scene}: put right: {one}")
-        typer.echo(f"{path}: {made.pixels} pixels, {made.unknown} unknown, {made.seconds:.1f} s")
-        if file:
-            frame = making.polygons(path, bundle.threshold if threshold is None else threshold)
-            typer.echo(f"{making.write_polygons(frame, file)}: landslides: {len(frame)}")
-
-
-def _rows(text: str | None) -> tuple[int, int] | None:
-    """Return the rows that A:B names."""
-    if text is None:
-        return None
-    try:
-        first, end = map(int, text.split(":"))
-    except ValueError:
-        raise ValueError(f"--rows {text}: has to be A:B, such as 0:2048") from None
-    return first, end
-
-
 def polygons(
     probability: Annotated[Path, typer.Argument(help="GeoTIFF of one band, as `landslide predict` writes it.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="landslides.gpkg, or .geojson.")],
