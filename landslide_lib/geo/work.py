@@ -1,0 +1,175 @@
+"""What is done with an upload, in a process of its own that the server can end; see `geo.server`."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from landslide_lib.geo.predict import Prediction
+    from landslide_lib.training.bundle import Bundle
+
+#: Names of files in the folder of a request.
+UPLOAD, SCENE, PROBABILITY = "upload", "scene.tif", "probability.tif"
+#: How a file of each GDAL driver begins. No driver but these sees an upload: others (VRT) name files of their own.
+BEGINNINGS = {
+    "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+}
+#: An upload has no files beside it, and nothing is asked of another machine.
+GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost, and how many there may be."""
+
+    upload: int = 64 * 2**20  # bytes
+    pixels: int = 4096 * 4096  # of the scene, and of the grid that the network reads
+    bands: int = 32
+    block: int = 2**28  # bytes that GDAL decodes at a time
+    seconds: float = 120  # to read an upload, and again to answer it, waiting included
+    workers: int = 1  # processes
+    waiting: int = 16  # requests beside those that are worked on
+
+
+class RefusedError(ValueError):
+    """An upload that is refused: one sentence, and the status of HTTP."""
+
+    def __init__(self, detail: str, status: int = 422) -> None:
+        super().__init__(detail, status)
+        self.detail, self.status = detail, status
+
+
+@contextlib.contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """Turn what is wrong with an upload into one sentence without paths."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except RefusedError:
+        raise
+    except (ValueError, RasterioError, OSError) as error:
+        text = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())
+        raise RefusedError(re.sub(r"(?<![\w.])/[\w.-]+/[\w./-]*", "", text)) from None
+
+
+@lru_cache(1)
+def _bundle(model: str, workers: int) -> "Bundle":
+    import torch
+
+    from landslide_lib.training.bundle import load_bundle
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    return load_bundle(model)
+
+
+def warm(model: str, workers: int) -> None:
+    """Load what the first request needs."""
+    import landslide_lib.geo.polygons
+    import landslide_lib.geo.predict  # noqa: F401
+
+    _bundle(model, workers)
+
+
+def open_upload(folder: Path, limits: Limits) -> Path:
+    """Return the scene of an upload, a GeoTIFF, once its header says that it may be read; no pixel is read before.
+
+    A picture, PNG or JPEG, becomes a GeoTIFF without a place, so that what reads it later asks no other driver.
+
+    Raises RefusedError: 415, no such file; 413, more pixels or bands than `limits`; 422, damaged.
+    """
+    import rasterio
+
+    upload, scene = folder / UPLOAD, folder / SCENE
+    with upload.open("rb") as file:
+        start = file.read(8)
+    drivers = [name for name, known in BEGINNINGS.items() if start.startswith(known)]
+    if not drivers:
+        raise RefusedError("the file is no GeoTIFF, PNG or JPEG; send one of these", 415)
+    with _refusals(folder), rasterio.Env(**GDAL), rasterio.open(upload, driver=drivers) as source:
+        pixels = source.width * source.height
+        if pixels > limits.pixels:
+            what = f"{source.width} x {source.height} pixels"
+            raise RefusedError(f"{what} are more than the {limits.pixels:,} allowed; cut the scene", 413)
+        if source.count > limits.bands:
+            raise RefusedError(f"{source.count} bands are more than the {limits.bands} allowed", 413)
+        together = source.count if source.profile.get("interleave") == "pixel" else 1
+        size = max((h * w for h, w in source.block_shapes), default=0) * max(map(_bytes, source.dtypes)) * together
+        if size > limits.block:
+            raise RefusedError("a block of it is too large to be decoded; write it with tiles of 512 pixels", 413)
+        if drivers == ["GTiff"]:
+            upload.rename(scene)
+        else:
+            _picture(source, scene)
+    return scene
+
+
+def _bytes(dtype: str) -> int:
+    import numpy as np
+
+    return 16 if dtype.startswith("complex") else np.dtype(dtype).itemsize
+
+
+def _picture(source: Any, scene: Path) -> None:
+    """Write a picture as a GeoTIFF: a palette as its colours, grey three times; transparent is unknown."""
+    import numpy as np
+    import rasterio
+    from rasterio.enums import ColorInterp
+
+    bands, known = source.read(), source.dataset_mask()
+    if source.colorinterp[0] == ColorInterp.palette:
+        colours = np.zeros((256, 4), np.uint8)
+        for index, colour in source.colormap(1).items():
+            colours[index] = colour
+        bands = colours[bands[0]].transpose(2, 0, 1)
+        known = bands[3]
+    bands = bands[:3] if len(bands) >= 3 else np.repeat(bands[:1], 3, 0)
+    profile = {"driver": "GTiff", "count": 3, "dtype": bands.dtype, "photometric": "RGB", "tiled": True}
+    height, width = bands.shape[1:]
+    with rasterio.open(scene, "w", width=width, height=height, **profile) as target:
+        target.write(bands)
+        if not known.all():
+            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                target.write_mask(known > 0)
+
+
+def probability(folder: Path, model: str, limits: Limits) -> "Prediction":
+    """Write the probability of the upload in a folder beside it, `PROBABILITY`; raise as `open_upload`."""
+    import rasterio
+
+    from landslide_lib.geo.contract import open_input
+    from landslide_lib.geo.predict import predict
+
+    scene, bundle = open_upload(folder, limits), _bundle(model, limits.workers)
+    with _refusals(folder), rasterio.Env(**GDAL):
+        with open_input(scene, bundle) as grid:  # a coarse scene has more pixels once it is resampled
+            if grid.width * grid.height > limits.pixels:
+                size = f"{grid.width} x {grid.height} pixels at the network's {bundle.metres_per_pixel:g} m"
+                raise RefusedError(f"{size} are more than the {limits.pixels:,} allowed; cut the scene", 413)
+        return predict(scene, bundle, folder / PROBABILITY)
+
+
+def answer(
+    folder: Path, model: str, limits: Limits, form: str, threshold: float | None, minimum_area: float
+) -> bytes:
+    """Return what `POST /predict` answers for the upload in a folder: GeoJSON, or a GeoTIFF; raise as `open_upload`."""
+    from landslide_lib.geo.polygons import polygons, write_polygons
+
+    made, bundle = probability(folder, model, limits), _bundle(model, limits.workers)
+    if form == "geotiff":
+        return made.path.read_bytes()
+    threshold = bundle.threshold if threshold is None else threshold
+    with _refusals(folder):
+        found = polygons(made.path, threshold, minimum_area=minimum_area)
+        written = json.loads(write_polygons(found, folder / "landslides.geojson").read_text("utf-8"))
+    said = {"model": Path(model).stem, "threshold": threshold, "minimum_area": minimum_area}
+    said |= {"pixels": made.pixels, "unknown": made.unknown, "repairs": list(made.repairs)}
+    return json.dumps(written | {"properties": said}).encode()
