@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_process
+import uvicorn
 from fastapi import FastAPI, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -162,6 +164,7 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
     refusals: dict[int | str, dict[str, Any]] = {status: {"description": text} for status, text in REFUSALS.items()}
     app = FastAPI(title="Landslides in a scene", lifespan=lifespan, docs_url=None, redoc_url=None)  # they ask a CDN
     app.add_middleware(Guard, jobs=jobs)
+    app.state.jobs = jobs
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -208,3 +211,15 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
 
         mount(app, jobs, model, about, root)
     return app
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serve an application until it is stopped. Raises ValueError: the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ValueError(f"{host}, port {port}: {error.strerror}; take another --port or --host") from None
+    server = uvicorn.Server(uvicorn.Config(app, server_header=False))
+    print(f"landslide: http://{host}:{listening.getsockname()[1]}", flush=True)
+    server.run([listening])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from landslide_lib.training.bundle import Bundle
 
 #: Names of files in the folder of a request.
-UPLOAD, SCENE, PROBABILITY = "upload", "scene.tif", "probability.tif"
+UPLOAD, SCENE, PREVIEW = "upload", "scene.tif", "preview.jpg"
+PROBABILITY, GEOJSON, GEOPACKAGE = "probability.tif", "landslides.geojson", "landslides.gpkg"
 #: How a file of each GDAL driver begins. No driver but these sees an upload: others (VRT) name files of their own.
 BEGINNINGS = {
     "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -30,12 +31,12 @@ GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_ALLOWED_EXTE
 class Limits:
     """What one request may cost, and how many there may be."""
 
-    upload: int = 64 * 2**20  # bytes
-    pixels: int = 4096 * 4096  # of the scene, and of the grid that the network reads
+    upload: int = 64_000_000  # bytes
+    pixels: int = 16_800_000  # of the scene, and of the grid that the network reads
     bands: int = 32
     block: int = 2**28  # bytes that GDAL decodes at a time
     seconds: float = 120  # to read an upload, and again to answer it, waiting included
-    workers: int = 1  # processes
+    workers: int = 2  # processes
     waiting: int = 16  # requests beside those that are worked on
 
 
@@ -161,15 +162,92 @@ def answer(
     folder: Path, model: str, limits: Limits, form: str, threshold: float | None, minimum_area: float
 ) -> bytes:
     """Return what `POST /predict` answers for the upload in a folder: GeoJSON, or a GeoTIFF; raise as `open_upload`."""
-    from landslide_lib.geo.polygons import polygons, write_polygons
-
     made, bundle = probability(folder, model, limits), _bundle(model, limits.workers)
     if form == "geotiff":
         return made.path.read_bytes()
     threshold = bundle.threshold if threshold is None else threshold
     with _refusals(folder):
-        found = polygons(made.path, threshold, minimum_area=minimum_area)
-        written = json.loads(write_polygons(found, folder / "landslides.geojson").read_text("utf-8"))
+        found = landslides(folder, threshold, minimum_area)
     said = {"model": Path(model).stem, "threshold": threshold, "minimum_area": minimum_area}
     said |= {"pixels": made.pixels, "unknown": made.unknown, "repairs": list(made.repairs)}
-    return json.dumps(written | {"properties": said}).encode()
+    return json.dumps(found | {"properties": said}).encode()
+
+
+def landslides(folder: Path, threshold: float, minimum_area: float) -> dict[str, Any]:
+    """Return the landslides of the probability in a folder as GeoJSON, and write files of it: GeoJSON, GeoPackage.
+
+    A picture without a place has no GeoPackage.
+    """
+    import rasterio
+
+    from landslide_lib.geo.polygons import polygons, write_polygons
+
+    path = folder / PROBABILITY
+    with rasterio.open(path) as source:
+        placed = bool(source.crs)
+    if not placed:
+        found = in_pixels(path, threshold, minimum_area)
+        (folder / GEOJSON).write_text(json.dumps(found), "utf-8")
+        return found
+    frame = polygons(path, threshold, minimum_area=minimum_area)
+    write_polygons(frame, folder / GEOPACKAGE)
+    read: dict[str, Any] = json.loads(write_polygons(frame, folder / GEOJSON).read_text("utf-8"))
+    return read
+
+
+def in_pixels(probability: Path, threshold: float, minimum_area: float) -> dict[str, Any]:
+    """Return the landslides of a picture without a place as GeoJSON, in pixels: x to the right, y down.
+
+    `minimum_area` is in pixels too.
+    """
+    import numpy as np
+    import rasterio
+    from rasterio.features import shapes
+    from scipy import ndimage
+
+    with rasterio.open(probability) as source:
+        values = source.read(1)
+    parts, count = ndimage.label(values > threshold)
+    labels = np.arange(1, count + 1)
+    areas, means = (measure(values, parts, labels) if count else [] for measure in (_count, ndimage.mean))
+    found = [
+        {"type": "Feature", "geometry": geometry,
+         "properties": {"area_pixels": int(areas[int(n) - 1]), "probability": float(means[int(n) - 1])}}
+        for geometry, n in shapes(parts.astype(np.int32), parts > 0)
+        if areas[int(n) - 1] >= minimum_area
+    ]  # fmt: skip
+    return {"type": "FeatureCollection", "features": found}
+
+
+def _count(values: Any, parts: Any, labels: Any) -> Any:
+    import numpy as np
+
+    return np.bincount(parts.ravel(), minlength=len(labels) + 1)[1:]
+
+
+def explore(folder: Path, model: str, limits: Limits) -> dict[str, Any]:
+    """Map the upload in a folder for the demo; return what to say of it; raise as `open_upload`."""
+    from landslide_lib.geo.draw import place, preview
+
+    made = probability(folder, model, limits)
+    with _refusals(folder):
+        (folder / PREVIEW).write_bytes(preview(folder / SCENE))
+    return {
+        "repairs": made.repairs, "seconds": made.seconds, "pixels": made.pixels, "unknown": made.unknown,
+        "place": place(made.path),
+    }  # fmt: skip
+
+
+def redraw(folder: Path, threshold: float, minimum_area: float) -> tuple[str, dict[str, Any]]:
+    """Return the picture and the landslides of what `explore` left in a folder, without the network."""
+    from landslide_lib.geo.draw import svg
+
+    with _refusals(folder):
+        return svg(folder / PREVIEW, folder / PROBABILITY, threshold), landslides(folder, threshold, minimum_area)
+
+
+def simulate(folder: Path, seed: int) -> None:
+    """Write a simulated scene in a folder as an upload."""
+    from landslide_lib.geo.simulated import write_scene
+
+    write_scene(folder / SCENE, "humid_mountains", seed).rename(folder / UPLOAD)
