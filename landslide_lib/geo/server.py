@@ -1,6 +1,5 @@
 """The server behind `landslide serve`: an API, and the demo of `geo.demo` on it."""
 
-import asyncio
 import contextlib
 import os
 import re
@@ -55,11 +54,17 @@ class Jobs:
         finally:
             self.requests -= 1
 
+    async def warm(self, model: str) -> None:
+        """Start the processes and load what the first request needs, however long it takes."""
+        async with anyio.create_task_group() as group:
+            for _ in range(self.limits.workers):
+                group.start_soon(anyio.to_process.run_sync, work.warm, model, self.limits.workers)
+
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function of `geo.work` returns; raise HTTPException where it refuses or takes too long."""
-        how: dict[str, Any] = {"cancellable": True, "limiter": self._processes}
         try:
             with anyio.fail_after(self.limits.seconds):
+                how: dict[str, Any] = {"cancellable": True, "limiter": self._processes}
                 return await anyio.to_process.run_sync(function, *arguments, **how)
         except RefusedError as refused:
             raise HTTPException(refused.status, refused.detail) from None
@@ -155,7 +160,7 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         root.mkdir(exist_ok=True)
-        await asyncio.gather(*(jobs.run(work.warm, model, limits.workers) for _ in range(limits.workers)))
+        await jobs.warm(model)
         try:
             yield
         finally:

@@ -92,10 +92,10 @@ def open_upload(folder: Path, limits: Limits) -> Path:
     upload, scene = folder / UPLOAD, folder / SCENE
     with upload.open("rb") as file:
         start = file.read(8)
-    drivers = [name for name, known in BEGINNINGS.items() if start.startswith(known)]
-    if not drivers:
+    driver = next((name for name, known in BEGINNINGS.items() if start.startswith(known)), None)
+    if driver is None:
         raise RefusedError("the file is no GeoTIFF, PNG or JPEG; send one of these", 415)
-    with _refusals(folder), rasterio.Env(**GDAL), rasterio.open(upload, driver=drivers) as source:
+    with _refusals(folder), rasterio.Env(**GDAL), rasterio.open(upload, driver=driver) as source:
         pixels = source.width * source.height
         if pixels > limits.pixels:
             what = f"{source.width} x {source.height} pixels"
@@ -106,7 +106,7 @@ def open_upload(folder: Path, limits: Limits) -> Path:
         size = max((h * w for h, w in source.block_shapes), default=0) * max(map(_bytes, source.dtypes)) * together
         if size > limits.block:
             raise RefusedError("a block of it is too large to be decoded; write it with tiles of 512 pixels", 413)
-        if drivers == ["GTiff"]:
+        if driver == "GTiff":
             upload.rename(scene)
         else:
             _picture(source, scene)
