@@ -4,6 +4,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from landslide_lib.data.registry import data_root, get_dataset
 from landslide_lib.study import domains
 from landslide_lib.study.records import RecordError, Store
@@ -40,14 +42,15 @@ def bundle(
     if getattr(recipe, "head", None) != "mono":
         raise ValueError(f"{where}: a bundle takes a segmentation whose head is mono")
     packed = domains.load(recipe)
-    found = [store.find(one, seed, packed.fingerprint) for one in (recipe, recipe.trained)]
-    if not all(found):
-        raise RecordError(f"{where}: seed {seed} is not trained here; `landslide train` it first")
-    (record, *_), (trained, *_) = found
+    found = store.find(recipe, seed, packed.fingerprint)
+    networks = [one for one in store.find(recipe.trained, seed, packed.fingerprint) if store.weights(one).is_file()]
+    if not found or not networks:
+        raise RecordError(f"{where}: the weights of seed {seed} are not here; `landslide weights` gets them")
+    record, trained = found[0], networks[0]
     data, source = data_of(recipe, packed), get_dataset(recipe.dataset)
     network = model_of(recipe.trained, len(data.bands))
     network.load_state_dict(weights_of(trained, store.weights(trained), packed.fingerprint))
-    sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(data_root())[:64]]
+    sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(data_root())[:16]]
     metres = float(source.metres_per_pixel or "nan") * median(sides) / recipe.image_size
     tuned = record.test_tuned
     pooled = {key: round(value or 0, 4) for key, value in tuned.metrics["pooled"].items()}
@@ -57,8 +60,8 @@ def bundle(
         network,
         {"model": recipe.model, "in_channels": len(data.bands), "width": recipe.width},
         bands=data.bands,
-        shift=data.shift,
-        scale=data.scale,
+        shift=torch.zeros(len(data.bands)) if data.shift is None else data.shift,
+        scale=torch.ones(len(data.bands)) if data.scale is None else data.scale,
         threshold=tuned.threshold,
         post_processing=[step.model_dump() for step in recipe.post_processing],
         metres_per_pixel=metres,
