@@ -29,7 +29,6 @@ def serve(
     run(create_app(model, limits), host, port)
 
 
-
 def polygons(
     probability: Annotated[Path, typer.Argument(help="GeoTIFF of one band, as `landslide predict` writes it.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="landslides.gpkg, or .geojson.")],

@@ -17,7 +17,11 @@ from landslide_lib.geo.server import Jobs
 
 KEPT, VISITS = 3600, 32  # seconds that the files of a visitor stay at most, and of how many visitors
 SEEDS = 100  # of simulated scenes
-FILES = {work.GEOJSON: "Polygons, GeoJSON", work.GEOPACKAGE: "Polygons, GeoPackage", work.PROBABILITY: "Probability, GeoTIFF"}
+FILES = {
+    work.GEOJSON: "Polygons, GeoJSON",
+    work.GEOPACKAGE: "Polygons, GeoPackage",
+    work.PROBABILITY: "Probability, GeoTIFF",
+}
 SHOWN = 8  # of the landslides, the largest
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif"), ("ui-monospace", "monospace")
 CSS = """
@@ -134,7 +138,11 @@ def _said(said: dict[str, Any]) -> str:
         lines.append(f'its middle is at <a href="{address}" target="_blank" rel="noopener noreferrer">{where}</a>')
     else:
         lines.append("it has no coordinates: polygons are in pixels")
-    return "<ul>" + "".join(f"<li>{line if line.startswith('its middle') else html.escape(line)}</li>" for line in lines) + "</ul>"
+    return (
+        "<ul>"
+        + "".join(f"<li>{line if line.startswith('its middle') else html.escape(line)}</li>" for line in lines)
+        + "</ul>"
+    )
 
 
 def _scene(picture: str) -> str:

@@ -190,25 +190,33 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
         """Say what the network needs, what it was trained on, how good it is, and its licence."""
         return about
 
-    answers = {200: {"description": "polygons or probability", "content": {"application/geo+json": {}, "image/tiff": {}}}}
+    answers = {
+        200: {"description": "polygons or probability", "content": {"application/geo+json": {}, "image/tiff": {}}}
+    }
 
     @app.post("/predict", response_class=Response, responses=answers | refusals)
     async def predict(
         file: UploadFile,
         format: Literal["geojson", "geotiff"] = "geojson",
         threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
-        minimum_area: Annotated[float, Query(ge=0, le=1e12, description="square metres")] = 0,
+        minimum_area: Annotated[float, Query(ge=0, le=1e12)] = 0,
+        bands: Annotated[list[str] | None, Query(max_length=64)] = None,
     ) -> Response:
         """Find landslides in a GeoTIFF or a picture (PNG, JPEG).
 
-        GeoJSON has a polygon a landslide, with its area and mean probability; GeoTIFF has the probability of each pixel.
+        GeoJSON has a polygon a landslide, with its area in square metres and its mean probability; of a picture without
+        a place it is in pixels. GeoTIFF has the probability of each pixel. `threshold` is by default the network's,
+        `minimum_area` is in square metres (pixels, where there is no place), `bands` names those of the file in its
+        order, where it does not itself.
         """
         with tempfile.TemporaryDirectory(dir=root) as name:
             with (Path(name) / work.UPLOAD).open("wb") as target:
                 await anyio.to_thread.run_sync(shutil.copyfileobj, file.file, target)
-            body = await jobs.run(work.answer, Path(name), model, limits, format, threshold, minimum_area)
+            body = await jobs.run(work.answer, Path(name), model, limits, format, threshold, minimum_area, bands)
         kind, suffix = ("image/tiff", "tif") if format == "geotiff" else ("application/geo+json", "geojson")
-        return Response(body, media_type=kind, headers={"content-disposition": f'attachment; filename="landslides.{suffix}"'})
+        return Response(
+            body, media_type=kind, headers={"content-disposition": f'attachment; filename="landslides.{suffix}"'}
+        )
 
     if demo:
         os.environ["GRADIO_TEMP_DIR"] = str(root / "demo")  # read when the demo is built

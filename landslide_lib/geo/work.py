@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,6 +87,7 @@ def open_upload(folder: Path, limits: Limits) -> Path:
 
     Raises RefusedError: 415, no such file; 413, more pixels or bands than `limits`; 422, damaged.
     """
+    import numpy as np
     import rasterio
 
     upload, scene = folder / UPLOAD, folder / SCENE
@@ -102,48 +103,45 @@ def open_upload(folder: Path, limits: Limits) -> Path:
             raise RefusedError(f"{what} are more than the {limits.pixels:,} allowed; cut the scene", 413)
         if source.count > limits.bands:
             raise RefusedError(f"{source.count} bands are more than the {limits.bands} allowed", 413)
+        if any(dtype.startswith("complex") for dtype in source.dtypes):
+            raise RefusedError("its numbers are complex; send reflectance, digital numbers or a photograph")
         together = source.count if source.profile.get("interleave") == "pixel" else 1
-        size = max((h * w for h, w in source.block_shapes), default=0) * max(map(_bytes, source.dtypes)) * together
+        size = (
+            max(h * w for h, w in source.block_shapes) * together * max(np.dtype(one).itemsize for one in source.dtypes)
+        )
         if size > limits.block:
             raise RefusedError("a block of it is too large to be decoded; write it with tiles of 512 pixels", 413)
+    with _refusals(folder):
         if driver == "GTiff":
             upload.rename(scene)
         else:
-            _picture(source, scene)
+            _picture(upload, scene)
     return scene
 
 
-def _bytes(dtype: str) -> int:
-    import numpy as np
-
-    return 16 if dtype.startswith("complex") else np.dtype(dtype).itemsize
-
-
-def _picture(source: Any, scene: Path) -> None:
-    """Write a picture as a GeoTIFF: a palette as its colours, grey three times; transparent is unknown."""
+def _picture(upload: Path, scene: Path) -> None:
+    """Write a picture as a GeoTIFF of 8 bits, turned as it is shown; what is transparent is unknown."""
     import numpy as np
     import rasterio
-    from rasterio.enums import ColorInterp
 
-    bands, known = source.read(), source.dataset_mask()
-    if source.colorinterp[0] == ColorInterp.palette:
-        colours = np.zeros((256, 4), np.uint8)
-        for index, colour in source.colormap(1).items():
-            colours[index] = colour
-        bands = colours[bands[0]].transpose(2, 0, 1)
-        known = bands[3]
-    bands = bands[:3] if len(bands) >= 3 else np.repeat(bands[:1], 3, 0)
-    profile = {"driver": "GTiff", "count": 3, "dtype": bands.dtype, "photometric": "RGB", "tiled": True}
-    height, width = bands.shape[1:]
-    with rasterio.open(scene, "w", width=width, height=height, **profile) as target:
-        target.write(bands)
-        if not known.all():
+    from landslide_lib.data.formats.pictures import colours, open_picture, turn
+
+    picture = open_picture(upload)
+    pixels = np.rint(turn(colours(picture), picture.orientation) * 255).astype(np.uint8)
+    height, width, count = pixels.shape
+    with rasterio.open(scene, "w", "GTiff", width, height, count, dtype="uint8", photometric="RGB") as target:
+        target.write(pixels.transpose(2, 0, 1))
+        if "alpha" in picture.names:
+            alpha = turn(picture.pixels[..., picture.names.index("alpha")], picture.orientation)
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-                target.write_mask(known > 0)
+                target.write_mask(alpha > 0)
 
 
-def probability(folder: Path, model: str, limits: Limits) -> "Prediction":
-    """Write the probability of the upload in a folder beside it, `PROBABILITY`; raise as `open_upload`."""
+def probability(folder: Path, model: str, limits: Limits, bands: Sequence[str] | None = None) -> "Prediction":
+    """Write the probability of the upload in a folder beside it, `PROBABILITY`; raise as `open_upload`.
+
+    `bands` names those of the file in its order, where it does not itself.
+    """
     import rasterio
 
     from landslide_lib.geo.contract import open_input
@@ -151,18 +149,24 @@ def probability(folder: Path, model: str, limits: Limits) -> "Prediction":
 
     scene, bundle = open_upload(folder, limits), _bundle(model, limits.workers)
     with _refusals(folder), rasterio.Env(**GDAL):
-        with open_input(scene, bundle) as grid:  # a coarse scene has more pixels once it is resampled
+        with open_input(scene, bundle, bands=bands) as grid:  # a coarse scene has more pixels once it is resampled
             if grid.width * grid.height > limits.pixels:
                 size = f"{grid.width} x {grid.height} pixels at the network's {bundle.metres_per_pixel:g} m"
                 raise RefusedError(f"{size} are more than the {limits.pixels:,} allowed; cut the scene", 413)
-        return predict(scene, bundle, folder / PROBABILITY)
+        return predict(scene, bundle, folder / PROBABILITY, bands=bands)
 
 
 def answer(
-    folder: Path, model: str, limits: Limits, form: str, threshold: float | None, minimum_area: float
+    folder: Path,
+    model: str,
+    limits: Limits,
+    form: str,
+    threshold: float | None,
+    minimum_area: float,
+    bands: Sequence[str] | None = None,
 ) -> bytes:
     """Return what `POST /predict` answers for the upload in a folder: GeoJSON, or a GeoTIFF; raise as `open_upload`."""
-    made, bundle = probability(folder, model, limits), _bundle(model, limits.workers)
+    made, bundle = probability(folder, model, limits, bands), _bundle(model, limits.workers)
     if form == "geotiff":
         return made.path.read_bytes()
     threshold = bundle.threshold if threshold is None else threshold
