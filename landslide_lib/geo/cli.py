@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+MODELS = ("bijie", "simulated")  # what `landslide serve` takes by itself: photographs, and scenes of Sentinel-2
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -13,7 +15,10 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    model: Annotated[str, typer.Option(help="A trained network: one of data/models by name, or a file.")] = "bijie",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="One of data/models by name, or a file; may be repeated. Default: bijie, simulated."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Of this machine; 0.0.0.0 is every address it has.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
     upload: Annotated[float, typer.Option(help="Megabytes of a file, at most.", min=0.001, max=4096)] = 64,
@@ -23,10 +28,11 @@ def serve(
     waiting: Annotated[int, typer.Option(help="Requests that may wait.", min=0, max=1000)] = 16,
 ) -> None:
     """Serve a demo and an API: a scene or a picture in, landslides as polygons or the probability out."""
-    from landslide_lib.geo.server import Limits, create_app, run
+    from landslide_lib.geo.server import create_app, run
+    from landslide_lib.geo.work import Limits
 
     limits = Limits(int(upload * 1e6), int(pixels * 1e6), seconds=seconds, workers=workers, waiting=waiting)
-    run(create_app(model, limits), host, port)
+    run(create_app(model or MODELS, limits), host, port)
 
 
 def polygons(

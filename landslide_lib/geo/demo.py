@@ -3,7 +3,6 @@
 import html
 import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import gradio as gr
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
+from landslide_lib.data.bands import L4S
 from landslide_lib.geo import work
 from landslide_lib.geo.server import Jobs
 
@@ -38,21 +38,21 @@ CSS = """
 """
 
 
-def mount(app: FastAPI, jobs: Jobs, model: str, about: dict[str, Any], root: Path) -> None:
+def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, dict[str, Any]], root: Path) -> None:
     """Put the demo on `/` of the application, and what it gives away on `/results`.
 
     Args:
         app: The application, whose own routes come first.
         jobs: What work is done by.
-        model: The network, by name or as a file.
-        about: What `GET /model` says.
+        networks: By name, as `load_bundle` takes them; the first is the one that is chosen at first.
+        about: What `GET /model` says of each.
         root: The folder in which each visitor has one, whose name nobody can guess.
     """
 
     @app.get("/results/{token}/{name}", include_in_schema=False)
     async def result(token: str, name: str) -> FileResponse:
         path = root / token / name
-        if name not in FILES or not token.startswith("visit-") or not token.isascii() or not path.is_file():
+        if name not in FILES or not token.startswith("visit-") or not path.is_file():
             raise HTTPException(404, "not there, or no longer: what was found is kept for an hour")
         return FileResponse(path, filename=name)
 
@@ -60,59 +60,72 @@ def mount(app: FastAPI, jobs: Jobs, model: str, about: dict[str, Any], root: Pat
         if token:
             shutil.rmtree(root / token, ignore_errors=True)
 
-    async def start(source: Any, token: str | None, threshold: float, area: float) -> Any:
-        """Map the file that was dropped, or a simulated scene, and keep the probability in a folder of the visitor's."""
+    async def start(file: str | None, network: str, token: str | None, area: float) -> dict[Any, Any]:
+        """Map a file, or a simulated scene, and show it; its probability stays in a new folder of the visitor's."""
         forget(token)
-        for folder in sorted(root.glob("visit-*"), key=lambda one: one.stat().st_mtime)[: -VISITS + 1]:
-            forget(folder.name)
-        folder = Path(tempfile.mkdtemp(prefix="visit-", dir=root))
+        for old in sorted(root.glob("visit-*"), key=lambda one: one.stat().st_mtime)[: 1 - VISITS]:
+            forget(old.name)
+        folder = root / f"visit-{secrets.token_urlsafe(16)}"
+        folder.mkdir()
+        least = about[network]["threshold"]
         try:
-            if isinstance(source, str):
-                await anyio.to_thread.run_sync(shutil.copyfile, source, folder / work.UPLOAD)
+            if file:
+                await anyio.to_thread.run_sync(shutil.copyfile, file, folder / work.UPLOAD)
             else:
                 await jobs.run(work.simulate, folder, secrets.randbelow(SEEDS))
-            said = await jobs.run(work.explore, folder, model, jobs.limits)
+            said = await jobs.run(work.explore, folder, networks[network], jobs.limits)
+            return {token_: folder.name, status: _said(said), threshold: least, **await show(folder.name, least, area)}
         except HTTPException as refused:
             forget(folder.name)
-            return None, _error(refused), "", ""
-        picture, files = await show(folder.name, threshold, area)
-        return folder.name, _said(said), picture, files
+            return {token_: None, status: _error(refused.detail), picture: "", found: ""}
 
-    async def show(token: str | None, threshold: float, area: float) -> Any:
+    async def again(file: str | None, network: str, token: str | None, area: float) -> dict[Any, Any]:
+        """Map the same file by another network."""
+        if file:
+            return await start(file, network, token, area)
+        forget(token)
+        return {token_: None, status: "", picture: "", found: "", threshold: about[network]["threshold"]}
+
+    async def simulated(token: str | None, area: float) -> dict[Any, Any]:
+        """Map a simulated scene by the network that reads such."""
+        return {scene: None, chosen: able[0], needs: _needs(about[able[0]]), **await start(None, able[0], token, area)}
+
+    async def show(token: str | None, threshold: float, area: float) -> dict[Any, Any]:
         if not token:
-            return "", ""
+            return {picture: "", found: ""}
         if not (root / token).is_dir():
-            return _error(HTTPException(404, "what was found is no longer kept; drop the scene again")), ""
+            return {status: _error("what was found is no longer kept; drop the scene again")}
         try:
-            picture, found = await jobs.run(work.redraw, root / token, float(threshold), float(area or 0))
+            drawn, features = await jobs.run(work.redraw, root / token, float(threshold), float(area or 0))
         except HTTPException as refused:
-            return _error(refused), ""
-        return _scene(picture), _found(found) + _links(root / token)
+            return {status: _error(refused.detail)}
+        return {picture: _scene(drawn), found: _found(features) + _links(root / token)}
 
-    metres = f"{about['metres_per_pixel']:g} m"
+    able = [name for name, one in about.items() if set(one["bands"]) <= set(L4S)]  # they read a simulated scene
     with gr.Blocks(title="Landslides in a scene", analytics_enabled=False, delete_cache=(600, KEPT)) as blocks:
-        token = gr.State(None, time_to_live=KEPT, delete_callback=forget)
-        gr.Markdown(
-            f"# Landslides in a scene\nThe network *{about['model']}* says of each pixel how probable a landslide is. It "
-            f"needs the bands {', '.join(about['bands'])} at {metres} a pixel. It is for study and teaching, no warning."
-        )
+        token_ = gr.State(None, time_to_live=KEPT, delete_callback=forget)
+        gr.Markdown("# Landslides in a scene\nFor study and teaching; it is no warning system.")
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
+                first = next(iter(about))
+                chosen = gr.Dropdown(list(about), value=first, label="Network", visible=len(about) > 1)
+                needs = gr.Markdown(_needs(about[first]))
                 kinds = [".tif", ".tiff", ".png", ".jpg", ".jpeg"]
                 scene = gr.File(label="A scene: GeoTIFF, PNG or JPEG", file_types=kinds, height=140)
-                example = gr.Button("Take a simulated scene")
-                threshold = gr.Slider(0, 1, about["threshold"], step=0.001, label="Threshold of the probability")
+                example = gr.Button("Take a simulated scene", visible=bool(able))
+                threshold = gr.Slider(0, 1, about[first]["threshold"], step=0.001, label="Threshold of the probability")
                 area = gr.Number(0, minimum=0, label="Smallest landslide, m² (pixels in a picture without a place)")
                 status = gr.HTML("", elem_classes="status")
             with gr.Column(scale=2, min_width=300):
                 picture = gr.HTML("", elem_classes="scene")
-                files = gr.HTML("", elem_classes="found")
+                found = gr.HTML("", elem_classes="found")
         how: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-        out = [token, status, picture, files]
-        scene.upload(start, [scene, token, threshold, area], out, **how)
-        example.click(start, [gr.State(None), token, threshold, area], out, **how)
-        gr.on([threshold.change, area.change], show, [token, threshold, area], [picture, files],
-              trigger_mode="always_last", **how)  # fmt: skip
+        shown = [status, picture, found]
+        scene.upload(start, [scene, chosen, token_, area], [token_, threshold, *shown], **how)
+        example.click(simulated, [token_, area], [token_, threshold, scene, chosen, needs, *shown], **how)
+        chosen.input(lambda name: _needs(about[name]), chosen, needs, api_visibility="private")
+        chosen.input(again, [scene, chosen, token_, area], [token_, threshold, *shown], **how)
+        gr.on([threshold.input, area.input], show, [token_, threshold, area], shown, trigger_mode="always_last", **how)
     blocks.queue(max_size=jobs.limits.waiting, default_concurrency_limit=jobs.limits.workers)
     theme = gr.themes.Default(font=FONTS[0], font_mono=FONTS[1])  # those of the machine: no other host is asked
     gr.mount_gradio_app(
@@ -121,28 +134,27 @@ def mount(app: FastAPI, jobs: Jobs, model: str, about: dict[str, Any], root: Pat
     )  # fmt: skip
 
 
-def _error(refused: HTTPException) -> str:
-    return f'<p class="error" role="alert">{html.escape(refused.detail)}</p>'
+def _needs(about: dict[str, Any]) -> str:
+    """Return what a network needs, as Markdown."""
+    return f"It reads {', '.join(about['bands'])} at {about['metres_per_pixel']:g} m a pixel."
+
+
+def _error(said: str) -> str:
+    return f'<p class="error" role="alert">{html.escape(said)}</p>'
 
 
 def _said(said: dict[str, Any]) -> str:
     """Return what was done with a scene, as HTML."""
     lines = [f"{said['pixels']:,} pixels in {said['seconds']:.1f} s"]
     if said["unknown"]:
-        lines.append(f"{said['unknown'] / said['pixels']:.1%} of it is unknown (no data or cloud), grey on the map")
-    lines += said["repairs"]
+        lines.append(f"{said['unknown'] / said['pixels']:.1%} of it is unknown (no data or cloud): grey")
+    lines += map(html.escape, said["repairs"])
     if said["place"]:
         latitude, longitude = said["place"]
-        where = f"{abs(latitude):.4f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.4f}° {'E' if longitude >= 0 else 'W'}"
-        address = f"https://www.openstreetmap.org/?mlat={latitude:.5f}&amp;mlon={longitude:.5f}#map=13/{latitude:.5f}/{longitude:.5f}"
-        lines.append(f'its middle is at <a href="{address}" target="_blank" rel="noopener noreferrer">{where}</a>')
-    else:
-        lines.append("it has no coordinates: polygons are in pixels")
-    return (
-        "<ul>"
-        + "".join(f"<li>{line if line.startswith('its middle') else html.escape(line)}</li>" for line in lines)
-        + "</ul>"
-    )
+        where = f"{latitude:.4f}°, {longitude:.4f}°".replace("-", "−")
+        address = f"https://www.openstreetmap.org/?mlat={latitude:.5f}&amp;mlon={longitude:.5f}#map=13/{latitude:.5f}/{longitude:.5f}"  # fmt: skip # noqa: E501
+        lines.append(f'its middle: <a href="{address}" target="_blank" rel="noopener">{where} on OpenStreetMap</a>')
+    return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 
 
 def _scene(picture: str) -> str:
@@ -159,8 +171,9 @@ def _found(found: dict[str, Any]) -> str:
         return "<p>No landslide above this threshold.</p>"
     lines = "".join(f"<tr><td>{row[key]:,.0f}</td><td>{row['probability']:.2f}</td></tr>" for row in rows[:SHOWN])
     total, many = sum(row[key] for row in rows), "landslide" if len(rows) == 1 else "landslides"
+    largest = f"; the {SHOWN} largest:" if len(rows) > SHOWN else ""
     return (
-        f"<p><b>{len(rows):,} {many}, {total:,.0f} {unit}</b>{'' if len(rows) <= SHOWN else f'; the {SHOWN} largest:'}</p>"
+        f"<p><b>{len(rows):,} {many}, {total:,.0f} {unit}</b>{largest}</p>"
         f"<table><tr><th>Area, {unit}</th><th>Mean probability</th></tr>{lines}</table>"
     )
 

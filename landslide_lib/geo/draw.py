@@ -1,4 +1,4 @@
-"""A scene and what was found in it as one picture: SVG with the mask over the image, and coordinates where it has any."""
+"""A scene and what was found in it as one picture: SVG, the mask over the image, with coordinates if it has any."""
 
 import base64
 import io

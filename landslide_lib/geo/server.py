@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,17 +22,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from landslide_lib.geo import work
 from landslide_lib.geo.work import Limits, RefusedError
 from landslide_lib.paths import TRAINED
-from landslide_lib.training.bundle import Bundle, load_bundle
+from landslide_lib.training.bundle import load_bundle
 
 #: Requests that take a place among those that are worked on or wait, while they are read and answered.
 HEAVY = ("/predict", "/gradio_api/upload")
 #: A page of ours asks no other host, whatever the demo's library would like.
 POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "landslides", "content": {"application/geo+json": {}, "image/tiff": {}}}
+}
 REFUSALS = {
-    400: "no multipart form", 408: "the upload came too slowly", 413: "too large, in bytes or pixels",
-    415: "no GeoTIFF, PNG or JPEG", 422: "damaged, or not what the network needs",
-    503: "too many requests; `Retry-After` says when to come back", 504: "it took too long",
-}  # fmt: skip
+    400: "no multipart form",
+    408: "the upload came too slowly",
+    413: "too large, in bytes or pixels",
+    415: "no GeoTIFF, PNG or JPEG",
+    422: "damaged, or not what the network needs",
+    503: "too many requests; `Retry-After` says when to come back",
+    504: "it took too long",
+}
+RESPONSES |= {status: {"description": text} for status, text in REFUSALS.items()}
 
 
 class Jobs:
@@ -54,11 +62,11 @@ class Jobs:
         finally:
             self.requests -= 1
 
-    async def warm(self, model: str) -> None:
+    async def warm(self, models: Sequence[str]) -> None:
         """Start the processes and load what the first request needs, however long it takes."""
         async with anyio.create_task_group() as group:
             for _ in range(self.limits.workers):
-                group.start_soon(anyio.to_process.run_sync, work.warm, model, self.limits.workers)
+                group.start_soon(anyio.to_process.run_sync, work.warm, tuple(models), self.limits.workers)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function of `geo.work` returns; raise HTTPException where it refuses or takes too long."""
@@ -133,43 +141,53 @@ class Guard:
         return bounded
 
 
-def describe(model: str, bundle: Bundle) -> dict[str, Any]:
-    """Return what `GET /model` says: what the network needs, its card (Markdown) and its licence."""
-    path = Path(model) if Path(model).suffix else TRAINED / f"{model}.safetensors"
+def describe(model: str) -> dict[str, Any]:
+    """Return what `GET /model` says of a network: what it needs, its card (Markdown) and its licence.
+
+    Raises FileNotFoundError, ValueError: as `load_bundle`.
+    """
+    bundle, path = load_bundle(model), Path(model) if Path(model).suffix else TRAINED / f"{model}.safetensors"
     card = path.with_suffix(".md").read_text("utf-8") if path.with_suffix(".md").is_file() else ""
     licence = re.search(r"\*\*Licence\*\*: (.*?)(?=\n- |\Z)", card, re.DOTALL)
     said = {name: getattr(bundle, name) for name in ("bands", "units", "metres_per_pixel", "threshold", "about")}
     return {"model": path.stem, **said, "licence": licence[1].strip() if licence else None, "card": card}
 
 
-def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool = True) -> FastAPI:
+def create_app(
+    models: Sequence[str] = ("bijie", "simulated"), limits: Limits | None = None, *, demo: bool = True
+) -> FastAPI:
     """Return the application: `POST /predict`, `GET /model`, `GET /health`, `/openapi.json`, and the demo on `/`.
 
     Args:
-        model: A trained network, by name or as a file, see `landslide_lib.training.bundle.load_bundle`.
+        models: Trained networks, by name or as files, see `landslide_lib.training.bundle.load_bundle`; a request that
+            names none is answered by the first.
         limits: What a request may cost.
         demo: Whether there is a demo.
 
-    Raises FileNotFoundError, ValueError: as `load_bundle`.
+    Raises FileNotFoundError, ValueError: as `load_bundle`; no network, or two of one name.
     """
     limits = limits or Limits()
-    about = describe(model, load_bundle(model))
+    networks = {Path(model).stem: model for model in models}
+    if not models or len(networks) < len(models):
+        raise ValueError(f"networks {', '.join(models) or 'none'}: one at least is needed, each of another name")
+    about = {name: describe(model) for name, model in networks.items()}
     jobs = Jobs(limits)
     root = Path(tempfile.mkdtemp(prefix="landslide-serve-"))  # nobody else may read it
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         root.mkdir(exist_ok=True)
-        await jobs.warm(model)
+        await jobs.warm(models)
         try:
             yield
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
-    refusals: dict[int | str, dict[str, Any]] = {status: {"description": text} for status, text in REFUSALS.items()}
     app = FastAPI(title="Landslides in a scene", lifespan=lifespan, docs_url=None, redoc_url=None)  # they ask a CDN
     app.add_middleware(Guard, jobs=jobs)
     app.state.jobs = jobs
+    Network = Literal[*networks]  # type: ignore[valid-type]  # noqa: N806
+    default = next(iter(networks))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -186,17 +204,14 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
         return {"status": "ok", "requests": jobs.requests}
 
     @app.get("/model")
-    async def card() -> dict[str, Any]:
-        """Say what the network needs, what it was trained on, how good it is, and its licence."""
-        return about
+    async def card(model: Network = default) -> dict[str, Any]:
+        """Say what a network needs, what it was trained on, how good it is, its licence; `models` names all."""
+        return {**about[model], "models": list(networks)}
 
-    answers = {
-        200: {"description": "polygons or probability", "content": {"application/geo+json": {}, "image/tiff": {}}}
-    }
-
-    @app.post("/predict", response_class=Response, responses=answers | refusals)
+    @app.post("/predict", response_class=Response, responses=RESPONSES)
     async def predict(
         file: UploadFile,
+        model: Network = default,
         format: Literal["geojson", "geotiff"] = "geojson",
         threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
         minimum_area: Annotated[float, Query(ge=0, le=1e12)] = 0,
@@ -209,20 +224,19 @@ def create_app(model: str = "bijie", limits: Limits | None = None, *, demo: bool
         `minimum_area` is in square metres (pixels, where there is no place), `bands` names those of the file in its
         order, where it does not itself.
         """
+        kind, suffix = ("image/tiff", "tif") if format == "geotiff" else ("application/geo+json", "geojson")
         with tempfile.TemporaryDirectory(dir=root) as name:
             with (Path(name) / work.UPLOAD).open("wb") as target:
                 await anyio.to_thread.run_sync(shutil.copyfileobj, file.file, target)
-            body = await jobs.run(work.answer, Path(name), model, limits, format, threshold, minimum_area, bands)
-        kind, suffix = ("image/tiff", "tif") if format == "geotiff" else ("application/geo+json", "geojson")
-        return Response(
-            body, media_type=kind, headers={"content-disposition": f'attachment; filename="landslides.{suffix}"'}
-        )
+            how = (format, threshold, minimum_area, bands)
+            body = await jobs.run(work.answer, Path(name), networks[model], limits, *how)
+        return Response(body, 200, {"content-disposition": f'attachment; filename="landslides.{suffix}"'}, kind)
 
     if demo:
         os.environ["GRADIO_TEMP_DIR"] = str(root / "demo")  # read when the demo is built
         from landslide_lib.geo.demo import mount
 
-        mount(app, jobs, model, about, root)
+        mount(app, jobs, networks, about, root)
     return app
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def _refusals(folder: Path) -> Iterator[None]:
         raise RefusedError(re.sub(r"(?<![\w.])/[\w.-]+/[\w./-]*", "", text)) from None
 
 
-@lru_cache(1)
+@lru_cache(8)
 def _bundle(model: str, workers: int) -> "Bundle":
     import torch
 
@@ -72,12 +73,12 @@ def _bundle(model: str, workers: int) -> "Bundle":
     return load_bundle(model)
 
 
-def warm(model: str, workers: int) -> None:
+def warm(models: Sequence[str], workers: int) -> None:
     """Load what the first request needs."""
-    import landslide_lib.geo.polygons
-    import landslide_lib.geo.predict  # noqa: F401
-
-    _bundle(model, workers)
+    for module in ("contract", "draw", "polygons", "predict"):
+        import_module(f"landslide_lib.geo.{module}")
+    for model in models:
+        _bundle(model, workers)
 
 
 def open_upload(folder: Path, limits: Limits) -> Path:
