@@ -23,6 +23,7 @@ FILES = {
     work.PROBABILITY: "Probability, GeoTIFF",
 }
 SHOWN = 8  # of the landslides, the largest
+HINT = '<p class="hint">What is found in a scene will stand here.</p>'
 FONTS = ("ui-sans-serif", "system-ui", "sans-serif"), ("ui-monospace", "monospace")
 CSS = """
 .error { color: var(--error-text-color); background: var(--error-background-fill); padding: .6em .8em;
@@ -30,8 +31,10 @@ CSS = """
 .scene svg { width: 100%; height: auto; max-height: 85vh; }
 .scene input:not(:checked) ~ svg .mask { display: none; }
 .scene label { display: inline-block; margin-bottom: .4em; }
-.found table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.found th, .found td { text-align: right; padding: .15em .5em; border-bottom: 1px solid var(--border-color-primary); }
+.found table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; border: 0 !important; }
+.found th, .found td { text-align: right; padding: .15em .5em !important; border: 0 !important; }
+.found tr { border-bottom: 1px solid var(--border-color-primary) !important; }
+.hint { color: var(--body-text-color-subdued); padding: 1em 0; }
 .files a { display: inline-block; margin: .2em .6em .2em 0; padding: .45em .8em; border-radius: 6px;
            border: 1px solid var(--border-color-primary); text-decoration: none; color: var(--body-text-color); }
 .files a:hover, .files a:focus { background: var(--background-fill-secondary); }
@@ -77,14 +80,14 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
             return {token_: folder.name, status: _said(said), threshold: least, **await show(folder.name, least, area)}
         except HTTPException as refused:
             forget(folder.name)
-            return {token_: None, status: _error(refused.detail), picture: "", found: ""}
+            return {token_: None, status: _error(refused.detail), picture: HINT, found: ""}
 
     async def again(file: str | None, network: str, token: str | None, area: float) -> dict[Any, Any]:
         """Map the same file by another network."""
         if file:
             return await start(file, network, token, area)
         forget(token)
-        return {token_: None, status: "", picture: "", found: "", threshold: about[network]["threshold"]}
+        return {token_: None, status: "", picture: HINT, found: "", threshold: about[network]["threshold"]}
 
     async def simulated(token: str | None, area: float) -> dict[Any, Any]:
         """Map a simulated scene by the network that reads such."""
@@ -92,7 +95,7 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
 
     async def show(token: str | None, threshold: float, area: float) -> dict[Any, Any]:
         if not token:
-            return {picture: "", found: ""}
+            return {picture: HINT, found: ""}
         if not (root / token).is_dir():
             return {status: _error("what was found is no longer kept; drop the scene again")}
         try:
@@ -104,20 +107,25 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
     able = [name for name, one in about.items() if set(one["bands"]) <= set(L4S)]  # they read a simulated scene
     with gr.Blocks(title="Landslides in a scene", analytics_enabled=False, delete_cache=(600, KEPT)) as blocks:
         token_ = gr.State(None, time_to_live=KEPT, delete_callback=forget)
-        gr.Markdown("# Landslides in a scene\nFor study and teaching; it is no warning system.")
+        gr.Markdown(
+            "# Landslides in a scene\nFor study and teaching; it is no warning system. Programs "
+            "`POST` a file to `/predict`, see [the API](openapi.json)."
+        )
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
                 first = next(iter(about))
                 chosen = gr.Dropdown(list(about), value=first, label="Network", visible=len(about) > 1)
                 needs = gr.Markdown(_needs(about[first]))
                 kinds = [".tif", ".tiff", ".png", ".jpg", ".jpeg"]
-                scene = gr.File(label="A scene: GeoTIFF, PNG or JPEG", file_types=kinds, height=140)
+                scene = gr.File(label="A scene: GeoTIFF, PNG or JPEG", file_types=kinds, height=170)
                 example = gr.Button("Take a simulated scene", visible=bool(able))
                 threshold = gr.Slider(0, 1, about[first]["threshold"], step=0.001, label="Threshold of the probability")
-                area = gr.Number(0, minimum=0, label="Smallest landslide, m² (pixels in a picture without a place)")
+                area = gr.Number(
+                    0, minimum=0, label="Smallest landslide, m²", info="In pixels, if it has no coordinates"
+                )
                 status = gr.HTML("", elem_classes="status")
             with gr.Column(scale=2, min_width=300):
-                picture = gr.HTML("", elem_classes="scene")
+                picture = gr.HTML(HINT, elem_classes="scene")
                 found = gr.HTML("", elem_classes="found")
         how: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         shown = [status, picture, found]
@@ -130,7 +138,7 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
     theme = gr.themes.Default(font=FONTS[0], font_mono=FONTS[1])  # those of the machine: no other host is asked
     gr.mount_gradio_app(
         app, blocks, "/", allowed_paths=[], max_file_size=jobs.limits.upload, ssr_mode=False, run_history=False,
-        show_error=False, footer_links=["settings", {"label": "API", "url": "openapi.json"}], theme=theme, css=CSS,
+        show_error=False, footer_links=["settings"], theme=theme, css=CSS,
     )  # fmt: skip
 
 

@@ -99,11 +99,12 @@ def _ticks(source: Any) -> str:
         at = (x - west) / (east - west) * WIDTH
         anchor = "middle" if at < WIDTH - 50 else "end"
         drawn.append(f'<path d="M{at:.1f} {height:.1f}v5"/><text x="{at:.1f}" y="{height + 23:.1f}" '
-                     f'text-anchor="{anchor}">{x:.10g} {unit}</text>')  # fmt: skip
+                     f'text-anchor="{anchor}">{x:.10g}</text>')  # fmt: skip
     for y in _round_numbers(south, north, 4):
         at = (north - y) / (north - south) * height
         drawn.append(f'<path d="M0 {at:.1f}h-5"/><text x="-9" y="{max(at + 6, TEXT):.1f}" '
                      f'text-anchor="end">{y:.10g}</text>')  # fmt: skip
+    drawn.append(f'<text x="-22" y="{height + 23:.1f}" text-anchor="end">{unit}</text>')
     return f'<g stroke-width="1">{"".join(drawn)}</g>'.replace("<path ", '<path stroke="currentColor" ')
 
 

@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,17 @@ from landslide_lib.training.bundle import save_bundle
 SIZE = 96
 
 
-def network(path: Path) -> Path:
-    """Write a tiny network for photographs of 8 bits, as data/models has them."""
+def network(
+    path: Path, bands: Sequence[str] = ("R", "G", "B"), metres: float = 0.8, units: Sequence[float] = (255.0,) * 3
+) -> Path:
+    """Write a tiny network with its card; by default for photographs of 8 bits, as data/models has them."""
     torch.manual_seed(0)
-    fields = {"bands": ("R", "G", "B"), "shift": torch.full((3,), 0.4), "scale": torch.full((3,), 0.2)}
-    fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": 0.8, "units": [255.0] * 3}
-    net = MODELS["unet"](in_channels=3, width=4).eval()
+    count = len(bands)
+    fields = {"bands": bands, "shift": torch.full((count,), 0.4), "scale": torch.full((count,), 0.2)}
+    fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": metres, "units": list(units)}
+    net = MODELS["unet"](in_channels=count, width=4).eval()
     path.with_suffix(".md").write_text("# tiny\n\n- **Licence**: MIT for\n  the file.\n- **Use**: tests.\n", "utf-8")
-    return save_bundle(path, net, {"model": "unet", "in_channels": 3, "width": 4}, **fields, about={"size": 32})
+    return save_bundle(path, net, {"model": "unet", "in_channels": count, "width": 4}, **fields, about={"size": 32})
 
 
 def pixels(seed: int = 0, size: int = SIZE) -> np.ndarray:
