@@ -12,6 +12,7 @@ import pytest
 import uploads
 
 from landslide_lib.data.bands import L4S
+from landslide_lib.data.simulator.scenes import UNITS
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     folder = tmp_path_factory.mktemp("networks")
     networks = {
         "photo": uploads.network(folder / "photo.safetensors"),
-        "sat": uploads.network(folder / "sat.safetensors", L4S, 20.0, [1.0] * len(L4S)),
+        "sat": uploads.network(folder / "sat.safetensors", L4S, 20.0, UNITS, 1.0),
     }
     limits = Limits(upload=300_000, pixels=512 * 512, seconds=60, workers=1, waiting=2)
     app = create_app([str(path) for path in networks.values()], limits)

@@ -19,13 +19,17 @@ SIZE = 96
 
 
 def network(
-    path: Path, bands: Sequence[str] = ("R", "G", "B"), metres: float = 0.8, units: Sequence[float] = (255.0,) * 3
+    path: Path,
+    bands: Sequence[str] = ("R", "G", "B"),
+    metres: float = 0.8,
+    units: Sequence[float] = (255.0,) * 3,
+    mean: float = 0.4,
 ) -> Path:
     """Write a tiny network with its card; by default for photographs of 8 bits, as data/models has them."""
     torch.manual_seed(0)
     count = len(bands)
-    fields = {"bands": bands, "shift": torch.full((count,), 0.4), "scale": torch.full((count,), 0.2)}
-    fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": metres, "units": list(units)}
+    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean / 2)}
+    fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": metres, "units": [float(unit) for unit in units]}
     net = MODELS["unet"](in_channels=count, width=4).eval()
     path.with_suffix(".md").write_text("# tiny\n\n- **Licence**: MIT for\n  the file.\n- **Use**: tests.\n", "utf-8")
     return save_bundle(path, net, {"model": "unet", "in_channels": count, "width": 4}, **fields, about={"size": 32})
