@@ -1,11 +1,21 @@
-<<<<<<< HEAD
-"""Simulated scenes on disk, small, and networks to read them for."""
+"""Simulated scenes on disk, small, networks to read them for, and a server on this machine."""
 
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import httpx
 import numpy as np
 import pytest
 import rasterio
 import torch
+import uploads
 
+from landslide_lib.data.bands import L4S
+from landslide_lib.data.simulator.scenes import UNITS
 from landslide_lib.geo.simulated import write_scene
 from landslide_lib.models import MODELS
 from landslide_lib.training.bundle import load_bundle, save_bundle
@@ -76,22 +86,6 @@ def picture(tmp_path):
         return tmp_path / name
 
     return write
-=======
-"""A server on this machine, with tiny networks, for the tests of the API and of the demo."""
-
-import contextlib
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from types import SimpleNamespace
-
-import httpx
-import pytest
-import uploads
-
-from landslide_lib.data.bands import L4S
-from landslide_lib.data.simulator.scenes import UNITS
 
 
 @pytest.fixture(scope="session")
@@ -121,4 +115,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     server.should_exit = True
     with contextlib.suppress(KeyboardInterrupt):
         thread.join(20)
->>>>>>> geo-serve
