@@ -8,7 +8,7 @@ from benchmarks import scene
 PEER = """
 import numpy as np, rasterio, torch
 
-def predict_geotiff(model, source, target, *, tile_size, overlap, batch_size, preprocess_fn, device, verbose):
+def predict_geotiff(model, source, target, *, tile_size, overlap, preprocess_fn, device, verbose):
     with rasterio.open(source) as file:
         image, profile = file.read().astype(np.float32), file.profile
     with torch.no_grad():

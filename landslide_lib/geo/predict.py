@@ -38,7 +38,7 @@ STEP = 32  # windows begin at multiples of it, as the networks halve five times 
 MARGIN = 7 / 16  # of an overlap, on either side, has weight 0; what is left between is the ramp
 BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
 # Bytes of what it decoded that GDAL keeps: tiles that two windows share, or the lines that all windows of a row share.
-CACHE, CACHE_OF_LINES = 2**27, 2**29
+CACHE, CACHE_OF_LINES = 2**26, 2**29
 RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg")  # of a folder
 
 
@@ -227,7 +227,7 @@ def _strips(
     source: Input, bundle: Bundle, tiling: Tiling, rows: list[int], progress: bool
 ) -> Iterator[NDArray[np.float32]]:
     """Compute rows of windows; yield what each finishes, (rows of pixels, width), NaN where unknown."""
-    bundle, device = _on_device(bundle)
+    bundle, device = _ready(bundle)
     high, wide = tiling.shape
     sums = np.zeros((high, tiling.lefts[-1] + wide), np.float32)
     size = max(1, BATCH[device] // (high * wide))
@@ -238,8 +238,8 @@ def _strips(
         for number in before + rows:
             for start in range(0, len(tiling.lefts), size):
                 columns = range(start, min(start + size, len(tiling.lefts)))
-                read = [source.read(Window(tiling.lefts[n], tiling.tops[number], wide, high)) for n in columns]
-                for column, values in zip(columns, _probabilities(read, bundle, device), strict=True):
+                windows = [Window(tiling.lefts[n], tiling.tops[number], wide, high) for n in columns]
+                for column, values in zip(columns, _probabilities(source, windows, bundle, device), strict=True):
                     weight = tiling.weight(number, column)
                     part = sums[:, tiling.lefts[column] : tiling.lefts[column] + wide]
                     part += np.multiply(values, weight, out=np.zeros_like(values), where=weight > 0)
@@ -251,28 +251,37 @@ def _strips(
 
 
 def _probabilities(
-    read: list[tuple[NDArray[np.float32], NDArray[np.bool_]]], bundle: Bundle, device: str
+    source: Input, windows: Sequence[Window], bundle: Bundle, device: str
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the probability of each window (h, w), NaN where unknown; one that is all unknown is not computed.
 
     To the network an unknown pixel is the mean of its training images.
     """
-    stacks = [torch.from_numpy(stack) for stack, known in read if known.any()]
+    stacks, every = list[torch.Tensor](), list[NDArray[np.bool_]]()
+    mean = bundle.shift.cpu().numpy()
+    for window in windows:
+        stack, known = source.read(window)
+        every.append(known)
+        if known.any():
+            np.copyto(stack, mean, where=~known)
+            stacks.append(torch.from_numpy(stack))
     answers = iter(())
     if stacks:
-        known = torch.from_numpy(np.stack([known for _, known in read if known.any()]))[:, None].to(device)
-        images = torch.where(known, torch.stack(stacks).to(device), bundle.shift)
-        answers = iter(bundle.predict(images).masked_fill(~known, torch.nan)[:, 0].cpu().numpy())
-    for _, one in read:
-        yield next(answers) if one.any() else np.full(one.shape, np.nan, np.float32)
+        images = torch.stack(stacks) if len(stacks) > 1 else stacks[0][None]
+        stacks.clear()
+        answers = iter(bundle.predict(images.to(device))[:, 0].cpu().numpy())
+    for known in every:
+        yield np.where(known, next(answers) if known.any() else np.float32(0), np.float32(np.nan))
 
 
-def _on_device(bundle: Bundle) -> tuple[Bundle, str]:
-    """Return the bundle on a GPU, if there is one, and the kind of the device."""
-    if not torch.cuda.is_available():
-        return bundle, "cpu"
-    moved = {name: getattr(bundle, name).to("cuda") for name in ("shift", "scale")}
-    return replace(bundle, network=deepcopy(bundle.network).to("cuda"), **moved), "cuda"
+def _ready(bundle: Bundle) -> tuple[Bundle, str]:
+    """Return a copy of a bundle on the GPU, if there is one, and the kind of the device.
+
+    Weights whose channels are last make convolutions faster on either, and change nothing above 1e-6.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = deepcopy(bundle.network).to(device).to(memory_format=torch.channels_last)
+    return replace(bundle, network=network, shift=bundle.shift.to(device), scale=bundle.scale.to(device)), device
 
 
 def _sides(source: Input, bundle: Bundle, window: int | None, overlap: int | None) -> tuple[int, int]:

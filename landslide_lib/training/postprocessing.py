@@ -29,14 +29,16 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     names = {step.name for step in steps}
     read = voted if "voting" in names else (lambda outputs: mask_of(outputs).float().sigmoid())
     quarters = range(4) if "multi_angles" in names else range(1)
-    turned = [
-        torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
-    ]
-    mean = torch.stack(turned).mean(0)
+    mean = torch.stack([_turned(read(network(_turned(images, quarter))), -quarter) for quarter in quarters]).mean(0)
     for step in steps:
         if step.name in MORPHOLOGY:
             mean = morphology(mean, step.name, step.kernel)
     return mean
+
+
+def _turned(images: Tensor, quarters: int) -> Tensor:
+    """Turn images; what is not turned is not copied, as `rot90` would."""
+    return torch.rot90(images, quarters, (2, 3)) if quarters else images
 
 
 def voted(outputs: Outputs) -> Tensor:
