@@ -28,7 +28,7 @@ def network(
     """Write a tiny network with its card; by default for photographs of 8 bits, as data/models has them."""
     torch.manual_seed(0)
     count = len(bands)
-    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean / 2)}
+    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean)}
     fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": metres, "units": [float(unit) for unit in units]}
     net = MODELS["unet"](in_channels=count, width=4).eval()
     path.with_suffix(".md").write_text("# tiny\n\n- **Licence**: MIT for\n  the file.\n- **Use**: tests.\n", "utf-8")
