@@ -135,7 +135,9 @@ def test_a_request_without_a_file_is_refused(server):
     assert server.post("/predict", data={"file": "text"}).status_code == 422
 
 
-@pytest.mark.parametrize("sent", [b"Content-Length: 1000000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n61A80\r\n"])
+@pytest.mark.parametrize(
+    "sent", [b"Content-Length: 1000000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n61A80\r\n"]
+)
 def test_what_is_too_large_is_refused_before_it_is_there(served, sent):
     place = served.address.split("/")[2]
     host, port = place.split(":")
@@ -143,7 +145,9 @@ def test_what_is_too_large_is_refused_before_it_is_there(served, sent):
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n" + kind + sent)
         if b"chunked" in sent:  # 400,000 bytes of more that never come
-            connection.sendall(b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(399_000))
+            connection.sendall(
+                b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(399_000)
+            )
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 

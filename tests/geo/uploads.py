@@ -29,7 +29,12 @@ def network(
     torch.manual_seed(0)
     count = len(bands)
     fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean)}
-    fields |= {"threshold": 0.5, "post_processing": [], "metres_per_pixel": metres, "units": [float(unit) for unit in units]}
+    fields |= {
+        "threshold": 0.5,
+        "post_processing": [],
+        "metres_per_pixel": metres,
+        "units": [float(unit) for unit in units],
+    }
     net = MODELS["unet"](in_channels=count, width=4).eval()
     path.with_suffix(".md").write_text("# tiny\n\n- **Licence**: MIT for\n  the file.\n- **Use**: tests.\n", "utf-8")
     return save_bundle(path, net, {"model": "unet", "in_channels": count, "width": 4}, **fields, about={"size": 32})
