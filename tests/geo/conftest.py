@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from serving import served  # noqa: F401: a fixture
+from serving import served  # noqa: F401, a fixture
 
 from landslide_lib.geo.simulated import write_scene
 from landslide_lib.models import MODELS

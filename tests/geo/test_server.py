@@ -9,7 +9,6 @@ import time
 from itertools import islice
 
 import anyio
-import httpx
 import numpy as np
 import pytest
 import rasterio
