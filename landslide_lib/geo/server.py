@@ -172,16 +172,16 @@ def create_app(
         raise ValueError(f"networks {', '.join(models) or 'none'}: one at least is needed, each of another name")
     about = {name: describe(model) for name, model in networks.items()}
     jobs = Jobs(limits)
-    root = Path(tempfile.mkdtemp(prefix="landslide-serve-"))  # nobody else may read it
+    kept = tempfile.TemporaryDirectory(prefix="landslide-serve-", ignore_cleanup_errors=True)
+    root = Path(kept.name)  # nobody else may read it
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        root.mkdir(exist_ok=True)
         await jobs.warm(models)
         try:
             yield
         finally:
-            shutil.rmtree(root, ignore_errors=True)
+            kept.cleanup()
 
     app = FastAPI(title="Landslides in a scene", lifespan=lifespan, docs_url=None, redoc_url=None)  # they ask a CDN
     app.add_middleware(Guard, jobs=jobs)

@@ -122,3 +122,16 @@ def bad(seed: int) -> Iterator[tuple[str, bytes]]:
         yield "a.zip", b"PK\x03\x04" + rng.bytes(500)
         yield "a.gif", picture(pixels(), "GIF")
         yield "a.html", b"<script>alert(1)</script>" * 20
+
+
+def flipped(seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield files of which some bytes are others, most of them in the header: they may hold a scene."""
+    rng = np.random.default_rng(seed)
+    tiled = geotiff(pixels(), tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    while True:
+        for content in (geotiff(pixels()), tiled, picture(pixels()), picture(pixels(), "JPEG")):
+            damaged = bytearray(content)
+            for at in rng.integers(0, 600, 3), rng.integers(0, len(content), 2):
+                for place in at:
+                    damaged[min(place, len(content) - 1)] = rng.integers(256)
+            yield "flipped", bytes(damaged)
