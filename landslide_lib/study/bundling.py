@@ -14,21 +14,6 @@ from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import data_of, model_of
 from landslide_lib.training.bundle import load_bundle, save_bundle
 
-CARD = """# {name}
-
-A network that says of each pixel of an image whether it is landslide.
-
-- **Network**: {network}, {parameters:,} parameters, in half precision; `landslide predict` and
-  `landslide_lib.training.bundle` read it.
-- **Learnt on**: {images} images of `{dataset}`, {size} px of {metres:g} m, bands {bands}. {start}
-- **Record**: `data/results/{record}.json`, table `{table}`, row `{row}`, seed {seed}; commit {commit}.
-- **Scores** on {test} test images, landslide class over all pixels: {scores}. The threshold was chosen on validation
-  images. Other seeds of the row: see the table.
-- **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
-  elsewhere it has to be scored before it is believed. It is no warning system.
-- **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
-"""
-
 
 def bundle(
     table: Table, row: Row, out: Path, store: Store, *, dataset: str | None, profile: str | None, seed: int
@@ -70,23 +55,23 @@ def bundle(
         | {"unit": source.scale},
     )
     load_bundle(out)
-    card = CARD.format(
-        name=out.stem,
-        network=recipe.model,
-        parameters=trained.parameters,
-        images=trained.images["train"],
-        dataset=recipe.dataset,
-        size=recipe.image_size,
-        metres=metres,
-        bands=", ".join(data.bands),
-        start=f"Its encoder started from weights of {trained.start['source']}." if trained.start else "",
-        record=record.name,
-        table=table.name,
-        row=row.id,
-        seed=seed,
-        commit=trained.commit[:10],
-        test=record.images["test"],
-        scores=", ".join(f"{key} {value}" for key, value in pooled.items()) + f" at threshold {tuned.threshold}",
-    )
+    scores = ", ".join(f"{key} {value}" for key, value in pooled.items())
+    start = f" Its encoder started from weights of {trained.start['source']}." if trained.start else ""
+    card = f"""# {out.stem}
+
+A network that says of each pixel of an image whether it is landslide.
+
+- **Network**: {recipe.model}, {trained.parameters:,} parameters, in half precision; `landslide predict` and
+  `landslide_lib.training.bundle` read it.
+- **Learnt on**: {trained.images["train"]} images of `{recipe.dataset}`, {recipe.image_size} px of {metres:g} m, bands
+  {", ".join(data.bands)}.{start}
+- **Record**: `data/results/{record.name}.json`, table `{table.name}`, row `{row.id}`, seed {seed}; commit
+  {trained.commit[:10]}.
+- **Scores** on {record.images["test"]} test images, landslide class over all pixels: {scores} at threshold
+  {tuned.threshold}. The threshold was chosen on validation images. Other seeds of the row: see the table.
+- **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
+  elsewhere it has to be scored before it is believed. It is no warning system.
+- **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
+"""
     out.with_suffix(".md").write_text(card, encoding="utf-8")
     return out
