@@ -104,11 +104,9 @@ class RAUNet(nn.Module):
         return self.head(x)
 
 
-def unet_with(attention: Callable[[int], nn.Module], **options: Any) -> UNet:
+def unet_with(attend: Callable[[int], nn.Module], **options: Any) -> UNet:
     """Build a U-Net with attention, made of channels, after each of its blocks; see `UNet` for options and shape."""
-    return UNet(
-        block=lambda before, after: nn.Sequential(double_convolution(before, after), attention(after)), **options
-    )
+    return UNet(block=lambda before, after: nn.Sequential(double_convolution(before, after), attend(after)), **options)
 
 
 def unet_with_axis_attention(*, width: int = 64, image_size: int = 128, **options: Any) -> UNet:
