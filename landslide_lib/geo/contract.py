@@ -14,8 +14,10 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
 from rasterio.transform import array_bounds
-from rasterio.warp import calculate_default_transform, reproject, transform_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform, transform_bounds
 from rasterio.windows import Window
 
 from landslide_lib.geo.decoding import Decoding, decode
@@ -27,6 +29,7 @@ __all__ = ["ContractError", "Grid", "Input", "open_input"]
 
 COARSEST = 2.0  # times the network's pixels: what is coarser than that has lost the landslides it learnt
 FINEST = 4  # slopes are computed on pixels of so much less than the network's, at most
+EXACT = 1e-6  # pixels by which GDAL may misplace one; 0 is refused
 MARGIN = 2  # pixels around a window that its resampling may look at
 
 
@@ -118,18 +121,9 @@ class Input:
         if w > 0 and h > 0:
             planes = self._decoded(bands, Window(x, y, w, h), step)
             scale = Affine.scale(w / planes.shape[2], h / planes.shape[1])
-            reproject(
-                planes,
-                out,
-                src_transform=self.scene.transform * Affine.translation(x, y) * scale,
-                dst_transform=transform,
-                src_crs=self.scene.crs,
-                dst_crs=self.crs,
-                src_nodata=np.nan,
-                dst_nodata=np.nan,
-                resampling=Resampling.average if ratio > 1 + SAME else Resampling.bilinear,
-                tolerance=0,  # else a pixel depends on the window that it is read in
-            )
+            here = Grid(self.scene.crs, self.scene.transform * Affine.translation(x, y) * scale, w, h)
+            kind = Resampling.average if ratio > 1 + SAME else Resampling.bilinear
+            out = _warp(planes, here, Grid(self.crs, transform, width, height), kind)
         # What rounding lets the warp see beyond the rim is none of the grid.
         grid = Grid(self.crs, transform, finer * self.width, finer * self.height)
         inside = np.zeros(out.shape[1:], bool)
@@ -158,6 +152,23 @@ def open_input(path: Path, bundle: Bundle, *, bands: Sequence[str] | None = None
         source.file.close()
         raise error if isinstance(error, ContractError) else ContractError(path, str(error)) from error
     return scene
+
+
+def _warp(planes: Planes, here: Grid, there: Grid, kind: Resampling) -> Planes:
+    """Resample planes (C, h, w) from one grid to another; NaN is what is unknown, before and after.
+
+    `rasterio.warp.reproject` interpolates the places of pixels along a row: they would depend on the window.
+    """
+    how = {"crs": here.crs, "transform": here.transform, "nodata": np.nan, "dtype": "float32"}
+    how |= {"count": len(planes), "height": planes.shape[1], "width": planes.shape[2]}
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", **how) as file:
+            file.write(planes)
+        with (
+            memory.open() as file,
+            WarpedVRT(file, **there._asdict(), resampling=kind, tolerance=EXACT, nodata=np.nan) as warped,
+        ):
+            return np.asarray(warped.read(), np.float32)
 
 
 def _clip(left: int, top: int, width: int, height: int, grid: Grid) -> tuple[int, int, int, int]:

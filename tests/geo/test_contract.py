@@ -65,7 +65,7 @@ def test_a_window_is_a_part_of_the_whole_and_unknown_beyond(opened, left, top, w
     values, known = found.read(Window(left, top, width, height))
     part = np.s_[top + 40 : top + 40 + height, left + 40 : left + 40 + width]
     np.testing.assert_array_equal(known, known_around[part])
-    np.testing.assert_allclose(values, around[:, *part], rtol=0, atol=5e-4)  # GDAL's weights, where it warps
+    np.testing.assert_allclose(values, around[:, *part], rtol=0, atol=1e-5)
     known_around = known_around.copy()
     known_around[40:-40, 40:-40] = False
     assert not known_around.any()
