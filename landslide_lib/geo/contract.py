@@ -1,0 +1,197 @@
+"""A scene as a network reads it: its bands found, its numbers in the network's units, its pixels of the network's size.
+
+What does not fit a network is found before it runs, from metadata and a sample of the pixels. It is put right, and
+said, or refused in one line.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.transform import array_bounds
+from rasterio.warp import calculate_default_transform, reproject, transform_bounds
+from rasterio.windows import Window
+
+from landslide_lib.geo.decoding import Decoding, decode
+from landslide_lib.geo.ground import SAME, pixel_metres, slope_degrees, utm
+from landslide_lib.geo.source import ContractError, Grid, Planes, Source
+from landslide_lib.training.bundle import Bundle
+
+__all__ = ["ContractError", "Grid", "Input", "open_input"]
+
+COARSEST = 2.0  # times the network's pixels: what is coarser than that has lost the landslides it learnt
+MARGIN = 2  # pixels around a window that its resampling may look at
+
+
+class Input:
+    """A scene on a grid of the network's pixels, read by windows; a context manager that closes its file.
+
+    `crs`, `transform`, `width` and `height` are of the grid that is read, `scene` is the file's own. `repairs` says
+    what was put right, one sentence each.
+    """
+
+    def __init__(self, source: Source, bundle: Bundle) -> None:
+        """Take over an open source. Raises ValueError: the network cannot read it."""
+        self._source, self._bands = source, bundle.bands
+        self.scene = source.grid
+        said: list[str] = []
+        if source.by_order:
+            said.append(f"bands without names: taken in the network's order, {', '.join(bundle.bands)}")
+        if missing := [band for band in bundle.bands if band not in source.places and band != "slope"]:
+            raise ValueError(
+                f"no band {', '.join(missing)} among its {source.file.count} ({source.names()}); the network needs "
+                f"{', '.join(bundle.bands)}. Add what is missing, or name the bands in the file's order by --bands"
+            )
+        self._metres = _metres(source.grid, bundle, said)
+        grid = _grid(source.grid, self._metres, bundle, said)
+        self.crs, self.transform, self.width, self.height = grid
+        self._resampled = grid != self.scene
+        # Slope is computed on pixels like those of the file, and its mean taken: so was that of the training.
+        self._finer, self._ratio, self._side = 1, 1.0, self._metres or (1.0, 1.0)
+        if self._resampled and self._metres:
+            self._ratio = bundle.metres_per_pixel / min(self._metres)  # pixels of the file along one of the grid
+            self._finer = max(1, round(self._ratio))
+            self._side = (bundle.metres_per_pixel / self._finer,) * 2
+        self._meaning = decode(source, bundle, self._metres)
+        self.repairs = (*said, *self._meaning.said)
+
+    def read(self, window: Window) -> tuple[Planes, NDArray[np.bool_]]:
+        """Return a window (C, h, w) in the units of the bundle, before shift and scale, and (h, w) what is known of it.
+
+        Unknown is what lies outside the scene, has no data or is under a cloud; it is 0 there. The window may reach
+        beyond the grid.
+        """
+        left, top, width, height = (round(side) for side in window.flatten())
+        meaning = self._meaning
+        planes = dict(zip(meaning.bands, self._planes(meaning.bands, left, top, width, height), strict=True))
+        if meaning.height and meaning.slope:
+            k = self._finer
+            metres = self._planes({"DEM": meaning.height}, k * left - 1, k * top - 1, k * width + 2, k * height + 2, k)
+            fine = slope_degrees(metres[0], *self._side)[1:-1, 1:-1]
+            planes["slope"] = meaning.slope(fine.reshape(height, k, width, k).mean((1, 3)))
+        stack = np.stack([planes[band] for band in self._bands])
+        known = np.isfinite(stack).all(0)
+        return np.where(known, stack, np.float32(0)), known
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _planes(
+        self, bands: Mapping[str, Decoding], left: int, top: int, width: int, height: int, finer: int = 1
+    ) -> Planes:
+        """Return decoded bands (C, h, w), NaN where unknown, of a window in pixels of 1 / `finer` of the grid's."""
+        out = np.full((len(bands), height, width), np.nan, np.float32)
+        transform = self.transform * Affine.scale(1 / finer) * Affine.translation(left, top)
+        if not self._resampled:
+            x, y, w, h = _clip(left, top, width, height, self.scene)
+            if w > 0 and h > 0:
+                out[:, y - top : y - top + h, x - left : x - left + w] = self._decoded(bands, Window(x, y, w, h), 1)
+            return out
+        ratio = self._ratio / finer
+        bounds = transform_bounds(self.crs, self.scene.crs, *array_bounds(height, width, transform))
+        corners = [(bounds[i], bounds[j]) for i in (0, 2) for j in (1, 3)]
+        columns, rows = zip(*(~self.scene.transform * corner for corner in corners), strict=True)
+        margin = MARGIN * max(1.0, ratio)
+        x, y = math.floor(min(columns) - margin), math.floor(min(rows) - margin)
+        right, bottom = math.ceil(max(columns) + margin), math.ceil(max(rows) + margin)
+        x, y, w, h = _clip(x, y, right - x, bottom - y, self.scene)
+        if w > 0 and h > 0:
+            step = max(1, int(ratio / 2))  # of pixels that are much finer a mean of some is read
+            planes = self._decoded(bands, Window(x, y, w, h), step)
+            scale = Affine.scale(w / planes.shape[2], h / planes.shape[1])
+            reproject(
+                planes,
+                out,
+                src_transform=self.scene.transform * Affine.translation(x, y) * scale,
+                dst_transform=transform,
+                src_crs=self.scene.crs,
+                dst_crs=self.crs,
+                src_nodata=np.nan,
+                dst_nodata=np.nan,
+                resampling=Resampling.average if ratio > 1 + SAME else Resampling.bilinear,
+                tolerance=0,  # else a pixel depends on the window that it is read in
+            )
+        return out
+
+    def _decoded(self, bands: Mapping[str, Decoding], window: Window, step: int) -> Planes:
+        raw = self._source.read(list(bands), window, step)
+        return np.stack([decoding(plane) for decoding, plane in zip(bands.values(), raw, strict=True)])
+
+
+def open_input(path: Path, bundle: Bundle, *, bands: Sequence[str] | None = None, repair: bool = True) -> Input:
+    """Open a scene for a network: any raster that GDAL reads.
+
+    `bands` names the bands of the file in its order, where the file does not or is wrong; a name that the network does
+    not know is passed over. Without `repair` a scene that would be put right is refused. Raises FileNotFoundError, or
+    ContractError: one line with what is wrong, where, and what to do.
+    """
+    source = Source(path, bundle.bands, bands)
+    try:
+        scene = Input(source, bundle)
+        if scene.repairs and not repair:
+            raise ValueError(f"not as the network needs it, and nothing is to be put right: {'; '.join(scene.repairs)}")
+    except ValueError as error:
+        source.file.close()
+        raise ContractError(path, str(error)) from error
+    return scene
+
+
+def _clip(left: int, top: int, width: int, height: int, grid: Grid) -> tuple[int, int, int, int]:
+    """Return the part of a window that lies in a grid, of no or negative size where none does."""
+    x, y = max(left, 0), max(top, 0)
+    return x, y, min(left + width, grid.width) - x, min(top + height, grid.height) - y
+
+
+def _metres(scene: Grid, bundle: Bundle, said: list[str]) -> tuple[float, float] | None:
+    """Return the sides of a pixel of a scene, metres; None for a photograph without a place."""
+    if not scene.crs:
+        if set(bundle.units or ()) != {255.0}:
+            raise ValueError(
+                "it has no coordinate system, so that its pixel size is unknown; give it one by gdal_edit -a_srs"
+            )
+        said.append(f"no coordinate system: its pixels are taken for {bundle.metres_per_pixel:g} m, the network's")
+        return None
+    metres = pixel_metres(*scene)
+    if max(metres) > COARSEST * bundle.metres_per_pixel:
+        raise ValueError(
+            f"its pixels are {max(metres):.3g} m, and the network learnt on {bundle.metres_per_pixel:g} m: what it "
+            f"looks for cannot be seen. Take one of at most {COARSEST * bundle.metres_per_pixel:g} m, or a network "
+            "that learnt on such pixels"
+        )
+    return metres
+
+
+def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said: list[str]) -> Grid:
+    """Return the grid of the network's pixels over a scene: its own, or one in its CRS, or in the UTM zone there."""
+    side = bundle.metres_per_pixel
+    if metres is None:
+        return scene
+    crs, transform, width, height = scene
+    nominal = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    metric = crs.is_projected and all(abs(n / m - 1) < SAME for n, m in zip(nominal, metres, strict=True))
+    upright = transform.b == transform.d == 0
+    if metric and upright and all(abs(m / side - 1) < SAME for m in metres):
+        return scene
+    if not metric:
+        kind = "in degrees" if crs.is_geographic else "whose unit is no metre of the ground"
+        crs = utm(*scene)
+        said.append(f"a coordinate system {kind}: warped to {crs.to_string()}")
+    if not all(abs(m / side - 1) < SAME for m in metres):
+        how = "averaged" if min(metres) < side else "interpolated"
+        said.append(f"pixels of {metres[0]:.4g} x {metres[1]:.4g} m: {how} to the network's {side:g} m")
+    bounds = array_bounds(scene.height, scene.width, transform)
+    target, columns, rows = calculate_default_transform(scene.crs, crs, width, height, *bounds, resolution=side)
+    return Grid(crs, target, columns, rows)
