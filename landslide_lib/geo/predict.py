@@ -1,0 +1,287 @@
+"""The probability of landslide over a whole scene, window by window, as a Cloud-Optimized GeoTIFF.
+
+Windows overlap. The weight of a window is 0 in a margin along its edges, where the network has seen too little of the
+surroundings, and passes linearly to the next window's after that; at the edges of the scene it is 1. Memory holds a row
+of windows, not the scene.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from rasterio.errors import RasterioIOError
+from rasterio.transform import array_bounds
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+from tqdm import tqdm
+
+from landslide_lib.geo.cog import resample, rows_of, unknown_pixels, write_cog
+from landslide_lib.geo.contract import Grid, Input, open_input
+from landslide_lib.training.bundle import Bundle
+
+WINDOW, OVERLAP = 512, 128  # pixels of the network
+STEP = 32  # windows begin at multiples of it, as the networks halve five times at most: pooling has the same phase
+MARGIN = 3 / 8  # of an overlap, on either side, has weight 0; what is left between is the ramp
+BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
+# Rows of a scene that is stored by lines are read once, not once a window: GDAL keeps so many MB of what it decoded.
+CACHE_MB = 512
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was written: the file, what was put right in the scene, and how much of it is unknown."""
+
+    path: Path
+    repairs: tuple[str, ...]
+    seconds: float
+    pixels: int
+    unknown: int
+
+
+def predict(
+    scene: Path,
+    bundle: Bundle,
+    out: Path,
+    *,
+    window: int = WINDOW,
+    overlap: int = OVERLAP,
+    bands: Sequence[str] | None = None,
+    repair: bool = True,
+    rows: tuple[int, int] | None = None,
+    progress: bool = False,
+) -> Prediction:
+    """Write the probability of landslide, 0..1, on the grid of the scene; NaN is unknown.
+
+    `window` and `overlap` are in pixels of the network, multiples of 32 the first and their difference. Where three
+    eighths of the overlap cover the receptive field, the result is that of one pass over the whole scene. `bands` and
+    `repair` are of `open_input`. `rows` limits it to rows of the scene, first and end; parts are joined by `join`, and
+    the whole is that of a single call. A call that was stopped goes on at the last row of windows that was finished,
+    from a file beside `out` that is gone at the end; where `out` is what the call would write, nothing is computed.
+    Tags of the file are MODEL, THRESHOLD and REPAIRS. A GPU is used if there is one.
+
+    Raises ContractError (a ValueError): the scene does not fit the network. ValueError: a window, an overlap or rows
+    that cannot be.
+    """
+    started = time.monotonic()
+    if window % STEP or overlap % STEP or not 0 <= overlap < window:
+        raise ValueError(f"window {window}, overlap {overlap}: multiples of {STEP} are needed, the overlap the smaller")
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), open_input(scene, bundle, bands=bands, repair=repair) as source:
+        first, end = rows or (0, source.scene.height)
+        if not 0 <= first < end <= source.scene.height:
+            raise ValueError(f"rows {first}:{end}: {scene} has rows 0:{source.scene.height}")
+        target = rows_of(source.scene, first, end)
+        tags = {
+            "MODEL": str(bundle.about.get("record", "unnamed")),
+            "THRESHOLD": repr(bundle.threshold),
+            "REPAIRS": "\n".join(source.repairs),
+            "FINGERPRINT": _fingerprint(scene, bundle, [window, overlap, list(bands or ()), repair]),
+        }
+        if not _is_there(out, target, tags):
+            _write(source, bundle, (window, overlap), (first, end), out, tags, progress)
+        repairs = source.repairs
+        return Prediction(out, repairs, time.monotonic() - started, target.width * target.height, unknown_pixels(out))
+
+
+def _write(
+    source: Input,
+    bundle: Bundle,
+    sides: tuple[int, int],
+    rows: tuple[int, int],
+    out: Path,
+    tags: dict[str, str],
+    progress: bool,
+) -> None:
+    """Compute rows of the scene, or the rest of them, and write the file."""
+    grid = Grid(source.crs, source.transform, source.width, source.height)
+    raw = out.with_name(f".{out.name}.raw")
+    target, needed = rows_of(source.scene, *rows), rows if grid == source.scene else _rows_beneath(grid, source, rows)
+    note = json.dumps({"fingerprint": tags["FINGERPRINT"], "rows": rows})
+    begin, end = _compute(source, bundle, Tiling(grid.height, grid.width, *sides), needed, raw, note, progress)
+    if grid == source.scene:
+        write_cog(raw, target, out, tags, skip=rows[0] - begin)
+    else:
+        other = out.with_name(f".{out.name}.resampled")
+        try:
+            write_cog(resample(raw, rows_of(grid, begin, end), target, other), target, out, tags)
+        finally:
+            other.unlink(missing_ok=True)
+    raw.unlink()
+    _note(raw).unlink()
+
+
+class Tiling:
+    """Where the windows of one shape lie on a grid of `height` x `width` pixels, and what each weighs.
+
+    They begin at multiples of 32, the last ones end with the grid, rounded up, and neighbours overlap by `overlap` at
+    least. The weights of all windows on a pixel sum to 1.
+    """
+
+    def __init__(self, height: int, width: int, window: int, overlap: int) -> None:
+        self.shape = tuple(min(window, -(-side // STEP) * STEP) for side in (height, width))
+        self.tops, self.lefts = (
+            _begins(side, size, min(overlap, size - STEP))
+            for side, size in zip((height, width), self.shape, strict=True)
+        )
+        self.height, self.width = height, width
+        self._down, self._right = _weights(self.tops, self.shape[0]), _weights(self.lefts, self.shape[1])
+
+    def weight(self, row: int, column: int) -> NDArray[np.float32]:
+        """Return the weights of the pixels of a window, (h, w)."""
+        return np.outer(self._down[row], self._right[column])
+
+    def ends(self) -> list[int]:
+        """Return for each row of windows the row of pixels up to which all is finished when it is."""
+        return [*self.tops[1:], self.height]
+
+
+def _begins(length: int, window: int, overlap: int) -> list[int]:
+    """Return where windows begin along a side, evenly."""
+    steps = -(-length // STEP) - window // STEP
+    count = -(-steps * STEP // (window - overlap))
+    return [steps * i // count * STEP for i in range(count + 1)] if count else [0]
+
+
+def _weights(begins: list[int], window: int) -> list[NDArray[np.float32]]:
+    """Return the weights (window,) of each window along a side: it takes over from the one before, and is taken over.
+
+    What has passed to a window and the ones after it only grows along the side, and less has passed to the next: the
+    differences are not negative, and sum to 1.
+    """
+    found = []
+    for number, begin in enumerate(begins):
+        at = np.arange(begin, begin + window) + 0.5
+        passed = [np.full(window, float(number == 0)), np.zeros(window)]
+        for side, later in enumerate(begins[number : number + 2]):
+            if number + side:
+                end = begins[number + side - 1] + window
+                margin = (end - later) * MARGIN
+                passed[side] = np.clip((at - later - margin) / (end - later - 2 * margin), 0, 1)
+        found.append((passed[0] - passed[1]).astype(np.float32))
+    return found
+
+
+def _compute(
+    source: Input, bundle: Bundle, tiling: Tiling, rows: tuple[int, int], raw: Path, note: str, progress: bool
+) -> tuple[int, int]:
+    """Bring a raw file of probabilities to its end; return which rows of the grid it holds, `rows` among them.
+
+    It goes on after those rows of windows that are in it whole, if what stands beside it is the same note.
+    """
+    ends = tiling.ends()
+    wanted = [n for n, (top, end) in enumerate(zip(tiling.tops, ends, strict=True)) if top < rows[1] and end > rows[0]]
+    begin, line = tiling.tops[wanted[0]], source.width * 4
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    if not raw.is_file() or not _note(raw).is_file() or _note(raw).read_text("utf-8") != note:
+        raw.write_bytes(b"")
+        _note(raw).write_text(note, "utf-8")
+    there = raw.stat().st_size
+    left = [n for n in wanted if (ends[n] - begin) * line > there]
+    with raw.open("r+b") as file:
+        file.seek(((tiling.tops[left[0]] if left else ends[wanted[-1]]) - begin) * line)
+        file.truncate()
+        for strip in _strips(source, bundle, tiling, left, progress) if left else ():
+            file.write(strip.astype("<f4").tobytes())
+            file.flush()
+    return begin, ends[wanted[-1]]
+
+
+def _strips(
+    source: Input, bundle: Bundle, tiling: Tiling, rows: list[int], progress: bool
+) -> Iterator[NDArray[np.float32]]:
+    """Compute rows of windows; yield what each finishes, (rows of pixels, width), NaN where unknown."""
+    bundle, device = _on_device(bundle)
+    high, wide = tiling.shape
+    sums = np.zeros((high, tiling.lefts[-1] + wide), np.float32)
+    size = max(1, BATCH[device] // (high * wide))
+    # A row begins with what the windows before it that reach into it have left.
+    before = [n for n in range(rows[0]) if tiling.tops[n] + high > tiling.tops[rows[0]]]
+    hidden = bool(os.environ.get("TQDM_DISABLE")) or (None if progress else True)
+    with tqdm(total=len(before + rows) * len(tiling.lefts), unit="window", leave=False, disable=hidden) as bar:
+        for number in before + rows:
+            for start in range(0, len(tiling.lefts), size):
+                columns = range(start, min(start + size, len(tiling.lefts)))
+                read = [source.read(Window(tiling.lefts[n], tiling.tops[number], wide, high)) for n in columns]
+                for column, values in zip(columns, _probabilities(read, bundle, device), strict=True):
+                    weight = tiling.weight(number, column)
+                    part = sums[:, tiling.lefts[column] : tiling.lefts[column] + wide]
+                    part += np.multiply(values, weight, out=np.zeros_like(values), where=weight > 0)
+                bar.update(len(columns))
+            end = tiling.ends()[number] - tiling.tops[number]
+            if number in rows:
+                yield sums[:end, : tiling.width].clip(0, 1)
+            sums[: high - end], sums[high - end :] = sums[end:high], 0
+
+
+def _probabilities(
+    read: list[tuple[NDArray[np.float32], NDArray[np.bool_]]], bundle: Bundle, device: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the probability of each window (h, w), NaN where unknown; one that is all unknown is not computed.
+
+    To the network an unknown pixel is the mean of its training images.
+    """
+    stacks = [torch.from_numpy(stack) for stack, known in read if known.any()]
+    answers = iter(())
+    if stacks:
+        known = torch.from_numpy(np.stack([known for _, known in read if known.any()]))[:, None].to(device)
+        images = torch.where(known, torch.stack(stacks).to(device), bundle.shift)
+        answers = iter(bundle.predict(images).masked_fill(~known, torch.nan)[:, 0].cpu().numpy())
+    for _, one in read:
+        yield next(answers) if one.any() else np.full(one.shape, np.nan, np.float32)
+
+
+def _on_device(bundle: Bundle) -> tuple[Bundle, str]:
+    """Return the bundle on a GPU, if there is one, and the kind of the device."""
+    if not torch.cuda.is_available():
+        return bundle, "cpu"
+    moved = {name: getattr(bundle, name).to("cuda") for name in ("shift", "scale")}
+    return replace(bundle, network=deepcopy(bundle.network).to("cuda"), **moved), "cuda"
+
+
+def _rows_beneath(grid: Grid, source: Input, rows: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows of the grid that is read, first and end, that are beneath rows of the scene."""
+    part = rows_of(source.scene, *rows)
+    west, south, east, north = transform_bounds(
+        part.crs, grid.crs, *array_bounds(part.height, part.width, part.transform), densify_pts=101
+    )
+    reached = [(~grid.transform * corner)[1] for corner in product((west, east), (south, north))]
+    # Bilinear interpolation reads the pixel next to it.
+    return max(0, int(min(reached)) - 2), min(grid.height, int(max(reached)) + 3)
+
+
+def _note(partial: Path) -> Path:
+    """Return the file that says what a partial one is of."""
+    return partial.with_suffix(".json")
+
+
+def _is_there(out: Path, target: Grid, tags: dict[str, str]) -> bool:
+    """Tell whether a file is what would be written."""
+    if not out.is_file():
+        return False
+    try:
+        with rasterio.open(out) as file:
+            same = (file.width, file.height, file.transform) == (target.width, target.height, target.transform)
+            return same and bool(file.tags().get("FINGERPRINT") == tags["FINGERPRINT"])
+    except RasterioIOError:
+        return False
+
+
+def _fingerprint(scene: Path, bundle: Bundle, options: list[Any]) -> str:
+    """Return a hash of what decides the result: the scene's file by name, size and time, the network, the options."""
+    said = scene.stat()
+    steps = [vars(step) for step in bundle.post_processing]
+    whole = [str(scene.resolve()), said.st_size, said.st_mtime_ns, options, steps]
+    found = hashlib.sha256(json.dumps([*whole, bundle.bands, bundle.metres_per_pixel, bundle.units]).encode())
+    for name, value in (*bundle.network.state_dict().items(), ("shift", bundle.shift), ("scale", bundle.scale)):
+        found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
