@@ -7,23 +7,29 @@ from typing import Any
 import torch
 
 from landslide_lib.data.registry import data_root, get_dataset
+from landslide_lib.geo import certainty
 from landslide_lib.study import domains
-from landslide_lib.study.records import RecordError, Store
+from landslide_lib.study.records import Record, RecordError, Store
 from landslide_lib.study.reports import Row, Table, resolve
 from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import data_of, model_of
-from landslide_lib.training.bundle import load_bundle, save_bundle
+from landslide_lib.training.bundle import Bundle, load_bundle, save_bundle
 
 CARD = """# {name}
 
 A network that says of each pixel of an image whether it is landslide.
 
-- **Network**: {network}, {parameters:,} parameters, in half precision; `landslide predict` and
+- **Network**: {trained.recipe.model}, {trained.parameters:,} parameters, in half precision; `landslide predict` and
   `landslide_lib.training.bundle` read it.
-- **Learnt on**: {images} images of `{dataset}`, {size} px of {metres:g} m, bands {bands}. {start}
-- **Record**: `data/results/{record}.json`, table `{table}`, row `{row}`, seed {seed}; commit {commit}.
-- **Scores** on {test} test images, landslide class over all pixels: {scores}. The threshold was chosen on validation
-  images. Other seeds of the row: see the table.
+- **Learnt on**: {trained.images[train]} images of `{bundle.about[dataset]}`, {bundle.about[size]} px of
+  {bundle.metres_per_pixel:g} m (coarser where the copy of the data was reduced), bands {bands}. {start}
+- **Record**: `data/results/{record.name}.json`, table `{table.name}`, row `{row.id}`, seed {record.seed}; commit
+  {trained.commit:.10}.
+- **Scores** on {record.images[test]} test images, landslide class over all pixels: {scores} at threshold
+  {bundle.threshold}. The threshold was chosen on validation images. Other seeds of the row: see the table.
+- **How sure**, from the {record.images[valid]} validation images (`landslide_lib.geo.certainty`): logits divided by
+  {bundle.temperature:.3f} give probabilities that are frequencies. Thresholds above which at most a share of an image's
+  landslide area is missed on average, in other images like these: {bounds}. Elsewhere neither holds.
 - **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
   elsewhere it has to be scored before it is believed. It is no warning system.
 - **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
@@ -66,27 +72,20 @@ def bundle(
         post_processing=[step.model_dump() for step in recipe.post_processing],
         metres_per_pixel=metres,
         units=[units[band] for band in data.bands] if units and all(band in units for band in data.bands) else None,
+        **certainty.of_validation(network.eval(), data, recipe.post_processing),
         about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled}
         | {"unit": source.scale},
     )
-    load_bundle(out)
-    card = CARD.format(
-        name=out.stem,
-        network=recipe.model,
-        parameters=trained.parameters,
-        images=trained.images["train"],
-        dataset=recipe.dataset,
-        size=recipe.image_size,
-        metres=metres,
-        bands=", ".join(data.bands),
-        start=f"Its encoder started from weights of {trained.start['source']}." if trained.start else "",
-        record=record.name,
-        table=table.name,
-        row=row.id,
-        seed=seed,
-        commit=trained.commit[:10],
-        test=record.images["test"],
-        scores=", ".join(f"{key} {value}" for key, value in pooled.items()) + f" at threshold {tuned.threshold}",
-    )
-    out.with_suffix(".md").write_text(card, encoding="utf-8")
+    out.with_suffix(".md").write_text(card(out.stem, load_bundle(out), record, trained, table, row), encoding="utf-8")
     return out
+
+
+def card(name: str, bundle: Bundle, record: Record, trained: Record, table: Table, row: Row) -> str:
+    """Return the card of a network: of its file, and of the records of its scores and of its training."""
+    return CARD.format(
+        **{"name": name, "bundle": bundle, "record": record, "trained": trained, "table": table, "row": row},
+        bands=", ".join(bundle.bands),
+        start=f"Its encoder started from weights of {trained.start['source']}." if trained.start else "",
+        scores=", ".join(f"{key} {value}" for key, value in bundle.about["test"].items()),
+        bounds=", ".join(f"{share}: {threshold:.4g}" for share, threshold in bundle.bounds.items()) or "too few images",
+    )
