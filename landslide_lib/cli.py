@@ -258,14 +258,17 @@ def score(
     """Score a folder of predicted masks beside the true ones, under every convention.
 
     Masks are PNG, TIFF or Landslide4Sense's mask_N.h5, paired by name; 1 or 255 is landslide. Rows are the landslide
-    class over all pixels, the mean over both classes, and the mean over images.
+    class over all pixels, the mean over both classes, and the mean over images; then whole landslides by size in
+    pixels, one found where intersection is more than half of union.
     """
+    from landslide_lib.geo import objects
     from landslide_lib.study import scoring
 
-    counts = scoring.counts(predicted, truth)
+    counts, landslides = scoring.counts(predicted, truth)
     tp, fp, fn, tn = counts.sum(0)
     typer.echo(f"{len(counts)} masks; landslide pixels: tp {tp}, fp {fp}, fn {fn}; tn {tn}")
-    typer.echo(scoring.table(counts).to_string(float_format="{:.4f}".format, na_rep="-"))
+    for table in (scoring.table(counts), objects.table(landslides)):
+        typer.echo(table.to_string(float_format="{:.4f}".format, na_rep="-"))
 
 
 @app.command("table")

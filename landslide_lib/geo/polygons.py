@@ -47,11 +47,11 @@ def polygons(
         called = _above(source, threshold).view(np.uint8)
         found = rasterio.features.shapes(called, called, CONNECTIVITY, source.transform)
         frame = geopandas.GeoDataFrame(geometry=[shapely.geometry.shape(one) for one, _ in found], crs=source.crs)
-        frame["area_m2"] = _equal_area(frame).area if len(frame) else np.zeros(0)
+        frame["area_m2"] = frame.to_crs(equal_area(frame)).area if len(frame) else np.zeros(0)
         frame = frame[frame.area_m2 >= minimum_area].reset_index(drop=True)
         frame["probability"] = _means(source, frame)
     if simplify and len(frame):
-        metres = _equal_area(frame).simplify_coverage(simplify)
+        metres = frame.to_crs(equal_area(frame)).geometry.simplify_coverage(simplify)
         frame["geometry"], frame["area_m2"] = metres.to_crs(frame.crs), metres.area
     return frame
 
@@ -89,6 +89,14 @@ def rasterize(frame: geopandas.GeoDataFrame, grid: Any) -> NDArray[np.bool_]:
     size = (grid.height, grid.width)
     mask: NDArray[np.uint8] = rasterio.features.rasterize(shapes, size, transform=grid.transform, dtype="uint8")
     return mask.view(np.bool_)
+
+
+def equal_area(frame: geopandas.GeoDataFrame) -> str:
+    """Return a CRS in metres that keeps areas: Lambert's azimuthal projection of the ellipsoid around the polygons."""
+    west, south, east, north = frame.total_bounds
+    centre = shapely.Point((west + east) / 2, (south + north) / 2)
+    place = geopandas.GeoSeries([centre], crs=frame.crs).to_crs(4326)[0]
+    return f"+proj=laea +lat_0={place.y} +lon_0={place.x} +datum=WGS84 +units=m"
 
 
 def threshold_of(probability: Path) -> float:
@@ -150,11 +158,3 @@ def _means(source: Any, frame: geopandas.GeoDataFrame) -> NDArray[np.float64]:
         total += np.bincount(which[inside], values[inside], len(total))
         count += np.bincount(which[inside], minlength=len(count))
     return (total / np.maximum(count, 1))[1:]
-
-
-def _equal_area(frame: geopandas.GeoDataFrame) -> geopandas.GeoSeries:
-    """Return the geometries in metres: Lambert's azimuthal equal-area projection of the ellipsoid around them."""
-    west, south, east, north = frame.total_bounds
-    centre = shapely.Point((west + east) / 2, (south + north) / 2)
-    place = geopandas.GeoSeries([centre], crs=frame.crs).to_crs(4326)[0]
-    return frame.geometry.to_crs(f"+proj=laea +lat_0={place.y} +lon_0={place.x} +datum=WGS84 +units=m")

@@ -11,11 +11,12 @@ from landslide_lib.data.base import BadFileError
 from landslide_lib.data.datasets.landslide4sense import SIZE, read_array
 from landslide_lib.data.formats.files import list_files
 from landslide_lib.data.formats.pictures import SUFFIXES, as_mask, open_picture, read_mask, turn
+from landslide_lib.geo.objects import mask_counts
 from landslide_lib.metrics.scores import CONVENTIONS, SCORES, scores
 
 
-def counts(predicted: Path, truth: Path) -> NDArray[np.int64]:
-    """Return tp, fp, fn, tn of each pair of masks, (N, 4), in the order of their names.
+def counts(predicted: Path, truth: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return tp, fp, fn, tn of each pair of masks, (N, 4), by name; and of all landslides, as `objects.mask_counts`.
 
     Files are paired by stem; `image_7` and `mask_007` are patch 7. HDF5 is as in Landslide4Sense. Raises ValueError: a
     mask has no partner or two, two differ in size, a value is not 0, 1 or 255, or a file cannot be read.
@@ -24,14 +25,15 @@ def counts(predicted: Path, truth: Path) -> NDArray[np.int64]:
     for one, other, folder in ((theirs, ours, predicted), (ours, theirs, truth)):
         if alone := [path.name for key, path in one.items() if key not in other]:
             raise ValueError(f"{folder}: no mask for {len(alone)} of {len(one)}, such as {alone[0]}")
-    rows = []
+    pixels, objects = [], []
     for key, path in ours.items():
         called, real = _read(path), _read(theirs[key])
         if called.shape != real.shape:
             raise ValueError(f"{path}: is {called.shape}, {theirs[key]} is {real.shape}; both have to be of one size")
         kinds = (called & real, called & ~real, ~called & real, ~called & ~real)
-        rows.append([int(kind.sum()) for kind in kinds])
-    return np.array(rows, np.int64)
+        pixels.append([int(kind.sum()) for kind in kinds])
+        objects.append(mask_counts(called, real))
+    return np.array(pixels, np.int64), np.sum(objects, 0)
 
 
 def table(images: NDArray[np.int64]) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def patches(folder, word, numbers, shape=(128, 128), key="mask"):
 
 def test_counts_and_scores_by_value(tmp_path):
     predicted, truth = fill(tmp_path / "p", CALLED), fill(tmp_path / "t", TRUE, white=1, suffix=".tif")
-    counts = scoring.counts(predicted, truth)
+    counts, _ = scoring.counts(predicted, truth)
     assert counts.tolist() == [[1, 1, 1, 1], [0, 0, 1, 3]]
     table = scoring.table(counts)
     assert list(table.columns) == ["precision", "recall", "f1", "iou", "miou"]
@@ -57,12 +57,29 @@ def test_the_command_prints_the_table(tmp_path):
     assert "per_image" in text
 
 
+def test_the_command_prints_landslides_by_size(tmp_path):
+    called, true = np.zeros((2, 40, 40)), np.zeros((2, 40, 40))
+    called[0, :10, :10] = true[0, :10, :15] = 1  # found
+    true[0, 30:, 30:32] = called[1, 0, 0] = 1  # missed, and false
+    masks = [dict(zip("ab", each, strict=True)) for each in (called, true)]
+    status, text = landslide("score", str(fill(tmp_path / "p", masks[0])), str(fill(tmp_path / "t", masks[1])))
+    assert status == 0
+    lines = [line.rsplit(maxsplit=6) for line in text.splitlines()[-5:]]
+    assert lines == [
+        ["all", "0.5000", "0.5000", "0.5000", "1", "1", "1"],
+        ["under 10", "0.0000", "-", "0.0000", "0", "1", "0"],
+        ["10 to 100", "-", "0.0000", "0.0000", "0", "0", "1"],
+        ["100 to 1000", "1.0000", "1.0000", "1.0000", "1", "0", "0"],
+        ["from 1000", "-", "-", "-", "0", "0", "0"],
+    ]
+
+
 def test_patches_of_landslide4sense_are_paired_by_number(tmp_path):
     predicted = patches(tmp_path / "p", "mask", {"1": 2, "10": 0})
     truth = patches(tmp_path / "t", "image", {"0001": 4, "010": 0})
-    assert scoring.counts(predicted, truth).tolist() == [[256, 0, 256, 15872], [0, 0, 0, 16384]]
+    assert scoring.counts(predicted, truth)[0].tolist() == [[256, 0, 256, 15872], [0, 0, 0, 16384]]
     pictures = fill(tmp_path / "pictures", {"1": np.zeros((128, 128)), "mask_10": np.ones((128, 128))})
-    assert scoring.counts(pictures, truth).tolist() == [[0, 0, 512, 15872], [0, 16384, 0, 0]]
+    assert scoring.counts(pictures, truth)[0].tolist() == [[0, 0, 512, 15872], [0, 16384, 0, 0]]
 
 
 def test_where_nothing_is_there_and_nothing_called_a_score_is_a_dash(tmp_path):

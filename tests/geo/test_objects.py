@@ -1,0 +1,101 @@
+"""Scores by object: matches by value, beside those of torchmetrics, and of polygons as of masks."""
+
+import subprocess
+import sys
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy import ndimage
+from torchmetrics.detection import PanopticQuality
+
+from landslide_lib.geo.objects import mask_counts, polygon_counts, table
+from landslide_lib.geo.polygons import polygons
+from tests.geo.test_polygons import written
+
+MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(
+    lambda shape: st.tuples(*[arrays(bool, shape, elements=st.booleans())] * 2)
+)
+
+
+def test_a_match_shares_more_than_half():
+    real = np.zeros((4, 9), bool)
+    real[0, :6] = True
+    for length, found in ((6, 1), (4, 1), (3, 0)):  # an IoU of 1, 2/3 and 1/2
+        called = np.zeros_like(real)
+        called[0, :length] = True
+        assert mask_counts(called, real, ()).tolist() == [[found, 1 - found, 1 - found]]
+
+
+def test_landslides_that_touch_at_a_corner_are_two():
+    assert mask_counts(np.eye(3), np.eye(3), ()).tolist() == [[3, 0, 0]]
+
+
+def test_a_match_is_in_the_class_of_the_true_one_and_what_is_false_in_its_own():
+    called, real = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    real[0, :10], called[0, :9] = True, True  # 10 pixels, of which 9 are called
+    called[3, :9] = called[5, :10] = real[7, 0] = True
+    assert mask_counts(called, real, (10,)).tolist() == [[0, 1, 1], [1, 1, 0]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(MASKS)
+def test_f1_is_the_recognition_quality_of_torchmetrics(masks):
+    called, real = masks
+    quality = PanopticQuality(things={1}, stuffs={0}, return_sq_and_rq=True, return_per_class=True)
+    parts = [np.stack([mask, ndimage.label(mask)[0]], -1) for mask in masks]
+    truth = quality(*(torch.from_numpy(part)[None].int() for part in parts))[0, 2]
+    counts = mask_counts(called, real)
+    assert table(counts).f1.fillna(0)["all"] == pytest.approx(float(truth), abs=1e-6)
+    tp, fp, fn = counts.sum(0)
+    assert (tp + fp, tp + fn) == tuple(ndimage.label(mask)[1] for mask in masks)
+    np.testing.assert_array_equal(counts.sum(0)[[0, 2, 1]], mask_counts(real, called).sum(0))
+
+
+def test_polygons_are_counted_as_the_masks_they_came_from(tmp_path):
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((2, 80, 80)), (0, 2, 2))
+    smooth[1] = smooth[0] + 0.3 * smooth[1]
+    called, real = masks = smooth > 0.1
+    frames = [polygons(written(tmp_path / f"{k}.tif", mask.astype(np.float32)), 0.5) for k, mask in enumerate(masks)]
+    area = 100 / 0.9996**2  # of a pixel: UTM's scale
+    wanted = mask_counts(called, real, (9.5, 100.5))
+    assert polygon_counts(*frames, sizes=(9.5 * area, 100.5 * area)).tolist() == wanted.tolist()
+    assert wanted.min(0).tolist() != [0, 0, 0]
+    assert polygon_counts(frames[0].to_crs(4326), frames[1], ()).tolist() == [wanted.sum(0).tolist()]
+
+
+def test_of_polygons_that_overlap_each_has_one_match():
+    boxes = [shapely.box(0, 0, 1000, 100 * k) for k in (8, 9, 10)]
+    real = geopandas.GeoDataFrame(geometry=boxes, crs=32633)
+    assert polygon_counts(real.iloc[[1]], real, (850_000,)).tolist() == [[0, 0, 1], [1, 0, 1]]
+    assert polygon_counts(real, real).sum(0).tolist() == [3, 0, 0]
+    assert polygon_counts(real[:0], real).sum(0).tolist() == [0, 0, 3]
+    assert polygon_counts(real, real[:0]).sum(0).tolist() == [0, 3, 0]
+    assert polygon_counts(real[:0], real[:0]).sum(0).tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match="naive"):
+        polygon_counts(real, real.set_crs(None, allow_override=True))
+
+
+def test_a_polygon_that_crosses_itself_is_mended():
+    bow = shapely.Polygon([(0, 0), (1000, 1000), (1000, 0), (0, 1000)])
+    frame = geopandas.GeoDataFrame(geometry=[bow], crs=32633)
+    assert polygon_counts(frame, frame, ()).tolist() == [[1, 0, 0]]
+
+
+def test_the_table_names_its_classes():
+    found = table([[1, 1, 0], [0, 0, 0], [2, 0, 2]], sizes=(1e3, 2.5e4))
+    assert list(found.index) == ["all", "under 1000", "1000 to 25000", "from 25000"]
+    assert found.loc["all"].to_dict() == pytest.approx(
+        {"precision": 3 / 4, "recall": 3 / 5, "f1": 2 / 3, "tp": 3, "fp": 1, "fn": 2}
+    )
+    assert found.f1.isna().tolist() == [False, False, True, False]
+
+
+def test_scoring_needs_no_package_of_the_extra():
+    code = "import sys, landslide_lib.study.scoring; print({'geopandas', 'shapely', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
