@@ -43,6 +43,9 @@ class Input:
         said: list[str] = []
         if source.by_order:
             said.append(f"bands without names: taken in the network's order, {', '.join(bundle.bands)}")
+        places = [source.places[band] for band in bundle.bands if band in source.places]
+        if places != sorted(places):
+            said.append("bands in another order than the network's: matched by their names")
         if missing := [band for band in bundle.bands if band not in source.places and band != "slope"]:
             raise ValueError(
                 f"no band {', '.join(missing)} among its {source.file.count} ({source.names()}); the network needs "
@@ -191,7 +194,7 @@ def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said:
         said.append(f"a coordinate system {kind}: warped to {crs.to_string()}")
     if not all(abs(m / side - 1) < SAME for m in metres):
         how = "averaged" if min(metres) < side else "interpolated"
-        said.append(f"pixels of {metres[0]:.4g} x {metres[1]:.4g} m: {how} to the network's {side:g} m")
+        said.append(f"pixels of {metres[0]:.3g} x {metres[1]:.3g} m: {how} to the network's {side:g} m")
     bounds = array_bounds(scene.height, scene.width, transform)
     target, columns, rows = calculate_default_transform(scene.crs, crs, width, height, *bounds, resolution=side)
     return Grid(crs, target, columns, rows)

@@ -12,14 +12,17 @@ from landslide_lib.geo.metadata import OFFSET, QUANTIFICATION, added, level_of
 from landslide_lib.geo.source import Planes, Source
 from landslide_lib.training.bundle import Bundle
 
-#: The median of a band of a scene may be so many standard deviations of the training pixels from their mean.
-LIMIT = 4.0
+#: The median of a band may be so many of the bundle's `scale` from its `shift`: deviations of the training pixels from
+#: their mean, or, where that is 0, their mean. Whole scenes of the simulator stay below 1.7.
+LIMIT = 3.0
+DARKEST = -0.02  # reflectance; 1 % of a band of light may be darker
 SMALL, LARGE = 5.0, 50.0  # medians of the brightest band: reflectance is below, digital numbers are above
 HEIGHTS = (-500.0, 9000.0)  # metres: the land of the Earth
 FEET = 0.3048  # metres of a foot
 STEEP = 80.0  # degrees; where half of a scene is steeper, its slope is none
 BLACK = 0.01  # the share of a photograph from which on black is no data
 TERRAIN = ("slope", "DEM")  # the bands that are no light
+UNIT = {"slope": " degrees", "DEM": " m"}
 
 #: Degrees from a slope in each unit, in the order in which they are believed.
 SLOPES: dict[str, Callable[[Planes], NDArray[np.floating]]] = {
@@ -77,7 +80,7 @@ def decode(source: Source, bundle: Bundle, metres: tuple[float, float] | None) -
     else:
         meaning.bands = _reflectance(source, middle, {name: units[name] for name in light}, bundle, meaning.said)
         _terrain(source, sample, bundle, metres, meaning)
-    _check(source, sample, bundle, metres, meaning)
+    _check(source, sample, bundle, meaning)
     return meaning
 
 
@@ -223,8 +226,10 @@ def _unit_of_slope(source: Source, raw: Planes, slope: Planes | None) -> str:
         if said.startswith(words):
             return unit
     steepest = float(np.nanquantile(raw, 0.999))
-    if steepest > 90:
+    if steepest > 91:  # 90 and what rounding adds
         return "per cent"
+    if np.nanmedian(raw) > STEEP:
+        return "degrees"
     if steepest <= np.pi / 2:
         return "radians"
     if slope is None:
@@ -235,27 +240,38 @@ def _unit_of_slope(source: Source, raw: Planes, slope: Planes | None) -> str:
     return best if error[best] < error["degrees"] / 2 else "degrees"
 
 
-def _check(
-    source: Source, sample: dict[str, Planes], bundle: Bundle, metres: tuple[float, float] | None, meaning: Meaning
-) -> None:
+def _check(source: Source, sample: dict[str, Planes], bundle: Bundle, meaning: Meaning) -> None:
     """Refuse a scene, one of whose bands is unlike what the network learnt from. Raises ValueError."""
-    units = dict(zip(bundle.bands, bundle.units or [1.0] * len(bundle.bands), strict=True))
-    for place, band in enumerate(bundle.bands):
-        if band in meaning.bands and band in sample:
-            value = float(np.nanmedian(meaning.bands[band](sample[band])))
-            if (away := _away(value, band, bundle)) > LIMIT:
-                shift, scale = (float(x.flatten()[place]) * units[band] for x in (bundle.shift, bundle.scale))
-                raise ValueError(
-                    f"band {band}: its median is {value * units[band]:.3g}, and the network learnt on {shift:.3g} ± "
-                    f"{scale:.2g}: {away:.0f} deviations away, more than {LIMIT:g}{_hint(source, band)}"
-                )
+    units = bundle.units or (1.0,) * len(bundle.bands)
+    for band, unit, shift, scale in zip(
+        bundle.bands, units, bundle.shift.flatten(), bundle.scale.flatten(), strict=True
+    ):
+        if band not in meaning.bands:
+            continue
+        values = meaning.bands[band](sample[band]) * unit
+        middle, away = float(np.nanmedian(values)), _away(float(np.nanmedian(values)) / unit, band, bundle)
+        if away > LIMIT:
+            learnt = f"{shift * unit:.3g} ± {scale * unit:.2g}" if shift else f"{scale * unit:.3g} on average"
+            raise ValueError(
+                f"band {band}: its median is {middle:.3g}{UNIT.get(band, '')}, and the network learnt on {learnt}; "
+                f"{_cause(source, band, bundle)}"
+            )
+        if band not in TERRAIN and bundle.units and np.nanquantile(values, 0.01) < DARKEST:
+            raise ValueError(
+                f"band {band}: reflectances below 0, down to {np.nanquantile(values, 0.01):.2g}: its offset seems to "
+                f"be taken off already, though the metadata say that {OFFSET:g} was added; set a tag BOA_ADD_OFFSET=0"
+            )
 
 
-def _hint(source: Source, band: str) -> str:
-    if band in TERRAIN:
-        return "; another unit, or a place unlike any it learnt from"
+def _cause(source: Source, band: str, bundle: Bundle) -> str:
+    """Return what may be wrong with a band, and what to do."""
     if source.by_order:
-        return "; the file does not name its bands: name them in its order by --bands"
+        return "the file does not name its bands; name them in its order by --bands"
+    if set(bundle.units or ()) == {255.0}:
+        return "another exposure, or another thing than a photograph; stretch it to 0..255, or take another network"
+    if band in TERRAIN:
+        return "another unit, or a place unlike any that it has seen; give metres and degrees, or take another network"
     return (
-        f"; another unit or offset: +{OFFSET:g} of the baseline 04.00 is taken off where a tag BOA_ADD_OFFSET says so"
+        "another unit or offset, or snow or cloud all over. Sentinel-2's digital numbers are reflectance times 10000; "
+        "where 1000 was added, as since the baseline 04.00, a tag has to say so (gdal_edit -mo BOA_ADD_OFFSET=-1000)"
     )
