@@ -1,4 +1,4 @@
-"""How sure a map is: probabilities that are frequencies, and a bound on the landslide area that it misses.
+"""How sure a map is: probabilities nearer to frequencies, and a bound on the landslide area that it misses.
 
 Everything is about the probability of landslide as `Bundle.predict` gives it, and about images whose landslides are
 known and from which nothing was learnt. What is found holds for images that could as well have been among them: the
@@ -71,12 +71,15 @@ def reliability(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> pd.
     sums = [np.histogram(chances, bins, (0, 1), weights=weights)[0] for weights in (chances, landslide * 1.0)]
     with np.errstate(invalid="ignore"):
         mean, share = (each / pixels for each in sums)
-    intervals = pd.IntervalIndex.from_breaks(edges, closed="left")
+    intervals = pd.IntervalIndex.from_breaks(edges.round(6), closed="left")
     return pd.DataFrame({"bin": intervals, "probability": mean, "landslide": share, "pixels": pixels})
 
 
 def calibration_error(probability: ArrayLike, truth: ArrayLike, bins: int = 10) -> float:
-    """Return the expected calibration error, 0..1, of `reliability`: how far its two columns are apart, by pixels."""
+    """Return the expected calibration error, 0..1, of `reliability`: how far its two columns are apart, by pixels.
+
+    Most pixels are background that no one doubts, and most of the error is theirs: see the bins between, too.
+    """
     chances, landslide = _pixels(probability, truth, "probabilities", 0, 1)
     # torchmetrics would give a probability of 1 a bin of its own. In 32 bits its sums would end at 2**24 pixels.
     values = torch.from_numpy(chances.clip(max=BELOW_ONE))
@@ -117,6 +120,37 @@ def missed_share(probabilities: Images, masks: Images, threshold: float) -> floa
     if not (found := _landslides(probabilities, masks)):
         raise ValueError(f"none of {len(masks)} images has a landslide, so that none is missed or found")
     return float(np.mean([(one <= threshold).mean() for one in found]))
+
+
+def missed_between(probabilities: Images, masks: Images, groups: Sequence[str], alpha: float) -> pd.DataFrame:
+    """Return how much is missed in one group of images (column) at the `missed_bound` of another (row): `missed_share`.
+
+    A group is a region, a sensor or a season, named for each image. Within a group each image is tested at the bound of
+    the others. Where groups are exchangeable no share is above alpha but by chance. Raises ValueError: a group has too
+    few images with landslide.
+    """
+    if not len(probabilities) == len(masks) == len(groups):
+        raise ValueError(
+            f"{len(probabilities)} images, {len(masks)} masks, {len(groups)} groups: each image needs both"
+        )
+    with_some = [i for i, mask in enumerate(masks) if np.any(mask)]
+    of = {name: [i for i in with_some if groups[i] == name] for name in sorted(set(groups))}
+
+    def bound(rows: list[int]) -> float:
+        return missed_bound([probabilities[i] for i in rows], [masks[i] for i in rows], alpha)
+
+    def missed(rows: list[int], threshold: float) -> float:
+        return missed_share([probabilities[i] for i in rows], [masks[i] for i in rows], threshold)
+
+    bounds, alone = {}, {}
+    for name, rows in of.items():
+        try:
+            bounds[name] = bound(rows)
+            alone[name] = np.mean([missed([i], bound([j for j in rows if j != i])) for i in rows])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    shares = [[alone[one] if one == name else missed(of[name], bounds[one]) for name in of] for one in of]
+    return pd.DataFrame(shares, pd.Index(of, name="bound of"), pd.Index(of, name="missed in"))
 
 
 def of_validation(network: nn.Module, data: Data, steps: Sequence[Any] = ()) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
+from rasterio.warp import reproject
 from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 
 from landslide_lib.geo.contract import Grid
 from landslide_lib.paths import atomic_write
@@ -27,7 +27,8 @@ CREATION = {"driver": "COG", "compress": "DEFLATE", "predictor": "YES", "overvie
 
 def rows_of(grid: Grid, first: int, end: int) -> Grid:
     """Return the grid of some rows of a grid."""
-    return grid._replace(transform=grid.transform * Affine.translation(0, first), height=end - first)
+    window = Window(0, first, grid.width, end - first)
+    return grid._replace(transform=window_transform(window, grid.transform), height=end - first)
 
 
 def write_cog(raw: Path, grid: Grid, out: Path, tags: dict[str, str], *, skip: int = 0) -> Path:
@@ -41,12 +42,11 @@ def write_cog(raw: Path, grid: Grid, out: Path, tags: dict[str, str], *, skip: i
 def described(raw: Path, grid: Grid, tags: dict[str, str] | None = None, skip: int = 0) -> Iterator[Path]:
     """Give the name of a raster that GDAL opens: a raw file from its line `skip` on."""
     items = "".join(f"<MDI key={quoteattr(name)}>{escape(text)}</MDI>" for name, text in (tags or {}).items())
-    line = 4 * grid.width
-    lines = raw.with_suffix(".vrt")
+    place = f"<SRS>{escape(grid.crs.to_wkt())}</SRS>" if grid.crs else ""
+    place += f"<GeoTransform>{', '.join(map(repr, grid.transform.to_gdal()))}</GeoTransform>"
+    line, lines = 4 * grid.width, raw.with_suffix(".vrt")
     lines.write_text(
-        f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">'
-        f"<SRS>{escape(grid.crs.to_wkt() if grid.crs else '')}</SRS>"
-        f"<GeoTransform>{', '.join(map(repr, grid.transform.to_gdal()))}</GeoTransform><Metadata>{items}</Metadata>"
+        f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">{place}<Metadata>{items}</Metadata>'
         '<VRTRasterBand dataType="Float32" band="1" subClass="VRTRawRasterBand"><NoDataValue>nan</NoDataValue>'
         f'<SourceFilename relativeToVRT="1">{escape(raw.name)}</SourceFilename><ImageOffset>{skip * line}</ImageOffset>'
         f"<PixelOffset>4</PixelOffset><LineOffset>{line}</LineOffset><ByteOrder>LSB</ByteOrder>"
@@ -64,18 +64,20 @@ def resample(raw: Path, grid: Grid, target: Grid, out: Path) -> Path:
 
     A pixel whose centre lies in an unknown one is unknown.
     """
-    to: dict[str, Any] = {"transform": target.transform, "width": target.width, "height": target.height}
-    to |= {"crs": target.crs, "src_nodata": np.nan, "nodata": np.nan}
-    with (
-        described(raw, grid) as lines,
-        rasterio.open(lines) as source,
-        WarpedVRT(source, resampling=Resampling.bilinear, **to) as smooth,
-        WarpedVRT(source, resampling=Resampling.nearest, **to) as nearest,
-        out.open("wb") as file,
-    ):
-        for values, centre in zip(blocks(smooth), blocks(nearest), strict=True):
-            file.write(np.where(np.isnan(centre), centre, values).astype("<f4").tobytes())
+    with described(raw, grid) as lines, rasterio.open(lines) as source, out.open("wb") as file:
+        for top in range(0, target.height, ROWS):
+            part = rows_of(target, top, min(top + ROWS, target.height))
+            smooth, nearest = (_warped(source, part, how) for how in (Resampling.bilinear, Resampling.nearest))
+            file.write(np.where(np.isnan(nearest), nearest, smooth).astype("<f4").tobytes())
     return out
+
+
+def _warped(source: Any, grid: Grid, how: Resampling) -> NDArray[np.float32]:
+    found = np.full((grid.height, grid.width), np.nan, np.float32)
+    # With the usual tolerance a pixel depends on the block that it is computed in.
+    to = {"dst_crs": grid.crs, "dst_transform": grid.transform, "resampling": how, "tolerance": 0}
+    reproject(rasterio.band(source, 1), found, src_nodata=np.nan, dst_nodata=np.nan, **to)
+    return found
 
 
 def blocks(file: Any) -> Iterator[NDArray[np.float32]]:

@@ -26,6 +26,7 @@ from landslide_lib.training.bundle import Bundle
 __all__ = ["ContractError", "Grid", "Input", "open_input"]
 
 COARSEST = 2.0  # times the network's pixels: what is coarser than that has lost the landslides it learnt
+FINEST = 4  # slopes are computed on pixels of so much less than the network's, at most
 MARGIN = 2  # pixels around a window that its resampling may look at
 
 
@@ -46,10 +47,12 @@ class Input:
         places = [source.places[band] for band in bundle.bands if band in source.places]
         if places != sorted(places):
             said.append("bands in another order than the network's: matched by their names")
-        if missing := [band for band in bundle.bands if band not in source.places and band != "slope"]:
+        missing = [band for band in bundle.bands if band not in source.places]
+        if missing and not (missing == ["slope"] and "DEM" in source.places):
             raise ValueError(
-                f"no band {', '.join(missing)} among its {source.file.count} ({source.names()}); the network needs "
-                f"{', '.join(bundle.bands)}. Add what is missing, or name the bands in the file's order by --bands"
+                f"{len(missing)} of the {len(bundle.bands)} bands that the network needs are missing: "
+                f"{', '.join(missing)}. The file has {source.file.count}: {source.names()}. Add them, or say "
+                "which they are, in the file's order, by --bands"
             )
         self._metres = _metres(source.grid, bundle, said)
         grid = _grid(source.grid, self._metres, bundle, said)
@@ -59,7 +62,7 @@ class Input:
         self._finer, self._ratio, self._side = 1, 1.0, self._metres or (1.0, 1.0)
         if self._resampled and self._metres:
             self._ratio = bundle.metres_per_pixel / min(self._metres)  # pixels of the file along one of the grid
-            self._finer = max(1, round(self._ratio))
+            self._finer = min(FINEST, max(1, round(self._ratio)))
             self._side = (bundle.metres_per_pixel / self._finer,) * 2
         self._meaning = decode(source, bundle, self._metres)
         self.repairs = (*said, *self._meaning.said)
@@ -107,12 +110,12 @@ class Input:
         bounds = transform_bounds(self.crs, self.scene.crs, *array_bounds(height, width, transform))
         corners = [(bounds[i], bounds[j]) for i in (0, 2) for j in (1, 3)]
         columns, rows = zip(*(~self.scene.transform * corner for corner in corners), strict=True)
+        step = max(1, int(ratio * (1 + SAME) / 2))  # of pixels that are much finer a mean of some is read
         margin = MARGIN * max(1.0, ratio)
-        x, y = math.floor(min(columns) - margin), math.floor(min(rows) - margin)
+        x, y = (step * math.floor((min(side) - margin) / step) for side in (columns, rows))  # the same for any window
         right, bottom = math.ceil(max(columns) + margin), math.ceil(max(rows) + margin)
         x, y, w, h = _clip(x, y, right - x, bottom - y, self.scene)
         if w > 0 and h > 0:
-            step = max(1, int(ratio / 2))  # of pixels that are much finer a mean of some is read
             planes = self._decoded(bands, Window(x, y, w, h), step)
             scale = Affine.scale(w / planes.shape[2], h / planes.shape[1])
             reproject(
@@ -127,7 +130,12 @@ class Input:
                 resampling=Resampling.average if ratio > 1 + SAME else Resampling.bilinear,
                 tolerance=0,  # else a pixel depends on the window that it is read in
             )
-        return out
+        # What rounding lets the warp see beyond the rim is none of the grid.
+        grid = Grid(self.crs, transform, finer * self.width, finer * self.height)
+        inside = np.zeros(out.shape[1:], bool)
+        x, y, w, h = _clip(left, top, width, height, grid)
+        inside[max(0, y - top) : max(0, y - top + h), max(0, x - left) : max(0, x - left + w)] = True
+        return np.where(inside, out, np.float32(np.nan))
 
     def _decoded(self, bands: Mapping[str, Decoding], window: Window, step: int) -> Planes:
         raw = self._source.read(list(bands), window, step)
@@ -148,7 +156,7 @@ def open_input(path: Path, bundle: Bundle, *, bands: Sequence[str] | None = None
             raise ValueError(f"not as the network needs it, and nothing is to be put right: {'; '.join(scene.repairs)}")
     except ValueError as error:
         source.file.close()
-        raise ContractError(path, str(error)) from error
+        raise error if isinstance(error, ContractError) else ContractError(path, str(error)) from error
     return scene
 
 
@@ -156,6 +164,10 @@ def _clip(left: int, top: int, width: int, height: int, grid: Grid) -> tuple[int
     """Return the part of a window that lies in a grid, of no or negative size where none does."""
     x, y = max(left, 0), max(top, 0)
     return x, y, min(left + width, grid.width) - x, min(top + height, grid.height) - y
+
+
+def _round(metres: float) -> str:
+    return f"{float(f'{metres:.3g}'):.10g}"
 
 
 def _metres(scene: Grid, bundle: Bundle, said: list[str]) -> tuple[float, float] | None:
@@ -170,9 +182,9 @@ def _metres(scene: Grid, bundle: Bundle, said: list[str]) -> tuple[float, float]
     metres = pixel_metres(*scene)
     if max(metres) > COARSEST * bundle.metres_per_pixel:
         raise ValueError(
-            f"its pixels are {max(metres):.3g} m, and the network learnt on {bundle.metres_per_pixel:g} m: what it "
-            f"looks for cannot be seen. Take one of at most {COARSEST * bundle.metres_per_pixel:g} m, or a network "
-            "that learnt on such pixels"
+            f"a pixel of it is {_round(max(metres))} m of the ground, and the network learnt on pixels of "
+            f"{bundle.metres_per_pixel:g} m: what it looks for cannot be seen here. Give it an image of at most "
+            f"{COARSEST * bundle.metres_per_pixel:g} m a pixel, or take a network that learnt on coarser ones (--model)"
         )
     return metres
 
@@ -185,7 +197,7 @@ def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said:
     crs, transform, width, height = scene
     nominal = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
     metric = crs.is_projected and all(abs(n / m - 1) < SAME for n, m in zip(nominal, metres, strict=True))
-    upright = transform.b == transform.d == 0
+    upright = transform.b == transform.d == 0 and transform.a > 0 > transform.e
     if metric and upright and all(abs(m / side - 1) < SAME for m in metres):
         return scene
     if not metric:
@@ -194,7 +206,10 @@ def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said:
         said.append(f"a coordinate system {kind}: warped to {crs.to_string()}")
     if not all(abs(m / side - 1) < SAME for m in metres):
         how = "averaged" if min(metres) < side else "interpolated"
-        said.append(f"pixels of {metres[0]:.3g} x {metres[1]:.3g} m: {how} to the network's {side:g} m")
-    bounds = array_bounds(scene.height, scene.width, transform)
-    target, columns, rows = calculate_default_transform(scene.crs, crs, width, height, *bounds, resolution=side)
+        said.append(f"pixels of {_round(metres[0])} x {_round(metres[1])} m: {how} to the network's {side:g} m")
+    corners = [transform * (column, row) for column in (0, width) for row in (0, height)]
+    (left, *_, right), (bottom, *_, top) = (sorted(one) for one in zip(*corners, strict=True))
+    target, columns, rows = calculate_default_transform(
+        scene.crs, crs, width, height, left, bottom, right, top, resolution=side
+    )
     return Grid(crs, target, columns, rows)

@@ -69,14 +69,12 @@ def decode(source: Source, bundle: Bundle, metres: tuple[float, float] | None) -
     middle = {name: float(np.nanmedian(values)) for name, values in sample.items()}
     units = dict(zip(bundle.bands, bundle.units or (), strict=False))
     if bundle.units is None:
-        if "slope" in bundle.bands and "slope" not in sample:
-            raise ValueError("no slope; it has to be in the scale of what the network learnt on, which nobody states")
-        meaning.bands = {name: Decoding() for name in names}
+        meaning.bands = _as_they_are(sample, bundle)
     elif set(bundle.units) == {255.0}:
         meaning.bands = dict.fromkeys(light, _photograph(source, sample, meaning.said))
     elif _is_rescaled(middle, light, bundle):
         meaning.said.append("values of about 1 in every band, as Landslide4Sense's patches: taken as they are")
-        meaning.bands = {name: Decoding() for name in names}
+        meaning.bands = _as_they_are(sample, bundle)
     else:
         meaning.bands = _reflectance(source, middle, {name: units[name] for name in light}, bundle, meaning.said)
         _terrain(source, sample, bundle, metres, meaning)
@@ -87,18 +85,27 @@ def decode(source: Source, bundle: Bundle, metres: tuple[float, float] | None) -
 def _sample(source: Source, names: list[str], light: list[str], bundle: Bundle, said: list[str]) -> dict[str, Planes]:
     """Return sample windows (n, h, w) by band, and find out whether pixels that are 0 in all bands have no data."""
     stack = source.sample(names)
-    zero = (stack[:, [names.index(name) for name in light]] == 0).all(1) & bool(light)
-    if zero.mean() > (BLACK if set(bundle.units or ()) == {255.0} else 0):
+    zero = np.ones((len(stack), *stack.shape[2:]), bool) & bool(light)
+    for name in light:
+        zero &= stack[:, names.index(name)] == np.float32(source.scales[name][1])
+    # A satellite's product has 0 where it saw nothing; a photograph may well be black somewhere.
+    least = BLACK if set(bundle.units or ()) == {255.0} else 0
+    source.zero_is_unknown = bool(light) and (least == 0 or zero.mean() > least)
+    if zero.mean() > least:
         said.append("pixels that are 0 in every band have no data, though the file does not say so: unknown")
     elif np.isnan(stack).any() and all(MaskFlags.all_valid in flags for flags in source.file.mask_flag_enums):
         said.append("pixels that are no number (NaN) have no data: unknown")
-    # A satellite's product has 0 where it saw nothing; a photograph may well be black somewhere.
-    source.zero_is_unknown = bool(light) and (set(bundle.units or ()) != {255.0} or bool(said))
     if source.zero_is_unknown:
         stack = np.where(zero[:, None], np.float32(np.nan), stack)
     if not np.isfinite(stack).any():
         raise ValueError("nothing of it is known: all of it has no data or lies under clouds")
     return dict(zip(names, np.moveaxis(stack, 1, 0), strict=True))
+
+
+def _as_they_are(sample: dict[str, Planes], bundle: Bundle) -> dict[str, Decoding]:
+    if "slope" in bundle.bands and "slope" not in sample:
+        raise ValueError("no slope; add one in the scale of the other bands, as the network learnt it")
+    return {band: Decoding() for band in bundle.bands}
 
 
 def _photograph(source: Source, sample: dict[str, Planes], said: list[str]) -> Decoding:
@@ -153,21 +160,20 @@ def _reflectance(
         )
     if level and not learnt:
         said.append(f"Sentinel-2 of level {level}; nobody says which level the network learnt on")
-    scales = {band: source.scales[band] for band in units}
-    if set(scales.values()) != {(1.0, 0.0)}:
-        if len({offset for _, offset in scales.values()} - {0.0}):
-            said.append("digital numbers with an offset by the metadata of the file: taken off")
-        return {band: Decoding(scale / units[band], offset / units[band]) for band, (scale, offset) in scales.items()}
+    shifted = any(source.scales[band][1] for band in units)
+    if shifted:
+        said.append("digital numbers with an offset that the metadata of their bands give: taken off")
     brightest = max(middle[band] for band in units)
     if brightest <= SMALL:
-        said.append("reflectances, not digital numbers: taken as they are")
+        if all(source.scales[band] == (1.0, 0.0) for band in units):
+            said.append("reflectances, not digital numbers: taken as they are")
         return {band: Decoding(1 / unit) for band, unit in units.items()}
     if brightest < LARGE or {source.file.dtypes[source.places[band]] for band in units} == {"uint8"}:
         raise ValueError(
             f"its brightest band has a median of {brightest:.4g}: neither reflectance (below 1) nor Sentinel-2's "
             f"digital numbers ({QUANTIFICATION:g} times that), but a picture for the eye; take the product's own bands"
         )
-    offset = added(source.tags)
+    offset = 0.0 if shifted else added(source.tags)
     if offset:
         said.append(f"digital numbers with {offset:g} added since the processing baseline 04.00: taken off")
     return {band: Decoding(1 / QUANTIFICATION / unit, -offset / QUANTIFICATION / unit) for band, unit in units.items()}
@@ -180,18 +186,18 @@ def _terrain(
     units = dict(zip(bundle.bands, bundle.units or (), strict=True))
     slope, unit = None, source.unit_of("DEM")
     if "DEM" in sample:
-        scale, offset = source.scales["DEM"]
+        metre = 1.0
         if unit in ("ft", "foot", "feet", "us survey foot", "us-ft"):
             meaning.said.append("heights in feet: taken for metres after times 0.3048")
-            scale, offset = scale * FEET, offset * FEET
-        height = sample["DEM"] * np.float32(scale) + np.float32(offset)
+            metre = FEET
+        height = sample["DEM"] * np.float32(metre)
         low, high = (float(q) for q in np.nanquantile(height, (0.001, 0.999)))
         if low < HEIGHTS[0] or high > HEIGHTS[1]:
             raise ValueError(
                 f"band DEM: from {low:g} to {high:g}, which are no metres above the sea; heights in metres are needed"
             )
-        per = units.get("DEM", 1.0)
-        meaning.bands["DEM"] = Decoding(scale / per, offset / per)
+        if "DEM" in units:
+            meaning.bands["DEM"] = Decoding(metre / units["DEM"])
         slope = None if metres is None else slope_degrees(height, *metres)
     if "slope" not in units:
         return
@@ -215,7 +221,7 @@ def _terrain(
         raise ValueError(
             f"{problem}, and no heights to compute it from; add slope in degrees, or heights in metres as a band DEM"
         )
-    meaning.height, meaning.slope = Decoding(scale, offset), Decoding(1 / units["slope"])
+    meaning.height, meaning.slope = Decoding(metre), Decoding(1 / units["slope"])
     meaning.said.append(f"{problem}: computed from the heights of the band DEM")
 
 

@@ -21,7 +21,7 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
-from rasterio.transform import array_bounds
+from rasterio.transform import array_bounds, rowcol
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from tqdm import tqdm
@@ -30,12 +30,14 @@ from landslide_lib.geo.cog import resample, rows_of, unknown_pixels, write_cog
 from landslide_lib.geo.contract import Grid, Input, open_input
 from landslide_lib.training.bundle import Bundle
 
-WINDOW, OVERLAP = 512, 128  # pixels of the network
+# Pixels of the network. The margin of an overlap covers what a U-Net of four poolings sees, 102 pixels around.
+WINDOW, OVERLAP = 768, 256
 STEP = 32  # windows begin at multiples of it, as the networks halve five times at most: pooling has the same phase
-MARGIN = 3 / 8  # of an overlap, on either side, has weight 0; what is left between is the ramp
+MARGIN = 7 / 16  # of an overlap, on either side, has weight 0; what is left between is the ramp
 BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
 # Rows of a scene that is stored by lines are read once, not once a window: GDAL keeps so many MB of what it decoded.
 CACHE_MB = 512
+RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg")  # of a folder
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,23 @@ def predict(
 ) -> Prediction:
     """Write the probability of landslide, 0..1, on the grid of the scene; NaN is unknown.
 
-    `window` and `overlap` are in pixels of the network, multiples of 32 the first and their difference. Where three
-    eighths of the overlap cover the receptive field, the result is that of one pass over the whole scene. `bands` and
-    `repair` are of `open_input`. `rows` limits it to rows of the scene, first and end; parts are joined by `join`, and
-    the whole is that of a single call. A call that was stopped goes on at the last row of windows that was finished,
-    from a file beside `out` that is gone at the end; where `out` is what the call would write, nothing is computed.
-    Tags of the file are MODEL, THRESHOLD and REPAIRS. A GPU is used if there is one.
+    `window` and `overlap` are in pixels of the network, multiples of 32. Where 7/16 of the overlap cover the receptive
+    field, the result is that of one pass over the whole scene. Where the network's pixels are not those of the scene, a
+    pixel is unknown if the network's pixel at its centre is. `bands` and `repair` are of `open_input`.
+
+    `rows` limits it to rows of the scene, first and end; `cog.join` joins such files to that of a single call. A call
+    that was stopped goes on at the last row of windows that was finished, from a file beside `out` that is gone at the
+    end; where `out` is what the call would write, nothing is computed. Tags of the file are MODEL, THRESHOLD and
+    REPAIRS. A GPU is used if there is one.
 
     Raises ContractError (a ValueError): the scene does not fit the network. ValueError: a window, an overlap or rows
     that cannot be.
     """
     started = time.monotonic()
-    if window % STEP or overlap % STEP or not 0 <= overlap < window:
+    if window % STEP or overlap % STEP or not 0 < overlap < window:
         raise ValueError(f"window {window}, overlap {overlap}: multiples of {STEP} are needed, the overlap the smaller")
+    if out.resolve() == scene.resolve():
+        raise ValueError(f"{out}: is the scene itself; name another file for the result")
     with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), open_input(scene, bundle, bands=bands, repair=repair) as source:
         first, end = rows or (0, source.scene.height)
         if not 0 <= first < end <= source.scene.height:
@@ -120,6 +126,20 @@ def _write(
     _note(raw).unlink()
 
 
+def scenes_of(paths: Sequence[Path]) -> list[Path]:
+    """Return rasters, those of a folder by name. Raises ValueError: a folder has none; two have the same name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path}: no raster in it ({', '.join(RASTERS)})")
+        for one in inside:
+            if one.stem in found:
+                raise ValueError(f"{one}: has the name of {found[one.stem]}, and so would the results")
+            found[one.stem] = one
+    return list(found.values())
+
+
 class Tiling:
     """Where the windows of one shape lie on a grid of `height` x `width` pixels, and what each weighs.
 
@@ -130,8 +150,7 @@ class Tiling:
     def __init__(self, height: int, width: int, window: int, overlap: int) -> None:
         self.shape = tuple(min(window, -(-side // STEP) * STEP) for side in (height, width))
         self.tops, self.lefts = (
-            _begins(side, size, min(overlap, size - STEP))
-            for side, size in zip((height, width), self.shape, strict=True)
+            _begins(side, size, overlap) for side, size in zip((height, width), self.shape, strict=True)
         )
         self.height, self.width = height, width
         self._down, self._right = _weights(self.tops, self.shape[0]), _weights(self.lefts, self.shape[1])
@@ -147,9 +166,11 @@ class Tiling:
 
 def _begins(length: int, window: int, overlap: int) -> list[int]:
     """Return where windows begin along a side, evenly."""
-    steps = -(-length // STEP) - window // STEP
+    if length <= window:
+        return [0]
+    steps = -(-(length - window) // STEP)
     count = -(-steps * STEP // (window - overlap))
-    return [steps * i // count * STEP for i in range(count + 1)] if count else [0]
+    return [steps * i // count * STEP for i in range(count + 1)]
 
 
 def _weights(begins: list[int], window: int) -> list[NDArray[np.float32]]:
@@ -254,7 +275,8 @@ def _rows_beneath(grid: Grid, source: Input, rows: tuple[int, int]) -> tuple[int
     west, south, east, north = transform_bounds(
         part.crs, grid.crs, *array_bounds(part.height, part.width, part.transform), densify_pts=101
     )
-    reached = [(~grid.transform * corner)[1] for corner in product((west, east), (south, north))]
+    corners = zip(*product((west, east), (south, north)), strict=True)
+    reached, _ = rowcol(grid.transform, *corners)
     # Bilinear interpolation reads the pixel next to it.
     return max(0, int(min(reached)) - 2), min(grid.height, int(max(reached)) + 3)
 

@@ -1,4 +1,4 @@
-"""A raster whose bands have our names: windows of its numbers as they stand in the file, NaN where nothing is known."""
+"""A raster whose bands have our names: windows of its numbers, NaN where nothing is known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from landslide_lib.geo.metadata import scales_of, tags_of
-from landslide_lib.geo.naming import band_name, match
+from landslide_lib.geo.naming import match
 
 SIDE, ACROSS = 128, 8  # of the sample: windows of so many pixels, so many across and down
 HIDDEN = (0, 1, 3, 8, 9, 10)  # classes of an SCL band: no data, saturated, shadow of a cloud, clouds, cirrus
@@ -67,6 +67,9 @@ class Source:
 
     def _find(self, wanted: Sequence[str], bands: Sequence[str] | None) -> dict[str, int]:
         file, every = self.file, [*wanted, *(name for name in HELPERS if name not in wanted)]
+        if not file.count:
+            inside = ", ".join(file.subdatasets[:3]) or "none"
+            raise ValueError(f"has no bands of its own; rasters inside: {inside}; write one of them as a GeoTIFF")
         alpha = [kind == ColorInterp.alpha for kind in file.colorinterp]
         if bands is not None:
             if len(bands) != file.count:
@@ -85,12 +88,9 @@ class Source:
         return coloured
 
     def names(self) -> str:
-        """Return the names of the file's bands as a text for a message."""
-        found = [
-            text or f"band {i} without a name"
-            for i, text in zip(self.file.indexes, self.file.descriptions, strict=True)
-        ]
-        return ", ".join(f"{text} ({band_name(text)})" if band_name(text) != text else text for text in found)
+        """Return what the file calls its bands, for a message: their names, or else their colours."""
+        told = zip(self.file.descriptions, self.file.colorinterp, strict=True)
+        return ", ".join(text or (kind.name if kind in _COLOURS else "one without a name") for text, kind in told)
 
     def unit_of(self, name: str) -> str:
         """Return the unit of a band by the metadata, in lower case, or ''; '' where the band is not there."""
@@ -100,23 +100,29 @@ class Source:
         return str(self.file.units[at] or self.file.tags(at + 1).get("UNITS", "")).strip().lower()
 
     def read(self, names: Sequence[str], window: Window, step: int = 1) -> Planes:
-        """Return bands (C, h, w) of a window that lies in the raster, one of `step` x `step` pixels, their mean.
+        """Return bands (C, h, w) of a window that lies in the raster; of `step` x `step` pixels one, their mean.
 
+        Numbers are those of the file after the scale and offset that its metadata give a band.
         Where a band has no data, or a cloud hides the ground from a band of light, all of them are NaN.
         """
         indexes = [self.places[name] + 1 for name in names]
         shape = tuple(max(1, round(side / step)) for side in (window.height, window.width))
         kind = Resampling.average if step > 1 else Resampling.nearest
-        planes = self.file.read(indexes, window=window, out_shape=(len(indexes), *shape), masked=True, resampling=kind)
+        how: dict[str, Any] = {"window": window, "out_shape": (len(indexes), *shape)}
+        try:
+            planes = self.file.read(indexes, **how, masked=True, resampling=kind)
+        except RasterioError as error:
+            raise ContractError(self.path, f"damaged or cut off ({error}); get it again") from error
         unknown = np.ma.getmaskarray(planes).any(0) | ~np.isfinite(planes.data).all(0)
         light = [place for place, name in enumerate(names) if name not in ("slope", "DEM")]
         if light:
             if self.zero_is_unknown:
                 unknown |= (planes.data[light] == 0).all(0)
             for name in {"SCL", "cloud mask"} & set(self.places):
-                mask = self.file.read(self.places[name] + 1, window=window, out_shape=shape)
+                mask = self.file.read(self.places[name] + 1, window=window, out_shape=shape)  # the nearest: classes
                 unknown |= np.isin(mask, HIDDEN) if name == "SCL" else mask != 0
-        return np.where(unknown, np.float32(np.nan), planes.data.astype(np.float32))
+        scale, offset = np.array([self.scales[name] for name in names], np.float32).T[:, :, None, None]
+        return np.where(unknown, np.float32(np.nan), planes.data.astype(np.float32) * scale + offset)
 
     def sample(self, names: Sequence[str]) -> Planes:
         """Return windows spread over the raster (n, C, h, w), a small one as a whole: a large one costs little."""

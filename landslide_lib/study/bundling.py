@@ -22,14 +22,14 @@ A network that says of each pixel of an image whether it is landslide.
 - **Network**: {trained.recipe.model}, {trained.parameters:,} parameters, in half precision; `landslide predict` and
   `landslide_lib.training.bundle` read it.
 - **Learnt on**: {trained.images[train]} images of `{bundle.about[dataset]}`, {bundle.about[size]} px of
-  {bundle.metres_per_pixel:g} m (coarser where the copy of the data was reduced), bands {bands}. {start}
+  {bundle.metres_per_pixel:g} m (coarser where the copy of the data was reduced), bands {bands}.{start}
 - **Record**: `data/results/{record.name}.json`, table `{table.name}`, row `{row.id}`, seed {record.seed}; commit
   {trained.commit:.10}.
 - **Scores** on {record.images[test]} test images, landslide class over all pixels: {scores} at threshold
   {bundle.threshold}. The threshold was chosen on validation images. Other seeds of the row: see the table.
 - **How sure**, from the {record.images[valid]} validation images (`landslide_lib.geo.certainty`): logits divided by
-  {bundle.temperature:.3f} give probabilities that are frequencies. Thresholds above which at most a share of an image's
-  landslide area is missed on average, in other images like these: {bounds}. Elsewhere neither holds.
+  {bundle.temperature:.3f} bring its probabilities nearer to frequencies. The share of an image's landslide area that is
+  missed is on average at most {bounds}, in images like these; elsewhere it can be any.
 - **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
   elsewhere it has to be scored before it is believed. It is no warning system.
 - **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
@@ -72,7 +72,7 @@ def bundle(
         post_processing=[step.model_dump() for step in recipe.post_processing],
         metres_per_pixel=metres,
         units=[units[band] for band in data.bands] if units and all(band in units for band in data.bands) else None,
-        **certainty.of_validation(network.eval(), data, recipe.post_processing),
+        **certainty.of_validation(network.half().float().eval(), data, recipe.post_processing),  # as it is written
         about={"dataset": recipe.dataset, "record": record.name, "size": recipe.image_size, "test": pooled}
         | {"unit": source.scale},
     )
@@ -85,7 +85,8 @@ def card(name: str, bundle: Bundle, record: Record, trained: Record, table: Tabl
     return CARD.format(
         **{"name": name, "bundle": bundle, "record": record, "trained": trained, "table": table, "row": row},
         bands=", ".join(bundle.bands),
-        start=f"Its encoder started from weights of {trained.start['source']}." if trained.start else "",
+        start=f" Its encoder started from weights of {trained.start['source']}." if trained.start else "",
         scores=", ".join(f"{key} {value}" for key, value in bundle.about["test"].items()),
-        bounds=", ".join(f"{share}: {threshold:.4g}" for share, threshold in bundle.bounds.items()) or "too few images",
+        bounds=", ".join(f"{share} above {least:.4g}" for share, least in bundle.bounds.items())
+        or "1 (too few images)",
     )

@@ -13,6 +13,8 @@ from scipy.special import expit, logit
 from torch import nn
 
 from landslide_lib.geo import certainty
+from landslide_lib.paths import TRAINED
+from landslide_lib.training.bundle import load_bundle
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -120,6 +122,28 @@ def test_in_a_region_where_landslides_are_seen_less_the_bound_breaks():
     assert certainty.missed_share(*images(draw, 200, strength=0), threshold) > 0.3
 
 
+def test_the_table_of_groups_has_each_bound_on_each_group_and_within_one_on_who_is_left_out():
+    draw = np.random.default_rng(4)
+    (easy, of_easy), (hard, of_hard) = images(draw, 30, strength=2), images(draw, 30, strength=0)
+    groups, empty = ["easy", "hard"] * 30 + ["easy"], np.zeros((2, 2))
+    chances, masks = (
+        [x for pair in zip(*both, strict=True) for x in pair] for both in ((easy, hard), (of_easy, of_hard))
+    )
+    table = certainty.missed_between([*chances, empty], [*masks, empty], groups, 0.2)
+    assert table.index.tolist() == table.columns.tolist() == ["easy", "hard"]
+    threshold = certainty.missed_bound(easy, of_easy, 0.2)
+    assert table.loc["easy", "hard"] == certainty.missed_share(hard, of_hard, threshold) > 0.4
+    left_out = [
+        (
+            hard[i][of_hard[i]] <= certainty.missed_bound(hard[:i] + hard[i + 1 :], of_hard[:i] + of_hard[i + 1 :], 0.2)
+        ).mean()
+        for i in range(30)
+    ]
+    assert_allclose(table.loc["hard", "hard"], np.mean(left_out))
+    with pytest.raises(ValueError, match=r"^few: 2 of 2 images .* needs at least 4$"):
+        certainty.missed_between(easy[:9], of_easy[:9], ["many"] * 7 + ["few"] * 2, 0.2)
+
+
 @given(SEEDS)
 def test_who_may_miss_more_has_a_higher_threshold_and_images_without_landslide_say_nothing(seed):
     draw = np.random.default_rng(seed)
@@ -154,6 +178,8 @@ HALF, ONE = np.full((3, 2, 2), 0.5), np.ones((3, 2, 2))
         (lambda: certainty.missed_bound(HALF * np.nan, ONE, 0.5), "image 0: probabilities: 4 are not in 0..1"),
         (lambda: certainty.missed_bound(HALF, 255 * ONE, 0.5), "image 0: truth: it has to be 0 or 1"),
         (lambda: certainty.missed_share(HALF, 0 * ONE, 0.5), "none of 3 images has a landslide"),
+        (lambda: certainty.missed_between(HALF, 0 * ONE, ["a"] * 3, 0.5), "a: 0 of 0 images with a landslide"),
+        (lambda: certainty.missed_between(HALF, ONE, ["a"] * 2, 0.5), "3 images, 3 masks, 2 groups"),
         (lambda: certainty.temperature(HALF, ONE), "all pixels are of one class"),
         (lambda: certainty.temperature([-1, 2], [0, 1]), "not one pixel is wrong"),
         (lambda: certainty.temperature([3, -1, 2], [0, 1, 1]), "more wrong than right"),
@@ -178,3 +204,12 @@ def test_a_network_is_calibrated_on_its_validation_images_alone():
     assert list(found["bounds"]) == ["0.1", "0.2"]  # 15 images are too few for 0.05
     for alpha, threshold in found["bounds"].items():
         assert_allclose(threshold, certainty.missed_bound((logits / 2).sigmoid(), masks, float(alpha)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", sorted(TRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_a_published_network_says_how_sure_it_is_and_its_card_says_the_same(path):
+    bundle, card = load_bundle(path), path.with_suffix(".md").read_text("utf-8")
+    assert list(bundle.bounds) == ["0.05", "0.1", "0.2"]
+    assert list(bundle.bounds.values()) == sorted(bundle.bounds.values())
+    assert f"\n  {bundle.temperature:.3f} bring" in card
+    assert ", ".join(f"{share} above {least:.4g}" for share, least in bundle.bounds.items()) in card
