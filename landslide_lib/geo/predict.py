@@ -29,14 +29,16 @@ from tqdm import tqdm
 from landslide_lib.geo.cog import resample, rows_of, unknown_pixels, write_cog
 from landslide_lib.geo.contract import Grid, Input, open_input
 from landslide_lib.training.bundle import Bundle
+from landslide_lib.training.postprocessing import probability
 
-# Pixels of the network. The margin of an overlap covers what a U-Net of four poolings sees, 102 pixels around.
-WINDOW, OVERLAP = 768, 256
+# Window and overlap, pixels. The margin of the smaller covers what a U-Net of four poolings sees; that of the larger
+# what U-Nets on deep encoders feel of the surroundings, who see 500 pixels.
+SMALL, LARGE = (768, 256), (1280, 512)
 STEP = 32  # windows begin at multiples of it, as the networks halve five times at most: pooling has the same phase
 MARGIN = 7 / 16  # of an overlap, on either side, has weight 0; what is left between is the ramp
 BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
-# Rows of a scene that is stored by lines are read once, not once a window: GDAL keeps so many MB of what it decoded.
-CACHE_MB = 512
+# Bytes of what it decoded that GDAL keeps: tiles that two windows share, or the lines that all windows of a row share.
+CACHE, CACHE_OF_LINES = 2**27, 2**29
 RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg")  # of a folder
 
 
@@ -56,8 +58,8 @@ def predict(
     bundle: Bundle,
     out: Path,
     *,
-    window: int = WINDOW,
-    overlap: int = OVERLAP,
+    window: int | None = None,
+    overlap: int | None = None,
     bands: Sequence[str] | None = None,
     repair: bool = True,
     rows: tuple[int, int] | None = None,
@@ -66,8 +68,9 @@ def predict(
     """Write the probability of landslide, 0..1, on the grid of the scene; NaN is unknown.
 
     `window` and `overlap` are in pixels of the network, multiples of 32. Where 7/16 of the overlap cover the receptive
-    field, the result is that of one pass over the whole scene. Where the network's pixels are not those of the scene, a
-    pixel is unknown if the network's pixel at its centre is. `bands` and `repair` are of `open_input`.
+    field, the result is that of one pass over the whole scene. By default they are 768 and 256, or 1,280 and 512 where
+    that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if the network's
+    pixel at its centre is. `bands` and `repair` are of `open_input`.
 
     `rows` limits it to rows of the scene, first and end; `cog.join` joins such files to that of a single call. A call
     that was stopped goes on at the last row of windows that was finished, from a file beside `out` that is gone at the
@@ -78,11 +81,14 @@ def predict(
     that cannot be.
     """
     started = time.monotonic()
-    if window % STEP or overlap % STEP or not 0 < overlap < window:
-        raise ValueError(f"window {window}, overlap {overlap}: multiples of {STEP} are needed, the overlap the smaller")
     if out.resolve() == scene.resolve():
         raise ValueError(f"{out}: is the scene itself; name another file for the result")
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), open_input(scene, bundle, bands=bands, repair=repair) as source:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE),
+        open_input(scene, bundle, bands=bands, repair=repair) as source,
+        rasterio.Env(GDAL_CACHEMAX=CACHE_OF_LINES if _by_lines(scene) else CACHE),
+    ):
+        sides = _sides(source, bundle, window, overlap)
         first, end = rows or (0, source.scene.height)
         if not 0 <= first < end <= source.scene.height:
             raise ValueError(f"rows {first}:{end}: {scene} has rows 0:{source.scene.height}")
@@ -91,10 +97,10 @@ def predict(
             "MODEL": str(bundle.about.get("record", "unnamed")),
             "THRESHOLD": repr(bundle.threshold),
             "REPAIRS": "\n".join(source.repairs),
-            "FINGERPRINT": _fingerprint(scene, bundle, [window, overlap, list(bands or ()), repair]),
+            "FINGERPRINT": _fingerprint(scene, bundle, [*sides, list(bands or ()), repair]),
         }
         if not _is_there(out, target, tags):
-            _write(source, bundle, (window, overlap), (first, end), out, tags, progress)
+            _write(source, bundle, sides, (first, end), out, tags, progress)
         repairs = source.repairs
         return Prediction(out, repairs, time.monotonic() - started, target.width * target.height, unknown_pixels(out))
 
@@ -269,6 +275,30 @@ def _on_device(bundle: Bundle) -> tuple[Bundle, str]:
     return replace(bundle, network=deepcopy(bundle.network).to("cuda"), **moved), "cuda"
 
 
+def _sides(source: Input, bundle: Bundle, window: int | None, overlap: int | None) -> tuple[int, int]:
+    """Return window and overlap, what is not given as the network needs it. Raises ValueError: they cannot be."""
+    if window is None or overlap is None:
+        fits = max(source.height, source.width) <= SMALL[0] or receptive_field(bundle) <= MARGIN * SMALL[1]
+        usual = SMALL if fits else LARGE
+        window, overlap = (
+            default if given is None else given for given, default in zip((window, overlap), usual, strict=True)
+        )
+    if window % STEP or overlap % STEP or not 0 < overlap < window:
+        raise ValueError(f"window {window}, overlap {overlap}: multiples of {STEP} are needed, the overlap the smaller")
+    return window, overlap
+
+
+def receptive_field(bundle: Bundle) -> int:
+    """Return how many pixels around one a network sees, up to 256; a pixel that is not a number makes those so."""
+    middle, reach = 256, 0
+    for at in (middle, middle + 7, middle + 15):  # it depends on the place in what is pooled to one pixel
+        image = torch.zeros(1, len(bundle.bands), 2 * middle, 2 * middle)
+        image[..., at, at] = torch.nan
+        seen = probability(bundle.network, image)[0, 0].isnan().any(1).nonzero()
+        reach = max([reach, *(int((row - at).abs()) for row in seen)])
+    return reach
+
+
 def _rows_beneath(grid: Grid, source: Input, rows: tuple[int, int]) -> tuple[int, int]:
     """Return the rows of the grid that is read, first and end, that are beneath rows of the scene."""
     part = rows_of(source.scene, *rows)
@@ -296,6 +326,12 @@ def _is_there(out: Path, target: Grid, tags: dict[str, str]) -> bool:
             return same and bool(file.tags().get("FINGERPRINT") == tags["FINGERPRINT"])
     except RasterioIOError:
         return False
+
+
+def _by_lines(scene: Path) -> bool:
+    """Tell whether a raster is stored by lines, not by tiles."""
+    with rasterio.open(scene) as file:
+        return bool(file.block_shapes[0][1] == file.width)
 
 
 def _fingerprint(scene: Path, bundle: Bundle, options: list[Any]) -> str:

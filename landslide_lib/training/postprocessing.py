@@ -29,9 +29,7 @@ def probability(network: nn.Module, images: Tensor, steps: Sequence[Any] = ()) -
     names = {step.name for step in steps}
     read = voted if "voting" in names else (lambda outputs: mask_of(outputs).float().sigmoid())
     quarters = range(4) if "multi_angles" in names else range(1)
-    turned = [
-        torch.rot90(read(network(torch.rot90(images, quarter, (2, 3)))), -quarter, (2, 3)) for quarter in quarters
-    ]
+    turned = [torch.rot90(read(network(torch.rot90(images, k, (2, 3)))), -k, (2, 3)) for k in quarters]
     mean = torch.stack(turned).mean(0)
     for step in steps:
         if step.name in MORPHOLOGY:

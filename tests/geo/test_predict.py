@@ -15,7 +15,7 @@ from torch import nn
 from landslide_lib.geo import predict as module
 from landslide_lib.geo.cog import join
 from landslide_lib.geo.contract import Grid
-from landslide_lib.geo.predict import Tiling, predict
+from landslide_lib.geo.predict import Tiling, predict, receptive_field
 from landslide_lib.models import MODELS
 from landslide_lib.training.bundle import Bundle
 
@@ -87,6 +87,7 @@ def run(monkeypatch, tmp_path):
 
     def made(scene, bundle, name="out.tif", **options):
         monkeypatch.setattr(module, "open_input", lambda *_, **__: scene)
+        monkeypatch.setattr(module, "_by_lines", lambda _: False)
         return predict(path, bundle, tmp_path / name, **options)
 
     return made
@@ -140,6 +141,27 @@ def test_what_the_overlap_covers_is_as_of_one_pass(bundle, run):
     truth = one_pass(bundle, values)
     assert truth.std() > 0.1
     np.testing.assert_allclose(found, truth, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "dilation", "sees", "shape"), [(3, 1, 1, (768, 256)), (3, 150, 150, (1280, 512))])
+def test_a_network_that_sees_far_has_larger_windows(run, kernel, dilation, sees, shape):
+    network = nn.Conv2d(1, 1, kernel, padding="same", dilation=dilation)
+    far = make_bundle(network, 1)
+    assert receptive_field(far) == sees
+    scene = Array(np.zeros((1, 32, 1400)))
+    run(scene, far)
+    assert scene.reads == len(Tiling(32, 1400, *shape).lefts)
+
+
+def test_the_receptive_field_of_a_u_net_is_that_of_its_gradients(bundle):
+    image = torch.rand(1, 3, 256, 256, requires_grad=True)
+    features = bundle.network(image)[0, 0]
+    reach = 0
+    for at in (128, 136):
+        (gradient,) = torch.autograd.grad(features[at, at], image, retain_graph=True)
+        rows = gradient[0].abs().sum((0, 2)).nonzero()[:, 0]
+        reach = max(reach, int((rows - at).abs().max()))
+    assert 85 < reach <= receptive_field(bundle) == 102
 
 
 def test_where_it_does_not_one_window_fades_into_the_next(run):
