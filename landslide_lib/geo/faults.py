@@ -26,8 +26,8 @@ def fault_costs(bundle: Bundle, scene: Path, truth: Path) -> pd.DataFrame:
     """Return what each of `FAULTS` costs a network on a scene of `write_scene`, by fault.
 
     Columns: `f1` where the numbers are read in the file's order as if nothing were wrong; `cost`, the F1 of the
-    unbroken scene less it; `contract`, what `open_input` says: `repaired: …` with what the unbroken scene does not need,
-    `refused: …`, or `unnoticed`; `f1_after` with the contract, NaN where it refuses. F1 is of
+    unbroken scene less it; `contract`, what `open_input` says: `repaired: …` with what the unbroken scene does not
+    need, `refused: …`, or `unnoticed`; `f1_after` with the contract, NaN where it refuses. F1 is of
     landslide over the pixels of the truth; one that the fault hides is no landslide in `f1` and left out in `f1_after`.
     `attrs["clean"]` is the F1 of the unbroken scene.
     """
