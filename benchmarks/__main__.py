@@ -18,9 +18,10 @@ BENCHMARKS = {
     "channels": "channels",
     "tiles": "tiles",
     "second": "second",
+    "scene": "scene",
     "book": "book",
 }
-SLOW = ("channels", "tiles", "second", "book")
+SLOW = ("channels", "tiles", "second", "scene", "book")
 
 
 def main(arguments: list[str] | None = None) -> int:
