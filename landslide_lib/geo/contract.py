@@ -30,6 +30,7 @@ __all__ = ["ContractError", "Grid", "Input", "open_input"]
 COARSEST = 2.0  # times the network's pixels: what is coarser than that has lost the landslides it learnt
 FINEST = 4  # slopes are computed on pixels of so much less than the network's, at most
 EXACT = 1e-6  # pixels by which GDAL may misplace one; 0 is refused
+COLUMNS = 2048  # of all bands that are held at once
 MARGIN = 2  # pixels around a window that its resampling may look at
 
 
@@ -87,6 +88,16 @@ class Input:
         stack = np.stack([planes[band] for band in self._bands])
         known = np.isfinite(stack).all(0)
         return np.where(known, stack, np.float32(0)), known
+
+    def known(self, first: int, end: int) -> NDArray[np.bool_]:
+        """Return what is known of some rows of the scene's own pixels, (end - first, width)."""
+        names = [*self._meaning.bands, *(["DEM"] if self._meaning.height else [])]
+        parts = [
+            np.isfinite(self._source.read(list(dict.fromkeys(names)), Window(x, first, w, end - first))).all(0)
+            for x in range(0, self.scene.width, COLUMNS)
+            for w in [min(COLUMNS, self.scene.width - x)]
+        ]
+        return np.concatenate(parts, 1)
 
     def close(self) -> None:
         """Close the file."""

@@ -69,8 +69,8 @@ def predict(
 
     `window` and `overlap` are in pixels of the network, multiples of 32. Where 7/16 of the overlap cover the receptive
     field, the result is that of one pass over the whole scene. By default they are 768 and 256, or 1,280 and 512 where
-    that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if the network's
-    pixel at its centre is. `bands` and `repair` are of `open_input`.
+    that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if it is so in the
+    scene, or if the network's pixel at its centre is. `bands` and `repair` are of `open_input`.
 
     `rows` limits it to rows of the scene, first and end; `cog.join` joins such files to that of a single call. A call
     that was stopped goes on at the last row of windows that was finished, from a file beside `out` that is gone at the
@@ -124,8 +124,12 @@ def _write(
         write_cog(raw, target, out, tags, skip=rows[0] - begin)
     else:
         other = out.with_name(f".{out.name}.resampled")
+
+        def known(first: int, end: int) -> NDArray[np.bool_]:
+            return source.known(rows[0] + first, rows[0] + end)
+
         try:
-            write_cog(resample(raw, rows_of(grid, begin, end), target, other), target, out, tags)
+            write_cog(resample(raw, rows_of(grid, begin, end), target, other, known), target, out, tags)
         finally:
             other.unlink(missing_ok=True)
     raw.unlink()

@@ -45,6 +45,9 @@ class Array:
         known = np.isfinite(found).all(0)
         return np.where(known, found, np.float32(0)), known
 
+    def known(self, first, end):
+        return np.ones((end - first, self.scene.width), bool)
+
     def __enter__(self):
         return self
 
@@ -251,6 +254,18 @@ def test_where_the_pixels_are_not_those_of_the_scene_the_answer_is_brought_back(
     inner &= ~((rows < 22) & (columns < 32))
     truth = 0.2 + 0.003 * columns + 0.005 * rows
     np.testing.assert_allclose(found[inner], truth[inner], rtol=0, atol=1e-5 if factor > 1 else 1e-3)
+
+
+def test_unknown_pixels_of_the_scene_stay_unknown_where_their_neighbours_are_averaged(lone, tmp_path):
+    """Of the 16 pixels in one of the network's, one is known: the map knows that one, in parts of rows too."""
+    values = np.full((64, 64), -9.0, np.float32)
+    values[::4, 1::4] = 0.3
+    how = {"driver": "GTiff", "dtype": "float32", "crs": UTM, "transform": PLACE * Affine.scale(0.25), "nodata": -9}
+    with rasterio.open(tmp_path / "fine.tif", "w", count=1, height=64, width=64, **how) as file:
+        file.write(values[None])
+    for rows in ((0, 64), (30, 50)):
+        made = predict(tmp_path / "fine.tif", lone, tmp_path / f"{rows[0]}.tif", bands=["R"], rows=rows)
+        np.testing.assert_array_equal(np.isfinite(content(made)), values[slice(*rows)] > 0)
 
 
 # --- Stopped, in parts, again -------------------------------------------------------------
