@@ -140,6 +140,11 @@ def test_a_stac_item_beside_the_scene_is_heeded(edited, simulated, expected):
     item = {"stac_version": "1.0.0", "properties": {}, "assets": bands}
     path.with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
     np.testing.assert_allclose(read(path, simulated)[0][7], expected[7], atol=1e-3)
+    off = edited(lambda bands: np.concatenate([bands[LIGHT] - 1000, bands[12:]]), tags={}, name="off.tif")
+    for properties in ({"earthsearch:boa_offset_applied": True}, {"s2:processing_baseline": "03.01"}):
+        item["properties"] = properties
+        off.with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
+        np.testing.assert_allclose(read(off, simulated)[0][7], expected[7], atol=1e-3)
     item["properties"] = {"s2:product_type": "S2MSI2A"}
     path.with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
     with pytest.raises(ContractError, match="of level L2A"):
