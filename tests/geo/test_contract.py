@@ -268,6 +268,16 @@ def test_black_is_no_data_where_there_is_much_of_it_and_ground_where_there_is_li
         open_input(picture(bands * 0, nodata=0), photographs)
 
 
+def test_a_colour_of_which_one_band_is_0_is_known_though_0_is_no_data(picture, photographs):
+    bands = np.random.default_rng(6).integers(60, 160, (3, 48, 64))
+    bands[0, :15] = 0
+    bands[:, 40:] = 0
+    values, known, _ = read(picture(bands, nodata=0), photographs, Window(0, 0, 64, 48))
+    assert known[:40].all()
+    assert not known[40:].any()
+    np.testing.assert_allclose(values[:, :40], bands[:, :40] / 255, atol=1e-6)
+
+
 def test_a_transparent_pixel_is_unknown(picture, photographs):
     bands = np.random.default_rng(4).integers(60, 160, (4, 48, 64))
     bands[3] = 255
