@@ -38,13 +38,15 @@ class Input:
     """A scene on a grid of the network's pixels, read by windows; a context manager that closes its file.
 
     `crs`, `transform`, `width` and `height` are of the grid that is read, `scene` is the file's own. `repairs` says
-    what was put right, one sentence each.
+    what was put right, one sentence each; `files` are all that the scene is read from.
     """
 
     def __init__(self, source: Source, bundle: Bundle) -> None:
         """Take over an open source. Raises ValueError: the network cannot read it."""
         self._source, self._bands = source, bundle.bands
         self.scene = source.grid
+        beside = (Path(name) for name in (*source.file.files, source.path.with_suffix(".json")))
+        self.files = tuple(sorted({path.resolve() for path in beside if path.is_file()}))
         said: list[str] = []
         if source.by_order:
             said.append(f"bands without names: taken in the network's order, {', '.join(bundle.bands)}")

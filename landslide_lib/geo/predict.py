@@ -97,7 +97,9 @@ def predict(
             "MODEL": str(bundle.about.get("record", "unnamed")),
             "THRESHOLD": repr(bundle.threshold),
             "REPAIRS": "\n".join(source.repairs),
-            "FINGERPRINT": _fingerprint(scene, bundle, [*sides, list(bands or ()), repair]),
+            "FINGERPRINT": _fingerprint(
+                (scene, *source.files), bundle, [*sides, list(bands or ()), repair, list(source.repairs)]
+            ),
         }
         if not _is_there(out, target, tags):
             _write(source, bundle, sides, (first, end), out, tags, progress)
@@ -338,12 +340,12 @@ def _by_lines(scene: Path) -> bool:
         return bool(file.block_shapes[0][1] == file.width)
 
 
-def _fingerprint(scene: Path, bundle: Bundle, options: list[Any]) -> str:
-    """Return a hash of what decides the result: the scene's file by name, size and time, the network, the options."""
-    said = scene.stat()
+def _fingerprint(files: Sequence[Path], bundle: Bundle, options: list[Any]) -> str:
+    """Return a hash of what decides the result: the scene's files by name, size and time, the network, the options."""
+    read = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     steps = [vars(step) for step in bundle.post_processing]
-    whole = [str(scene.resolve()), said.st_size, said.st_mtime_ns, options, steps]
-    found = hashlib.sha256(json.dumps([*whole, bundle.bands, bundle.metres_per_pixel, bundle.units]).encode())
+    network = [bundle.bands, bundle.metres_per_pixel, bundle.units, bundle.threshold, bundle.about]
+    found = hashlib.sha256(json.dumps([read, options, steps, network], default=str).encode())
     for name, value in (*bundle.network.state_dict().items(), ("shift", bundle.shift), ("scale", bundle.scale)):
         found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window
@@ -149,6 +150,15 @@ def test_a_stac_item_beside_the_scene_is_heeded(edited, simulated, expected):
     path.with_suffix(".json").write_text(json.dumps(item), encoding="utf-8")
     with pytest.raises(ContractError, match="of level L2A"):
         open_input(path, simulated)
+
+
+def test_the_files_of_a_scene_are_itself_the_item_beside_it_and_the_sources_of_a_vrt(edited, simulated, tmp_path):
+    scene = edited(name="a.tif")
+    rasterio.shutil.copy(scene, tmp_path / "b.vrt", driver="VRT")
+    (tmp_path / "b.json").write_text("{}", encoding="utf-8")
+    with open_input(scene, simulated) as one, open_input(tmp_path / "b.vrt", simulated) as other:
+        assert [path.name for path in one.files] == ["a.tif"]
+        assert [path.name for path in other.files] == ["a.tif", "b.json", "b.vrt"]
 
 
 def without(*names):

@@ -1,5 +1,6 @@
 """A scene of any size is predicted as one pass over it would, and what is unknown stays unknown."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +27,7 @@ PLACE = Affine(10, 0, 456780.5, 0, -10, 5123456.25)
 class Array:
     """A scene held in memory, (C, H, W), NaN where unknown, in the place of an `Input`; counts what is read."""
 
-    repairs = ("slope was in radians", "a < b & c")
+    repairs, files = ("slope was in radians", "a < b & c"), ()
 
     def __init__(self, values, transform=PLACE, crs=UTM, scene=None):
         self.values, self.reads, self.last = np.asarray(values, np.float32), 0, None
@@ -316,6 +317,28 @@ def test_what_is_there_is_not_computed_again_but_for_another_scene(bundle, run, 
     assert other.reads
     first.path.write_bytes(b"no picture")
     assert run(Array(values), bundle).path.stat().st_size > 100
+
+
+def test_a_map_is_made_anew_where_a_file_behind_the_scene_or_what_its_tags_say_has_changed(lone, run, tmp_path):
+    values = noise(64, 64)[:1]
+
+    def computed(bundle=lone, **fields):
+        scene = Array(values)
+        vars(scene).update(fields)
+        run(scene, bundle)
+        return bool(scene.reads)
+
+    beside = tmp_path / "scene.json"
+    beside.write_text("{}")
+    how = {"files": (beside,)}
+    assert (computed(**how), computed(**how)) == (True, False)
+    beside.write_text("{ }")
+    assert computed(**how)
+    assert computed(repairs=("another",), **how)
+    assert computed(replace(lone, threshold=0.6), **how)
+    assert computed(replace(lone, about={"record": "another"}), **how)
+    with rasterio.open(tmp_path / "out.tif") as file:
+        assert file.tags()["MODEL"] == "another"
 
 
 def test_parts_by_rows_are_joined_to_what_one_run_writes(bundle, run, tmp_path):
