@@ -103,6 +103,8 @@ def predict(
         }
         if not _is_there(out, target, tags):
             _write(source, bundle, sides, (first, end), out, tags, progress)
+        for left in (_raw(out), _note(_raw(out)), _raw(out).with_suffix(".vrt")):
+            left.unlink(missing_ok=True)
         repairs = source.repairs
         return Prediction(out, repairs, time.monotonic() - started, target.width * target.height, unknown_pixels(out))
 
@@ -118,7 +120,7 @@ def _write(
 ) -> None:
     """Compute rows of the scene, or the rest of them, and write the file."""
     grid = Grid(source.crs, source.transform, source.width, source.height)
-    raw = out.with_name(f".{out.name}.raw")
+    raw = _raw(out)
     target, needed = rows_of(source.scene, *rows), rows if grid == source.scene else _rows_beneath(grid, source, rows)
     note = json.dumps({"fingerprint": tags["FINGERPRINT"], "rows": rows})
     begin, end = _compute(source, bundle, Tiling(grid.height, grid.width, *sides), needed, raw, note, progress)
@@ -134,15 +136,15 @@ def _write(
             write_cog(resample(raw, rows_of(grid, begin, end), target, other, known), target, out, tags)
         finally:
             other.unlink(missing_ok=True)
-    raw.unlink()
-    _note(raw).unlink()
 
 
 def scenes_of(paths: Sequence[Path]) -> list[Path]:
     """Return rasters, those of a folder by name. Raises ValueError: a folder has none; two have the same name."""
     found: dict[str, Path] = {}
     for path in paths:
-        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():  # what a run that was stopped left of its own begins with a dot
+            inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS and one.name[0] != ".")
         if not inside:
             raise ValueError(f"{path}: no raster in it ({', '.join(RASTERS)})")
         for one in inside:
@@ -315,6 +317,11 @@ def _rows_beneath(grid: Grid, source: Input, rows: tuple[int, int]) -> tuple[int
     reached, _ = rowcol(grid.transform, *corners)
     # Bilinear interpolation reads the pixel next to it.
     return max(0, int(min(reached)) - 2), min(grid.height, int(max(reached)) + 3)
+
+
+def _raw(out: Path) -> Path:
+    """Return the file that holds what is finished of another."""
+    return out.with_name(f".{out.name}.raw")
 
 
 def _note(partial: Path) -> Path:

@@ -309,6 +309,39 @@ def test_pixels_much_finer_are_averaged_and_much_coarser_ones_refused(picture, p
         open_input(coarse, photographs)
 
 
+LOCAL = 'LOCAL_CS["site",UNIT["metre",1]]'
+MARS = 'GEOGCS["Mars",DATUM["Mars",SPHEROID["Mars",3396190,169.9]],PRIMEM["0",0],UNIT["degree",0.0174532925199433]]'
+NOWHERE = {
+    "a transform without a way back": (None, (0.8, 0.8, 5e5, 0.8, 0.8, 3e6)),
+    "pixels of no size": (None, (0, 0, 5e5, 0, 0, 3e6)),
+    "pixels of NaN": (None, (np.nan, 0, 5e5, 0, np.nan, 3e6)),
+    "coordinates far out": (None, (1, 0, 1e12, 0, -1, 1e12)),
+    "latitude 100": ("EPSG:4326", (1e-5, 0, 10, 0, -1e-5, 100)),
+    "a building site": (LOCAL, (1, 0, 0, 0, -1, 0)),
+    "Mars": (MARS, (1e-5, 0, 10, 0, -1e-5, 10)),
+    "three axes": ("EPSG:4978", (1, 0, 4e6, 0, -1, 4e6)),
+}
+
+
+@pytest.mark.parametrize("kind", NOWHERE)
+def test_a_place_that_is_not_on_earth_is_one_line(picture, photographs, kind):
+    crs, transform = NOWHERE[kind]
+    path = picture(crs=crs or "EPSG:32632", transform=rasterio.Affine(*transform))
+    with pytest.raises(ContractError, match=r"picture\.tif: .*(no place on Earth|pixel of it is)") as error:
+        open_input(path, photographs)
+    assert "\n" not in str(error.value)
+
+
+def test_a_scene_in_degrees_across_the_180th_meridian_is_refused(picture, photographs):
+    for west, beyond in ((179.9997, True), (-180, True), (179.99, False), (-179.99, False)):
+        path = picture(crs="EPSG:4326", transform=rasterio.Affine(1e-5, 0, west, 0, -1e-5, -16))
+        if beyond:
+            with pytest.raises(ContractError, match=r"reaches 180 degrees .* gdalwarp -t_srs EPSG:327(01|60) IN OUT"):
+                open_input(path, photographs)
+        else:
+            assert read(path, photographs, Window(0, 0, 60, 45))[1].mean() > 0.9
+
+
 def test_metres_of_a_web_map_are_none_of_the_ground(picture, photographs):
     # At 60 degrees north the Mercator projection of web maps shows everything twice as large.
     there = rasterio.Affine(2, 0, 1_000_000, 0, -2, 8_399_738)

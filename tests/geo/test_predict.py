@@ -16,7 +16,7 @@ from torch import nn
 from landslide_lib.geo import predict as module
 from landslide_lib.geo.cog import join
 from landslide_lib.geo.contract import Grid
-from landslide_lib.geo.predict import Tiling, predict, receptive_field
+from landslide_lib.geo.predict import Tiling, predict, receptive_field, scenes_of
 from landslide_lib.models import MODELS
 from landslide_lib.training.bundle import Bundle
 
@@ -286,6 +286,18 @@ def test_a_run_that_was_stopped_goes_on_at_its_last_row_of_windows(bundle, run, 
     np.testing.assert_array_equal(found, truth)
     assert 0 < rest.reads < whole.reads * 2 // 3
     assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "whole.tif", "out.tif"}
+
+
+def test_what_is_left_of_a_run_that_was_killed_is_no_scene_and_goes(bundle, run, tmp_path):
+    values = noise(64, 64)
+    run(Array(values), bundle)
+    for suffix in ("raw", "json", "vrt"):
+        (tmp_path / f".out.tif.{suffix}").write_text("left")
+    assert [path.name for path in scenes_of([tmp_path])] == ["out.tif", "scene.tif"]
+    again = Array(values)
+    run(again, bundle)
+    assert not again.reads
+    assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "out.tif"}
 
 
 def test_what_was_stopped_of_another_network_or_scene_is_not_taken_up(bundle, lone, run, tmp_path):
