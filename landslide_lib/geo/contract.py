@@ -265,6 +265,8 @@ def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said:
     if not all(abs(m / side - 1) < SAME for m in metres):
         how = "averaged" if min(metres) < side else "interpolated"
         said.append(f"pixels of {_round(metres[0])} x {_round(metres[1])} m: {how} to the network's {side:g} m")
+    if not upright:
+        said.append("rows that do not run from north to south and from west to east: resampled so that north is up")
     corners = [transform * (column, row) for column in (0, width) for row in (0, height)]
     (left, *_, right), (bottom, *_, top) = (sorted(one) for one in zip(*corners, strict=True))
     target, columns, rows = calculate_default_transform(

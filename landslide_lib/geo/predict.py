@@ -263,13 +263,16 @@ def _probabilities(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the probability of each window (h, w), NaN where unknown; one that is all unknown is not computed.
 
-    To the network an unknown pixel is the mean of its training images.
+    To the network an unknown pixel is the mean of its training images: the shift of a band, or its scale where the
+    shift is 0.
     """
     stacks = [torch.from_numpy(stack) for stack, known in read if known.any()]
     answers = iter(())
     if stacks:
         known = torch.from_numpy(np.stack([known for _, known in read if known.any()]))[:, None].to(device)
-        images = torch.where(known, torch.stack(stacks).to(device), bundle.shift)
+        images = torch.where(
+            known, torch.stack(stacks).to(device), torch.where(bundle.shift == 0, bundle.scale, bundle.shift)
+        )
         answers = iter(bundle.predict(images).masked_fill(~known, torch.nan)[:, 0].cpu().numpy())
     for _, one in read:
         yield next(answers) if one.any() else np.full(one.shape, np.nan, np.float32)

@@ -342,6 +342,15 @@ def test_a_scene_in_degrees_across_the_180th_meridian_is_refused(picture, photog
             assert read(path, photographs, Window(0, 0, 60, 45))[1].mean() > 0.9
 
 
+@pytest.mark.parametrize("turn", [(1, 0, 0, 1), (0.8, 0.6, 0.6, -0.8)])
+def test_a_scene_that_lies_otherwise_than_north_up_is_said_to_be_resampled(picture, photographs, turn):
+    path = picture(transform=rasterio.Affine(*turn[:2], 5e5, *turn[2:], 5e6))
+    with open_input(path, photographs) as found:
+        assert found.repairs == (
+            "rows that do not run from north to south and from west to east: resampled so that north is up",
+        )
+
+
 def test_metres_of_a_web_map_are_none_of_the_ground(picture, photographs):
     # At 60 degrees north the Mercator projection of web maps shows everything twice as large.
     there = rasterio.Affine(2, 0, 1_000_000, 0, -2, 8_399_738)

@@ -222,6 +222,15 @@ def test_what_is_unknown_stays_so_and_is_the_mean_to_the_network(bundle, run):
     np.testing.assert_allclose(whole[~hole[:128]], one_pass(bundle, values)[:, :96][~hole[:128]], rtol=0, atol=1e-5)
 
 
+def test_the_mean_of_a_band_without_a_shift_is_its_scale(run):
+    network = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    nn.init.ones_(network.weight)
+    values = np.full((1, 32, 32), 0.5, np.float32)
+    values[:, :, 16:] = np.nan
+    found = content(run(Array(values), make_bundle(network, 1, shift=0.0)))
+    assert found[10, 15] == found[10, 10] == pytest.approx(1 / (1 + np.exp(-9)))
+
+
 def test_windows_of_which_all_is_unknown_are_not_computed(run):
     class Counts(nn.Conv2d):
         images = 0
