@@ -235,8 +235,8 @@ def _jumps(scene: Grid, crs: CRS) -> bool:
 
     A grid that is turned a little against it, and windows at its rim, reach beyond the scene.
     """
-    sides = ((-64 - side // 10, side + side // 10 + 64) for side in (scene.width, scene.height))
-    corners = list(product(*sides))
+    across, down = ((-64 - side // 10, side + side // 10 + 64) for side in (scene.width, scene.height))
+    corners = list(product(across, down))
     places = zip(*(scene.transform * corner for corner in corners), strict=True)
     back = zip(*transformed(crs, scene.crs, *transformed(scene.crs, crs, *places)), strict=True)
     return any(math.dist(~scene.transform * place, corner) > 1 for place, corner in zip(back, corners, strict=True))
