@@ -20,6 +20,7 @@ from tqdm import tqdm
 from urllib3 import Retry
 
 from landslide_lib.geo import scene
+from landslide_lib.geo.metadata import has_no_offset
 from landslide_lib.geo.terrain import slope
 
 EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
@@ -146,10 +147,9 @@ def radiometry(item: Item, asset: str) -> tuple[float, float]:
     fields = item.assets[asset].extra_fields
     said = {**fields, **(fields.get("raster:bands") or fields.get("bands") or [{}])[0]}
     scale, offset = (said.get(key, said.get(f"raster:{key}")) for key in ("scale", "offset"))
-    baseline = float(item.properties.get("s2:processing_baseline") or 0)
-    if item.properties.get("earthsearch:boa_offset_applied") or 0 < baseline < 4:
+    if has_no_offset(item.properties):
         offset = 0
-    elif offset is None and not baseline:
+    elif offset is None and not item.properties.get("s2:processing_baseline"):
         raise ValueError(
             f"{item.id}: neither its offset nor its processing baseline is said; its reflectance is unknown"
         )

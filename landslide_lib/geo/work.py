@@ -52,16 +52,15 @@ class RefusedError(ValueError):
 @contextlib.contextmanager
 def _refusals(folder: Path) -> Iterator[None]:
     """Turn what is wrong with an upload into one sentence without paths."""
-    from rasterio._err import CPLE_BaseError  # of GDAL; some of its errors come through rasterio as they are
     from rasterio.errors import RasterioError
 
     try:
         yield
     except RefusedError:
         raise
-    except (ValueError, RasterioError, CPLE_BaseError, OSError, ArithmeticError) as error:
+    except (ValueError, RasterioError, OSError) as error:
         text = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())
-        if not isinstance(error, ValueError):  # the words of a parser; a coordinate that is no number is arithmetic
+        if not isinstance(error, ValueError):  # the words of a parser
             text = f"the file is damaged ({text}); get it again, or write it again"
         # The contract speaks to the command line; a coordinate system that cannot be is quoted whole.
         text = text.replace("--bands", "the parameter bands of the API")[:400]
