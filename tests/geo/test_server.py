@@ -110,6 +110,8 @@ def test_health_model_and_openapi_say_what_there_is(server):
         (uploads.sparse(600, 500), 413, "600 x 500 pixels are more than the 262,144 allowed"),
         (uploads.sparse(64, 64, count=40), 413, "40 bands are more than the 32 allowed"),
         (uploads.sparse(64, 64, tiled=True, blockxsize=32_768, blockysize=32_768), 413, "tiles of 512 pixels"),
+        (uploads.geotiff(uploads.pixels(), "/etc/passwd"), 422, "overviews in another file"),
+        (uploads.geotiff(uploads.pixels(), uploads.VRT.decode()), 422, "overviews in another file"),
         (bytes(300_001), 413, "more than the 300,000 bytes allowed"),
     ],
 )
@@ -161,7 +163,7 @@ def refused(server, files, allowed=()):
 
 
 def test_fuzzed_uploads_are_refused_and_the_server_lives_on(server):
-    refused(server, islice(uploads.bad(0), 42))
+    refused(server, islice(uploads.bad(0), 44))
     refused(server, islice(uploads.flipped(0), 24), {200})
     assert post(server, uploads.geotiff(uploads.pixels())).status_code == 200
 
