@@ -103,7 +103,7 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["method"] in ("GET", "HEAD"):
             # The demo's library would get a file of another host for whoever asks.
-            if "file=http" in scope["path"] or "/proxy=" in scope["path"]:
+            if re.search(r"/file[=/]+https?:", scope["path"]) or "/proxy=" in scope["path"]:
                 return await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, guarded_send)
             return await self.app(scope, receive, guarded_send)
         try:

@@ -15,6 +15,7 @@ import rasterio
 import torch
 import uploads
 from fastapi import HTTPException
+from fastapi.responses import JSONResponse
 from PIL import Image
 
 from landslide_lib.geo.server import Jobs
@@ -204,6 +205,20 @@ def test_the_demo_serves_no_file_but_its_own(served, server):
         assert server.get(f"/results/visit-none/{name}").status_code == 404
     large = server.post("/gradio_api/upload", files={"files": ("a.png", bytes(300_001))})
     assert large.status_code == 413
+
+
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
+def test_the_demo_gets_no_file_of_another_host(server, monkeypatch, route):
+    async def get(*asked):
+        fetched.append(asked)
+        return JSONResponse("fetched")
+
+    fetched = []
+    monkeypatch.setattr("gradio.routes.secure_url_stream_response", get)
+    for address in ("http://127.0.0.1:9/a", "https://a.hf.space/a", "https%3A//a.hf.space/a"):
+        for ask in (server.get, server.head):
+            assert ask(f"/gradio_api/{route}{address}").status_code == 404
+    assert not fetched
 
 
 def test_the_demo_takes_no_path_for_an_upload(served, server, monkeypatch):
