@@ -39,6 +39,7 @@ class Limits:
     seconds: float = 120  # to read an upload, and again to answer it, waiting included
     workers: int = 2  # processes
     waiting: int = 16  # requests beside those that are worked on
+    kept: int = 2**31  # bytes of uploads that the demo keeps; each counts a megabyte at least
 
 
 class RefusedError(ValueError):

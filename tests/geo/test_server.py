@@ -9,16 +9,17 @@ import time
 from itertools import islice
 
 import anyio
+import httpx
 import numpy as np
 import pytest
 import rasterio
 import torch
 import uploads
 from fastapi import HTTPException
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from PIL import Image
 
-from landslide_lib.geo.server import Jobs
+from landslide_lib.geo.server import Guard, Jobs
 from landslide_lib.geo.work import Limits
 from landslide_lib.training.bundle import load_bundle
 
@@ -177,6 +178,24 @@ def test_one_request_too_many_is_sent_away(served, server):
         full = post(server, uploads.geotiff(uploads.pixels()))
         assert (full.status_code, full.headers["retry-after"]) == (503, "10")
     assert post(server, uploads.geotiff(uploads.pixels())).status_code == 200
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_what_the_demo_keeps_of_uploads_is_bounded(tmp_path, size):
+    async def app(scope, receive, send):
+        (tmp_path / f"{len(list(tmp_path.iterdir()))}").write_bytes(bytes(size))
+        await Response()(scope, receive, send)
+
+    async def asked():
+        guard = Guard(app, Jobs(Limits(kept=6_000_000)), tmp_path)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://a") as client:
+            answers = [await client.post("/gradio_api/upload", content=b"x") for _ in range(9)]
+            return [answer.status_code for answer in answers], answers[-1], await client.post("/predict")
+
+    codes, last, other = anyio.run(asked)
+    room = 7 if size == 1 else 3
+    assert codes == [200] * room + [503] * (9 - room)
+    assert (last.headers["retry-after"], last.json()["detail"][:7], other.status_code) == ("600", "no room", 200)
 
 
 def test_what_takes_too_long_or_dies_is_ended_and_the_next_one_is_answered():
