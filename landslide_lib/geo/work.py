@@ -54,6 +54,7 @@ class RefusedError(ValueError):
 def _refusals(folder: Path) -> Iterator[None]:
     """Read an upload: what is wrong with it becomes one sentence without paths, and it leads to no other file."""
     import rasterio
+    from affine import AffineError
     from rasterio._err import CPLE_BaseError  # of GDAL; some of its errors come through rasterio as they are
     from rasterio.errors import RasterioError
 
@@ -62,7 +63,7 @@ def _refusals(folder: Path) -> Iterator[None]:
             yield
     except RefusedError:
         raise
-    except (ValueError, RasterioError, CPLE_BaseError, OSError, ArithmeticError) as error:
+    except (ValueError, RasterioError, CPLE_BaseError, AffineError, OSError, ArithmeticError) as error:
         text = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())
         if not isinstance(error, ValueError):  # the words of a parser; a coordinate that is no number is arithmetic
             text = f"the file is damaged ({text}); get it again, or write it again"

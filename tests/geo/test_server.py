@@ -132,6 +132,21 @@ def test_a_query_that_cannot_be_is_named(server, query):
     assert answer.json()["detail"].startswith(next(iter(query)))
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"transform": rasterio.Affine(0.8, 0.8, 5e5, 0.8, 0.8, 3e6)},
+        {"transform": rasterio.Affine(0.8, 0, 1e12, 0, -0.8, 1e12)},
+        {"transform": rasterio.Affine(1e-5, 0, 10, 0, -1e-5, 100), "crs": "EPSG:4326"},
+        {"crs": "EPSG:4978"},
+    ],
+)
+def test_what_is_no_place_on_earth_is_refused(server, place):
+    answer = post(server, uploads.geotiff(uploads.pixels(), **place))
+    assert answer.status_code == 422, answer.text
+    assert "\n" not in answer.json()["detail"]
+
+
 def test_a_request_without_a_file_is_refused(server):
     assert server.post("/predict").json()["detail"].startswith("file: ")
     assert server.post("/predict", content=b"x", headers={"content-type": "multipart/form-data"}).status_code == 400
