@@ -9,15 +9,17 @@ import time
 from itertools import islice
 
 import anyio
+import httpx
 import numpy as np
 import pytest
 import rasterio
 import torch
 import uploads
 from fastapi import HTTPException
+from fastapi.responses import JSONResponse, Response
 from PIL import Image
 
-from landslide_lib.geo.server import Jobs
+from landslide_lib.geo.server import Guard, Jobs
 from landslide_lib.geo.work import Limits
 from landslide_lib.training.bundle import load_bundle
 
@@ -110,6 +112,8 @@ def test_health_model_and_openapi_say_what_there_is(server):
         (uploads.sparse(600, 500), 413, "600 x 500 pixels are more than the 262,144 allowed"),
         (uploads.sparse(64, 64, count=40), 413, "40 bands are more than the 32 allowed"),
         (uploads.sparse(64, 64, tiled=True, blockxsize=32_768, blockysize=32_768), 413, "tiles of 512 pixels"),
+        (uploads.geotiff(uploads.pixels(), "/etc/passwd"), 422, "overviews in another file"),
+        (uploads.geotiff(uploads.pixels(), uploads.VRT.decode()), 422, "overviews in another file"),
         (bytes(300_001), 413, "more than the 300,000 bytes allowed"),
     ],
 )
@@ -126,6 +130,21 @@ def test_a_query_that_cannot_be_is_named(server, query):
     answer = post(server, uploads.geotiff(uploads.pixels()), **query)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(next(iter(query)))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"transform": rasterio.Affine(0.8, 0.8, 5e5, 0.8, 0.8, 3e6)},
+        {"transform": rasterio.Affine(0.8, 0, 1e12, 0, -0.8, 1e12)},
+        {"transform": rasterio.Affine(1e-5, 0, 10, 0, -1e-5, 100), "crs": "EPSG:4326"},
+        {"crs": "EPSG:4978"},
+    ],
+)
+def test_what_is_no_place_on_earth_is_refused(server, place):
+    answer = post(server, uploads.geotiff(uploads.pixels(), **place))
+    assert answer.status_code == 422, answer.text
+    assert "\n" not in answer.json()["detail"]
 
 
 def test_a_request_without_a_file_is_refused(server):
@@ -161,7 +180,7 @@ def refused(server, files, allowed=()):
 
 
 def test_fuzzed_uploads_are_refused_and_the_server_lives_on(server):
-    refused(server, islice(uploads.bad(0), 42))
+    refused(server, islice(uploads.bad(0), 44))
     refused(server, islice(uploads.flipped(0), 24), {200})
     assert post(server, uploads.geotiff(uploads.pixels())).status_code == 200
 
@@ -174,6 +193,24 @@ def test_one_request_too_many_is_sent_away(served, server):
         full = post(server, uploads.geotiff(uploads.pixels()))
         assert (full.status_code, full.headers["retry-after"]) == (503, "10")
     assert post(server, uploads.geotiff(uploads.pixels())).status_code == 200
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_what_the_demo_keeps_of_uploads_is_bounded(tmp_path, size):
+    async def app(scope, receive, send):
+        (tmp_path / f"{len(list(tmp_path.iterdir()))}").write_bytes(bytes(size))
+        await Response()(scope, receive, send)
+
+    async def asked():
+        guard = Guard(app, Jobs(Limits(kept=6_000_000)), tmp_path)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://a") as client:
+            answers = [await client.post("/gradio_api/upload", content=b"x") for _ in range(9)]
+            return [answer.status_code for answer in answers], answers[-1], await client.post("/predict")
+
+    codes, last, other = anyio.run(asked)
+    room = 7 if size == 1 else 3
+    assert codes == [200] * room + [503] * (9 - room)
+    assert (last.headers["retry-after"], last.json()["detail"][:7], other.status_code) == ("600", "no room", 200)
 
 
 def test_what_takes_too_long_or_dies_is_ended_and_the_next_one_is_answered():
@@ -202,6 +239,20 @@ def test_the_demo_serves_no_file_but_its_own(served, server):
         assert server.get(f"/results/visit-none/{name}").status_code == 404
     large = server.post("/gradio_api/upload", files={"files": ("a.png", bytes(300_001))})
     assert large.status_code == 413
+
+
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
+def test_the_demo_gets_no_file_of_another_host(server, monkeypatch, route):
+    async def get(*asked):
+        fetched.append(asked)
+        return JSONResponse("fetched")
+
+    fetched = []
+    monkeypatch.setattr("gradio.routes.secure_url_stream_response", get)
+    for address in ("http://127.0.0.1:9/a", "https://a.hf.space/a", "https%3A//a.hf.space/a"):
+        for ask in (server.get, server.head):
+            assert ask(f"/gradio_api/{route}{address}").status_code == 404
+    assert not fetched
 
 
 def test_the_demo_takes_no_path_for_an_upload(served, server, monkeypatch):

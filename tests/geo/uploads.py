@@ -46,13 +46,15 @@ def pixels(seed: int = 0, size: int = SIZE) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def geotiff(image: np.ndarray, **profile: object) -> bytes:
-    """Return an image (H, W, C) as a GeoTIFF of 0.8 m in UTM zone 45 N."""
+def geotiff(image: np.ndarray, overviews: str | None = None, **profile: object) -> bytes:
+    """Return an image (H, W, C) as a GeoTIFF of 0.8 m in UTM zone 45 N, which may say where its overviews are."""
     height, width, count = image.shape
     place = {"crs": "EPSG:32645", "transform": from_origin(400_000, 3_000_000, 0.8, 0.8)} | profile
     with rasterio.MemoryFile() as file:
         with file.open(driver="GTiff", width=width, height=height, count=count, dtype=image.dtype, **place) as target:
             target.write(image.transpose(2, 0, 1))
+            if overviews:
+                target.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=overviews)
         return bytes(file.read())
 
 
@@ -116,6 +118,7 @@ def bad(seed: int) -> Iterator[tuple[str, bytes]]:
         yield "complex.tif", geotiff(pixels().astype(np.complex64))
         yield "vrt.tif", VRT
         yield "polyglot.jpg", POLYGLOT
+        yield "overviews.tif", geotiff(pixels(), "/vsicurl/http://127.0.0.1:9/secret.tif")
         yield "/vsicurl/http://127.0.0.1:9/a.tif", b"/vsicurl/http://127.0.0.1:9/a.tif"
         yield "../../../etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"
         yield "..\\..\\win.ini", rng.bytes(300)
