@@ -41,9 +41,9 @@ records: $(READY)
 records-status: $(READY)
 	@$(BIN)/python workflow/records.py --status
 
-# The built book as its readers use it, in headless Chromium.
+# The built book as its readers use it, and the demo as its visitors do, in headless Chromium.
 check-book: $(READY)
-	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/book
+	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/book tests/geo/test_demo.py
 
 # The whole book as one file, printed by Chromium.
 pdf: book

@@ -30,14 +30,11 @@ class Commands(typer.core.TyperGroup):
         except BrokenPipeError:  # `| head` has read enough
             sys.stderr.close()
             raise typer.Exit(0) from None
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
             if os.environ.get("LANDSLIDE_TRACEBACK"):
                 raise
-            typer.secho(f"landslide: {error}", err=True, fg="red")
-            raise typer.Exit(2) from None
-        except ModuleNotFoundError as error:
-            needed = f"{error.name} is not installed; pip install 'landslide-lib[geo]' brings what maps need"
-            typer.secho(f"landslide: {needed}", err=True, fg="red")
+            remedy = "; pip install 'landslide-lib[geo]' brings what maps need" * isinstance(error, ModuleNotFoundError)
+            typer.secho(f"landslide: {error}{remedy}", err=True, fg="red")
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.secho("landslide: stopped; the same command goes on from here", err=True)

@@ -199,24 +199,11 @@ def _shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
 
 
-AUGMENTATIONS: dict[str, Callable[..., Pair]] = {
-    "rotation": rotation,
-    "flips": flips,
-    "zoom": zoom,
-    "cutmix": cutmix,
-    "paste": paste,
-    "colour": colour,
-}
-TILE_AUGMENTATIONS: dict[str, Augment] = {
-    "flips": flips,
-    "rotation": rotation,
-    "shift_scale_rotate": shift_scale_rotate,
-    "dropout": dropout,
-    "noise": noise,
-    "erasing": erasing,
-    "mixup": mixup,
-    "cutmix": cutmix_tiles,
-}
+AUGMENTATIONS: dict[str, Callable[..., Pair]]
+AUGMENTATIONS = {each.__name__: each for each in (rotation, flips, zoom, cutmix, paste, colour)}
+_OF_TILES = (flips, rotation, shift_scale_rotate, dropout, noise, erasing, mixup)
+TILE_AUGMENTATIONS: dict[str, Callable[..., Pair]]
+TILE_AUGMENTATIONS = {each.__name__: each for each in _OF_TILES} | {"cutmix": cutmix_tiles}
 
 
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:

@@ -30,13 +30,8 @@ SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
 
 #: The bands of each dataset, for a recipe, which never imports the datasets.
 OF_DATASET: dict[str, tuple[str, ...]] = {
-    "synthetic": L4S,
-    "bijie": RGB,
-    "bijie-degraded": RGB,
-    "landslide4sense": L4S,
-    "landslide4sense-boxes": RGB,
-    "uav": RGB,
-    "uav-0.8m": RGB,
+    **dict.fromkeys(("synthetic", "landslide4sense"), L4S),
+    **dict.fromkeys(("bijie", "bijie-degraded", "landslide4sense-boxes", "uav", "uav-0.8m"), RGB),
     **dict.fromkeys(("dynahead-yolo", "voc", "folder", "fmow"), RGB),
     **dict.fromkeys(("zindi", "synthetic-zindi"), ZINDI),
 }

@@ -20,7 +20,6 @@ Value = TypeVar("Value")
 #: them in place of masks.
 Target = Callable[[Tensor, Indices, Indices, torch.Generator], tuple[Tensor, Any]]
 
-
 #: What the runs of a process share of a packed dataset: training, validation and test images, and means of all.
 _shelf: OrderedDict[tuple[Hashable, Hashable], Any] = OrderedDict()
 MOST = 4

@@ -92,9 +92,7 @@ STATISTICS: dict[str, Callable[[Floats], Floats]] = {
 def planes_of(bands: Iterable[str]) -> tuple[str, ...]:
     """Return the planes that these bands allow, in the order of `PLANES`."""
     own = set(bands)
-    return tuple(
-        name for name, plane in PLANES.items() if all(band in own or ALIASES.get(band) in own for band in plane.of)
-    )
+    return tuple(name for name, plane in PLANES.items() if all(own & {band, ALIASES.get(band)} for band in plane.of))
 
 
 def possible(bands: Iterable[str]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def predict(
     """Write the probability of landslide over whole scenes as Cloud-Optimized GeoTIFFs, unknown where they are.
 
     What does not fit the network is put right, and said, or refused. A scene that is done is not computed again, and
-    one that was stopped goes on.
+    one that was stopped goes on. Where one of several is refused, the others are done all the same.
     """
     from landslide_lib.geo import polygons as making
     from landslide_lib.geo.predict import predict as run
@@ -42,6 +42,8 @@ def predict(
 
     if threshold is not None and polygons is None:
         raise ValueError("--threshold is of --polygons; name their file")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"--threshold {threshold:g}: has to be from 0 to 1, as probabilities are")
     found = scenes_of(scenes)
     several = len(found) > 1 or scenes != found
     names = {path: (out / f"{path.stem}.tif", polygons and polygons / f"{path.stem}.gpkg") for path in found}
@@ -56,14 +58,24 @@ def predict(
         "overlap": overlap,
         "rows": _rows(rows),
     }
+    refused = False
     for scene, (path, file) in jobs.items():
-        made = run(scene, bundle, path, progress=True, **how)
+        try:
+            made = run(scene, bundle, path, progress=True, **how)
+        except (ValueError, FileNotFoundError) as error:
+            if not several:
+                raise
+            typer.secho(f"landslide: {error}", err=True, fg="red")
+            refused = True
+            continue
         for one in made.repairs:
             typer.echo(f"{scene}: put right: {one}")
         typer.echo(f"{path}: {made.pixels} pixels, {made.unknown} unknown, {made.seconds:.1f} s")
         if file:
             frame = making.polygons(path, bundle.threshold if threshold is None else threshold)
             typer.echo(f"{making.write_polygons(frame, file)}: landslides: {len(frame)}")
+    if refused:
+        raise typer.Exit(2)
 
 
 def _rows(text: str | None) -> tuple[int, int] | None:

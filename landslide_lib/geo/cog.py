@@ -3,7 +3,7 @@
 A line of the raw file is a row of pixels, little endian, NaN where unknown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,16 +59,18 @@ def described(raw: Path, grid: Grid, tags: dict[str, str] | None = None, skip: i
         lines.unlink()
 
 
-def resample(raw: Path, grid: Grid, target: Grid, out: Path) -> Path:
+def resample(raw: Path, grid: Grid, target: Grid, out: Path, known: Callable[[int, int], NDArray[np.bool_]]) -> Path:
     """Write a raw file on another grid, by bilinear interpolation of what is known.
 
-    A pixel whose centre lies in an unknown one is unknown.
+    A pixel is unknown whose centre lies in an unknown one, or that is not `known`, which is asked for rows of `target`,
+    first and end.
     """
     with described(raw, grid) as lines, rasterio.open(lines) as source, out.open("wb") as file:
         for top in range(0, target.height, ROWS):
             part = rows_of(target, top, min(top + ROWS, target.height))
             smooth, nearest = (_warped(source, part, how) for how in (Resampling.bilinear, Resampling.nearest))
-            file.write(np.where(np.isnan(nearest), nearest, smooth).astype("<f4").tobytes())
+            seen = ~np.isnan(nearest) & known(top, top + part.height)
+            file.write(np.where(seen, smooth, np.nan).astype("<f4").tobytes())
     return out
 
 

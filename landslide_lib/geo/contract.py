@@ -6,16 +6,23 @@ said, or refused in one line.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-from affine import Affine
+from affine import Affine, AffineError
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # of GDAL; some of its errors come through rasterio as they are
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import array_bounds
-from rasterio.warp import calculate_default_transform, reproject, transform_bounds
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform, transform_bounds
+from rasterio.warp import transform as transformed
 from rasterio.windows import Window
 
 from landslide_lib.geo.decoding import Decoding, decode
@@ -27,6 +34,11 @@ __all__ = ["ContractError", "Grid", "Input", "open_input"]
 
 COARSEST = 2.0  # times the network's pixels: what is coarser than that has lost the landslides it learnt
 FINEST = 4  # slopes are computed on pixels of so much less than the network's, at most
+EXACT = 1e-6  # pixels by which GDAL may misplace one; 0 is refused
+COLUMNS = 2048  # of all bands that are held at once
+NOWHERE = (
+    "its coordinate system or transform is no place on Earth ({}); give it the right ones by gdal_edit -a_srs, -a_ullr"
+)
 MARGIN = 2  # pixels around a window that its resampling may look at
 
 
@@ -34,13 +46,15 @@ class Input:
     """A scene on a grid of the network's pixels, read by windows; a context manager that closes its file.
 
     `crs`, `transform`, `width` and `height` are of the grid that is read, `scene` is the file's own. `repairs` says
-    what was put right, one sentence each.
+    what was put right, one sentence each; `files` are all that the scene is read from.
     """
 
     def __init__(self, source: Source, bundle: Bundle) -> None:
         """Take over an open source. Raises ValueError: the network cannot read it."""
         self._source, self._bands = source, bundle.bands
         self.scene = source.grid
+        beside = (Path(name) for name in (*source.file.files, source.path.with_suffix(".json")))
+        self.files = tuple(sorted({path.resolve() for path in beside if path.is_file()}))
         said: list[str] = []
         if source.by_order:
             said.append(f"bands without names: taken in the network's order, {', '.join(bundle.bands)}")
@@ -54,8 +68,11 @@ class Input:
                 f"{', '.join(missing)}. The file has {source.file.count}: {source.names()}. Add them, or say "
                 "which they are, in the file's order, by --bands"
             )
-        self._metres = _metres(source.grid, bundle, said)
-        grid = _grid(source.grid, self._metres, bundle, said)
+        try:
+            self._metres = _metres(source.grid, bundle, said)
+            grid = _grid(source.grid, self._metres, bundle, said)
+        except (CPLE_BaseError, RasterioError, AffineError, ArithmeticError) as error:
+            raise ValueError(NOWHERE.format(error)) from error
         self.crs, self.transform, self.width, self.height = grid
         self._resampled = grid != self.scene
         # Slope is computed on pixels like those of the file, and its mean taken: so was that of the training.
@@ -84,6 +101,16 @@ class Input:
         stack = np.stack([planes[band] for band in self._bands])
         known = np.isfinite(stack).all(0)
         return np.where(known, stack, np.float32(0)), known
+
+    def known(self, first: int, end: int) -> NDArray[np.bool_]:
+        """Return what is known of some rows of the scene's own pixels, (end - first, width)."""
+        names = [*self._meaning.bands, *(["DEM"] if self._meaning.height else [])]
+        parts = [
+            np.isfinite(self._source.read(list(dict.fromkeys(names)), Window(x, first, w, end - first))).all(0)
+            for x in range(0, self.scene.width, COLUMNS)
+            for w in [min(COLUMNS, self.scene.width - x)]
+        ]
+        return np.concatenate(parts, 1)
 
     def close(self) -> None:
         """Close the file."""
@@ -118,18 +145,9 @@ class Input:
         if w > 0 and h > 0:
             planes = self._decoded(bands, Window(x, y, w, h), step)
             scale = Affine.scale(w / planes.shape[2], h / planes.shape[1])
-            reproject(
-                planes,
-                out,
-                src_transform=self.scene.transform * Affine.translation(x, y) * scale,
-                dst_transform=transform,
-                src_crs=self.scene.crs,
-                dst_crs=self.crs,
-                src_nodata=np.nan,
-                dst_nodata=np.nan,
-                resampling=Resampling.average if ratio > 1 + SAME else Resampling.bilinear,
-                tolerance=0,  # else a pixel depends on the window that it is read in
-            )
+            here = Grid(self.scene.crs, self.scene.transform * Affine.translation(x, y) * scale, w, h)
+            kind = Resampling.average if ratio > 1 + SAME else Resampling.bilinear
+            out = _warp(planes, here, Grid(self.crs, transform, width, height), kind)
         # What rounding lets the warp see beyond the rim is none of the grid.
         grid = Grid(self.crs, transform, finer * self.width, finer * self.height)
         inside = np.zeros(out.shape[1:], bool)
@@ -160,6 +178,23 @@ def open_input(path: Path, bundle: Bundle, *, bands: Sequence[str] | None = None
     return scene
 
 
+def _warp(planes: Planes, here: Grid, there: Grid, kind: Resampling) -> Planes:
+    """Resample planes (C, h, w) from one grid to another; NaN is what is unknown, before and after.
+
+    `rasterio.warp.reproject` interpolates the places of pixels along a row: they would depend on the window.
+    """
+    how = {"crs": here.crs, "transform": here.transform, "nodata": np.nan, "dtype": "float32"}
+    how |= {"count": len(planes), "height": planes.shape[1], "width": planes.shape[2]}
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", **how) as file:
+            file.write(planes)
+        with (
+            memory.open() as file,
+            WarpedVRT(file, **there._asdict(), resampling=kind, tolerance=EXACT, nodata=np.nan) as warped,
+        ):
+            return np.asarray(warped.read(), np.float32)
+
+
 def _clip(left: int, top: int, width: int, height: int, grid: Grid) -> tuple[int, int, int, int]:
     """Return the part of a window that lies in a grid, of no or negative size where none does."""
     x, y = max(left, 0), max(top, 0)
@@ -179,7 +214,13 @@ def _metres(scene: Grid, bundle: Bundle, said: list[str]) -> tuple[float, float]
             )
         said.append(f"no coordinate system: its pixels are taken for {bundle.metres_per_pixel:g} m, the network's")
         return None
+    if not (scene.crs.is_geographic or scene.crs.is_projected):
+        raise ArithmeticError("neither degrees nor a projection")
+    if not scene.transform.determinant:
+        raise ArithmeticError("no way back from its transform")
     metres = pixel_metres(*scene)
+    if not all(0 < side < math.inf for side in metres):
+        raise ArithmeticError(f"a pixel of {metres[0]:g} x {metres[1]:g} m")
     if max(metres) > COARSEST * bundle.metres_per_pixel:
         raise ValueError(
             f"a pixel of it is {_round(max(metres))} m of the ground, and the network learnt on pixels of "
@@ -187,6 +228,18 @@ def _metres(scene: Grid, bundle: Bundle, said: list[str]) -> tuple[float, float]
             f"{COARSEST * bundle.metres_per_pixel:g} m a pixel, or take a network that learnt on coarser ones (--model)"
         )
     return metres
+
+
+def _jumps(scene: Grid, crs: CRS) -> bool:
+    """Return whether corners around a scene lie elsewhere, by a pixel or more, on the way back from another CRS.
+
+    A grid that is turned a little against it, and windows at its rim, reach beyond the scene.
+    """
+    across, down = ((-64 - side // 10, side + side // 10 + 64) for side in (scene.width, scene.height))
+    corners = list(product(across, down))
+    places = zip(*(scene.transform * corner for corner in corners), strict=True)
+    back = zip(*transformed(crs, scene.crs, *transformed(scene.crs, crs, *places)), strict=True)
+    return any(math.dist(~scene.transform * place, corner) > 1 for place, corner in zip(back, corners, strict=True))
 
 
 def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said: list[str]) -> Grid:
@@ -203,10 +256,17 @@ def _grid(scene: Grid, metres: tuple[float, float] | None, bundle: Bundle, said:
     if not metric:
         kind = "in degrees" if crs.is_geographic else "whose unit is no metre of the ground"
         crs = utm(*scene)
+        if _jumps(scene, crs):
+            raise ValueError(
+                "it reaches 180 degrees of longitude, where its coordinates jump; warp it to metres first: "
+                f"gdalwarp -t_srs {crs.to_string()} IN OUT"
+            )
         said.append(f"a coordinate system {kind}: warped to {crs.to_string()}")
     if not all(abs(m / side - 1) < SAME for m in metres):
         how = "averaged" if min(metres) < side else "interpolated"
         said.append(f"pixels of {_round(metres[0])} x {_round(metres[1])} m: {how} to the network's {side:g} m")
+    if not upright:
+        said.append("rows that do not run from north to south and from west to east: resampled so that north is up")
     corners = [transform * (column, row) for column in (0, width) for row in (0, height)]
     (left, *_, right), (bottom, *_, top) = (sorted(one) for one in zip(*corners, strict=True))
     target, columns, rows = calculate_default_transform(

@@ -33,8 +33,8 @@ CSS = """
 .scene label { display: inline-block; margin-bottom: .4em; }
 .found table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; border: 0 !important; }
 .found th, .found td { text-align: right; padding: .15em .5em !important; border: 0 !important; }
-.found tr { border-bottom: 1px solid var(--border-color-primary) !important; }
-.hint { color: var(--body-text-color-subdued); padding: 1em 0; }
+.found tr { border-width: 0 0 1px !important; border-color: var(--border-color-primary) !important; }
+.hint { padding: 1em 0; }
 .files a { display: inline-block; margin: .2em .6em .2em 0; padding: .45em .8em; border-radius: 6px;
            border: 1px solid var(--border-color-primary); text-decoration: none; color: var(--body-text-color); }
 .files a:hover, .files a:focus { background: var(--background-fill-secondary); }
@@ -127,6 +127,7 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
             with gr.Column(scale=2, min_width=300):
                 picture = gr.HTML(HINT, elem_classes="scene")
                 found = gr.HTML("", elem_classes="found")
+        _only_uploads(scene)
         how: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
         shown = [status, picture, found]
         scene.upload(start, [scene, chosen, token_, area], [token_, threshold, *shown], **how)
@@ -136,10 +137,24 @@ def mount(app: FastAPI, jobs: Jobs, networks: dict[str, str], about: dict[str, d
         gr.on([threshold.input, area.input], show, [token_, threshold, area], shown, trigger_mode="always_last", **how)
     blocks.queue(max_size=jobs.limits.waiting, default_concurrency_limit=jobs.limits.workers)
     theme = gr.themes.Default(font=FONTS[0], font_mono=FONTS[1])  # those of the machine: no other host is asked
+    theme.set(body_text_color_subdued="*neutral_600", block_info_text_color="*neutral_600")  # its gray is too light
     gr.mount_gradio_app(
         app, blocks, "/", allowed_paths=[], max_file_size=jobs.limits.upload, ssr_mode=False, run_history=False,
         show_error=False, footer_links=["settings"], theme=theme, css=CSS,
     )  # fmt: skip
+
+
+def _only_uploads(scene: gr.File) -> None:
+    """Keep the demo's library from fetching an address that stands where a file was uploaded to."""
+    take = scene.async_move_resource_to_block_cache
+
+    async def uploaded(path: str | Path | None) -> str | None:
+        if "://" in str(path):
+            raise ValueError("a file has to be uploaded; no address is fetched")
+        taken: str | None = await take(path)
+        return taken
+
+    scene.async_move_resource_to_block_cache = uploaded
 
 
 def _needs(about: dict[str, Any]) -> str:

@@ -104,7 +104,7 @@ def _ticks(source: Any) -> str:
         at = (north - y) / (north - south) * height
         drawn.append(f'<path d="M0 {at:.1f}h-5"/><text x="-9" y="{max(at + 6, TEXT):.1f}" '
                      f'text-anchor="end">{y:.10g}</text>')  # fmt: skip
-    drawn.append(f'<text x="-22" y="{height + 23:.1f}" text-anchor="end">{unit}</text>')
+    drawn.append(f'<text x="-44" y="{height + 23:.1f}" text-anchor="end">{unit}</text>')
     return f'<g stroke-width="1">{"".join(drawn)}</g>'.replace("<path ", '<path stroke="currentColor" ')
 
 

@@ -26,8 +26,8 @@ def fault_costs(bundle: Bundle, scene: Path, truth: Path) -> pd.DataFrame:
     """Return what each of `FAULTS` costs a network on a scene of `write_scene`, by fault.
 
     Columns: `f1` where the numbers are read in the file's order as if nothing were wrong; `cost`, the F1 of the
-    unbroken scene less it; `contract`, what `open_input` says, `repaired: …` or `refused: …`, of repairs those that the
-    unbroken scene does not need, if there are any; `f1_after` with the contract, NaN where it refuses. F1 is of
+    unbroken scene less it; `contract`, what `open_input` says: `repaired: …` with what the unbroken scene does not
+    need, `refused: …`, or `unnoticed`; `f1_after` with the contract, NaN where it refuses. F1 is of
     landslide over the pixels of the truth; one that the fault hides is no landslide in `f1` and left out in `f1_after`.
     `attrs["clean"]` is the F1 of the unbroken scene.
     """
@@ -44,7 +44,9 @@ def fault_costs(bundle: Bundle, scene: Path, truth: Path) -> pd.DataFrame:
             )
             try:
                 after, repairs = _with_contract(bundle, broken, mask, ground)
-                said = f"repaired: {'; '.join([one for one in repairs if one not in usual] or repairs)}"
+                # The unbroken scene has the offset of 1000 already: what puts it right is no news.
+                own = [one for one in repairs if one not in usual or (fault == "offset of 1000" and "1000" in one)]
+                said = f"repaired: {'; '.join(own)}" if own else "unnoticed"
             except ContractError as error:
                 after, said = float("nan"), f"refused: {str(error).removeprefix(f'{broken}: ')}"
             rows[fault] = {"f1": f1, "cost": clean - f1, "contract": said, "f1_after": after}

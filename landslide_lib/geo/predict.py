@@ -69,8 +69,8 @@ def predict(
 
     `window` and `overlap` are in pixels of the network, multiples of 32. Where 7/16 of the overlap cover the receptive
     field, the result is that of one pass over the whole scene. By default they are 768 and 256, or 1,280 and 512 where
-    that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if the network's
-    pixel at its centre is. `bands` and `repair` are of `open_input`.
+    that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if it is so in the
+    scene, or if the network's pixel at its centre is. `bands` and `repair` are of `open_input`.
 
     `rows` limits it to rows of the scene, first and end; `cog.join` joins such files to that of a single call. A call
     that was stopped goes on at the last row of windows that was finished, from a file beside `out` that is gone at the
@@ -97,10 +97,14 @@ def predict(
             "MODEL": str(bundle.about.get("record", "unnamed")),
             "THRESHOLD": repr(bundle.threshold),
             "REPAIRS": "\n".join(source.repairs),
-            "FINGERPRINT": _fingerprint(scene, bundle, [*sides, list(bands or ()), repair]),
+            "FINGERPRINT": _fingerprint(
+                (scene, *source.files), bundle, [*sides, list(bands or ()), repair, list(source.repairs)]
+            ),
         }
         if not _is_there(out, target, tags):
             _write(source, bundle, sides, (first, end), out, tags, progress)
+        for left in (_raw(out), _note(_raw(out)), _raw(out).with_suffix(".vrt")):
+            left.unlink(missing_ok=True)
         repairs = source.repairs
         return Prediction(out, repairs, time.monotonic() - started, target.width * target.height, unknown_pixels(out))
 
@@ -116,7 +120,7 @@ def _write(
 ) -> None:
     """Compute rows of the scene, or the rest of them, and write the file."""
     grid = Grid(source.crs, source.transform, source.width, source.height)
-    raw = out.with_name(f".{out.name}.raw")
+    raw = _raw(out)
     target, needed = rows_of(source.scene, *rows), rows if grid == source.scene else _rows_beneath(grid, source, rows)
     note = json.dumps({"fingerprint": tags["FINGERPRINT"], "rows": rows})
     begin, end = _compute(source, bundle, Tiling(grid.height, grid.width, *sides), needed, raw, note, progress)
@@ -124,19 +128,23 @@ def _write(
         write_cog(raw, target, out, tags, skip=rows[0] - begin)
     else:
         other = out.with_name(f".{out.name}.resampled")
+
+        def known(first: int, end: int) -> NDArray[np.bool_]:
+            return source.known(rows[0] + first, rows[0] + end)
+
         try:
-            write_cog(resample(raw, rows_of(grid, begin, end), target, other), target, out, tags)
+            write_cog(resample(raw, rows_of(grid, begin, end), target, other, known), target, out, tags)
         finally:
             other.unlink(missing_ok=True)
-    raw.unlink()
-    _note(raw).unlink()
 
 
 def scenes_of(paths: Sequence[Path]) -> list[Path]:
     """Return rasters, those of a folder by name. Raises ValueError: a folder has none; two have the same name."""
     found: dict[str, Path] = {}
     for path in paths:
-        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():  # what a run that was stopped left of its own begins with a dot
+            inside = sorted(one for one in path.iterdir() if one.suffix.lower() in RASTERS and one.name[0] != ".")
         if not inside:
             raise ValueError(f"{path}: no raster in it ({', '.join(RASTERS)})")
         for one in inside:
@@ -255,10 +263,11 @@ def _probabilities(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the probability of each window (h, w), NaN where unknown; one that is all unknown is not computed.
 
-    To the network an unknown pixel is the mean of its training images.
+    To the network an unknown pixel is the mean of its training images: the shift of a band, or its scale where the
+    shift is 0.
     """
     stacks, every = list[torch.Tensor](), list[NDArray[np.bool_]]()
-    mean = bundle.shift.cpu().numpy()
+    mean = torch.where(bundle.shift == 0, bundle.scale, bundle.shift).cpu().numpy()
     for window in windows:
         stack, known = source.read(window)
         every.append(known)
@@ -320,6 +329,11 @@ def _rows_beneath(grid: Grid, source: Input, rows: tuple[int, int]) -> tuple[int
     return max(0, int(min(reached)) - 2), min(grid.height, int(max(reached)) + 3)
 
 
+def _raw(out: Path) -> Path:
+    """Return the file that holds what is finished of another."""
+    return out.with_name(f".{out.name}.raw")
+
+
 def _note(partial: Path) -> Path:
     """Return the file that says what a partial one is of."""
     return partial.with_suffix(".json")
@@ -343,12 +357,12 @@ def _by_lines(scene: Path) -> bool:
         return bool(file.block_shapes[0][1] == file.width)
 
 
-def _fingerprint(scene: Path, bundle: Bundle, options: list[Any]) -> str:
-    """Return a hash of what decides the result: the scene's file by name, size and time, the network, the options."""
-    said = scene.stat()
+def _fingerprint(files: Sequence[Path], bundle: Bundle, options: list[Any]) -> str:
+    """Return a hash of what decides the result: the scene's files by name, size and time, the network, the options."""
+    read = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     steps = [vars(step) for step in bundle.post_processing]
-    whole = [str(scene.resolve()), said.st_size, said.st_mtime_ns, options, steps]
-    found = hashlib.sha256(json.dumps([*whole, bundle.bands, bundle.metres_per_pixel, bundle.units]).encode())
+    network = [bundle.bands, bundle.metres_per_pixel, bundle.units, bundle.threshold, bundle.about]
+    found = hashlib.sha256(json.dumps([read, options, steps, network], default=str).encode())
     for name, value in (*bundle.network.state_dict().items(), ("shift", bundle.shift), ("scale", bundle.scale)):
         found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import math
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -172,6 +173,15 @@ def best_day(passes: Iterable[Pass], where: Box) -> list[Pass]:
     return best[1]
 
 
+def public(text: str) -> str:
+    """Return an address, or a text with some, without what may be secret: user, password, and the query with its key.
+
+    >>> public("https://user:password@host/v1?key=secret does not answer")
+    'https://host/v1 does not answer'
+    """
+    return re.sub(r"(?<=://)[^/\s]*@|[?#]\S+", "", text)
+
+
 def no_pass(service: str, collection: str, where: Box, days: Days, others: Iterable[Pass]) -> ValueError:
     """Return the error of days without a pass, which says what was searched and which day is nearest."""
     first, last = (dt.datetime.combine(day, dt.time(12), dt.UTC) for day in days)
@@ -181,7 +191,7 @@ def no_pass(service: str, collection: str, where: Box, days: Days, others: Itera
         if near
         else f"nor is there in the {SEARCHED} days before and after"
     )
-    return ValueError(f"{service}: {collection} has no scene over {written(where)} on {days}; {instead}")
+    return ValueError(f"{public(service)}: {collection} has no scene over {written(where)} on {days}; {instead}")
 
 
 def tags(service: str, collection: str, passes: Sequence[Pass], clouds: str, bands: Sequence[str]) -> dict[str, str]:
@@ -189,7 +199,7 @@ def tags(service: str, collection: str, passes: Sequence[Pass], clouds: str, ban
     light, year = [name for name in bands if name in LIGHT], f"{passes[0].time.year}"
     kinds = ["light"] * bool(light) + ["terrain"] * (len(light) < len(bands))
     return {
-        "SOURCE": service,
+        "SOURCE": public(service),
         "COLLECTION": collection,
         "ITEMS": ",".join(one.id for one in passes),
         "DATES": ",".join(one.time.isoformat(timespec="seconds") for one in passes),

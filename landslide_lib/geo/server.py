@@ -24,8 +24,10 @@ from landslide_lib.geo.work import Limits, RefusedError
 from landslide_lib.paths import TRAINED
 from landslide_lib.training.bundle import load_bundle
 
+#: Where the demo uploads.
+UPLOADS = "/gradio_api/upload"
 #: Requests that take a place among those that are worked on or wait, while they are read and answered.
-HEAVY = ("/predict", "/gradio_api/upload")
+HEAVY = ("/predict", UPLOADS)
 #: A page of ours asks no other host, whatever the demo's library would like.
 POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -37,7 +39,7 @@ REFUSALS = {
     413: "too large, in bytes or pixels",
     415: "no GeoTIFF, PNG or JPEG",
     422: "damaged, or not what the network needs",
-    503: "too many requests; `Retry-After` says when to come back",
+    503: "too many requests, or no room for another upload; `Retry-After` says when to come back",
     504: "it took too long",
 }
 RESPONSES |= {status: {"description": text} for status, text in REFUSALS.items()}
@@ -85,10 +87,13 @@ class Jobs:
 
 
 class Guard:
-    """Refuse what is too large, too slow or one request too many before it is read; say what a page may load."""
+    """Refuse what is too large, too slow or one request too many before it is read; say what a page may load.
 
-    def __init__(self, app: ASGIApp, jobs: Jobs) -> None:
-        self.app, self.jobs, self.limits = app, jobs, jobs.limits
+    `uploads` is the folder where the demo keeps what is uploaded to it.
+    """
+
+    def __init__(self, app: ASGIApp, jobs: Jobs, uploads: Path) -> None:
+        self.app, self.jobs, self.limits, self.uploads = app, jobs, jobs.limits, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -103,7 +108,7 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["method"] in ("GET", "HEAD"):
             # The demo's library would get a file of another host for whoever asks.
-            if "file=http" in scope["path"] or "/proxy=" in scope["path"]:
+            if re.search(r"/file[=/]+https?:", scope["path"]) or "/proxy=" in scope["path"]:
                 return await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, guarded_send)
             return await self.app(scope, receive, guarded_send)
         try:
@@ -111,6 +116,9 @@ class Guard:
             if not size.isdigit() or int(size) > self.limits.upload:
                 raise self._too_large()
             with self.jobs.place() if scope["path"] in HEAVY else contextlib.nullcontext():
+                if scope["path"] == UPLOADS and await anyio.to_thread.run_sync(_size, self.uploads) > self.limits.kept:
+                    full = "no room for another upload; those of others are kept for an hour, come back later"
+                    raise HTTPException(503, full, {"Retry-After": "600"})
                 return await self.app(scope, self._bounded(receive), guarded_send)
         except HTTPException as refused:
             answer = JSONResponse({"detail": refused.detail}, refused.status_code, refused.headers)
@@ -139,6 +147,16 @@ class Guard:
             return message
 
         return bounded
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of the files below a folder, each at least a megabyte: so their number is bounded too."""
+    size = 0
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # it is being removed
+                size += max((Path(inside) / name).stat().st_size, 1_000_000)
+    return size
 
 
 def describe(model: str) -> dict[str, Any]:
@@ -172,19 +190,19 @@ def create_app(
         raise ValueError(f"networks {', '.join(models) or 'none'}: one at least is needed, each of another name")
     about = {name: describe(model) for name, model in networks.items()}
     jobs = Jobs(limits)
-    root = Path(tempfile.mkdtemp(prefix="landslide-serve-"))  # nobody else may read it
+    kept = tempfile.TemporaryDirectory(prefix="landslide-serve-", ignore_cleanup_errors=True)
+    root = Path(kept.name)  # nobody else may read it
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        root.mkdir(exist_ok=True)
         await jobs.warm(models)
         try:
             yield
         finally:
-            shutil.rmtree(root, ignore_errors=True)
+            kept.cleanup()
 
     app = FastAPI(title="Landslides in a scene", lifespan=lifespan, docs_url=None, redoc_url=None)  # they ask a CDN
-    app.add_middleware(Guard, jobs=jobs)
+    app.add_middleware(Guard, jobs=jobs, uploads=root / "demo")
     app.state.jobs = jobs
     Network = Literal[*networks]  # type: ignore[valid-type]  # noqa: N806
     default = next(iter(networks))

@@ -113,8 +113,13 @@ class Source:
             planes = self.file.read(indexes, **how, masked=True, resampling=kind)
         except RasterioError as error:
             raise ContractError(self.path, f"damaged or cut off ({error}); get it again") from error
-        unknown = np.ma.getmaskarray(planes).any(0) | ~np.isfinite(planes.data).all(0)
+        masked = np.ma.getmaskarray(planes)
         light = [place for place, name in enumerate(names) if name not in ("slope", "DEM")]
+        # Where 0 is no data, one band that is 0 is a dark or a pure colour: so has GDAL's mask of a dataset.
+        zero = [place for place in light if self.file.nodatavals[indexes[place] - 1] == 0]
+        if zero:
+            masked[zero] = masked[zero].all(0)
+        unknown = masked.any(0) | ~np.isfinite(planes.data).all(0)
         if light:
             if self.zero_is_unknown:
                 unknown |= (planes.data[light] == 0).all(0)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from urllib3 import Retry
 
 from landslide_lib.geo import scene
+from landslide_lib.geo.metadata import has_no_offset
 from landslide_lib.geo.terrain import slope
 
 EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
@@ -74,7 +75,7 @@ def fetch(
     light = [name for name in bands if name in scene.LIGHT]
     lacking = [name for name in light if not any(_asset(one.item, name) for one in passes)]
     if lacking and not (optional and len(lacking) < len(bands)):
-        raise ValueError(f"{catalog}: {collection} has no {', '.join(lacking)} ({passes[0].id})")
+        raise ValueError(f"{scene.public(catalog)}: {collection} has no {', '.join(lacking)} ({passes[0].id})")
     bands = [name for name in bands if name not in lacking]
     notes = [f"{collection} has no {', '.join(lacking)}: the scene is without"] if lacking else []
     if "B10" in lacking:
@@ -111,12 +112,14 @@ def search(catalog: str, collection: str, where: scene.Box, days: scene.Days | N
         found = client.search(collections=[collection], bbox=where, datetime=when, max_items=MOST + 1, limit=100)
         passes = [_pass(item) for item in found.items()]
     except Exception as error:  # pystac and pystac-client let KeyError, AttributeError and others of an answer through
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:300]
+        reason = scene.public(f"{type(error).__name__}: {error}".split("\n")[0])[:300]
         raise ValueError(
-            f"{catalog}: no STAC catalogue, or it does not answer ({reason}); try again, or --catalog"
+            f"{scene.public(catalog)}: no STAC catalogue, or it does not answer ({reason}); try again, or --catalog"
         ) from error
     if len(passes) > MOST:
-        raise ValueError(f"{catalog}: more than {MOST} items of {collection} over {days}; take fewer days")
+        raise ValueError(
+            f"{scene.public(catalog)}: more than {MOST} items of {collection} over {days}; take fewer days"
+        )
     return passes
 
 
@@ -146,10 +149,9 @@ def radiometry(item: Item, asset: str) -> tuple[float, float]:
     fields = item.assets[asset].extra_fields
     said = {**fields, **(fields.get("raster:bands") or fields.get("bands") or [{}])[0]}
     scale, offset = (said.get(key, said.get(f"raster:{key}")) for key in ("scale", "offset"))
-    baseline = float(item.properties.get("s2:processing_baseline") or 0)
-    if item.properties.get("earthsearch:boa_offset_applied") or 0 < baseline < 4:
+    if has_no_offset(item.properties):
         offset = 0
-    elif offset is None and not baseline:
+    elif offset is None and not item.properties.get("s2:processing_baseline"):
         raise ValueError(
             f"{item.id}: neither its offset nor its processing baseline is said; its reflectance is unknown"
         )
@@ -197,7 +199,9 @@ def elevation(catalog: str, grid: GeoBox) -> NDArray[np.float32]:
     ).pad(3)
     tiles = search(catalog, ELEVATION, tuple(native.boundingbox), None)
     if not tiles:
-        raise ValueError(f"{catalog}: {ELEVATION} has no elevation here; leave DEM and slope out by --bands")
+        raise ValueError(
+            f"{scene.public(catalog)}: {ELEVATION} has no elevation here; leave DEM and slope out by --bands"
+        )
     heights = _load([one.item for one in tiles], "data", native, "bilinear", np.nan)
     out = np.full(wide.shape, np.nan, np.float32)
     rasterio.warp.reproject(
@@ -228,7 +232,7 @@ def _load(items: list[Item], asset: str, grid: GeoBox, resampling: str, nodata: 
         names = ", ".join(item.id for item in items)
         hint = "its reader pays: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REQUEST_PAYER=requester"
         hint = hint if items[0].assets[asset].href.startswith("s3://") else "try again later"
-        raise ValueError(f"{names}: {asset} cannot be read whole ({error}); {hint}") from error
+        raise ValueError(f"{names}: {asset} cannot be read whole ({scene.public(str(error))}); {hint}") from error
     return np.asarray(loaded[asset].values[0])
 
 

@@ -39,6 +39,7 @@ class Limits:
     seconds: float = 120  # to read an upload, and again to answer it, waiting included
     workers: int = 2  # processes
     waiting: int = 16  # requests beside those that are worked on
+    kept: int = 2**31  # bytes of uploads that the demo keeps; each counts a megabyte at least
 
 
 class RefusedError(ValueError):
@@ -51,15 +52,22 @@ class RefusedError(ValueError):
 
 @contextlib.contextmanager
 def _refusals(folder: Path) -> Iterator[None]:
-    """Turn what is wrong with an upload into one sentence without paths."""
+    """Read an upload: what is wrong with it becomes one sentence without paths, and it leads to no other file."""
+    import rasterio
+    from rasterio._err import CPLE_BaseError  # of GDAL; some of its errors come through rasterio as they are
     from rasterio.errors import RasterioError
 
     try:
-        yield
+        with rasterio.Env(**GDAL):
+            yield
     except RefusedError:
         raise
-    except (ValueError, RasterioError, OSError) as error:
+    except (ValueError, RasterioError, CPLE_BaseError, OSError) as error:
         text = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())
+        if not isinstance(error, ValueError):  # the words of a parser
+            text = f"the file is damaged ({text}); get it again, or write it again"
+        # The contract speaks to the command line; a coordinate system that cannot be is quoted whole.
+        text = text.replace("--bands", "the parameter bands of the API")[:400]
         raise RefusedError(re.sub(r"(?<![\w.])/[\w.-]+/[\w./-]*", "", text)) from None
 
 
@@ -97,7 +105,9 @@ def open_upload(folder: Path, limits: Limits) -> Path:
     driver = next((name for name, known in BEGINNINGS.items() if start.startswith(known)), None)
     if driver is None:
         raise RefusedError("the file is no GeoTIFF, PNG or JPEG; send one of these", 415)
-    with _refusals(folder), rasterio.Env(**GDAL), rasterio.open(upload, driver=driver) as source:
+    with _refusals(folder), rasterio.open(upload, driver=driver) as source:
+        if source.tags(ns="OVERVIEWS"):  # GDAL would open what it names, by any driver, and at any address
+            raise RefusedError("it names overviews in another file; write it again without (gdal_translate)")
         pixels = source.width * source.height
         if pixels > limits.pixels:
             what = f"{source.width} x {source.height} pixels"
@@ -143,13 +153,11 @@ def probability(folder: Path, model: str, limits: Limits, bands: Sequence[str] |
 
     `bands` names those of the file in its order, where it does not itself.
     """
-    import rasterio
-
     from landslide_lib.geo.contract import open_input
     from landslide_lib.geo.predict import predict
 
     scene, bundle = open_upload(folder, limits), _bundle(model, limits.workers)
-    with _refusals(folder), rasterio.Env(**GDAL):
+    with _refusals(folder):
         with open_input(scene, bundle, bands=bands) as grid:  # a coarse scene has more pixels once it is resampled
             if grid.width * grid.height > limits.pixels:
                 size = f"{grid.width} x {grid.height} pixels at the network's {bundle.metres_per_pixel:g} m"
@@ -237,10 +245,8 @@ def explore(folder: Path, model: str, limits: Limits) -> dict[str, Any]:
     made = probability(folder, model, limits)
     with _refusals(folder):
         (folder / PREVIEW).write_bytes(preview(folder / SCENE))
-    return {
-        "repairs": made.repairs, "seconds": made.seconds, "pixels": made.pixels, "unknown": made.unknown,
-        "place": place(made.path),
-    }  # fmt: skip
+        said = {"repairs": made.repairs, "seconds": made.seconds, "pixels": made.pixels, "unknown": made.unknown}
+        return said | {"place": place(made.path)}
 
 
 def redraw(folder: Path, threshold: float, minimum_area: float) -> tuple[str, dict[str, Any]]:

@@ -40,10 +40,9 @@ def in_range(name: str, value: float) -> float:
 
 
 def prepare(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Check the shapes and bring both tensors to the precision that a loss is computed in, see `wide`.
+    """Bring both tensors to the precision that a loss is computed in, see `wide`.
 
-    Raises:
-        ValueError: The shapes differ or are no (B, 1, H, W).
+    Raises ValueError: the shapes differ or are no (B, 1, H, W).
     """
     if logits.shape != target.shape or logits.ndim != 4 or logits.shape[1] != 1:
         raise ValueError(

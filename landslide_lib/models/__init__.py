@@ -6,6 +6,7 @@ from functools import partial
 from torch import nn
 
 from landslide_lib.models import backbones
+from landslide_lib.models.attention import CBAM, squeeze_excitation
 from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import RAUNet, narrow, unet_with, unet_with_axis_attention
 from landslide_lib.models.refinement import SIZES, refinement
@@ -15,8 +16,8 @@ from landslide_lib.models.unet import UNet
 MODELS: dict[str, Callable[..., nn.Module]] = {
     # Segmentation: of in_channels, width and num_classes; images (B, in_channels, H, W) to (B, num_classes, H, W).
     "unet": UNet,
-    "unet_cbam": partial(unet_with, "cbam"),
-    "unet_se": partial(unet_with, "se"),
+    "unet_cbam": partial(unet_with, CBAM),
+    "unet_se": partial(unet_with, squeeze_excitation),
     "unet_attention": unet_with_axis_attention,  # and of image_size
     "unet_residual": partial(RAUNet, gates="none", bottom=True),
     "rau_net_1": RAUNet,

@@ -116,9 +116,7 @@ class TopDown(nn.Module):
 
     def __init__(self, widths: list[int], channels: int, norms: bool) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(
-            LayerNorm2d(width) if norms and width != widths[-1] else nn.Identity() for width in widths
-        )
+        self.norms = nn.ModuleList(LayerNorm2d(w) if norms and w != widths[-1] else nn.Identity() for w in widths)
         self.sums = FeaturePyramidNetwork(widths, channels)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:

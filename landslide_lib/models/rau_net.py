@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
-from landslide_lib.models.attention import CBAM, AxisAttention, squeeze_excitation
+from landslide_lib.models.attention import AxisAttention
 from landslide_lib.models.unet import UNet, double_convolution
 
 #: A convolution, batch normalisation and the leaky ReLU of Keras; with the bias, as its number of parameters has it.
@@ -104,14 +104,9 @@ class RAUNet(nn.Module):
         return self.head(x)
 
 
-#: By name the attention of a U-Net's stage, of its channels.
-AFTER_BLOCKS: dict[str, Callable[[int], nn.Module]] = {"cbam": CBAM, "se": squeeze_excitation}
-
-
-def unet_with(attention: str, **options: Any) -> UNet:
-    """Build a U-Net with one of `AFTER_BLOCKS` after each of its blocks; see `UNet` for options and shape."""
-    made = AFTER_BLOCKS[attention]
-    return UNet(block=lambda before, after: nn.Sequential(double_convolution(before, after), made(after)), **options)
+def unet_with(attend: Callable[[int], nn.Module], **options: Any) -> UNet:
+    """Build a U-Net with attention, made of channels, after each of its blocks; see `UNet` for options and shape."""
+    return UNet(block=lambda before, after: nn.Sequential(double_convolution(before, after), attend(after)), **options)
 
 
 def unet_with_axis_attention(*, width: int = 64, image_size: int = 128, **options: Any) -> UNet:

@@ -55,9 +55,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(map(block, [in_channels, *stages], stages))
         self.pool = nn.MaxPool2d(2)
         deep_first = stages[:0:-1]
-        self.up = nn.ModuleList(
-            enlarge(deep, deep // 2) if enlarge else nn.Upsample(scale_factor=2) for deep in deep_first
-        )
+        self.up = nn.ModuleList(enlarge(c, c // 2) if enlarge else nn.Upsample(scale_factor=2) for c in deep_first)
         joined = (deep if enlarge else deep + deep // 2 for deep in deep_first)
         self.merge = nn.ModuleList(map(merge or block, joined, (deep // 2 for deep in deep_first)))
         self.features = width

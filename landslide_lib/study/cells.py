@@ -91,7 +91,11 @@ def columns(table: Table, rows: Rows) -> list[Column]:
         found.append(Column("stand-in", "network of ours", lambda row: stand_in(row) or DASH))
     if "epoch_time" in table.extra:
         found.append(Column("count", table.extra["epoch_time"], epoch_text))
-    return [*found, Column("count", "parameters", _parameters), Column("count", "seeds", _seeds)]
+    counts: dict[str, Callable[[dict[str, Any]], str]] = {
+        "parameters": lambda row: f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH,
+        "seeds": lambda row: str(len(row["ours"]["seeds"])) if row["ours"] else DASH,
+    }
+    return [*found, *(Column("count", name, text) for name, text in counts.items())]
 
 
 def epoch_text(row: dict[str, Any]) -> str:
@@ -102,14 +106,6 @@ def epoch_text(row: dict[str, Any]) -> str:
     """
     seconds = (row["ours"] or {}).get("seconds_per_epoch")
     return f"{seconds:.{0 if seconds >= 10 else 1}f} s" if seconds else DASH
-
-
-def _parameters(row: dict[str, Any]) -> str:
-    return f"{row['ours']['parameters'] / 1e6:.2f} M" if row["ours"] else DASH
-
-
-def _seeds(row: dict[str, Any]) -> str:
-    return str(len(row["ours"]["seeds"])) if row["ours"] else DASH
 
 
 def dataset_of(rows: Rows) -> str | None:

@@ -136,11 +136,7 @@ def compare(
     base = found.get((table.name, reference.id), []) if reference else []
     return [
         {
-            "id": row.id,
-            "label": row.label,
-            "kind": row.kind,
-            "at": row.at,
-            "reported": row.reported,
+            **{name: getattr(row, name) for name in ("id", "label", "kind", "at", "reported")},
             "uncertain": list(row.uncertain),
             "added": row.ours,
             "ours": _ours(table, row, found, base, store),

@@ -255,9 +255,7 @@ def _shown(record: Record) -> dict[str, Any]:
     return {"landslide F1 at 0.5": fixed["f1"]} | at
 
 
-@cache
-def _store() -> Store:
-    return Store()  # read once
+_store = cache(lambda: Store())  # read once
 
 
 @cache

@@ -191,9 +191,7 @@ class Store:
         Records of two copies are no records of one table. The copy is the data that is here now; where no record of
         these seeds (None: of any) was made on it, or it is not here, that of the newest record.
         """
-        mine = [
-            record for record in self.all({recipe.hash for recipe in recipes}) if seeds is None or record.seed in seeds
-        ]
+        mine = [record for record in self.all({one.hash for one in recipes}) if seeds is None or record.seed in seeds]
         here = {recipe.hash: list(self.data(recipe)) for recipe in recipes} if self.data else {}
         for record in reversed(mine):
             prints = here.get(record.hash, [])

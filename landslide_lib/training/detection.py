@@ -60,6 +60,4 @@ class DetectionTask(Task):
 
 def predict(network: nn.Module, images: Tensor) -> list[Predicted]:
     """Return boxes and scores of each image of a batch."""
-    return [
-        (image["boxes"].float().cpu().numpy(), image["scores"].float().cpu().numpy()) for image in network(list(images))
-    ]
+    return [(one["boxes"].float().cpu().numpy(), one["scores"].float().cpu().numpy()) for one in network(list(images))]

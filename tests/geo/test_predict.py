@@ -1,5 +1,6 @@
 """A scene of any size is predicted as one pass over it would, and what is unknown stays unknown."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import nn
 from landslide_lib.geo import predict as module
 from landslide_lib.geo.cog import join
 from landslide_lib.geo.contract import Grid
-from landslide_lib.geo.predict import Tiling, predict, receptive_field
+from landslide_lib.geo.predict import Tiling, predict, receptive_field, scenes_of
 from landslide_lib.models import MODELS
 from landslide_lib.training.bundle import Bundle
 
@@ -26,7 +27,7 @@ PLACE = Affine(10, 0, 456780.5, 0, -10, 5123456.25)
 class Array:
     """A scene held in memory, (C, H, W), NaN where unknown, in the place of an `Input`; counts what is read."""
 
-    repairs = ("slope was in radians", "a < b & c")
+    repairs, files = ("slope was in radians", "a < b & c"), ()
 
     def __init__(self, values, transform=PLACE, crs=UTM, scene=None):
         self.values, self.reads, self.last = np.asarray(values, np.float32), 0, None
@@ -44,6 +45,9 @@ class Array:
         found[:, : part.shape[1], : part.shape[2]] = part
         known = np.isfinite(found).all(0)
         return np.where(known, found, np.float32(0)), known
+
+    def known(self, first, end):
+        return np.ones((end - first, self.scene.width), bool)
 
     def __enter__(self):
         return self
@@ -218,19 +222,28 @@ def test_what_is_unknown_stays_so_and_is_the_mean_to_the_network(bundle, run):
     np.testing.assert_allclose(whole[~hole[:128]], one_pass(bundle, values)[:, :96][~hole[:128]], rtol=0, atol=1e-5)
 
 
-def test_windows_of_which_all_is_unknown_are_not_computed(run):
-    class Counts(nn.Conv2d):
-        images = []
+def test_the_mean_of_a_band_without_a_shift_is_its_scale(run):
+    network = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    nn.init.ones_(network.weight)
+    values = np.full((1, 32, 32), 0.5, np.float32)
+    values[:, :, 16:] = np.nan
+    found = content(run(Array(values), make_bundle(network, 1, shift=0.0)))
+    assert found[10, 15] == found[10, 10] == pytest.approx(1 / (1 + np.exp(-9)))
 
+
+def test_windows_of_which_all_is_unknown_are_not_computed(run):
+    seen = []
+
+    class Counts(nn.Conv2d):
         def forward(self, images):
-            self.images.extend(images)
+            seen.extend(images)
             return super().forward(images)
 
     network = Counts(3, 1, 1)
     values = np.full((3, 256, 256), np.nan)
     values[:, 70:80, 10:20] = 0
     made = run(Array(values), make_bundle(network, 3), window=64, overlap=32)
-    assert len(network.images) == 2  # those that begin at rows 32 and 64
+    assert len(seen) == 2  # those that begin at rows 32 and 64
     assert (made.pixels, made.unknown) == (256 * 256, 256 * 256 - 100)
 
 
@@ -253,6 +266,18 @@ def test_where_the_pixels_are_not_those_of_the_scene_the_answer_is_brought_back(
     np.testing.assert_allclose(found[inner], truth[inner], rtol=0, atol=1e-5 if factor > 1 else 1e-3)
 
 
+def test_unknown_pixels_of_the_scene_stay_unknown_where_their_neighbours_are_averaged(lone, tmp_path):
+    """Of the 16 pixels in one of the network's, one is known: the map knows that one, in parts of rows too."""
+    values = np.full((64, 64), -9.0, np.float32)
+    values[::4, 1::4] = 0.3
+    how = {"driver": "GTiff", "dtype": "float32", "crs": UTM, "transform": PLACE * Affine.scale(0.25), "nodata": -9}
+    with rasterio.open(tmp_path / "fine.tif", "w", count=1, height=64, width=64, **how) as file:
+        file.write(values[None])
+    for rows in ((0, 64), (30, 50)):
+        made = predict(tmp_path / "fine.tif", lone, tmp_path / f"{rows[0]}.tif", bands=["R"], rows=rows)
+        np.testing.assert_array_equal(np.isfinite(content(made)), values[slice(*rows)] > 0)
+
+
 # --- Stopped, in parts, again -------------------------------------------------------------
 
 
@@ -270,6 +295,18 @@ def test_a_run_that_was_stopped_goes_on_at_its_last_row_of_windows(bundle, run, 
     np.testing.assert_array_equal(found, truth)
     assert 0 < rest.reads < whole.reads * 2 // 3
     assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "whole.tif", "out.tif"}
+
+
+def test_what_is_left_of_a_run_that_was_killed_is_no_scene_and_goes(bundle, run, tmp_path):
+    values = noise(64, 64)
+    run(Array(values), bundle)
+    for suffix in ("raw", "json", "vrt"):
+        (tmp_path / f".out.tif.{suffix}").write_text("left")
+    assert [path.name for path in scenes_of([tmp_path])] == ["out.tif", "scene.tif"]
+    again = Array(values)
+    run(again, bundle)
+    assert not again.reads
+    assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "out.tif"}
 
 
 def test_what_was_stopped_of_another_network_or_scene_is_not_taken_up(bundle, lone, run, tmp_path):
@@ -301,6 +338,28 @@ def test_what_is_there_is_not_computed_again_but_for_another_scene(bundle, run, 
     assert other.reads
     first.path.write_bytes(b"no picture")
     assert run(Array(values), bundle).path.stat().st_size > 100
+
+
+def test_a_map_is_made_anew_where_a_file_behind_the_scene_or_what_its_tags_say_has_changed(lone, run, tmp_path):
+    values = noise(64, 64)[:1]
+
+    def computed(bundle=lone, **fields):
+        scene = Array(values)
+        vars(scene).update(fields)
+        run(scene, bundle)
+        return bool(scene.reads)
+
+    beside = tmp_path / "scene.json"
+    beside.write_text("{}")
+    how = {"files": (beside,)}
+    assert (computed(**how), computed(**how)) == (True, False)
+    beside.write_text("{ }")
+    assert computed(**how)
+    assert computed(repairs=("another",), **how)
+    assert computed(replace(lone, threshold=0.6), **how)
+    assert computed(replace(lone, about={"record": "another"}), **how)
+    with rasterio.open(tmp_path / "out.tif") as file:
+        assert file.tags()["MODEL"] == "another"
 
 
 def test_parts_by_rows_are_joined_to_what_one_run_writes(bundle, run, tmp_path):

@@ -90,6 +90,19 @@ def test_a_folder_of_scenes_becomes_a_folder_of_maps(scene, model, tmp_path):
     np.testing.assert_array_equal(read(out / "a.tif"), read(out / "b.tif"))
 
 
+def test_a_scene_that_is_refused_does_not_keep_the_others_of_a_folder(scene, model, tmp_path):
+    folder, out = tmp_path / "scenes", tmp_path / "maps"
+    folder.mkdir()
+    for name in ("a.tif", "c.tif"):
+        (folder / name).write_text("no raster")
+    (folder / "b.tif").write_bytes(scene.read_bytes())
+    status, text = landslide("predict", folder, "--model", model, "-o", out)
+    assert status == 2
+    lines = [line for line in text.splitlines() if line.startswith("landslide: ")]
+    assert [("a.tif" in line, "c.tif" in line) for line in lines] == [(True, False), (False, True)]
+    assert {path.name for path in out.iterdir()} == {"b.tif"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -98,6 +111,7 @@ def test_a_folder_of_scenes_becomes_a_folder_of_maps(scene, model, tmp_path):
         (["{scene}", "--rows", "0:257"], "has rows 0:256"),
         (["{scene}", "--window", "100"], "multiples of 32"),
         (["{scene}", "--threshold", "0.5"], "--threshold is of --polygons"),
+        (["{scene}", "--polygons", "a.gpkg", "--threshold", "5"], "--threshold 5: has to be from 0 to 1"),
         (["{scene}", "--polygons", "a.shp"], "a.shp: polygons are written to .gpkg or .geojson"),
         (["{scene}", "--no-repair"], "nothing is to be put right"),
         (["{scene}", "{scene}"], "has the name of"),

@@ -294,6 +294,24 @@ def test_a_server_that_falls_silent_is_left(catalogue, fetch, monkeypatch, tmp_p
     assert folder(tmp_path) == []
 
 
+def test_user_password_and_key_of_an_address_are_not_said(catalogue, fetch, tmp_path, monkeypatch):
+    address = catalogue.address.replace("//", "//me:secret@") + "?key=secret"
+    asked = {"bands": ["B4"], "catalog": address}
+    catalogue.add("one")
+    with rasterio.open(stac.fetch(BOX, DAY, tmp_path / "scene.tif", **asked).path) as file:
+        assert file.tags()["SOURCE"] == catalogue.address
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    gone = address.replace(catalogue.service.address[7:], "127.0.0.1:9")
+    for catalog, band, days in (
+        (address, "B4", "2020-01-01"),
+        (address, "B10", "2024-07-01"),
+        (gone, "B4", "2024-07-01"),
+    ):
+        with pytest.raises(ValueError, match=r"^http://127\.0\.0\.1:\d+/v1: ") as error:
+            stac.fetch(BOX, scene.parse_days(days), tmp_path / "x.tif", bands=[band], catalog=catalog)
+        assert "secret" not in str(error.value)
+
+
 def test_pages_without_an_end_end(catalogue, fetch, monkeypatch):
     monkeypatch.setattr(stac, "MOST", 20)
     item = catalogue.add("one")

@@ -28,7 +28,7 @@ def network(
     """Write a tiny network with its card; by default for photographs of 8 bits, as data/models has them."""
     torch.manual_seed(0)
     count = len(bands)
-    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean / 2)}
+    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean)}
     fields |= {
         "threshold": 0.5,
         "post_processing": [],
@@ -46,13 +46,15 @@ def pixels(seed: int = 0, size: int = SIZE) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def geotiff(image: np.ndarray, **profile: object) -> bytes:
-    """Return an image (H, W, C) as a GeoTIFF of 0.8 m in UTM zone 45 N."""
+def geotiff(image: np.ndarray, overviews: str | None = None, **profile: object) -> bytes:
+    """Return an image (H, W, C) as a GeoTIFF of 0.8 m in UTM zone 45 N, which may say where its overviews are."""
     height, width, count = image.shape
     place = {"crs": "EPSG:32645", "transform": from_origin(400_000, 3_000_000, 0.8, 0.8)} | profile
     with rasterio.MemoryFile() as file:
         with file.open(driver="GTiff", width=width, height=height, count=count, dtype=image.dtype, **place) as target:
             target.write(image.transpose(2, 0, 1))
+            if overviews:
+                target.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=overviews)
         return bytes(file.read())
 
 
@@ -116,9 +118,23 @@ def bad(seed: int) -> Iterator[tuple[str, bytes]]:
         yield "complex.tif", geotiff(pixels().astype(np.complex64))
         yield "vrt.tif", VRT
         yield "polyglot.jpg", POLYGLOT
+        yield "overviews.tif", geotiff(pixels(), "/vsicurl/http://127.0.0.1:9/secret.tif")
         yield "/vsicurl/http://127.0.0.1:9/a.tif", b"/vsicurl/http://127.0.0.1:9/a.tif"
         yield "../../../etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"
         yield "..\\..\\win.ini", rng.bytes(300)
         yield "a.zip", b"PK\x03\x04" + rng.bytes(500)
         yield "a.gif", picture(pixels(), "GIF")
         yield "a.html", b"<script>alert(1)</script>" * 20
+
+
+def flipped(seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield files of which some bytes are others, most of them in the header: they may hold a scene."""
+    rng = np.random.default_rng(seed)
+    tiled = geotiff(pixels(), tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    while True:
+        for content in (geotiff(pixels()), tiled, picture(pixels()), picture(pixels(), "JPEG")):
+            damaged = bytearray(content)
+            for at in rng.integers(0, 600, 3), rng.integers(0, len(content), 2):
+                for place in at:
+                    damaged[min(place, len(content) - 1)] = rng.integers(256)
+            yield "flipped", bytes(damaged)

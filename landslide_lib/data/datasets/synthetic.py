@@ -1,7 +1,7 @@
 """The embedded datasets: simulated scenes cut into neighbouring patches, and tiles with radar drawn from others."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -75,9 +75,7 @@ class Synthetic(Simulated):
         return image[place], mask[place]
 
 
-@lru_cache(maxsize=4)
-def _scene(region: str, scene: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    return simulate_scene(region, scene, ROW * PATCH)
+_scene = lru_cache(maxsize=4)(partial(simulate_scene, size=ROW * PATCH))
 
 
 class SyntheticZindi(Simulated):

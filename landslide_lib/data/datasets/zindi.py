@@ -53,9 +53,7 @@ class Zindi(Dataset):
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the tiles in the order of the lists, then those that stand in none."""
         expected = "Train.csv with the ID.npy of its tiles in train_data/"
-        home = locate(
-            root, self.name, lambda place: all(_places(place, PARTS[0][1], PARTS[0][3])), expected, self.remedy
-        )
+        home = locate(root, self.name, lambda at: all(_places(at, PARTS[0][1], PARTS[0][3])), expected, self.remedy)
         samples: list[Sample] = []
         for part, name, labelled, folders in PARTS:
             lines, tiles = _places(home, name, folders)

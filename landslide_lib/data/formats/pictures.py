@@ -10,6 +10,7 @@ A mask holds 0, no landslide, and one other value, 1 or white; channels in which
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from landslide_lib.data.formats.files import list_files
 
 #: The suffixes of pictures that are read, in any case.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+list_images = partial(list_files, suffixes=SUFFIXES)  # of a folder
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: What Pillow reads. It keeps 8 bits of a PNG of 16, which GDAL reads as it does TIFF.
 KINDS = ("JPEG", "PNG", "BMP", "WEBP")
@@ -57,11 +59,6 @@ class Picture:
     bits: int  # of a number
     orientation: int = 1  # of its EXIF, 1 to 8: how it is turned to be shown; 1 stands for not at all
     palette: NDArray[np.uint8] | None = None  # (256, 3), the colours of its numbers
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the pictures of a folder, see `list_files`."""
-    return list_files(folder, SUFFIXES)
 
 
 def read_rgb(path: Path) -> NDArray[np.float32]:

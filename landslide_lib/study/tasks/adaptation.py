@@ -51,10 +51,8 @@ def build(recipe: recipes.Adaptation, setting: Setting, labels: Labels | None = 
         target,
         labels=labels,
         cross_sensor=recipe.norms == "cross_sensor",
-        batch=recipe.batch,
-        seed=setting.seed,
         augment=augment.compose(recipe.augmentation, source.bands),
-        device=setting.device,
+        **setting.options(recipe),
     )
 
 

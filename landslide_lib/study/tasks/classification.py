@@ -37,12 +37,9 @@ def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.
         fitted = boosting.fit_filter(
             table(packed, tiles),
             packed.masks[tiles, 0, 0],
-            folds=recipe.filter.folds,
-            depth=recipe.filter.depth,
-            trees=recipe.filter.trees,
             seed=recipe.split.seed,
             groups=[packed.groups[i] for i in tiles],
-            each_fold=recipe.filter.each_fold,
+            **recipe.filter.model_dump(),
         )
     return Filtered(packed, parts, fitted)
 
@@ -67,14 +64,12 @@ def build(
         loss_of(recipe, tiles.packed, tiles.parts["train"]),
         data,
         tiles,
-        batch=recipe.batch,
-        seed=setting.seed,
         augment=augment.compose_tiles(recipe.augmentation),
         balanced=recipe.sampling == "balanced",
         patience=recipe.patience,
         patience_on=recipe.patience_on,
         tta_views=recipe.tta_views,
-        device=setting.device,
+        **setting.options(recipe),
     )
 
 

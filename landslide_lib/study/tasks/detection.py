@@ -24,10 +24,8 @@ def build(recipe: recipes.Detection, setting: Setting) -> DetectionTask:
         detector(recipe.encoder, len(data.bands), recipe.image_size, width=recipe.width, tiny=recipe.tiny),
         data,
         boxes,
-        batch=recipe.batch,
-        seed=setting.seed,
         rotate="rotation" in recipe.augmentation,
-        device=setting.device,
+        **setting.options(recipe),
     )
 
 

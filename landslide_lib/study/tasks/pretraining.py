@@ -1,7 +1,5 @@
 """Pre-training as a recipe chooses it: what an encoder learns by, and after which teacher."""
 
-from typing import Any
-
 from landslide_lib.data import augment
 from landslide_lib.data.boxes import examples, load_boxes
 from landslide_lib.data.registry import get_dataset
@@ -19,12 +17,7 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
     packed, objective = setting.packed, recipe.objective
     data = data_of(recipe, packed)
     bands = len(data.bands)
-    how: dict[str, Any] = {
-        "batch": recipe.batch,
-        "seed": setting.seed,
-        "augment": augment.compose(recipe.augmentation),
-        "device": setting.device,
-    }
+    how = setting.options(recipe) | {"augment": augment.compose(recipe.augmentation)}
     seeded(setting.seed)
     learner = encoder(recipe.encoder, bands, recipe.image_size, tiny=recipe.tiny)
     if isinstance(objective, Masked):

@@ -36,6 +36,10 @@ class Setting(NamedTuple):
     given: Sequence[tuple[Record, Path]] = ()
     data_root: Path | None = None
 
+    def options(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what every `Task` takes of a recipe and its setting."""
+        return {"batch": recipe.batch, "seed": self.seed, "device": self.device}
+
 
 @dataclass
 class Run:

@@ -76,11 +76,9 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
         model_of(recipe, len(data.bands)),
         loss_of(recipe, setting.packed, data.parts["train"]),
         data,
-        batch=recipe.batch,
-        seed=setting.seed,
         augment=augment.compose(recipe.augmentation, data.bands),
         post_processing=recipe.post_processing,
-        device=setting.device,
+        **setting.options(recipe),
     )
 
 
