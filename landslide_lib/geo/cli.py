@@ -27,8 +27,8 @@ def predict(
     bands: Annotated[str | None, typer.Option(help="What the bands of the file are, in its order: B4,B3,B2.")] = None,
     repair: Annotated[bool, typer.Option(help="Put right what can be, or refuse it.")] = True,
     rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows of the scene from A up to B.")] = None,
-    window: Annotated[int | None, typer.Option(help="Pixels: 768 unless said, or 1280 of a deep encoder.")] = None,
-    overlap: Annotated[int | None, typer.Option(help="Of windows, pixels: 256 unless said, or 512.")] = None,
+    window: Annotated[int | None, typer.Option(help="Pixels: 768 unless said, or 1408 of a deep encoder.")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Of windows, pixels: 256 unless said, or 640.")] = None,
 ) -> None:
     """Write the probability of landslide over whole scenes as Cloud-Optimized GeoTIFFs, unknown where they are.
 

@@ -33,7 +33,7 @@ from landslide_lib.training.postprocessing import probability
 
 # Window and overlap, pixels. The margin of the smaller covers what a U-Net of four poolings sees; that of the larger
 # what U-Nets on deep encoders feel of the surroundings, who see 500 pixels.
-SMALL, LARGE = (768, 256), (1280, 512)
+SMALL, LARGE = (768, 256), (1408, 640)
 STEP = 32  # windows begin at multiples of it, as the networks halve five times at most: pooling has the same phase
 MARGIN = 7 / 16  # of an overlap, on either side, has weight 0; what is left between is the ramp
 BATCH = {"cpu": 2**18, "cuda": 2**22}  # pixels of the windows that are computed at once
@@ -68,7 +68,7 @@ def predict(
     """Write the probability of landslide, 0..1, on the grid of the scene; NaN is unknown.
 
     `window` and `overlap` are in pixels of the network, multiples of 32. Where 7/16 of the overlap cover the receptive
-    field, the result is that of one pass over the whole scene. By default they are 768 and 256, or 1,280 and 512 where
+    field, the result is that of one pass over the whole scene. By default they are 768 and 256, or 1,408 and 640 where
     that does not cover it. Where the network's pixels are not those of the scene, a pixel is unknown if it is so in the
     scene, or if the network's pixel at its centre is. `bands` and `repair` are of `open_input`.
 
