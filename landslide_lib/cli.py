@@ -224,6 +224,7 @@ def bundle(
     seed: Seed = 0,
     dataset: DatasetName = None,
     profile: ProfileName = "full",
+    metres: Annotated[float | None, typer.Option(help="Of a pixel in training; by default the dataset's.")] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Write the network of a row that was trained here as one file with its card, for `landslide predict`."""
@@ -231,8 +232,8 @@ def bundle(
 
     chosen = reports.table(table)
     (one,) = chosen.chosen([row], dataset)
-    store = runs.open_store(data_root)
-    typer.echo(bundling.bundle(chosen, one, out, store, dataset=dataset, profile=profile, seed=seed))
+    recipe = reports.resolve(chosen, one, dataset=dataset, profile_name=profile)
+    typer.echo(bundling.bundle(chosen, one, recipe, seed, out, runs.open_store(data_root), metres, data_root))
 
 
 @app.command("check-submission")

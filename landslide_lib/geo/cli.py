@@ -24,6 +24,11 @@ def predict(
         Path | None, typer.Option(help="landslides.gpkg, or .geojson; of several scenes a folder, a .gpkg each.")
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Of --polygons; by default the network's.")] = None,
+    missed: Annotated[
+        float | None,
+        typer.Option(help="Of --polygons: the share of the landslide area that may be missed; see the card."),
+    ] = None,
+    minimum_area: Annotated[float, typer.Option(help="Of --polygons: smaller ones are left out, square metres.")] = 0,
     bands: Annotated[str | None, typer.Option(help="What the bands of the file are, in its order: B4,B3,B2.")] = None,
     repair: Annotated[bool, typer.Option(help="Put right what can be, or refuse it.")] = True,
     rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows of the scene from A up to B.")] = None,
@@ -40,8 +45,10 @@ def predict(
     from landslide_lib.geo.predict import scenes_of
     from landslide_lib.training.bundle import load_bundle
 
-    if threshold is not None and polygons is None:
-        raise ValueError("--threshold is of --polygons; name their file")
+    if (threshold is not None or missed is not None or minimum_area) and polygons is None:
+        raise ValueError("--threshold, --missed and --minimum-area are of --polygons; name their file")
+    if threshold is not None and missed is not None:
+        raise ValueError("--threshold and --missed both choose the threshold; give one of them")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"--threshold {threshold:g}: has to be from 0 to 1, as probabilities are")
     found = scenes_of(scenes)
@@ -51,6 +58,10 @@ def predict(
     if not several and polygons and polygons.suffix.lower() not in making.DRIVERS:
         raise ValueError(f"{polygons}: polygons are written to {' or '.join(making.DRIVERS)}; name the file so")
     bundle = load_bundle(model)
+    if missed is not None:
+        if f"{missed:g}" not in bundle.bounds:
+            raise ValueError(f"--missed {missed:g}: {model} has {', '.join(bundle.bounds) or 'none'}")
+        threshold = bundle.bounds[f"{missed:g}"]
     how: dict[str, Any] = {
         "bands": bands and bands.split(","),
         "repair": repair,
@@ -61,6 +72,8 @@ def predict(
     refused = False
     for scene, (path, file) in jobs.items():
         try:
+            if file:
+                making.check_place(scene)
             made = run(scene, bundle, path, progress=True, **how)
         except (ValueError, FileNotFoundError) as error:
             if not several:
@@ -72,7 +85,8 @@ def predict(
             typer.echo(f"{scene}: put right: {one}")
         typer.echo(f"{path}: {made.pixels} pixels, {made.unknown} unknown, {made.seconds:.1f} s")
         if file:
-            frame = making.polygons(path, bundle.threshold if threshold is None else threshold)
+            least = bundle.threshold if threshold is None else threshold
+            frame = making.polygons(path, least, minimum_area=minimum_area)
             typer.echo(f"{making.write_polygons(frame, file)}: landslides: {len(frame)}")
     if refused:
         raise typer.Exit(2)

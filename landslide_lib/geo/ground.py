@@ -31,7 +31,8 @@ def utm(crs: CRS, grid: Affine, width: int, height: int) -> CRS:
 def slope_degrees(height: NDArray[np.float32], dx: float, dy: float) -> NDArray[np.float32]:
     """Return the slope, degrees, of heights (..., h, w) in metres on pixels of dx by dy metres.
 
-    The gradient is that of the two neighbours, or of the one that is known; NaN where neither is, or the height is not.
+    The gradient is that of the two neighbours, as in the simulated scenes that a network has learnt from, or of the one
+    that is known; NaN where neither is, or the height is not. (`terrain.slope` is Horn's, as GDAL and QGIS have it.)
     """
     run, fall = _gradient(height, -1) / dx, _gradient(height, -2) / dy
     return np.asarray(np.degrees(np.arctan(np.hypot(run, fall))), np.float32)

@@ -108,6 +108,12 @@ def threshold_of(probability: Path) -> float:
     return float(tag)
 
 
+def check_place(scene: Path) -> None:
+    """Refuse a raster whose polygons would lie nowhere. Raises ValueError: it has no CRS. FileNotFoundError."""
+    with _opened(scene, bands=None):
+        pass
+
+
 @contextlib.contextmanager
 def _opened(path: Path, bands: int | None = 1) -> Iterator[Any]:
     """Open a raster with a CRS; what is wrong with it is a ValueError that names it."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import logging
 import math
 import re
 import tempfile
@@ -192,6 +193,28 @@ def no_pass(service: str, collection: str, where: Box, days: Days, others: Itera
         else f"nor is there in the {SEARCHED} days before and after"
     )
     return ValueError(f"{public(service)}: {collection} has no scene over {written(where)} on {days}; {instead}")
+
+
+def clouds(collection: str, light: bool, classified: bool) -> tuple[str, list[str]]:
+    """Return what the tag CLOUDS says, and notes: whether clouds are masked, by a scene classification."""
+    if classified:
+        return f"NaN in the scene classification's {', '.join(map(str, UNSEEN))}", []
+    note = f"{collection} has no scene classification: clouds are not masked"
+    return "not masked", [note] if light else []
+
+
+@contextlib.contextmanager
+def quiet(level: int, *names: str) -> Iterator[None]:
+    """Keep loggers below a level out of the log."""
+    loud = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loud]
+    for logger in loud:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, was in zip(loud, before, strict=True):
+            logger.setLevel(was)
 
 
 def tags(service: str, collection: str, passes: Sequence[Pass], clouds: str, bands: Sequence[str]) -> dict[str, str]:

@@ -3,12 +3,11 @@
 The RAU-Net report (slide VII-A) downloads its Sentinel-2 image so: all bands of Level-1C of the least cloudy pass.
 """
 
-import contextlib
 import datetime as dt
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,14 +62,14 @@ def fetch(
     light = [name for name in bands if name in scene.LIGHT]
     classes = ["SCL"] if light and collection != L1C else []
     notes = [f"{collection} has no B10: the scene is without"] if lacking else []
-    if light and not classes:
-        notes.append(f"{collection} has no scene classification: clouds are not masked")
+    clouds, unmasked = scene.clouds(collection, bool(light), bool(classes))
+    notes += unmasked
     config = account(service)
-    with _quiet():
+    # requests_oauthlib writes the account into the log at the level DEBUG.
+    with scene.quiet(logging.WARNING, "requests_oauthlib", "oauthlib", "sentinelhub"):
         passes = scene.best_day(_search(config, collection, where, days), where)
         if not passes:
             raise scene.no_pass(service, collection, where, days, _search(config, collection, where, days.around))
-        clouds = f"NaN in the scene classification's {', '.join(map(str, scene.UNSEEN))}" if classes else "not masked"
         about = scene.tags(service, collection, passes, clouds, bands)
         parts = GeoboxTiles(grid, (WINDOW, WINDOW))
         places = list(np.ndindex(parts.shape.yx))
@@ -204,17 +203,3 @@ def _trouble(config: SHConfig, error: Exception) -> ValueError:
     return ValueError(
         f"{config.sh_base_url}: Sentinel Hub gives no scene ({reason[:300]}); check the account and try again"
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the account out of the log, into which requests_oauthlib writes it at the level DEBUG."""
-    loud = [logging.getLogger(name) for name in ("requests_oauthlib", "oauthlib", "sentinelhub")]
-    before = [logger.level for logger in loud]
-    for logger in loud:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loud, before, strict=True):
-            logger.setLevel(level)

@@ -89,6 +89,8 @@ class Source:
 
     def names(self) -> str:
         """Return what the file calls its bands, for a message: their names, or else their colours."""
+        if not any(self.file.descriptions) and not set(self.file.colorinterp) & set(_COLOURS):
+            return "none of them named"
         told = zip(self.file.descriptions, self.file.colorinterp, strict=True)
         return ", ".join(text or (kind.name if kind in _COLOURS else "one without a name") for text, kind in told)
 

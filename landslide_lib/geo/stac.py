@@ -81,9 +81,8 @@ def fetch(
     if "B10" in lacking:
         notes[0] += "; Level-1C has the cirrus band B10 (--collection sentinel-2-l1c, or --source sentinel-hub)"
     seen = bool(light) and all(_asset(one.item, "SCL") for one in passes)
-    if light and not seen:
-        notes.append(f"{collection} has no scene classification: clouds are not masked")
-    clouds = f"NaN in the scene classification's {', '.join(map(str, scene.UNSEEN))}" if seen else "not masked"
+    clouds, unmasked = scene.clouds(collection, bool(light), seen)
+    notes += unmasked
     about = scene.tags(catalog, collection, passes, clouds, bands)
     with _reading(), scene.writing(out, grid, bands, about) as file:
         unseen = {one.id: _unseen(one.item, grid) for one in passes} if seen else {}
@@ -247,13 +246,5 @@ def _address(href: str) -> str:
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
     """Read over the network with limits in time; an error is raised and not printed as well."""
-    loud = [logging.getLogger(name) for name in ("odc.loader", "rasterio")]
-    before = [logger.level for logger in loud]
-    for logger in loud:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with rasterio.Env(**GDAL):
-            yield
-    finally:
-        for logger, level in zip(loud, before, strict=True):
-            logger.setLevel(level)
+    with scene.quiet(logging.CRITICAL, "odc.loader", "rasterio"), rasterio.Env(**GDAL):
+        yield

@@ -10,7 +10,7 @@ from landslide_lib.data.registry import data_root, get_dataset
 from landslide_lib.geo import certainty
 from landslide_lib.study import domains
 from landslide_lib.study.records import Record, RecordError, Store
-from landslide_lib.study.reports import Row, Table, resolve
+from landslide_lib.study.reports import Row, Table
 from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import data_of, model_of
 from landslide_lib.training.bundle import Bundle, load_bundle, save_bundle
@@ -37,27 +37,34 @@ A network that says of each pixel of an image whether it is landslide.
 
 
 def bundle(
-    table: Table, row: Row, out: Path, store: Store, *, dataset: str | None, profile: str | None, seed: int
+    table: Table, row: Row, recipe: Any, seed: int, out: Path, store: Store, metres: float | None, root: Path | None
 ) -> Path:
-    """Write `out`, a file of safetensors, and its card beside it, `.md`; return the file.
+    """Write the network of a row's recipe to `out`, a file of safetensors, and its card beside it, `.md`; return `out`.
 
-    Raises ValueError: the row is no segmentation with one mask. RecordError: the seed was not trained here.
+    `metres` is the side of a pixel of the training images on the ground, by default as the dataset says; `root` is the
+    data root. Raises ValueError: the row is no segmentation with one mask, or nobody says how large a pixel is.
+    RecordError: the seed was not trained here.
     """
     where = f"{table.name}, row {row.id}"
-    recipe: Any = resolve(table, row, dataset=dataset, profile_name=profile)
     if getattr(recipe, "head", None) != "mono":
         raise ValueError(f"{where}: a bundle takes a segmentation whose head is mono")
-    packed = domains.load(recipe)
+    source = get_dataset(recipe.dataset)
+    if metres is None and source.metres_per_pixel is None:
+        raise ValueError(
+            f"{recipe.dataset}: nobody says how large a pixel of its images is on the ground; give --metres"
+        )
+    packed = domains.load(recipe, root=root)
     found = store.find(recipe, seed, packed.fingerprint)
     networks = [one for one in store.find(recipe.trained, seed, packed.fingerprint) if store.weights(one).is_file()]
     if not found or not networks:
         raise RecordError(f"{where}: the weights of seed {seed} are not here; `landslide weights` gets them")
     record, trained = found[0], networks[0]
-    data, source = data_of(recipe, packed), get_dataset(recipe.dataset)
+    data = data_of(recipe, packed)
     network = model_of(recipe.trained, len(data.bands))
     network.load_state_dict(weights_of(trained, store.weights(trained), packed.fingerprint))
-    sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(data_root())[:16]]
-    metres = float(source.metres_per_pixel or "nan") * median(sides) / recipe.image_size
+    if metres is None:
+        sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(root or data_root())[:16]]
+        metres = source.metres_per_pixel * median(sides) / recipe.image_size
     tuned = record.test_tuned
     pooled = {key: round(value or 0, 4) for key, value in tuned.metrics["pooled"].items()}
     units = source.units if not isinstance(source.units, float) else dict.fromkeys(data.bands, source.units)

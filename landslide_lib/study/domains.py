@@ -58,10 +58,13 @@ def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str
     files are hashed. There is none if it is not at the root.
     """
     of_dataset = cache(lambda name: _fingerprints(name, root or data_root()))
-    # Without unusable files means without those of source and target.
-    return lambda recipe: [
-        fingerprint_of(recipe, datasets, root) for datasets in zip(*map(of_dataset, _datasets(recipe)), strict=False)
-    ]
+
+    def of_recipe(recipe: Recipe) -> Sequence[str]:
+        # Without unusable files means without those of source and target.
+        together = zip(*map(of_dataset, _datasets(recipe)), strict=False)
+        return [fingerprint_of(recipe, datasets, root) for datasets in together]
+
+    return of_recipe
 
 
 def _fingerprints(name: str, root: Path) -> tuple[str, ...]:

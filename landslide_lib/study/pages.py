@@ -255,7 +255,9 @@ def _shown(record: Record) -> dict[str, Any]:
     return {"landslide F1 at 0.5": fixed["f1"]} | at
 
 
-_store = cache(lambda: Store())  # read once
+@cache
+def _store() -> Store:
+    return Store()  # read once
 
 
 @cache

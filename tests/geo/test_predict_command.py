@@ -43,7 +43,7 @@ def model(tmp_path_factory):
     build = {"model": "unet", "in_channels": 14, "width": 2}
     image = torch.from_numpy(simulate_scene(min(REGIONS), 0, 256)[0]).flatten(0, 1)
     fields = {"bands": L4S, "shift": image.mean(0), "scale": image.std(0), "threshold": 0.5, "post_processing": []}
-    fields |= {"metres_per_pixel": 10.0, "units": UNITS.tolist(), "about": {}}
+    fields |= {"metres_per_pixel": 10.0, "units": UNITS.tolist(), "about": {}, "bounds": {"0.2": 0.25}}
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
     return save_bundle(path, MODELS["unet"](in_channels=14, width=2).eval(), build, **fields)
 
@@ -103,6 +103,27 @@ def test_a_scene_that_is_refused_does_not_keep_the_others_of_a_folder(scene, mod
     assert {path.name for path in out.iterdir()} == {"b.tif"}
 
 
+def test_polygons_are_cut_where_no_more_than_a_share_is_missed_and_small_ones_left_out(scene, model, tmp_path):
+    out, every, large = tmp_path / "map.tif", tmp_path / "every.gpkg", tmp_path / "large.gpkg"
+    words = ("predict", scene, "--model", model, "-o", out, "--missed", "0.2")
+    assert landslide(*words, "--polygons", every)[0] == 0
+    assert landslide(*words, "--polygons", large, "--minimum-area", "1000")[0] == 0
+    every, large = geopandas.read_file(every), geopandas.read_file(large)
+    np.testing.assert_array_equal(rasterize(every, out), read(out) > 0.25)
+    assert sorted(large.area_m2) == sorted(every.area_m2[every.area_m2 >= 1000])
+
+
+def test_polygons_of_a_picture_without_a_place_are_refused_before_it_is_mapped(tmp_path):
+    picture, out = tmp_path / "picture.tif", tmp_path / "map.tif"
+    how = {"driver": "GTiff", "width": 64, "height": 64, "count": 3, "dtype": "uint8", "photometric": "RGB"}
+    with rasterio.open(picture, "w", **how) as file:
+        file.write(np.random.default_rng(0).integers(60, 160, (3, 64, 64)).astype("uint8"))
+    status, text = landslide("predict", picture, "-o", out, "--polygons", tmp_path / "a.gpkg")
+    assert status == 2
+    assert f"{picture}: has no CRS" in text
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -110,7 +131,10 @@ def test_a_scene_that_is_refused_does_not_keep_the_others_of_a_folder(scene, mod
         (["{scene}", "--rows", "7"], "--rows 7: has to be A:B, such as 0:2048"),
         (["{scene}", "--rows", "0:257"], "has rows 0:256"),
         (["{scene}", "--window", "100"], "multiples of 32"),
-        (["{scene}", "--threshold", "0.5"], "--threshold is of --polygons"),
+        (["{scene}", "--threshold", "0.5"], "--threshold, --missed and --minimum-area are of --polygons"),
+        (["{scene}", "--minimum-area", "5"], "--threshold, --missed and --minimum-area are of --polygons"),
+        (["{scene}", "--polygons", "a.gpkg", "--missed", "0.1", "--threshold", "0.5"], "give one of them"),
+        (["{scene}", "--polygons", "a.gpkg", "--missed", "0.3"], "has 0.2"),
         (["{scene}", "--polygons", "a.gpkg", "--threshold", "5"], "--threshold 5: has to be from 0 to 1"),
         (["{scene}", "--polygons", "a.shp"], "a.shp: polygons are written to .gpkg or .geojson"),
         (["{scene}", "--no-repair"], "nothing is to be put right"),
