@@ -17,6 +17,7 @@ REVISIONS: dict[str, int] = {
     **dict.fromkeys((f"model/{name}" for name in ("small_residual_unet", "small_rau_net")), 2),
     "head/dual": 2,
     "head/multi_resolution": 2,
+    "adapted/hrnet_ocr": 2,  # with its auxiliary loss
 }
 
 #: The numbers that each loss takes: the value that each had when it came into the study, and its range as pydantic's

@@ -134,19 +134,17 @@ class OCR(nn.Module):
 
     A soft region is a weight for every pixel, of which the sum over the image is 1. Each pixel attends to the regions'
     means and is given what they are, beside what it is itself. We assume two regions: one would leave nothing to tell
-    apart. The paper teaches them by an auxiliary loss of weight 0.4; here they learn from the mask alone, as every
-    network of the report gives one mask. There is no dropout.
+    apart. In training a second map is given, the logits of the region of landslide against the other, by whose loss the
+    paper teaches the regions; see `total_loss`. There is no dropout.
 
-    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W). Reference: Yuan,
-    Chen, Wang 2020, arXiv:1909.11065.
+    Shape: Maps of falling sides, `channels` in all, the finest (B, C, H, W), to logits (B, 1, H, W), in training
+    (B, 2, H, W). Reference: Yuan, Chen, Wang 2020, arXiv:1909.11065.
     """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         inside = width // 2
-        # Without a bias, which a softmax over the pixels would cancel.
-        regions = nn.Conv2d(channels, REGIONS, 1, bias=False)
-        self.regions = nn.Sequential(Conv2dNormActivation(channels, channels, 1), regions)
+        self.regions = nn.Sequential(Conv2dNormActivation(channels, channels, 1), nn.Conv2d(channels, REGIONS, 1))
         self.pixels = Conv2dNormActivation(channels, width)
         self.queries = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
         self.keys = nn.Sequential(Conv2dNormActivation(width, inside, 1), Conv2dNormActivation(inside, inside, 1))
@@ -159,13 +157,15 @@ class OCR(nn.Module):
         sides = maps[0].shape[2:]
         x = torch.cat([F.interpolate(each, size=sides, mode="bilinear") for each in maps], 1)
         pixels = self.pixels(x)
-        weights = self.regions(x).flatten(2).softmax(2)  # (B, regions, H W)
+        soft = self.regions(x)
+        weights = soft.flatten(2).softmax(2)  # (B, regions, H W)
         regions = (weights @ _cells(pixels)).transpose(1, 2).unsqueeze(3)  # (B, width, regions, 1)
         context = F.scaled_dot_product_attention(
             _cells(self.queries(pixels)), _cells(self.keys(regions)), _cells(self.values(regions))
         )
         context = self.context(context.transpose(1, 2).reshape(len(x), -1, *sides))
-        return self.logits(self.fused(torch.cat([context, pixels], 1)))
+        logits = self.logits(self.fused(torch.cat([context, pixels], 1)))
+        return torch.cat([logits, soft[:, :1] - soft[:, 1:]], 1) if self.training else logits
 
 
 def _cells(x: Tensor) -> Tensor:

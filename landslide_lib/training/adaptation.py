@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from landslide_lib.data.batches import Batches
 from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
-from landslide_lib.training.segmentation import Loss, SegmentationTask
+from landslide_lib.training.segmentation import Loss, SegmentationTask, total_loss
 
 Labels = NDArray[np.uint8]  # masks or pseudo-labels, (N, S, S)
 IGNORE_INDEX = 2  # in a mask of pseudo-labels: a pixel that nobody is sure of
@@ -101,8 +101,8 @@ class AdaptationTask(SegmentationTask):
         masks = torch.cat([source[1], target[1]])
         labelled = masks != IGNORE_INDEX
         # As one row of pixels: no term of a round measures distances in a mask.
-        row = (1, 1, 1, -1)
-        return torch.as_tensor(self.loss(logits[labelled].view(row), masks[labelled].view(row)))
+        pixels = logits.transpose(0, 1)[:, labelled[:, 0]]
+        return total_loss(self.loss, pixels[None, :, None], masks[labelled].view(1, 1, 1, -1))
 
     def probability(self, images: Tensor, part: str = "test") -> Tensor:
         return mean_probability(self.members, images, "target" if part == "test" else "source")

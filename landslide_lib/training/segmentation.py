@@ -16,6 +16,7 @@ from landslide_lib.training.task import Task, evaluation, outcome
 
 #: A loss of logits (B, 1, H, W) and masks of the same shape in {0, 1}: a scalar.
 Loss = Callable[[Tensor, Tensor], Tensor]
+AUXILIARY = 0.4  # weight of the loss of HRNet-OCR's regions: Yuan, Chen, Wang 2020, arXiv:1909.11065
 
 
 def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
@@ -23,10 +24,12 @@ def total_loss(loss: Loss, outputs: Outputs, masks: Tensor) -> Tensor:
 
     Of masks at three resolutions that of the image counts half and the others a quarter each, as in the first author's
     code (https://github.com/CamDucLe/Landslide-Project-Sentinel2); to the mask of a dual head the cross entropy of the
-    image is added (the report's "focal + iou + cross entropy").
+    image is added (the report's "focal + iou + cross entropy"). A second map of logits, (B, 2, S, S) with the mask's,
+    is auxiliary, see `AUXILIARY`.
     """
     if isinstance(outputs, Tensor):
-        return torch.as_tensor(loss(outputs, masks))
+        first, *more = (torch.as_tensor(loss(each[:, None], masks)) for each in outputs.unbind(1))
+        return first + AUXILIARY * more[0] if more else first
     of_masks = {
         name: loss(logits, _resized(masks, logits.shape[-1])) for name, logits in outputs.items() if name != "image"
     }

@@ -14,6 +14,7 @@ from landslide_lib.models.backbones import Padded
 from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.refinement import OCR, init_logit_bias, window
 from landslide_lib.models.refinement import SIZES as FAMILIES
+from landslide_lib.training.segmentation import AUXILIARY, total_loss
 
 BANDS = 5
 SIZES = ("tiny", "small", "base")
@@ -48,7 +49,7 @@ def test_every_network_has_every_size():
 @pytest.mark.parametrize("side", [32, 80])
 def test_a_network_gives_a_logit_for_every_pixel(name, side):
     logits = build(name, image_size=side)(images(side))
-    assert logits.shape == (2, 1, side, side)
+    assert logits.shape == (2, 2 if name == "hrnet_ocr" else 1, side, side)  # in training with that of its regions
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
     assert logits.min() < 0 < logits.max()  # no sigmoid inside
@@ -138,12 +139,13 @@ def test_a_network_learns_in_half_precision(name):
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
     for _ in range(40):
         with torch.autocast("cpu", torch.bfloat16):
-            loss = F.binary_cross_entropy_with_logits(network(x).float(), masks)
+            loss = total_loss(F.binary_cross_entropy_with_logits, network(x).float(), masks)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     share = masks.mean()
-    assert loss < F.binary_cross_entropy(share.expand_as(masks), masks) / 2
+    most = F.binary_cross_entropy(share.expand_as(masks), masks) / 2
+    assert loss < most * (1 + AUXILIARY * (name == "hrnet_ocr"))
 
 
 def test_a_segformer_is_that_of_smp_without_its_stochastic_depth():
@@ -245,3 +247,12 @@ def test_object_contexts_are_those_of_the_paper():
     context = head.context(context / total)
     wanted = head.logits(head.fused(torch.cat([context, pixels], 1)))
     torch.testing.assert_close(head(maps), wanted)
+
+
+def test_in_training_the_regions_give_the_log_odds_of_landslide_of_their_softmax():
+    head = awake(OCR(channels=6, width=8)).double()
+    maps = [images(8).double(), images(8, bands=1).double()]
+    mask, auxiliary = head.train()(maps).split(1, 1)
+    probability = head.regions(torch.cat(maps, 1)).softmax(1)[:, :1]
+    torch.testing.assert_close(auxiliary.sigmoid(), probability)
+    assert mask.shape == auxiliary.shape

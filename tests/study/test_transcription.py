@@ -329,6 +329,22 @@ def test_the_rounds_of_the_refinement_are_readings_and_its_scores_are_not():
         assert set(row.uncertain) == ({"refinement", "sn", "slo", "sp"} if unsure else set())
 
 
+def test_the_rows_of_the_refinement_train_as_the_report_states():
+    facts = ALL["refinement"].facts
+    rows = [(table, row) for table in ALL["refinement"].tables.values() for row in table.rows if not row.ours]
+    assert {table.name for table, _ in rows} == {"refinement/validation", "refinement/test"}
+    for table, row in rows:
+        made = reports.resolve(table, row)
+        for one in (made, *made.ancestors):
+            assert one.augmentation == ("flips", "rotation", "colour")
+            assert not one.hold_out
+            assert one.norms == ("cross_sensor" if one.rounds else "batch")
+            assert one.batch == facts["batch"].value
+            # A step takes a whole batch of the patches; epochs come as near to the stated steps as whole ones can.
+            steps = facts["train_images"].value // one.batch
+            assert abs(one.epochs * steps - facts["steps"].value) <= steps / 2
+
+
 def test_the_leaderboard_is_in_the_order_of_its_scores():
     board = [float(row.reported["score"]) for row in reports.table("raunet/leaderboard").rows]
     assert board == sorted(board, reverse=True)

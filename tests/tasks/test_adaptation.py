@@ -17,6 +17,7 @@ from landslide_lib.study.tasks import adaptation
 from landslide_lib.study.tasks.run import Setting, train
 from landslide_lib.study.tasks.segmentation import load_start
 from landslide_lib.training.adaptation import IGNORE_INDEX, AdaptationTask, PairedBatches
+from landslide_lib.training.segmentation import AUXILIARY
 
 ON = torch.device("cpu")
 SMOKE = recipe(
@@ -126,6 +127,21 @@ def test_the_teachers_of_the_first_round_have_batch_norms_and_later_ones_those_o
     (second,) = grown.depends_on
     (first,) = second.depends_on
     assert [one.norms for one in (grown, second, first)] == ["cross_sensor", "cross_sensor", "batch"]
+
+
+@pytest.mark.parametrize("norms", ["batch", "cross_sensor"])
+def test_the_regions_of_hrnet_ocr_learn_in_a_round_from_labelled_pixels_alone(data, norms):
+    packed = domains.load(SMOKE)
+    task = task_of(packed, np.zeros((16, 32, 32), np.uint8), model="hrnet_ocr", norms=norms)
+    images, target = torch.randn(2, 4, 3, 32, 32)
+    masks = torch.zeros(4, 1, 32, 32)
+    ignored = torch.full_like(masks, IGNORE_INDEX)
+    task.train()
+    logits = task(images) if norms == "cross_sensor" else task(torch.cat([images, target]))[:4]
+    expected = task.loss(logits[:, :1], masks) + AUXILIARY * task.loss(logits[:, 1:], masks)
+    given = task.training_loss(((images, masks), (target, ignored)), 0, 0)
+    torch.testing.assert_close(given, expected)
+    assert task.eval()(images).shape == masks.shape
 
 
 def test_a_target_batch_in_training_holds_pseudo_labels_alone(data):

@@ -21,6 +21,12 @@ def test_the_loss_of_a_mask_is_its_loss():
     assert total_loss(LOSS, logits, masks()) == LOSS(logits, masks())
 
 
+def test_a_second_map_of_logits_counts_four_tenths_of_the_first():
+    logits, y = torch.randn(2, 2, 32, 32), masks()
+    expected = LOSS(logits[:, :1], y) + 0.4 * LOSS(logits[:, 1:], y)
+    torch.testing.assert_close(total_loss(LOSS, logits, y), expected)
+
+
 def test_the_images_own_resolution_counts_half_and_the_others_a_quarter_each():
     """Masks that agree at every resolution, so that each loss can be computed by hand."""
     y = torch.zeros(2, 1, 32, 32)
