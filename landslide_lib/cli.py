@@ -144,9 +144,7 @@ def search(
     from landslide_lib.study import runs
     from landslide_lib.study import search as searching
 
-    chosen = reports.table(table)
-    (one,) = chosen.chosen([row], dataset)
-    wanted = reports.resolve(chosen, one, dataset=dataset, profile_name=profile)
+    wanted = _row(table, row, dataset, profile)[2]
     options: dict[str, Any] = {"store": runs.open_store(data_root), "device": device, "data_root": data_root}
     found = searching.search(wanted, trials, seed, **options)
     named = {"table": table, "row": row, "dataset": wanted.dataset, "profile": profile}
@@ -179,11 +177,16 @@ def submit(
     typer.echo(submission.submit(record, part, out, store=store, data_root=data_root))
 
 
-def _record(store: records.Store, table: str, row: str, seed: int, dataset: str | None, profile: str | None) -> Any:
-    """Return the record of a row and a seed."""
+def _row(table: str, row: str, dataset: str | None, profile: str | None) -> tuple[reports.Table, reports.Row, Any]:
+    """Return a table, a row of it and the row's recipe."""
     chosen = reports.table(table)
     (one,) = chosen.chosen([row], dataset)
-    found = store.find(reports.resolve(chosen, one, dataset=dataset, profile_name=profile), seed)
+    return chosen, one, reports.resolve(chosen, one, dataset=dataset, profile_name=profile)
+
+
+def _record(store: records.Store, table: str, row: str, seed: int, dataset: str | None, profile: str | None) -> Any:
+    """Return the record of a row and a seed."""
+    found = store.find(_row(table, row, dataset, profile)[2], seed)
     if not found:
         how = f"--row {row} --profile {profile} --seed {seed}" + f" --dataset {dataset}" * bool(dataset)
         raise RecordError(f"{table}, row {row}: not run yet; `landslide train {table} {how}` first")
@@ -230,10 +233,9 @@ def bundle(
     """Write the network of a row that was trained here as one file with its card, for `landslide predict`."""
     from landslide_lib.study import bundling, runs
 
-    chosen = reports.table(table)
-    (one,) = chosen.chosen([row], dataset)
-    recipe = reports.resolve(chosen, one, dataset=dataset, profile_name=profile)
-    typer.echo(bundling.bundle(chosen, one, recipe, seed, out, runs.open_store(data_root), metres, data_root))
+    typer.echo(
+        bundling.bundle(*_row(table, row, dataset, profile), seed, out, runs.open_store(data_root), metres, data_root)
+    )
 
 
 @app.command("check-submission")
@@ -246,27 +248,6 @@ def check_submission(
 
     submission.validate(path, count)
     typer.echo(f"{path}: every mask is as the competition asks")
-
-
-@app.command()
-def score(
-    predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
-    truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
-) -> None:
-    """Score a folder of predicted masks beside the true ones, under every convention.
-
-    Masks are PNG, TIFF or Landslide4Sense's mask_N.h5, paired by name; 1 or 255 is landslide. Rows are the landslide
-    class over all pixels, the mean over both classes, and the mean over images; then whole landslides by size in
-    pixels, one found where intersection is more than half of union.
-    """
-    from landslide_lib.geo import objects
-    from landslide_lib.study import scoring
-
-    counts, landslides = scoring.counts(predicted, truth)
-    tp, fp, fn, tn = counts.sum(0)
-    typer.echo(f"{len(counts)} masks; landslide pixels: tp {tp}, fp {fp}, fn {fn}; tn {tn}")
-    for table in (scoring.table(counts), objects.table(landslides)):
-        typer.echo(table.to_string(float_format="{:.4f}".format, na_rep="-"))
 
 
 @app.command("table")

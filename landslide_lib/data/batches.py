@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from mmap import mmap
 from typing import Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -33,7 +35,7 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
     """
     if packed.folder is None:
         return make()
-    label = packed.folder, packed.fingerprint, bands
+    label = _label(packed, bands)
     if (label, key) not in _shelf:
         if any(other != label for other, _ in _shelf):
             _shelf.clear()
@@ -43,6 +45,12 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
     _shelf.move_to_end((label, key))
     value: Value = _shelf[label, key]
     return value
+
+
+def _label(packed: Packed, bands: tuple[str, ...]) -> Hashable:
+    """Say what lies in a dataset: its files, and arrays that are not mapped from these."""
+    changed = [one for one in (packed.images, packed.masks) if not isinstance(one.base, mmap)]
+    return packed.folder, packed.fingerprint, bands, *(crc32(np.ascontiguousarray(one).data) for one in changed)
 
 
 class Batches:
@@ -82,7 +90,7 @@ class Batches:
         scales = [scale.cpu().numpy().tobytes() for scale in (self.band_scale, self.shift)]
         size = packed.masks.shape[1:]  # one pixel where it is the label of an image
         key = (indices.tobytes(), *scales, str(self.device), size)
-        if ((packed.folder, packed.fingerprint, self.bands), key) in _shelf or self._fits():
+        if (_label(self.packed, self.bands), key) in _shelf or self._fits():
             self.resident = shared(packed, self.bands, key, self._load)
 
     def _fits(self) -> bool:

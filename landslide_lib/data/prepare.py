@@ -51,13 +51,16 @@ class Data:
         return self.part("test")
 
     def part(self, name: str) -> "Part":
-        """Return `train`, `valid` or `test`. Raises ValueError: there is no such part."""
-        if name not in self.parts:
-            raise ValueError(f"part {name!r}: unknown; allowed: {', '.join(self.parts)}")
+        """Return `train`, `valid` or `test`; see `loader`."""
         return Part(self, name)
 
     def loader(self, part: str, *, batch: int = 16, **options: Any) -> Batches:
-        """Return the batches of a part, or the crops of a `CropTarget`; the options are those of `Batches`."""
+        """Return the batches of a part, or the crops of a `CropTarget`; the options are those of `Batches`.
+
+        Raises ValueError: there is no such part.
+        """
+        if part not in self.parts:
+            raise ValueError(f"part {part!r}: unknown; allowed: {', '.join(self.parts)}")
         target = options.get("target")
         indices = target.crops.image if isinstance(target, CropTarget) else self.parts[part]
         return Batches(self.packed, indices, batch, self.scale, bands=self.bands, shift=self.shift, **options)

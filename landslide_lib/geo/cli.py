@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("predict")(predict)
     app.command("polygons")(polygons)
+    app.command()(score)
     app.command()(scene)
     app.command()(serve)
 
@@ -118,6 +119,28 @@ def polygons(
     typer.echo(
         f"{making.write_polygons(found, out)}: landslides: {len(found)}, area: {found.area_m2.sum() / 1e4:.2f} ha"
     )
+
+
+def score(
+    predicted: Annotated[Path, typer.Argument(help="Folder of masks.", exists=True, file_okay=False)],
+    truth: Annotated[Path, typer.Argument(help="Folder of the true ones.", exists=True, file_okay=False)],
+    threshold: Annotated[
+        float | None, typer.Option(help="The predicted are maps of `predict`, landslide above it.", min=0, max=1)
+    ] = None,
+) -> None:
+    """Score a folder of predicted masks, or maps, beside the true masks, under every convention.
+
+    Masks are PNG, TIFF or Landslide4Sense's mask_N.h5, paired by name; 1 or 255 is landslide. Rows are the landslide
+    class over all pixels, the mean over both classes, and the mean over images; then whole landslides by size in
+    pixels, one found where intersection is more than half of union. What is unknown in a map is not counted.
+    """
+    from landslide_lib.geo import objects, scoring
+
+    counts, landslides = scoring.counts(predicted, truth, threshold)
+    tp, fp, fn, tn = counts.sum(0)
+    typer.echo(f"{len(counts)} masks; landslide pixels: tp {tp}, fp {fp}, fn {fn}; tn {tn}")
+    for table in (scoring.table(counts), objects.table(landslides)):
+        typer.echo(table.to_string(float_format="{:.4f}".format, na_rep="-"))
 
 
 def scene(

@@ -359,7 +359,6 @@ class WeightedSum(nn.Module):
 
     A term of weight 0 is not computed. Reference: `raunet-ablation`, slide II, the table of combined losses.
 
-    >>> from landslide_lib.losses import FocalLoss, IoULoss
     >>> loss = WeightedSum([(0.5, FocalLoss()), (0.5, IoULoss())])
     >>> round(loss(torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)).item(), 4)
     0.3606
@@ -368,6 +367,8 @@ class WeightedSum(nn.Module):
     def __init__(self, terms: Sequence[tuple[float, nn.Module]]) -> None:
         super().__init__()
         self.weights = [float(weight) for weight, _ in terms]
+        if not max(self.weights, default=0) > 0 or min(self.weights) < 0:
+            raise ValueError(f"weights={self.weights} is refused: allowed are numbers from 0, one at least above it")
         self.losses = nn.ModuleList(loss for _, loss in terms)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from landslide_lib.data.registry import data_root, get_dataset
 from landslide_lib.geo import certainty
+from landslide_lib.models.checkpoints import fill
 from landslide_lib.study import domains
 from landslide_lib.study.records import Record, RecordError, Store
 from landslide_lib.study.reports import Row, Table
@@ -61,7 +62,8 @@ def bundle(
     record, trained = found[0], networks[0]
     data = data_of(recipe, packed)
     network = model_of(recipe.trained, len(data.bands))
-    network.load_state_dict(weights_of(trained, store.weights(trained), packed.fingerprint))
+    path = store.weights(trained)
+    fill(network, weights_of(trained, path, packed.fingerprint), path)
     if metres is None:
         sides = [min(source.read(sample)[0].shape[:2]) for sample in source.samples(root or data_root())[:16]]
         metres = source.metres_per_pixel * median(sides) / recipe.image_size

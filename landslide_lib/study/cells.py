@@ -196,7 +196,9 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     ]
     text = ", ".join(filter(None, parts))
     if any(ours["versus"] for ours in run):
-        text += " In brackets after a difference: its 95 % interval over seeds and test images."
+        one = "an interval over test images alone, which leaves out what another seed would give"
+        several = "its 95 % interval, over seeds where there are several, and test images"
+        text += f" In brackets after a difference: {one if seeds == [1] else several}."
     if any(stand_in(row) for row in rows):
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”;"
         text += " rows with the same one are the same runs, and say nothing of how the report's differ."

@@ -176,7 +176,8 @@ def published() -> str:
                 "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
             }
         )
-    return _frame("published", lines, "What this book's numbers come from. Minutes are training, all records together.")
+    text = "What this book's numbers come from. Minutes train the records listed, not an ensemble's members."
+    return _frame("published", lines, text)
 
 
 def budgets() -> str:

@@ -245,12 +245,13 @@ def read(path: Path) -> Record:
         of_images["test_counts"] = record.test_counts
     if record.detections:
         of_images["detections"] = record.detections.truth
-    told = record.images.get("test")
+    expected = record.images.get("test")
     for name, values in (of_images | (record.tiles or {})).items():
-        if len(values) != told:
-            wrong = f"{name}: of {len(values)} images, images.test: {told}"
+        if len(values) != expected:
+            wrong = f"{name}: of {len(values)} images, images.test: {expected}"
             raise RecordError(f"{path}: not a whole record ({wrong}). Move it away, or restore it")
-    return record
+    # Records of before hold what the last start of a resumed run used.
+    return record.model_copy(update={"energy_wh": None, "energy_method": ""}) if record.resumed else record
 
 
 def check_publishable(record: Record) -> None:

@@ -119,7 +119,7 @@ def _scores(table: Table, rows: Rows, all_rows: Rows) -> tuple[str, list[str]]:
         # A mean over several rows' records has more of them than seeds.
         links = list(map(record_link, records, numbers)) if len(records) == len(numbers) else numbers
         lines.append(_line(row, [*line, _td(seeds.text(row), " ".join(links), "ours")]))
-    return _heading(["row", *(column.heading for column in shown), seeds.heading]), lines
+    return _heading(["row", *(column.heading for column in shown), "runs, by seed"]), lines
 
 
 def _heading(names: Sequence[str]) -> str:

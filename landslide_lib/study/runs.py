@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # it imports torch
     from landslide_lib.study.tasks.run import Setting
 
 
-class NotRunError(RuntimeError):
+class NotRunError(ValueError):
     """There is no record, and `LANDSLIDE_TRAIN=no` forbids to make one."""
 
 
@@ -66,8 +66,9 @@ def run(
     packed = domains.load(wanted, root=data_root, skip_bad=skip_bad)
 
     def known() -> Record | None:
-        found = () if rerun else store.find(wanted, seed, packed.fingerprint)
-        return next((one for one in found if not weights or store.weights(one).is_file()), None)
+        of_run = (seed, packed.fingerprint)
+        found = [one for one in store.all({wanted.hash}) if (one.seed, one.fingerprint) == of_run and not rerun]
+        return next((one for one in reversed(found) if not weights or store.weights(one).is_file()), None)
 
     if record := known():
         return record
@@ -200,8 +201,8 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         history=[Epoch(**line) for line in made.history],
         seconds_per_epoch=round(seconds, 4),
         samples_per_second=round(speed, 1),
-        energy_wh=used.wh,
-        energy_method=used.method,
+        energy_wh=None if made.resumed else used.wh,  # of the last start alone
+        energy_method="" if made.resumed else used.method,
         peak_memory_mb=round(peak, 1),
         precision=precision,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else machine.processor(),
@@ -232,7 +233,7 @@ class _Start(NamedTuple):
 def _starts(work: Path, threads: int) -> list[_Start]:
     """Note another start of a run, and of which code; return all of them, the first one first."""
     note = work / "starts"
-    lines = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+    lines = note.read_text(encoding="utf-8").splitlines() if (work / "last.ckpt").exists() else []
     try:
         before = [_Start(*json.loads(line)) for line in lines]
     except (ValueError, TypeError):  # of which code the checkpoint is, nobody knows

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from landslide_lib.study import cells, comparison, render, reports, runs
+from landslide_lib.study import audit, cells, comparison, render, reports, runs
 from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table
 
@@ -72,16 +72,17 @@ class StudyTable:
         """
         table, chosen = self.report, {**self.selection, "seeds": self.seeds or (0,)}
         there = table.runnable(chosen["dataset"])
-        wanted = [row.id for row in there if not self._needs_download(row)]
+        wanted = [(table, row) for row in there if not self._needs_download(row)]
         if rows:
             tables = reports.reports()[table.name.split("/")[0]].tables.values()
             for name in set(rows) - {row.id for other in tables for row in other.rows}:
                 table.row(name)  # refused
-            named = [leaf for row in table.rows if row.id in rows for leaf in reports.leaves(table, row)]
-            wanted = [row.id for row in there if (table, row) in named]
-        if wanted:
-            root = Path(self.data_root) if self.data_root else None
-            runs.ensure(table, rows=wanted, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
+            wanted = [leaf for row in table.rows if row.id in rows for leaf in reports.leaves(table, row)]
+        root = Path(self.data_root) if self.data_root else None
+        for other in {other.name: other for other, _ in wanted}.values():
+            ids = [row.id for row in other.runnable(chosen["dataset"]) if (other, row) in wanted]
+            if ids:
+                runs.ensure(other, rows=ids, device=device, rerun=rerun, data_root=root, store=self.store, **chosen)
         return self
 
     def frame(self) -> pd.DataFrame:
@@ -100,9 +101,10 @@ class StudyTable:
         and the ids of a row and of the row it is compared with; others raise a ValueError.
 
         Returns:
-            A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of the
-            printed F1, whatever it is a mean over), `difference` (ours, of landslide F1 at 0.5, of boxes mAP at IoU
-            0.5), `low`, `high` (its 95 % interval), `seeds` (that both rows have) and `verdict`.
+            A line a row or pair that was run on the same images: `label`, `against`, `reported` (difference of what
+            is printed, of a mean over both classes that of the landslide F1 in it), `difference` (ours, of landslide
+            F1 at 0.5, of boxes mAP at IoU 0.5), `low`, `high` (its 95 % interval), `seeds` (how many both have),
+            `verdict`.
         """
         records, lines, profile = self.records, {}, self.selection["profile_name"]
         if pairs is None:
@@ -115,7 +117,7 @@ class StudyTable:
                 lines[name] = {
                     "label": marked if name == one else name,
                     "against": base.label,
-                    "reported": self._printed_difference(row, base),
+                    "reported": self._printed(row) - self._printed(base),
                     **{key: versus[key] for key in ("difference", "low", "high")},
                     "seeds": versus["common"],
                     "verdict": verdict(versus),
@@ -143,6 +145,8 @@ class StudyTable:
         from landslide_lib.study import domains
         from landslide_lib.training import pictures
 
+        if not rows:
+            raise ValueError("examples: name one row at least")
         labels = [self.report.row(row).label for row in rows]
         kept = [[record for record in self.records.get(row, ()) if record.examples] for row in rows]
         shared = set.intersection(*({*each[0].examples} if each else set() for each in kept))
@@ -185,15 +189,18 @@ class StudyTable:
     def _needs_download(self, row: Row) -> bool:
         return reports.resolve(self.report, row, **self.selection).needs_download
 
-    def _printed_difference(self, one: Row, other: Row) -> float | None:
-        """Return the difference, in 0..1, of the printed score that rows are compared by, else of the first printed."""
+    def _printed(self, row: Row) -> float:
+        """Return the printed score that rows are compared by, else the first printed, in 0..1; NaN where none is.
+
+        Of a mean over both classes: the landslide F1 that goes with it and the mean IoU beside it, see `audit`.
+        """
         compared = "map_50" if self.report.task == "detection" else "f1"
         names = sorted(self.report.metrics, key=lambda name: self.report.columns[name].score != compared)
-        name = next(iter(names), "")
-        here, there = one.reported.get(name), other.reported.get(name)
-        if isinstance(here, float) and isinstance(there, float):
-            return (here - there) / self.report.columns[name].scale
-        return None
+        column, value = self.report.columns[names[0]], row.reported.get(names[0])
+        if column.convention != "two_class":
+            return value / column.scale if isinstance(value, float) else float("nan")
+        found = [pair["readings"]["two_class"] for pair in audit.audit_table(self.report) if pair["id"] == row.id]
+        return float(np.mean(found[0].f1)) if found and found[0] else float("nan")
 
     def _repr_html_(self) -> str:
         return render.html(self.report, self.rows)
@@ -205,5 +212,5 @@ class StudyTable:
 def verdict(versus: Mapping[str, Any]) -> str:
     """Return what a comparison says, by the signs of the ends of its 95 % interval."""
     if versus["common"] < 2 or versus["low"] is None:
-        return "too few seeds"
+        return "too few seeds" if versus["common"] < 2 else str(versus["reason"])
     return "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "no significant difference"

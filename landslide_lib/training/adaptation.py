@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landslide_lib.data.batches import Batches
+from landslide_lib.data.pack import with_bands
 from landslide_lib.data.prepare import Data
 from landslide_lib.models.cross_sensor import Domain, of_domain
 from landslide_lib.training.segmentation import Loss, SegmentationTask, total_loss
@@ -48,7 +49,7 @@ class AdaptationTask(SegmentationTask):
 
     `labels` (M, S, S) of 0, 1 and `IGNORE_INDEX` are pseudo-labels of the target's test images; None where the target
     is not trained on. Its own masks score and are never learnt. With `cross_sensor` norms keep statistics of each
-    domain. `members` are the networks whose mean is scored: this one, or those of an ensemble.
+    domain. `members` are those of an ensemble, whose mean is scored in place of this network.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class AdaptationTask(SegmentationTask):
         super().__init__(network, loss, source, **options)
         self.target = self.scored = target
         self.labels, self.cross_sensor = labels, cross_sensor
-        self.members: Sequence[nn.Module] = [network]
+        self.members: Sequence[nn.Module] = ()
 
     def loader(self, part: str) -> Any:
         if part == "test":
@@ -73,7 +74,7 @@ class AdaptationTask(SegmentationTask):
         source = super().loader(part)
         if part != "train" or (self.labels is None and not self.cross_sensor):
             return source
-        packed = self.target.packed
+        packed = with_bands(self.target.packed, self.target.bands)
         masks = np.full_like(packed.masks, IGNORE_INDEX)  # without the target's own
         if self.labels is not None:
             masks[self.target.parts["test"]] = self.labels
@@ -93,6 +94,7 @@ class AdaptationTask(SegmentationTask):
         if self.labels is None:  # cross-sensor norms see the target, and nothing is learnt of it
             with torch.no_grad():
                 self(target[0], "target")
+            torch.clear_autocast_cache()  # older releases of torch would use weights again that have no gradient
             return super().training_loss(source, epoch, step)
         if self.cross_sensor:
             logits = torch.cat([self(source[0]), self(target[0], "target")])
@@ -105,7 +107,7 @@ class AdaptationTask(SegmentationTask):
         return total_loss(self.loss, pixels[None, :, None], masks[labelled].view(1, 1, 1, -1))
 
     def probability(self, images: Tensor, part: str = "test") -> Tensor:
-        return mean_probability(self.members, images, "target" if part == "test" else "source")
+        return mean_probability(self.members or [self.network], images, "target" if part == "test" else "source")
 
     def evaluate(self) -> dict[str, Any]:
         """Return the scores of the members on the target, at a threshold that the source chooses."""
@@ -114,7 +116,7 @@ class AdaptationTask(SegmentationTask):
             **super().evaluate(),
             "test_ids": [packed.ids[i] for i in where],
             "test_groups": [packed.groups[i] for i in where],
-            "parameters": sum(p.numel() for network in self.members for p in network.parameters()),
+            "parameters": sum(p.numel() for network in self.members or [self.network] for p in network.parameters()),
             "pseudo_labels": None if self.labels is None else quality(self.labels, packed.masks[where]),
         }
 

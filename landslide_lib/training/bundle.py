@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from landslide_lib.models import MODELS
+from landslide_lib.models.checkpoints import not_finite
 from landslide_lib.paths import TRAINED, atomic_write
 from landslide_lib.training.postprocessing import probability
 
@@ -51,6 +52,8 @@ def save_bundle(path: Path, network: nn.Module, build: dict[str, Any], **fields:
     `build` holds the name of the `model` and its arguments; `post_processing` has a dict a step.
     """
     state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    if bad := not_finite(state):
+        raise ValueError(f"{path}: {bad[0]} of the network is too large for half precision")
     fields |= {"shift": fields["shift"].flatten().tolist(), "scale": fields["scale"].flatten().tolist()}
     metadata = {"format": FORMAT, "build": json.dumps(build), "fields": json.dumps(fields)}
     with atomic_write(path) as scratch:

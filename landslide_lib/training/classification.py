@@ -43,12 +43,11 @@ class Filtered:
 
     def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
-        train = parts["train"]
+        # Training tiles, which the filter has learnt from, are judged out of fold.
+        train = self.parts["train"] = parts["train"] if fitted is None else parts["train"][fitted.keep]
         if len({*packed.masks[train].ravel()}) < 2:
             problem = f"the {len(train)} tiles to train on are all of one kind"
-            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), or another fold")
-        if fitted is not None:  # training tiles, which it has learnt from, are judged out of fold
-            self.parts["train"] = train[fitted.keep]
+            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), another fold, or no filter")
         self.keep: dict[str, NDArray[np.bool_]] = {}
         for part in parts.keys() - {"train"}:
             self.set_tiles(part, parts[part])

@@ -1,6 +1,8 @@
 """The front door of training: any network, any loss, one call."""
 
+import re
 import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,7 @@ def fit(
     augment: tuple[str, ...] = ("rotation", "cutmix"),
     precision: str = "bf16-mixed",
     device: str = "auto",
-    folder: Path | None = None,
+    folder: str | Path | None = None,
 ) -> "Run":
     """Train a segmentation network.
 
@@ -50,7 +52,7 @@ def fit(
         batch: Images a batch.
         lr: Peak learning rate; it warms up for a tenth of the steps, then falls to 0 as a cosine.
         optimizer: `adam`, `adamw`, `nadam`, `sgd`, `rmsprop` or `adagrad`.
-        augment: Of `rotation`, `flips`, `zoom`, `cutmix`, `paste` and `colour`, in this order; () for none.
+        augment: Names out of `rotation`, `flips`, `zoom`, `cutmix`, `paste`, `colour`, in the order given; () for none.
         precision: `bf16-mixed`, on a GPU without bfloat16 with float16 and scaled gradients; or `32-true`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         folder: For checkpoints, from which a call that was stopped goes on; None keeps none.
@@ -84,18 +86,20 @@ def fit(
     plan = loop.Plan(epochs=epochs, optimizer=optimizer, lr=lr, precision=precision)
     about = _describe(task, plan, augment)
     with tempfile.TemporaryDirectory() as scratch:
-        history, _ = loop.train(task, plan, seed=seed, folder=folder or Path(scratch), device=where, about=about)
+        history, _ = loop.train(task, plan, seed=seed, folder=Path(folder or scratch), device=where, about=about)
     return Run(task, history)
 
 
 def _describe(task: SegmentationTask, plan: loop.Plan, augment: tuple[str, ...]) -> dict[str, str]:
-    packed, loss = task.data.packed, task.loss
-    numbers = {k: v for k, v in getattr(loss, "__dict__", {}).items() if isinstance(v, int | float | str)}
-    numbers.pop("training", None)
+    data, loss = task.data, task.loss
+    parts = [zlib.crc32(where.tobytes()) for where in data.parts.values()]
+    terms = [vars(term).items() for term in loss.modules()] if isinstance(loss, nn.Module) else []
+    numbers = [(k, v) for term in terms for k, v in term if isinstance(v, int | float | str) and k != "training"]
+    name = re.sub(" at 0x[0-9a-f]+", "", getattr(loss, "__qualname__", repr(loss)))  # an address tells nothing apart
     return {
         "network": repr(task.network),
-        "loss": f"{getattr(loss, '__qualname__', repr(loss))} {numbers}",
-        "data": f"{packed.name} {packed.fingerprint} {packed.masks.shape} {task.data.bands}",
+        "loss": f"{name} {numbers}",
+        "data": f"{data.packed.name} {data.packed.fingerprint} {data.bands} {parts} {data.scale} {data.shift}",
         "plan": repr(plan),
         "seed, batch, augment": f"{task.seed}, {task.batch}, {list(augment)}",
     }

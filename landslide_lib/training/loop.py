@@ -6,6 +6,7 @@ Lightning's Trainer rather than Fabric: AMP, checkpoints that resume and early s
 import logging
 import math
 import os
+import signal
 import sys
 import time
 import warnings
@@ -163,10 +164,15 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores(self.kept)}
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
-        if self.task.patience is not None:
-            of_f1 = self.task.patience_on == "f1"
-            gains = [line["valid_f1"] or 0.0 if of_f1 else -line["valid_loss"] for line in self.history]
-            self.trainer.should_stop = len(gains) - 1 - gains.index(max(gains)) >= self.task.patience
+        self.trainer.should_stop = self.out_of_patience()
+
+    def out_of_patience(self) -> bool:
+        """Return whether the last epochs, as many as the task has patience, gained nothing."""
+        of_f1 = self.task.patience_on == "f1"
+        if self.task.patience is None:
+            return False
+        gains = [line["valid_f1"] or 0.0 if of_f1 else -line["valid_loss"] for line in self.history]
+        return len(gains) - 1 - gains.index(max(gains)) >= self.task.patience
 
     def swap_average(self) -> None:
         """Put the averaged network in the place of the trained one, or back."""
@@ -179,6 +185,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = checkpoint["history"]
+        self.trainer.should_stop = self.out_of_patience()  # it was stopped after its last epoch
 
 
 def train(
@@ -211,6 +218,7 @@ def train(
     keeper = ModelCheckpoint(
         folder, filename=last.stem, every_n_epochs=max(1, plan.epochs // CHECKPOINTS), enable_version_counter=False
     )
+    task.train()  # Lightning trains a network in the mode that it has
     with _quiet(), _bar(plan.epochs) as loop.bar:
         trainer = lightning.Trainer(
             max_epochs=plan.epochs,
@@ -228,6 +236,11 @@ def train(
         try:
             loaders = task.loader("train"), task.loader("valid")
             trainer.fit(loop, *loaders, ckpt_path=last if checkpoint else None, weights_only=True)
+        except SystemExit as stopped:  # Lightning turns Ctrl+C into one, and Ctrl+C off
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
                 raise

@@ -36,7 +36,7 @@ class MaskedAutoencodingTask(Task):
     """
 
     def training_loss(self, batch: Any, epoch: int, step: int) -> Tensor:
-        return self._loss(batch, self.epoch_seed(epoch) * 100_003 + step)
+        return self._loss(batch, (self.epoch_seed(epoch) * 100_003 + step) % 2**64)
 
     def validate(self, batch: Any, step: int) -> tuple[Tensor, None]:
         return self._loss(batch, step), None

@@ -48,7 +48,7 @@ def test_a_click_on_a_heading_sorts_by_number_and_leaves_dashes_last(visit, name
             before, falling, rising = table.evaluate(CLICKS, place)
             numbers = [number(text) for text in before if text != DASH]
             # The seeds of a row are sorted by how many they are.
-            if None in numbers or heading == "seeds":
+            if None in numbers or heading in ("seeds", "runs, by seed"):
                 continue
             where = f"{table.get_attribute('id')}, column {heading!r}"
             for after, downwards in ((falling, True), (rising, False)):

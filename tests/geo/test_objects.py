@@ -97,5 +97,5 @@ def test_the_table_names_its_classes():
 
 
 def test_scoring_needs_no_package_of_the_extra():
-    code = "import sys, landslide_lib.study.scoring; print({'geopandas', 'shapely', 'torch'} & set(sys.modules))"
+    code = "import sys, landslide_lib.geo.scoring; print({'geopandas', 'shapely', 'torch'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

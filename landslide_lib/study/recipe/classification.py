@@ -84,6 +84,9 @@ class Classification(Recipe):
         if whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
+        mixed = {"mixup", "cutmix", "mixed"} & {*self.augmentation}
+        if mixed and "log_cosh" in {term.name for term in self.loss}:
+            raise ValueError(f"loss: log_cosh is of labels 0 and 1, and {min(mixed)} makes others")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         key, folds = self._folds

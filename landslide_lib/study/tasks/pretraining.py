@@ -4,6 +4,7 @@ from landslide_lib.data import augment
 from landslide_lib.data.boxes import examples, load_boxes
 from landslide_lib.data.registry import get_dataset
 from landslide_lib.models.autoencoder import autoencoder
+from landslide_lib.models.checkpoints import fill
 from landslide_lib.models.encoders import encoder
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.starts import Distillation, Masked
@@ -30,7 +31,7 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
     if isinstance(objective, Distillation):
         ((record, path),) = setting.given
         frozen = Classifier(encoder(objective.teacher, bands, recipe.image_size, tiny=recipe.tiny))
-        frozen.load_state_dict(weights_of(record, path, record.fingerprint))
+        fill(frozen, weights_of(record, path, record.fingerprint), path)
         teacher = Teacher(frozen, objective.temperature, objective.alpha)
     return PresenceTask(network, data, crops, teacher=teacher, **how)
 

@@ -5,8 +5,8 @@ import h5py
 import numpy as np
 import pytest
 
+from landslide_lib.geo import scoring
 from landslide_lib.metrics import scores
-from landslide_lib.study import scoring
 from tests.study.test_cli import landslide
 
 #: Predicted and true of two images: tp 1, fp 1, fn 1, tn 1; and nothing called where one pixel is landslide.
@@ -123,3 +123,35 @@ def test_a_bad_patch_is_one_line(tmp_path, how, words):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     assert landslide("score", str(tmp_path / "none"), str(tmp_path))[0] == 2
+
+
+def probability_map(path, values):
+    rasterio = pytest.importorskip("rasterio")
+    values = np.array(values, np.float32)
+    shape = dict(zip(("height", "width"), values.shape, strict=True))
+    with rasterio.open(path, "w", driver="GTiff", count=1, dtype="float32", nodata=np.nan, **shape) as file:
+        file.write(values, 1)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_map_of_probabilities_is_cut_at_the_threshold_and_its_unknown_pixels_count_nowhere(tmp_path):
+    truth = fill(tmp_path / "t", {"a": [[1, 1, 0, 0], [1, 0, 0, 1]]})
+    (tmp_path / "p").mkdir()
+    probability_map(tmp_path / "p" / "a.tif", [[0.9, np.nan, 0.5, np.nan], [0.3, 0.31, 0.0, 1.0]])
+    counts, landslides = scoring.counts(tmp_path / "p", truth, threshold=0.3)
+    assert counts.tolist() == [[2, 2, 1, 1]]  # 0.3 is not above 0.3
+    assert landslides.sum(0).tolist() == [1, 3, 1]  # half of a union is no match
+    status, text = landslide("score", str(tmp_path / "p"), str(truth), "--threshold", "0.3")
+    assert (status, "tp 2, fp 2, fn 1; tn 1" in text) == (0, True)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_what_is_no_map_of_probabilities_is_refused(tmp_path):
+    truth = fill(tmp_path / "t", {"a": [[1, 0]]})
+    (tmp_path / "p").mkdir()
+    probability_map(tmp_path / "p" / "a.tif", [[0, 255]])
+    with pytest.raises(ValueError, match=r"a.tif: 0 to 255 are no probabilities"):
+        scoring.counts(tmp_path / "p", truth, threshold=0.5)
+    (tmp_path / "p" / "a.tif").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"a.tif: no map that can be read"):
+        scoring.counts(tmp_path / "p", truth, threshold=0.5)
