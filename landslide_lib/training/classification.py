@@ -43,11 +43,12 @@ class Filtered:
 
     def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
-        # Training tiles, which the filter has learnt from, are judged out of fold.
-        train = self.parts["train"] = parts["train"] if fitted is None else parts["train"][fitted.keep]
+        train = parts["train"]
         if len({*packed.masks[train].ravel()}) < 2:
             problem = f"the {len(train)} tiles to train on are all of one kind"
-            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), another fold, or no filter")
+            raise ValueError(f"{packed.name}: {problem}; take more of them (subset), or another fold")
+        if fitted is not None:  # training tiles, which it has learnt from, are judged out of fold
+            self.parts["train"] = train[fitted.keep]
         self.keep: dict[str, NDArray[np.bool_]] = {}
         for part in parts.keys() - {"train"}:
             self.set_tiles(part, parts[part])
@@ -98,6 +99,10 @@ class ClassificationTask(SegmentationTask):
         self.patience, self.patience_on = patience, patience_on
         if balanced:
             labels = data.packed.masks[data.parts["train"], 0, 0]
+            if labels.all():
+                raise ValueError(
+                    f"sampling: the filter keeps no tile of {data.packed.name} without a landslide to draw"
+                )
             self.chances = np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
     def validate(self, batch: Any, step: int) -> tuple[Tensor, Tensor]:

@@ -105,6 +105,15 @@ def test_a_batch_is_the_callers_own(where):
     assert masks.min() == 0
 
 
+def test_changed_images_and_masks_of_a_packed_dataset_are_those_that_come(tmp_path):
+    kept = replace(PACKED, folder=tmp_path)
+    other = replace(kept, masks=1 - kept.masks, images=kept.images + 1)
+    for packed in (kept, other, kept):
+        images, masks = next(iter(Batches(packed, EVERY, len(EVERY), ONES)))
+        assert np.array_equal(masks[:, 0].numpy(), packed.masks)
+        assert np.array_equal(images.numpy(), packed.images.astype(np.float32))
+
+
 def test_fewer_images_than_a_batch_are_one_batch():
     made = Batches(PACKED, EVERY[:3], 8, ONES, seed=0)
     assert sorted(order(made)) == [0, 1, 2]

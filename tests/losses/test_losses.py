@@ -547,6 +547,12 @@ def test_combination_at_its_ends_is_the_single_loss() -> None:
     assert WeightedSum([(0.0, FocalLoss()), (1.0, IoULoss())])(x, y) == IoULoss()(x, y)
 
 
+@pytest.mark.parametrize("weights", [[], [0.0], [-1.0, 1.0]])
+def test_combination_without_a_weight_or_with_a_negative_one_is_refused(weights) -> None:
+    with pytest.raises(ValueError, match="is refused: allowed are numbers from 0"):
+        WeightedSum([(weight, IoULoss()) for weight in weights])
+
+
 def test_combination_of_all_losses() -> None:
     x, y = random_logits()[..., :3, :3].requires_grad_(), random_target()[..., :3, :3]
     total = WeightedSum([(i + 1.0, LOSSES[name]()) for i, name in enumerate(NAMES)])

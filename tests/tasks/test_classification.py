@@ -274,7 +274,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(data, tmp_path, monkeyp
         begin(self, epoch)
 
     monkeypatch.setattr(ClassificationTask, "start_epoch", killed)
-    with pytest.raises(BaseException):  # noqa: B017, Lightning turns it into an exit
+    with pytest.raises(KeyboardInterrupt):
         classification.run(how, stopped)
     monkeypatch.setattr(ClassificationTask, "start_epoch", begin)
     resumed = classification.run(how, stopped)
@@ -307,6 +307,21 @@ def test_training_ends_where_the_validation_f1_no_longer_rises(data, tmp_path, m
     assert [line["valid_f1"] for line in made.history] == [None, 0.5, 0.6, 0.6, 0.4]
 
 
+def test_a_run_that_patience_ended_trains_no_further_when_it_is_taken_up(data, tmp_path, monkeypatch):
+    scores = iter([0.5, 0.4, 0.4, 0.9])
+    monkeypatch.setattr(ClassificationTask, "scores", lambda self, kept: {"valid_f1": next(scores)})
+    how, setting = wanted(epochs=4, patience=2, patience_on="f1"), Setting(data, 0, CPU, tmp_path)
+    classification.run(how, setting)
+    again = classification.run(how, setting)
+    assert again.resumed
+    assert [line["valid_f1"] for line in again.history] == [0.5, 0.4, 0.4]
+
+
+def test_tiles_of_one_kind_that_a_filter_leaves_cannot_be_drawn_in_balance(data, store):
+    with pytest.raises(ValueError, match="the filter keeps no tile of bijie without a landslide"):
+        runs.run(wanted(filter={"folds": 3}, sampling="balanced"), 0, store=store, device="cpu")
+
+
 def test_tiles_of_one_kind_are_refused(data):
     one = type(data)(**{**data.__dict__, "masks": np.zeros_like(data.masks)})
     with pytest.raises(ValueError, match="all of one kind; take more of them"):
@@ -318,6 +333,10 @@ def test_tiles_of_one_kind_are_refused(data):
     [
         ({"loss": []}, "should have at least 1 item"),
         ({"loss": [{"name": "boundary"}]}, "boundary looks at the pixels of a mask"),
+        (
+            {"loss": [{"name": "log_cosh"}], "augmentation": ["flips", "mixup"]},
+            "labels 0 and 1, and mixup makes others",
+        ),
         ({"modalities": "radar"}, "modalities: bijie has no radar band"),
         ({"dataset": "landslide4sense-boxes"}, "has boxes, which suit no classification"),
         ({"ensemble": {}, "members": 20}, "members: 20 need as many folds, and split leaves 10 to valid_fold"),

@@ -440,7 +440,7 @@ def start_and_stop(monkeypatch, store, threads=1):
     torch.set_num_threads(threads)
     with monkeypatch.context() as patch:
         patch.setattr(SegmentationTask, "start_epoch", stop)
-        with pytest.raises((KeyboardInterrupt, SystemExit)):
+        with pytest.raises(KeyboardInterrupt):
             runs.run(SMOKE, 0, device="cpu", store=store)
     torch.set_num_threads(1)
     return next((store.home.parent / "unfinished").iterdir())

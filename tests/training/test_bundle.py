@@ -56,3 +56,10 @@ def test_what_is_no_such_file_is_refused_by_name(tmp_path, network):
     for path in (other, short, renamed):
         with pytest.raises(ValueError, match=rf"{path.name}: damaged or no trained network"):
             load_bundle(path)
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path, network):
+    next(one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)).running_var.fill_(1e6)
+    with pytest.raises(ValueError, match=r"running_var of the network is too large for half precision"):
+        written(tmp_path / "a.safetensors", network)
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Optimizers step downhill, the learning rate rises and falls, and where the progress of a training shows."""
 
+import signal
 import sys
 from itertools import pairwise
 from types import SimpleNamespace
@@ -163,3 +164,23 @@ def test_an_interrupted_average_goes_on(packed, tmp_path):
     assert len(resumed.met) == len(whole.met) // 3
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
+
+
+def test_a_network_in_evaluation_is_trained_in_training(packed, tmp_path):
+    task = SegmentationTask(
+        nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 1, 1)), CrossEntropyLoss(), prepare(packed, Split())
+    )
+    task.eval()
+    train(task, Plan(epochs=1, precision="32-true"), seed=0, folder=tmp_path, device=torch.device("cpu"))
+    assert task.network[0].num_batches_tracked > 0
+
+
+def test_an_interrupt_arrives_as_one_and_leaves_the_next_one_working(packed, tmp_path, monkeypatch):
+    def stop(self, epoch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SegmentationTask, "start_epoch", stop)
+    task = SegmentationTask(nn.Conv2d(3, 1, 1), CrossEntropyLoss(), prepare(packed, Split()))
+    with pytest.raises(KeyboardInterrupt):
+        train(task, Plan(epochs=1), seed=0, folder=tmp_path, device=torch.device("cpu"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
