@@ -58,9 +58,9 @@ class Batches:
 
     Yields images (B, C, S, S) in channels_last, and the target: by default masks (B, 1, S, S), or of the size that the
     packed masks have, in {0, 1}, both float32, on the device. Images have the named bands, less `shift`, divided
-    by `band_scale`, (C, 1, 1) each. Scaled images stay on the device, also for the next run, if they take at most half
+    by `scale`, (C, 1, 1) each. Scaled images stay on the device, also for the next run, if they take at most half
     of its free memory. Without a seed all images come in their order; with one they are shuffled, or drawn with
-    replacement by `chances`, which add up to 1, and those that do not fill a batch are left out. Raises ValueError:
+    replacement by `sampling`, which adds up to 1, and those that do not fill a batch are left out. Raises ValueError:
     there is no such band.
     """
 
@@ -69,7 +69,7 @@ class Batches:
         packed: Packed,
         indices: Indices,
         batch: int,
-        band_scale: Tensor,
+        scale: Tensor,
         *,
         bands: Sequence[str] = (),
         target: Target | None = None,
@@ -77,17 +77,17 @@ class Batches:
         seed: int | None = None,
         augment: Augment | None = None,
         shift: Tensor | None = None,
-        chances: NDArray[np.float64] | None = None,
+        sampling: NDArray[np.float64] | None = None,
     ) -> None:
-        self.batch, self.seed, self.augment, self.chances = batch, seed, augment, chances
+        self.batch, self.seed, self.augment, self.sampling = batch, seed, augment, sampling
         self.target, self.epoch = target, 0
         self.device = torch.device(device)
-        self.band_scale = band_scale.to(self.device)
-        self.shift = torch.zeros_like(self.band_scale) if shift is None else shift.to(self.device)
+        self.scale = scale.to(self.device)
+        self.shift = torch.zeros_like(self.scale) if shift is None else shift.to(self.device)
         self.packed, self.indices = with_bands(packed, bands), indices
         self.bands = tuple(bands) or packed.bands
         self.resident: tuple[Tensor, Tensor] | None = None
-        scales = [scale.cpu().numpy().tobytes() for scale in (self.band_scale, self.shift)]
+        scales = [scale.cpu().numpy().tobytes() for scale in (self.scale, self.shift)]
         size = packed.masks.shape[1:]  # one pixel where it is the label of an image
         key = (indices.tobytes(), *scales, str(self.device), size)
         if (_label(self.packed, self.bands), key) in _shelf or self._fits():
@@ -113,7 +113,9 @@ class Batches:
         if self.seed is not None:
             # Of seed and epoch alone: a resumed run sees what the whole run would have seen.
             draw = np.random.default_rng((self.seed, self.epoch))
-            order = draw.permutation(order) if self.chances is None else draw.choice(order, len(order), p=self.chances)
+            order = (
+                draw.permutation(order) if self.sampling is None else draw.choice(order, len(order), p=self.sampling)
+            )
             generator.manual_seed((self.seed * 1_000_003 + self.epoch) * 4099)
         for step in range(len(self)):
             yield self._batch(order[step * self.batch : (step + 1) * self.batch], generator)
@@ -152,7 +154,7 @@ class Batches:
     def _read(self, rows: Indices) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.packed.read(rows, self.bands)).to(self.device)
         masks = torch.from_numpy(self.packed.masks[rows]).to(self.device)
-        return images.float().sub_(self.shift).div_(self.band_scale), masks[:, None].float()
+        return images.float().sub_(self.shift).div_(self.scale), masks[:, None].float()
 
 
 def _free(device: torch.device) -> float:

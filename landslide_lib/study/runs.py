@@ -165,20 +165,20 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
             torch.cuda.reset_peak_memory_stats(device)
         try:
             with energy.metered() as used:
-                made = task.run(wanted, setting)
+                result = task.run(wanted, setting)
         except ValueError:
             if not (work / "last.ckpt").exists():  # refused before it trained: leave nothing
                 shutil.rmtree(work, ignore_errors=True)
             raise
     else:
         starts = [_Start(_now(), *machine.commit(), torch.get_num_threads())]
-        made = task.restore(wanted, setting)
-    scores = made.evaluate()
-    test = [] if "test_ids" in scores else made.parts["test"].tolist()
+        result = task.restore(wanted, setting)
+    scores = result.evaluate()
+    test = [] if "test_ids" in scores else result.parts["test"].tolist()
     described: dict[str, Any] = {
         "recipe": wanted,
-        "parameters": sum(p.numel() for p in made.task.network.parameters() if p.requires_grad),
-        "images": {part: len(indices) for part, indices in made.parts.items()},
+        "parameters": sum(p.numel() for p in result.task.network.parameters() if p.requires_grad),
+        "images": {part: len(indices) for part, indices in result.parts.items()},
         "test_ids": [packed.ids[i] for i in test],
         "test_groups": [packed.groups[i] for i in test],
         **scores,
@@ -188,7 +188,7 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         peak = torch.cuda.max_memory_allocated(device) / 1024**2
     precision, seconds, speed = "", 0.0, (images["valid"] + images["test"]) / (time.perf_counter() - clock)
     if wanted.trains:
-        seconds = median(line["seconds"] for line in made.history)
+        seconds = median(line["seconds"] for line in result.history)
         speed, precision = images["train"] / seconds, precision_on(device, wanted.precision)
     record = Record(
         **described,
@@ -197,12 +197,12 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         fingerprint=packed.fingerprint,
         revisions=wanted.components,
         excluded=list(packed.excluded),
-        start=made.start,
-        history=[Epoch(**line) for line in made.history],
+        start=result.start,
+        history=[Epoch(**line) for line in result.history],
         seconds_per_epoch=round(seconds, 4),
         samples_per_second=round(speed, 1),
-        energy_wh=None if made.resumed else used.wh,  # of the last start alone
-        energy_method="" if made.resumed else used.method,
+        energy_wh=None if result.resumed else used.wh,  # of the last start alone
+        energy_method="" if result.resumed else used.method,
         peak_memory_mb=round(peak, 1),
         precision=precision,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else machine.processor(),
@@ -214,12 +214,12 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
         or len({one.commit for one in starts}) > 1,
         started=starts[0].time,
         finished=_now(),
-        resumed=len(starts) - 1 if made.resumed else 0,
+        resumed=len(starts) - 1 if result.resumed else 0,
         depends_on=tuple(record.name for record in bases),
-        threads_of_starts=tuple(one.threads for one in starts) if made.resumed else (),
+        threads_of_starts=tuple(one.threads for one in starts) if result.resumed else (),
     )
     if wanted.trains:
-        made.save(store.weights(record), record)  # before the record is there: it says that all is
+        result.save(store.weights(record), record)  # before the record is there: it says that all is
     return record
 
 

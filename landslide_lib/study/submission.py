@@ -48,9 +48,9 @@ def submit(record: Record, part: str, path: Path, *, store: Store, data_root: Pa
     if target not in DATASETS.get(recipe.task, ()):
         possible = "; ".join(f"{task} on {' or '.join(data)}" for task, data in DATASETS.items())
         raise ValueError(f"{record.name} is of {recipe.task} on {target}; a submission is of {possible}")
-    from landslide_lib.study.tasks.run import opened
+    from landslide_lib.study.tasks.run import reopen
 
-    task, setting = opened(record, _trained(record, store), data_root)
+    task, setting = reopen(record, _trained(record, store), data_root)
     predicted = task.predict(recipe, setting, part, record.test_tuned.threshold)
     if recipe.task == "detection":
         return _zipped(path, predicted)

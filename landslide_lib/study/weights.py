@@ -28,7 +28,7 @@ def get(record: Record, store: Store, address: str = "", data_root: Path | None 
         _compare(record, made.test.metrics, f"{store.weights(made)}, trained again")
         return store.weights(made)
     from landslide_lib.study.tasks.classification import filter_path
-    from landslide_lib.study.tasks.run import opened
+    from landslide_lib.study.tasks.run import reopen
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=path.parent) as folder:
@@ -36,7 +36,7 @@ def get(record: Record, store: Store, address: str = "", data_root: Path | None 
         files = [filter_path(scratch)] * bool(getattr(record.recipe, "filter", None)) + [scratch]
         for file in files:
             pooch.retrieve(f"{address.rstrip('/')}/{file.name}", None, path=folder, fname=file.name)
-        task, setting = opened(record, [(record, scratch)], data_root)
+        task, setting = reopen(record, [(record, scratch)], data_root)
         scores = task.restore(record.recipe, setting).evaluate()["test"]["metrics"]
         _compare(record, scores, f"{address}: {path.name}")
         for file in files:  # the network last: where it is, all is there

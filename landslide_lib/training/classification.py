@@ -21,7 +21,7 @@ from landslide_lib.training.boosting import Filter
 from landslide_lib.training.segmentation import Loss, SegmentationTask, score
 from landslide_lib.training.task import outcome
 
-Shares = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 def labelled(packed: Packed) -> Packed:
@@ -103,7 +103,7 @@ class ClassificationTask(SegmentationTask):
                 raise ValueError(
                     f"sampling: the filter keeps no tile of {data.packed.name} without a landslide to draw"
                 )
-            self.chances = np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
+            self.sampling = np.asarray(0.5 / np.bincount(labels, minlength=2)[labels], np.float64)
 
     def validate(self, batch: Any, step: int) -> tuple[Tensor, Tensor]:
         tiles, labels = batch
@@ -113,7 +113,7 @@ class ClassificationTask(SegmentationTask):
         return torch.as_tensor(self.loss(logits, labels)), confusion(called, labels == 1)
 
     @torch.no_grad()
-    def predict(self, part: str) -> Shares:
+    def predict(self, part: str) -> Floats:
         """Return the probability of a landslide on each tile of a part, (N,); 0 where the filter leaves it out."""
         self.eval()
         batches = []
@@ -123,11 +123,11 @@ class ClassificationTask(SegmentationTask):
             each: list[Any] = [self(view) for view in views[: self.tta_views]]
             mean = torch.stack([logits.float().sigmoid() for logits in each]).mean(0)
             batches.append(mean.flatten().cpu())
-        probability: Shares = torch.cat(batches).numpy()
+        probability: Floats = torch.cat(batches).numpy()
         return np.where(self.filtered.keep[part], probability, 0).astype(np.float32)
 
     @torch.no_grad()
-    def gates(self, part: str) -> dict[str, Shares]:
+    def gates(self, part: str) -> dict[str, Floats]:
         """Return the mean weight that the gate gives the features of each branch, by tile; empty without a gate."""
         network = self.network.eval()
         if not isinstance(network, Fusion) or network.gate is None:
@@ -179,7 +179,7 @@ class Members:
             each = np.where(np.isnan(each), np.nan, each > np.array(self.thresholds)[:, None])
         return each
 
-    def predict(self, part: str) -> tuple[Shares, Shares]:
+    def predict(self, part: str) -> tuple[Floats, Floats]:
         """Return the probability of each tile of a part, see `each`, and how far the networks lie apart."""
         each = self.each(part)
         share = np.where(np.isnan(each), 0, np.array(self.weights)[:, None])

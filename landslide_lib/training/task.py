@@ -22,7 +22,7 @@ class Task(nn.Module, ABC):
     the augmentation, and what is drawn in an epoch.
     """
 
-    chances: NDArray[np.float64] | None = None  # by which an epoch draws its training images; None takes each once
+    sampling: NDArray[np.float64] | None = None  # by which an epoch draws its training images; None takes each once
     patience: int | None = None  # training ends after so many epochs without a gain in validation
     patience_on: str = "loss"  # a gain is a lower `loss`, or a higher `f1`
 
@@ -50,7 +50,7 @@ class Task(nn.Module, ABC):
             device=self.device,
             seed=self.seed if training else None,
             augment=self.augment if training else None,
-            chances=self.chances if training else None,
+            sampling=self.sampling if training else None,
         )
 
     def batch_target(self, part: str) -> Target | None:

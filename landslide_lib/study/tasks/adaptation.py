@@ -13,7 +13,7 @@ from landslide_lib.models.cross_sensor import cross_sensor
 from landslide_lib.models.refinement import UpsampledInput, init_logit_bias
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.domains import parts
-from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
+from landslide_lib.study.tasks.run import Run, Setting, load_task, seeded, train
 from landslide_lib.study.tasks.segmentation import load_start, loss_of, patches
 from landslide_lib.training.adaptation import AdaptationTask, Labels, labels_of
 
@@ -80,7 +80,7 @@ def _run(task: AdaptationTask, *result: Any) -> Run:
 
 def _members(setting: Setting) -> list[AdaptationTask]:
     """Return the trained networks that a run depends on."""
-    return [restored(build, record, path, setting) for record, path in setting.given]
+    return [load_task(build, record, path, setting) for record, path in setting.given]
 
 
 def restore(recipe: recipes.Adaptation, setting: Setting) -> Run:

@@ -14,7 +14,7 @@ from landslide_lib.models.fusion import Fusion
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study.recipe.classification import FUSIONS
 from landslide_lib.study.records import Record
-from landslide_lib.study.tasks.run import Run, Setting, restored, seeded, train
+from landslide_lib.study.tasks.run import Run, Setting, load_task, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, load_start, loss_of
 from landslide_lib.training import boosting
 from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
@@ -98,7 +98,7 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
         fitted = None if recipe.filter is None else boosting.load_filter(filter_path(path))
         return build(recipe, setting, fitted)
 
-    task = restored(with_filter, record, path, setting)
+    task = load_task(with_filter, record, path, setting)
     task.tta_views = views
     return task
 

@@ -9,7 +9,7 @@ from landslide_lib.data.registry import get_dataset
 from landslide_lib.data.split import images_of
 from landslide_lib.models.detector import detector
 from landslide_lib.study import recipe as recipes
-from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded
+from landslide_lib.study.tasks.run import Run, Setting, seeded, single_network
 from landslide_lib.study.tasks.segmentation import data_of, train_from
 from landslide_lib.training.detection import DetectionTask
 
@@ -37,7 +37,7 @@ def run(recipe: recipes.Detection, setting: Setting) -> Run:
 
 def restore(recipe: recipes.Detection, setting: Setting) -> Run:
     """Return a trained detector."""
-    return retaken(build, setting)
+    return single_network(build, setting)
 
 
 def predict(recipe: recipes.Detection, setting: Setting, part: str, threshold: float) -> dict[str, str]:

@@ -73,7 +73,7 @@ def weights_of(record: Record, path: Path, fingerprint: str) -> dict[str, Tensor
     return load_weights(path, **_identity(record, fingerprint))
 
 
-def restored(build: Callable[..., T], record: Record, path: Path, setting: Setting) -> T:
+def load_task(build: Callable[..., T], record: Record, path: Path, setting: Setting) -> T:
     """Return what `build` makes of the recipe of a run that another one depends on, with the trained weights."""
     weights = weights_of(record, path, setting.packed.fingerprint)
     task = build(record.recipe, setting)
@@ -81,17 +81,17 @@ def restored(build: Callable[..., T], record: Record, path: Path, setting: Setti
     return task.to(setting.device)
 
 
-def opened(record: Record, given: Sequence[tuple[Record, Path]], data_root: Path | None) -> tuple[Any, Setting]:
+def reopen(record: Record, given: Sequence[tuple[Record, Path]], data_root: Path | None) -> tuple[Any, Setting]:
     """Return the module of a record's task and the setting in which trained networks are looked at again."""
     packed = domains.load(record.recipe, root=data_root)
     setting = Setting(packed, record.seed, loop.device_of(), None, given, data_root)
     return import_module(f"landslide_lib.study.tasks.{record.recipe.task}"), setting
 
 
-def retaken(build: Callable[..., T], setting: Setting) -> Run:
+def single_network(build: Callable[..., T], setting: Setting) -> Run:
     """Return the one trained network that is given, as `build` builds it."""
     ((record, path),) = setting.given
-    task = restored(build, record, path, setting)
+    task = load_task(build, record, path, setting)
     return Run(task, task.data.parts, task.evaluate)
 
 

@@ -21,7 +21,7 @@ from landslide_lib.models.weights import start
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import submission
 from landslide_lib.study.recipe.segmentation import ENDING_IN_FEATURES
-from landslide_lib.study.tasks.run import Run, Setting, retaken, seeded, train, weights_of
+from landslide_lib.study.tasks.run import Run, Setting, seeded, single_network, train, weights_of
 from landslide_lib.training.segmentation import SegmentationTask
 
 
@@ -108,7 +108,7 @@ def run(recipe: recipes.Segmentation, setting: Setting) -> Run:
 
 def restore(recipe: recipes.Segmentation, setting: Setting) -> Run:
     """Return a trained network with the post-processing that a recipe names."""
-    return retaken(lambda _, setting: build(recipe, setting), setting)
+    return single_network(lambda _, setting: build(recipe, setting), setting)
 
 
 def predict(recipe: recipes.Segmentation, setting: Setting, part: str, threshold: float) -> dict[int, NDArray[Any]]:
