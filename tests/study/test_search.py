@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from landslide_lib.cli import app
+from landslide_lib.paths import PUBLISHED
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import reports, runs
 from landslide_lib.study.records import Store
@@ -86,3 +87,16 @@ def test_the_command_writes_its_trials_and_says_the_best(tmp_path):
     written = json.loads(out.read_text("utf-8"))
     assert (written["table"], written["row"], len(written["trials"])) == ("raunet/losses", "ce", 2)
     assert f"{written['trials'][written['best']]['valid']:.4f}" in done.output
+
+
+@pytest.mark.parametrize("path", sorted((PUBLISHED / "searches").glob("*.json")), ids=lambda path: path.stem)
+def test_each_number_of_a_published_search_is_of_a_published_record(path):
+    found = json.loads(path.read_text("utf-8"))
+    one = reports.table(found["table"])
+    row = reports.resolve(one, one.row(found["row"]), dataset=found["dataset"], profile_name=found["profile"])
+    own, records = found["trials"][0], {record.name: record for record in Store(more=(PUBLISHED,)).all()}
+    assert records[own["record"]].hash in {row.hash, *(base.hash for base in row.depends_on)}
+    for trial in found["trials"]:
+        record = records[trial["record"]]
+        assert (trial["valid"], trial["test"]) == (judged(record), judged(record, "test_tuned"))
+    assert found["best"] == max(range(len(found["trials"])), key=lambda number: found["trials"][number]["valid"])
