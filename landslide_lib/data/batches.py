@@ -48,9 +48,9 @@ def shared(packed: Packed, bands: tuple[str, ...], key: Hashable, make: Callable
 
 
 def _label(packed: Packed, bands: tuple[str, ...]) -> Hashable:
-    """Say what lies in a dataset: its files, and arrays that are not mapped from these."""
-    changed = [one for one in (packed.images, packed.masks) if not isinstance(one.base, mmap)]
-    return packed.folder, packed.fingerprint, bands, *(crc32(np.ascontiguousarray(one).data) for one in changed)
+    """Say what lies in a dataset: its files, and arrays beside them that are not mapped from these."""
+    beside = [one for one in (packed.images, packed.masks) if packed.folder and not isinstance(one.base, mmap)]
+    return packed.folder, packed.fingerprint, bands, *(crc32(np.ascontiguousarray(one).data) for one in beside)
 
 
 class Batches:

@@ -219,6 +219,7 @@ def train(
         folder, filename=last.stem, every_n_epochs=max(1, plan.epochs // CHECKPOINTS), enable_version_counter=False
     )
     task.train()  # Lightning trains a network in the mode that it has
+    handler = signal.getsignal(signal.SIGINT)
     with _quiet(), _bar(plan.epochs) as loop.bar:
         trainer = lightning.Trainer(
             max_epochs=plan.epochs,
@@ -239,7 +240,7 @@ def train(
         except SystemExit as stopped:  # Lightning turns Ctrl+C into one, and Ctrl+C off
             if not isinstance(stopped.__context__, KeyboardInterrupt):
                 raise
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):  # torch's own words
