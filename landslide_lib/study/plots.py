@@ -106,13 +106,13 @@ def learning_curves(
 
 
 def forest(effects: pd.DataFrame, *, score: str, name: str) -> Picture:
-    """Draw the differences of `StudyTable.effects` in a score with their 95 % intervals, reported beside ours."""
+    """Draw the differences of `StudyTable.effects` in a score with their intervals, reported beside ours."""
     figure, axes = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(effects)), layout="constrained")
     drawn, places = effects[::-1], np.arange(len(effects))
-    axes.plot(drawn.reported, places + 0.15, "s", color=COLOURS[1], mfc="none", label="reported")
+    axes.plot(drawn.reported, places + 0.15, "s", color=COLOURS[1], mfc="none", label="reported, turned into this score")
     axes.plot([drawn.low, drawn.high], [places - 0.1] * 2, color=COLOURS[0], lw=1.6)
     axes.plot(drawn.difference, places - 0.1, "o", color=COLOURS[0])
-    axes.plot([], [], "o-", color=COLOURS[0], label="ours, 95 % interval")
+    axes.plot([], [], "o-", color=COLOURS[0], label="ours, with its interval")
     axes.axvline(0, color="#333333", lw=0.8)
     others = effects.against.unique()
     against = others[0] if len(others) == 1 else "the row named"
