@@ -109,7 +109,7 @@ def forest(effects: pd.DataFrame, *, score: str, name: str) -> Picture:
     """Draw the differences of `StudyTable.effects` in a score with their intervals, reported beside ours."""
     figure, axes = plt.subplots(figsize=(7.5, 1.2 + 0.45 * len(effects)), layout="constrained")
     drawn, places = effects[::-1], np.arange(len(effects))
-    axes.plot(drawn.reported, places + 0.15, "s", color=COLOURS[1], mfc="none", label="reported, turned into this score")
+    axes.plot(drawn.reported, places + 0.15, "s", color=COLOURS[1], mfc="none", label="reported, as this score")
     axes.plot([drawn.low, drawn.high], [places - 0.1] * 2, color=COLOURS[0], lw=1.6)
     axes.plot(drawn.difference, places - 0.1, "o", color=COLOURS[0])
     axes.plot([], [], "o-", color=COLOURS[0], label="ours, with its interval")
