@@ -99,7 +99,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     folder = tmp_path_factory.mktemp("networks")
     networks = {
         "photo": uploads.network(folder / "photo.safetensors"),
-        "sat": uploads.network(folder / "sat.safetensors", L4S, 20.0, UNITS, 1.0),
+        # As wide as the published network: it reads each of the scenes that the demo simulates.
+        "sat": uploads.network(folder / "sat.safetensors", L4S, 20.0, UNITS, 1.0, 4.0),
     }
     limits = Limits(upload=300_000, pixels=512 * 512, seconds=60, workers=1, waiting=2)
     app = create_app([str(path) for path in networks.values()], limits)

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from landslide_lib.data.bands import L4S
 from landslide_lib.data.simulator.scenes import UNITS, simulate_scene
 from landslide_lib.geo.contract import ContractError, open_input
-from landslide_lib.geo.simulated import Raster, break_scene, write_raster
+from landslide_lib.geo.simulated import Raster, break_scene, write_raster, write_scene
 from landslide_lib.geo.source import Source
 
 WHOLE = Window(0, 0, 128, 128)
@@ -381,3 +381,9 @@ def test_opening_a_large_scene_reads_little_of_it(picture, photographs, monkeypa
     bands = np.full((3, 4000, 4000), 100, np.uint8)
     open_input(picture(bands, tiled=True, compress="deflate"), photographs).close()
     assert sum(pixels) <= 0.07 * 4000 * 4000
+
+
+def test_the_published_network_reads_the_haziest_scene_that_the_demo_draws(tmp_path, simulated):
+    scene = write_scene(tmp_path / "scene.tif", "humid_mountains", 46)  # of those with a seed below 100
+    with open_input(scene, simulated) as grid:
+        assert (grid.width, grid.height) == (256, 256)

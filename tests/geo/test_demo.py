@@ -25,7 +25,9 @@ def browser():
             started = launch(play)
         except FileNotFoundError as missing:
             pytest.skip(str(missing))
+        expect.set_options(timeout=60_000)
         yield started
+        expect.set_options(timeout=5_000)
         started.close()
 
 

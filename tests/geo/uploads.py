@@ -24,11 +24,12 @@ def network(
     metres: float = 0.8,
     units: Sequence[float] = (255.0,) * 3,
     mean: float = 0.4,
+    deviation: float = 0.4,
 ) -> Path:
     """Write a tiny network with its card; by default for photographs of 8 bits, as data/models has them."""
     torch.manual_seed(0)
     count = len(bands)
-    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), mean)}
+    fields = {"bands": bands, "shift": torch.full((count,), mean), "scale": torch.full((count,), deviation)}
     fields |= {
         "threshold": 0.5,
         "post_processing": [],
