@@ -45,7 +45,7 @@ records-status: $(READY)
 
 # The built book as its readers use it, and the demo as its visitors do, in headless Chromium.
 check-book: $(READY)
-	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/book
+	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider -n auto --maxprocesses 4 tests/book
 	@LANDSLIDE_BOOK=required $(BIN)/python -m pytest -q -p no:cacheprovider tests/geo/test_demo.py
 
 # The whole book as one file, printed by Chromium.
