@@ -20,6 +20,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -202,7 +203,8 @@ def train(
 
     Returns the history, a dict an epoch, and whether it was taken up from a checkpoint. The weights are those of the
     last epoch: none is picked by its score. `seed` is of what is drawn while training, `name` is for messages; `about`
-    are plain values by name, kept in the checkpoint, that tell this training from others.
+    are plain values by name, kept in the checkpoint, that tell this training from others. A SIGTERM, as a cluster or the
+    queue sends it, ends the program with status 143.
 
     Raises FloatingPointError: a loss or a weight is NaN or infinite. ValueError: the folder is of another training; or
     a batch is of one image, and batch normalisation cannot train on it.
@@ -238,6 +240,8 @@ def train(
             loaders = task.loader("train"), task.loader("valid")
             trainer.fit(loop, *loaders, ckpt_path=last if checkpoint else None, weights_only=True)
         except SystemExit as stopped:  # Lightning turns Ctrl+C into one, and Ctrl+C off
+            if isinstance(stopped, SIGTERMException):  # whose exit status would be that of a training that ended well
+                raise SystemExit(128 + signal.SIGTERM) from None
             if not isinstance(stopped.__context__, KeyboardInterrupt):
                 raise
             signal.signal(signal.SIGINT, handler)

@@ -184,3 +184,11 @@ def test_an_interrupt_arrives_as_one_and_leaves_the_next_one_working(packed, tmp
     with pytest.raises(KeyboardInterrupt):
         train(task, Plan(epochs=1), seed=0, folder=tmp_path, device=torch.device("cpu"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_training_that_is_terminated_has_not_ended_well(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(SegmentationTask, "start_epoch", lambda self, epoch: signal.raise_signal(signal.SIGTERM))
+    task = SegmentationTask(nn.Conv2d(3, 1, 1), CrossEntropyLoss(), prepare(packed, Split()))
+    with pytest.raises(SystemExit) as stopped:
+        train(task, Plan(epochs=2), seed=0, folder=tmp_path, device=torch.device("cpu"))
+    assert stopped.value.code == 143
