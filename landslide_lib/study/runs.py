@@ -154,7 +154,7 @@ def _make(wanted: Recipe, setting: "Setting", store: Store) -> Record:
 
     from landslide_lib.training.loop import precision_on
 
-    packed, device, bases = setting.packed, setting.device, [record for record, _ in setting.given]
+    packed, device, bases = setting.packed, setting.device, [record for record, _ in setting.dependencies]
     task = import_module(f"landslide_lib.study.tasks.{wanted.task}")
     used, clock = energy.Energy(), time.perf_counter()
     if wanted.trains:

@@ -34,7 +34,7 @@ PARAMETERS: dict[str, Any] = {
     "nthread": 1,
 }
 DEPTH, TREES = 4, 120
-FORMAT = "negative-filter-1"  # of the file that `Filter.save` writes
+FORMAT = "negative-filter-1"  # of the file that `FittedFilter.save` writes
 
 
 class OutOfFold(NamedTuple):
@@ -105,7 +105,7 @@ def out_of_fold(
 
 
 @dataclass(frozen=True)
-class Filter:
+class FittedFilter:
     """A fitted filter of tiles, as the report `filter` has it.
 
     The threshold is the lowest probability that a positive training tile got from trees that had not seen it: the
@@ -149,8 +149,8 @@ class Filter:
             scratch.write_text(json.dumps(content) + "\n", "utf-8")
 
 
-def load_filter(path: Path) -> Filter:
-    """Read a filter that `Filter.save` wrote; a ValueError names a file that is missing, is none, or is damaged."""
+def load_filter(path: Path) -> FittedFilter:
+    """Read what `FittedFilter.save` wrote; a ValueError names a file that is missing, is none, or is damaged."""
     import xgboost as xgb
 
     try:
@@ -165,7 +165,7 @@ def load_filter(path: Path) -> Filter:
             "columns": tuple(content["columns"]),
             "out_of_fold": np.array(content["out_of_fold"], np.float64),
         }
-        return Filter(**{**content, **arrays})
+        return FittedFilter(**{**content, **arrays})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, xgb.core.XGBoostError) as error:
         what = str(error).splitlines()[-1] if str(error) else type(error).__name__
         raise ValueError(
@@ -182,7 +182,7 @@ def fit_filter(
     groups: Groups = None,
     each_fold: bool = False,
     **grown: int,
-) -> Filter:
+) -> FittedFilter:
     """Fit a filter that loses no positive training tile out of fold.
 
     `features` (N, columns) are those of `features.measure`, `labels` (N,) in {0, 1}. Each tile is judged by the trees
@@ -208,4 +208,4 @@ def fit_filter(
         "seconds": perf_counter() - start,
     }
     threshold = 0.0 if keep.all() else lowest
-    return Filter(judged.boosters, tuple(map(str, features.columns)), threshold, score, cost, seed, scales)
+    return FittedFilter(judged.boosters, tuple(map(str, features.columns)), threshold, score, cost, seed, scales)

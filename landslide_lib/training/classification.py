@@ -17,7 +17,7 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.data.split import Indices
 from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.models.fusion import Fusion
-from landslide_lib.training.boosting import Filter
+from landslide_lib.training.boosting import FittedFilter
 from landslide_lib.training.segmentation import Loss, SegmentationTask, score
 from landslide_lib.training.task import outcome
 
@@ -29,19 +29,19 @@ def labelled(packed: Packed) -> Packed:
     return replace(packed, masks=packed.positive[:, None, None].astype(np.uint8))
 
 
-def table(packed: Packed, indices: Indices) -> pd.DataFrame:
+def tile_features(packed: Packed, indices: Indices) -> pd.DataFrame:
     """Return the hand-made features of some tiles, a line each."""
     return measure({band: packed.plane(band)[indices] for band in packed.bands})
 
 
-class Filtered:
+class FilteredTiles:
     """The tiles of each part (see `labelled`), without the obvious negatives that a fitted filter leaves out.
 
     `parts` has of the training tiles those only that the filter keeps; `keep` says of the other parts which tiles it
     keeps, the rest is called no landslide. Raises ValueError: the training tiles are all of one kind.
     """
 
-    def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: Filter | None) -> None:
+    def __init__(self, packed: Packed, parts: dict[str, Indices], fitted: FittedFilter | None) -> None:
         self.packed, self.fitted, self.parts = packed, fitted, dict(parts)
         train = parts["train"]
         if len({*packed.masks[train].ravel()}) < 2:
@@ -55,7 +55,9 @@ class Filtered:
 
     def set_tiles(self, part: str, tiles: Indices) -> None:
         self.parts[part], fitted = tiles, self.fitted
-        self.keep[part] = np.ones(len(tiles), bool) if fitted is None else fitted.keeps(table(self.packed, tiles))
+        self.keep[part] = (
+            np.ones(len(tiles), bool) if fitted is None else fitted.keeps(tile_features(self.packed, tiles))
+        )
 
     def summary(self) -> dict[str, Any] | None:
         """Return what the filter left out, part by part; None without a filter."""
@@ -86,7 +88,7 @@ class ClassificationTask(SegmentationTask):
         network: nn.Module,
         loss: Loss,
         data: Data,
-        filtered: Filtered,
+        filtered: FilteredTiles,
         *,
         balanced: bool,
         patience: int | None,

@@ -36,8 +36,8 @@ class DetectionTask(Task):
     def validate(self, batch: Any, step: int) -> tuple[None, list[Predicted]]:
         return None, predict(self.network, batch[0])
 
-    def scores(self, kept: list[list[Predicted]]) -> dict[str, float | None]:
-        found = self._match("valid", [image for batch in kept for image in batch])
+    def scores(self, outputs: list[list[Predicted]]) -> dict[str, float | None]:
+        found = self._match("valid", [image for batch in outputs for image in batch])
         return {"valid_map_50": detection.scores(found, 0.5)["boxes"]["map_50"]}
 
     def _match(self, part: str, predicted: list[Predicted], examples: int = 0, *thresholds: float) -> Detections:

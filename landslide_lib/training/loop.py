@@ -107,7 +107,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
         self.task, self.plan, self.name, self.about = task, plan, name, about
         self.history: list[dict[str, Any]] = []
         self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
-        self.kept: list[Any] = []
+        self.validation_outputs: list[Any] = []
         self.started = 0.0
         self.bar: Any = None
         self.averaged: Any = None
@@ -145,11 +145,11 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
 
     def on_validation_epoch_start(self) -> None:
         self.swap_average()
-        self.losses["validation"], self.kept = [], []
+        self.losses["validation"], self.validation_outputs = [], []
 
     def validation_step(self, batch: Any, step: int) -> None:
-        loss, kept = self.task.validate(batch, step)
-        self.kept.append(kept)
+        loss, output = self.task.validate(batch, step)
+        self.validation_outputs.append(output)
         if loss is not None:
             self.losses["validation"].append(loss)
 
@@ -162,7 +162,11 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
             if loss is not None and not math.isfinite(loss):
                 where = f"the {part} loss is {loss} in epoch {self.current_epoch}"
                 raise FloatingPointError(f"{self.name}: {where}; {REMEDY}")
-        line = {"train_loss": means["training"], "valid_loss": means["validation"], **self.task.scores(self.kept)}
+        line = {
+            "train_loss": means["training"],
+            "valid_loss": means["validation"],
+            **self.task.scores(self.validation_outputs),
+        }
         self.history.append({**line, "seconds": time.perf_counter() - self.started})
         self.bar.update(len(self.history) - self.bar.n)
         self.trainer.should_stop = self.out_of_patience()
@@ -203,8 +207,8 @@ def train(
 
     Returns the history, a dict an epoch, and whether it was taken up from a checkpoint. The weights are those of the
     last epoch: none is picked by its score. `seed` is of what is drawn while training, `name` is for messages; `about`
-    are plain values by name, kept in the checkpoint, that tell this training from others. A SIGTERM, as a cluster or the
-    queue sends it, ends the program with status 143.
+    are plain values by name, kept in the checkpoint, that tell this training from others. A SIGTERM, as clusters and
+    the queue send it, ends the program with status 143.
 
     Raises FloatingPointError: a loss or a weight is NaN or infinite. ValueError: the folder is of another training; or
     a batch is of one image, and batch normalisation cannot train on it.

@@ -41,7 +41,7 @@ class MaskedAutoencodingTask(Task):
     def validate(self, batch: Any, step: int) -> tuple[Tensor, None]:
         return self._loss(batch, step), None
 
-    def scores(self, kept: list[None]) -> dict[str, float | None]:
+    def scores(self, outputs: list[None]) -> dict[str, float | None]:
         return {}
 
     def _loss(self, batch: Any, seed: int) -> Tensor:

@@ -73,9 +73,9 @@ class Task(nn.Module, ABC):
     def validate(self, batch: Any, step: int) -> tuple[Tensor | None, Any]:
         """Return the loss of a validation batch, if there is one, and what `scores` needs of it."""
 
-    def scores(self, kept: list[Any]) -> dict[str, float | None]:
+    def scores(self, outputs: list[Any]) -> dict[str, float | None]:
         """Return scores by their names in the history, from what `validate` returns of each batch: counts, (B, 4)."""
-        tp, fp, fn, _ = torch.cat(kept).sum(0).tolist()
+        tp, fp, fn, _ = torch.cat(outputs).sum(0).tolist()
         return {"valid_f1": defined_or_none(class_scores(tp, fp, fn)["f1"])}
 
     @abstractmethod

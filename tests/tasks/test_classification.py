@@ -375,4 +375,4 @@ def test_weights_of_another_run_are_refused(data, store):
     weights = store.weights(record)
     write_checkpoint(weights, {**read_checkpoint(weights), "seed": 1})
     with pytest.raises(ValueError, match="the weights are of another seed"):
-        classification.restore(wanted(tta_views=8), Setting(data, 0, CPU, given=[(record, weights)]))
+        classification.restore(wanted(tta_views=8), Setting(data, 0, CPU, dependencies=[(record, weights)]))

@@ -41,7 +41,7 @@ class Adaptation(Recipe):
     """A segmentation network that learns from a source, its test part included, and is scored on a target."""
 
     unfit = (*BOXES, *LABELS)
-    untrained = ("ensemble",)
+    evaluation_only = ("ensemble",)
 
     task: Literal["adaptation"]
     target: Target

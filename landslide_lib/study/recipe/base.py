@@ -37,7 +37,7 @@ class Recipe(Listing):
     #: The datasets that the task cannot learn from.
     unfit: ClassVar[tuple[str, ...]] = ()
     #: The fields that, where they are set, make a run take trained networks as they are.
-    untrained: ClassVar[tuple[str, ...]] = ()
+    evaluation_only: ClassVar[tuple[str, ...]] = ()
     #: What the names of its augmentations stand behind as components.
     augmentations: ClassVar[str] = "augmentation"
 
@@ -95,7 +95,7 @@ class Recipe(Listing):
     @property
     def trains(self) -> bool:
         """Whether a run trains, or takes trained networks as they are."""
-        return all(getattr(self, name) == type(self).model_fields[name].default for name in self.untrained)
+        return all(getattr(self, name) == type(self).model_fields[name].default for name in self.evaluation_only)
 
     @property
     def encoder_start(self) -> Any:

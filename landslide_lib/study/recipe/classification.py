@@ -51,7 +51,7 @@ class Classification(Recipe):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
-    untrained = ("ensemble", "tta_views")
+    evaluation_only = ("ensemble", "tta_views")
     augmentations = "augmentation/tiles"
 
     task: Literal["classification"]

@@ -20,7 +20,7 @@ class Segmentation(WithStart):
     """A segmentation run."""
 
     unfit = (*BOXES, *LABELS)
-    untrained = ("post_processing",)
+    evaluation_only = ("post_processing",)
 
     task: Literal["segmentation"] = field("segmentation")
     model: Literal[UNets, RAUNets, SmallNetworks, "deeplab_v3", "efficientnet_v2", Lite] = field("unet")

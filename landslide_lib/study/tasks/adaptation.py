@@ -80,7 +80,7 @@ def _run(task: AdaptationTask, *result: Any) -> Run:
 
 def _members(setting: Setting) -> list[AdaptationTask]:
     """Return the trained networks that a run depends on."""
-    return [load_task(build, record, path, setting) for record, path in setting.given]
+    return [load_task(build, record, path, setting) for record, path in setting.dependencies]
 
 
 def restore(recipe: recipes.Adaptation, setting: Setting) -> Run:

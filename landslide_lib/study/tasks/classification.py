@@ -17,7 +17,7 @@ from landslide_lib.study.records import Record
 from landslide_lib.study.tasks.run import Run, Setting, load_task, seeded, train
 from landslide_lib.study.tasks.segmentation import data_of, load_start, loss_of
 from landslide_lib.training import boosting
-from landslide_lib.training.classification import ClassificationTask, Filtered, Members, labelled, table
+from landslide_lib.training.classification import ClassificationTask, FilteredTiles, Members, labelled, tile_features
 
 
 def filter_path(weights: Path) -> Path:
@@ -25,7 +25,9 @@ def filter_path(weights: Path) -> Path:
     return weights.with_suffix(".filter.json")
 
 
-def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.Filter | None = None) -> Filtered:
+def filter_tiles(
+    recipe: recipes.Classification, setting: Setting, fitted: boosting.FittedFilter | None = None
+) -> FilteredTiles:
     """Return the tiles of each part; where the recipe has a filter, without obvious negatives.
 
     `fitted` is the filter of a trained network; without it one is fitted with the seed of the split.
@@ -33,15 +35,15 @@ def filtered(recipe: recipes.Classification, setting: Setting, fitted: boosting.
     packed = labelled(setting.packed)
     parts = split(packed, recipe.split, recipe.subset)
     if recipe.filter is not None and fitted is None:
-        tiles = Filtered(packed, parts, None).parts["train"]  # refused if all are of one kind
+        tiles = FilteredTiles(packed, parts, None).parts["train"]  # refused if all are of one kind
         fitted = boosting.fit_filter(
-            table(packed, tiles),
+            tile_features(packed, tiles),
             packed.masks[tiles, 0, 0],
             seed=recipe.split.seed,
             groups=[packed.groups[i] for i in tiles],
             **recipe.filter.model_dump(),
         )
-    return Filtered(packed, parts, fitted)
+    return FilteredTiles(packed, parts, fitted)
 
 
 def network_of(recipe: recipes.Classification) -> nn.Module:
@@ -53,10 +55,10 @@ def network_of(recipe: recipes.Classification) -> nn.Module:
 
 
 def build(
-    recipe: recipes.Classification, setting: Setting, fitted: boosting.Filter | None = None
+    recipe: recipes.Classification, setting: Setting, fitted: boosting.FittedFilter | None = None
 ) -> ClassificationTask:
     """Build the network of a recipe with its tiles, with random weights."""
-    tiles = filtered(recipe, setting, fitted)
+    tiles = filter_tiles(recipe, setting, fitted)
     data = data_of(recipe, tiles.packed, parts=tiles.parts)
     seeded(setting.seed)
     return ClassificationTask(
@@ -106,8 +108,8 @@ def member(record: Record, path: Path, setting: Setting, views: int) -> Classifi
 def _members(recipe: recipes.Classification, setting: Setting) -> Members:
     """Return the trained networks that a recipe depends on, with the weight of each."""
     how, weighted = recipe.ensemble, recipe.weighted
-    tasks = [member(record, path, setting, recipe.tta_views) for record, path in setting.given]
-    votes = [record.test_tuned.threshold for record, _ in setting.given if how and how.average == "votes"]
+    tasks = [member(record, path, setting, recipe.tta_views) for record, path in setting.dependencies]
+    votes = [record.test_tuned.threshold for record, _ in setting.dependencies if how and how.average == "votes"]
     members = Members(tasks, [one.weight for one in weighted for _ in range(recipe.members)] or [1.0], votes)
     if how and how.weighting == "stacked":
         members.stack(len(weighted))

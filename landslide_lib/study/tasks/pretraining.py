@@ -29,7 +29,7 @@ def build(recipe: recipes.Pretraining, setting: Setting) -> MaskedAutoencodingTa
     crops = {part: examples(packed, images, boxes) for part, images in data.parts.items()}
     teacher = None
     if isinstance(objective, Distillation):
-        ((record, path),) = setting.given
+        ((record, path),) = setting.dependencies
         frozen = Classifier(encoder(objective.teacher, bands, recipe.image_size, tiny=recipe.tiny))
         fill(frozen, weights_of(record, path, record.fingerprint), path)
         teacher = Teacher(frozen, objective.temperature, objective.alpha)

@@ -33,7 +33,7 @@ class Setting(NamedTuple):
     seed: int
     device: torch.device
     folder: Path | None = None
-    given: Sequence[tuple[Record, Path]] = ()
+    dependencies: Sequence[tuple[Record, Path]] = ()
     data_root: Path | None = None
 
     def options(self, recipe: Recipe) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def reopen(record: Record, given: Sequence[tuple[Record, Path]], data_root: Path
 
 def single_network(build: Callable[..., T], setting: Setting) -> Run:
     """Return the one trained network that is given, as `build` builds it."""
-    ((record, path),) = setting.given
+    ((record, path),) = setting.dependencies
     task = load_task(build, record, path, setting)
     return Run(task, task.data.parts, task.evaluate)
 

@@ -85,7 +85,7 @@ def build(recipe: recipes.Segmentation, setting: Setting) -> SegmentationTask:
 def load_start(encoder: nn.Module, recipe: recipes.Recipe, setting: Setting) -> dict[str, Any] | None:
     """Load what an encoder starts from, and return what a record says of it; see `models.weights.start`."""
     if getattr(recipe, "pretraining", ()):
-        ((record, path),) = setting.given
+        ((record, path),) = setting.dependencies
         return start(encoder, weights_of(record, path, record.fingerprint))
     if (source := recipe.weights) is None:
         return None
