@@ -181,9 +181,13 @@ def test_an_interrupt_arrives_as_one_and_leaves_the_next_one_working(packed, tmp
 
     monkeypatch.setattr(SegmentationTask, "start_epoch", stop)
     task = SegmentationTask(nn.Conv2d(3, 1, 1), CrossEntropyLoss(), prepare(packed, Split()))
-    with pytest.raises(KeyboardInterrupt):
-        train(task, Plan(epochs=1), seed=0, folder=tmp_path, device=torch.device("cpu"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(task, Plan(epochs=1), seed=0, folder=tmp_path, device=torch.device("cpu"))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_training_that_is_terminated_has_not_ended_well(packed, tmp_path, monkeypatch):
