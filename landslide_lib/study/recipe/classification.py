@@ -80,7 +80,7 @@ class Classification(Recipe):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
+        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "lovasz_probability", "ohem"}
         if whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
