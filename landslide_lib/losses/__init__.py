@@ -201,9 +201,7 @@ class TverskyLoss(nn.Module):
     (0.5306, 0.1398)
     """
 
-    def __init__(
-        self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0, background: float = 0.0
-    ) -> None:
+    def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0, background: float = 0.0) -> None:
         super().__init__()
         self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
         self.smooth, self.background = in_range("tversky.smooth", smooth), in_range("tversky.background", background)

@@ -57,12 +57,7 @@ def log_cosh(logits: Array, target: Array, power: float = 1.0) -> float:
 
 
 def tversky(
-    logits: Array,
-    target: Array,
-    alpha: float = 0.7,
-    beta: float = 0.3,
-    smooth: float = 1.0,
-    background: float = 0.0,
+    logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0, background: float = 0.0
 ) -> float:
     if background:  # the loss of a landslide where the classes have changed places
         parts = [tversky(z, y, alpha, beta, smooth) for z, y in ((logits, target), (-logits, 1 - target))]
