@@ -1,8 +1,8 @@
 """Measure what a filter of tiles removes with the features, trees and thresholds of the report's author. No torch.
 
 `python -m tools.filters DATASET …` publishes it for chapter 41, which shows the same code on simulated tiles. The facts
-are those of https://github.com/PhilipJanz/Landslide-Image-Classification: `src/data_processing/feature_preprocessing.py`
-and `src/model/neg_filter_model.py`.
+are those of `feature_preprocessing.py` and `neg_filter_model.py` in
+https://github.com/PhilipJanz/Landslide-Image-Classification.
 """
 
 import sys
