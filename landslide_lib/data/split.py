@@ -24,11 +24,11 @@ class Split(Part):
     """Which images are trained on, validated on and tested on.
 
     `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own),
-    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers, from the
-    last to the first as the code of `raunet-ablation` (https://github.com/CamDucLe/Landslide-Project-Sentinel2) does;
-    `published` takes the parts of the publisher and ignores the folds. Nothing else is done with the test fold
-    (`held_out`); or it is validated on, too (`validated`), so that the folds together train on all images, as for a
-    submission: scores after a choice of threshold or epoch are then too good.
+    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers, as the
+    code of `raunet-ablation` does (github.com/CamDucLe/Landslide-Project-Sentinel2), the last first; `published`
+    takes the parts of the publisher and ignores the folds. Nothing else is done with the test fold (`held_out`); or it
+    is validated on, too (`validated`), so that the folds together train on all images, as for a submission: scores
+    after a choice of threshold or epoch are then too good.
     """
 
     method: Method = field("blocked")
