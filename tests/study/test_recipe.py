@@ -102,7 +102,7 @@ REFUSED = [
     ),
     ({"post_processing": [{"name": "opening"}] * 2}, "post_processing names opening twice"),
     ({"post_processing": [{"name": "vote"}]}, "post_processing[0] = {'name': 'vote'}: input tag 'vote'"),
-    ({"post_processing": [{"name": "opening", "kernel": 4}]}, "post_processing[0].opening: kernel 4 has no middle"),
+    ({"post_processing": [{"name": "opening", "kernel": 2}]}, "post_processing[0].opening.kernel = 2: input should be"),
     ({"post_processing": [{"name": "closing", "size": 3}]}, "post_processing[0].closing.size = 3: unknown key"),
 ]
 
