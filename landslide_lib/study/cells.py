@@ -178,6 +178,7 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
         quoted = all(row["kind"] == "quoted" for row in rows)
         return "Quoted; nothing of it is run." if quoted else "Ours: not run yet."
     first, budget = run[0], run[0]["budget"]
+    budgeted = f"{budget['profile']} profile" if budget["profile"] else "a budget of its own"
     seeds = sorted({len(ours["seeds"]) for ours in run})
     spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
     sizes, widths, epochs = (
@@ -185,7 +186,7 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     )
     parts = [
         f"Ours: {first['dataset']}",
-        f"{budget['profile'] or 'own'} profile ({_span(sorted({ours['bands'] for ours in run}))} bands",
+        f"{budgeted} ({_span(sorted({ours['bands'] for ours in run}))} bands",
         f"{budget['subset']} images" if budget["subset"] else "all images",
         f"{sizes} px",
         "small encoders for a quick look" if budget.get("tiny") else "",

@@ -50,11 +50,11 @@ def html(table: Table, rows: Rows) -> str:
     name = "-".join([table.name.replace("/", "-"), *which])
     printed = [row for row in rows if not row["added"]] or list(rows)
     added = [row for row in rows if row not in printed]
-    dataset = f"<strong>{escape(cells.dataset_of(rows) or 'not run yet')}</strong>"
+    ours = f"ours on <strong>{escape(first['dataset'])}</strong>" if first else cells.caption(rows).lower().rstrip(".")
     both = run and any(row["reported"] for row in rows)
     legend = " In a cell the first line is reported, the second ours." if both else ""
     parts = [
-        f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), ours on {dataset}</p>',
+        f'<p class="study-title">{escape(table.title)} ({escape(table.where)}), {ours}</p>',
         _table(name, *_printed(table, printed, rows), _caption(table, rows) + legend, as_csv(table, rows)),
     ]
     if any(row["ours"] for row in added):
