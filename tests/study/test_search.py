@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from landslide_lib.cli import app
+from landslide_lib.metrics.intervals import interval
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.study import recipe as recipes
 from landslide_lib.study import reports, runs
@@ -100,3 +101,13 @@ def test_each_number_of_a_published_search_is_of_a_published_record(path):
         record = records[trial["record"]]
         assert (trial["valid"], trial["test"]) == (judged(record), judged(record, "test_tuned"))
     assert found["best"] == max(range(len(found["trials"])), key=lambda number: found["trials"][number]["valid"])
+
+
+def test_the_published_recipe_of_chapter_20_scores_what_it_claims():
+    one = reports.table("raunet/search")
+    wanted = reports.resolve(one, one.row("turns"), dataset="bijie", profile_name="cpu")
+    runs_of_it = {each.seed: each for each in Store(more=(PUBLISHED,)).all() if each.hash == wanted.hash}
+    scores = [each.test.metrics["pooled"]["f1"] for each in runs_of_it.values()]
+    assert sorted(runs_of_it) == [0, 1, 2, 3, 4]
+    assert sum(scores) / 5 == pytest.approx(0.8319, abs=5e-5)
+    assert interval(scores)[0] > 0.79
