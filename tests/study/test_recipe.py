@@ -326,6 +326,8 @@ ORIGINS: dict[str, Any] = {
     "Classification.sampling": "as_is",
     "Classification.split": {},
     "Classification.start": None,
+    "Classification.masked_epochs": 200,
+    "Classification.presence_epochs": 20,
     "Classification.subset": None,
     "Classification.tiny": False,
     "Classification.tta_views": 1,
