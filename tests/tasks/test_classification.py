@@ -344,9 +344,9 @@ def test_tiles_of_one_kind_are_refused(data):
         ({"ensemble": {}, "members": 6, "split": {"test": "validated"}}, "and split leaves 5 to fold"),
         ({"ensemble": {"weighting": "stacked"}}, "stacked weighs encoders against each other; name at least two"),
         ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
-        ({**FUSION, "encoder": "resnet18", "start": {"name": "mae"}}, "encoders of efficientnet_lite0"),
+        ({**FUSION, "encoder": "resnet18", "start": {"name": "mae"}}, "optical bands alone, for efficientnet_lite0"),
         ({**FUSION, "encoder": "efficientnet_b5", "start": {"name": "mae"}}, "encoder: Input should be 'resnet18'"),
-        ({**FUSION, "dataset": "synthetic-zindi", "start": {"name": "mae"}}, "takes optical bands alone"),
+        ({**FUSION, "dataset": "synthetic-zindi", "start": {"name": "mae"}}, "optical bands alone"),
         ({**FUSION, "start": {"name": "mae"}, "ensemble": {"encoders": [{"encoder": "resnet18"}]}}, "optical bands"),
         ({"dataset": "zindi", "task": "segmentation"}, None),
     ],
@@ -372,7 +372,8 @@ def test_the_encoder_of_tiles_takes_every_tensor_of_the_run_that_it_starts_from(
     own = read_checkpoint(store.weights(record))["weights"]
     theirs = read_checkpoint(store.weights(learnt))["weights"]
     encoder = {name: value for name, value in own.items() if name.startswith("encoder.")}
-    assert encoder and all(torch.equal(value, theirs[name]) for name, value in encoder.items())
+    assert encoder
+    assert all(torch.equal(value, theirs[name]) for name, value in encoder.items())
     assert (learnt.recipe, record.start["share"]) == (made.pretraining[0], 1)
     assert wanted(**FUSION, start=start, ensemble={}, split={"validation": 0.25}).depends_on[0].depends_on
 

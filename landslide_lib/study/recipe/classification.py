@@ -63,7 +63,7 @@ class Classification(WithStart):
         None, ge=32, le=1024, multiple_of=32, description="side they are enlarged to; none: its own"
     )
     tiny: bool = field(False, description="a network of its kind with few layers, for tests")
-    start: Literal["imagenet"] | Annotated[Distillation | Masked, Field(discriminator="name")] | None = field(
+    start: Literal["imagenet"] | Annotated[Distillation | Masked, Field(discriminator="name")] | None = field(  # type: ignore[assignment]
         None, description="of the encoder; none is random"
     )
     passes: Literal["own", "shared"] = field(
@@ -92,10 +92,9 @@ class Classification(WithStart):
             raise ValueError(f"loss: log_cosh is of labels 0 and 1, and {min(mixed)} makes others")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
-        encoders = {self.encoder, *(one.encoder for one in self.weighted)}
-        optical = self.model in FUSIONS and not any(map(radar, self.input_bands))
-        if self.pretraining and not (optical and encoders <= {*PACKAGED}):
-            raise ValueError(f"start: one that is learnt takes optical bands alone and encoders of {', '.join(PACKAGED)}")
+        others = {self.encoder, *(one.encoder for one in self.weighted)} - {*PACKAGED}
+        if self.pretraining and (others or self.model not in FUSIONS or any(map(radar, self.input_bands))):
+            raise ValueError(f"start: a fusion learns it with optical bands alone, for {', '.join(PACKAGED)}")
         key, folds = self._folds
         if self.ensemble and self.members > folds:
             raise ValueError(f"members: {self.members} need as many folds, and split leaves {folds} to {key}")
