@@ -65,7 +65,7 @@ def list_() -> None:
     from landslide_lib.study import runs
 
     store = runs.open_store()
-    typer.echo("beside each row: dataset, profile x seeds that have a record; - is none")
+    typer.echo("beside each row: dataset, profile x seeds that have a record; - is none; 'needs weights' is of others")
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():
@@ -75,7 +75,8 @@ def list_() -> None:
                 counts = [(d, p, len(found.get((table.name, row.id), ()))) for d, p, found in known]
                 done = ", ".join(f"{d} {p} x{count}" for d, p, count in counts if count)
                 kind = "" if row.kind == "run" else f" ({row.kind})"
-                typer.echo(f"    {row.id + kind:<30} {done or '-'}")
+                need = row.kind == "run" and reports.resolve(table, row, profile_name="cpu").needs_download
+                typer.echo(f"    {row.id + kind:<30} {done or ('needs weights' if need else '-')}")
     typer.secho("chapters", bold=True)
     for path in chapters.chapters():
         made = chapters.executed(path.stem)

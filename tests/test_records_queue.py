@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from landslide_lib.paths import HOME
 from landslide_lib.study import reports, runs
@@ -77,6 +79,19 @@ def test_what_needs_weights_that_no_package_has_is_left_out(tmp_path):
     rows = {job.row for job in queue.missing(plan, Store(tmp_path, ()))[0]}
     assert "vit-large" not in rows
     assert "vit-tiny-random" in rows
+
+
+def test_every_row_that_needs_no_download_is_asked_for_on_some_data(tmp_path):
+    plan = [{**entry, "seeds": 1} for entry in yaml.safe_load(queue.PLAN.read_text("utf-8"))]
+    cpu = partial(reports.resolve, profile_name="cpu")
+    tables = {table.name: table for report in reports.reports().values() for table in report.tables.values()}
+    jobs = queue.missing(plan, Store(tmp_path, ()))[0]
+    asked = {cpu(tables[job.table], tables[job.table].row(job.row), dataset=job.dataset).hash for job in jobs}
+    for table in tables.values():
+        for row in table.rows:
+            on = {entry["dataset"] for entry in plan if row in table.runnable(entry["dataset"])}
+            here = {made.hash for made in (cpu(table, row, dataset=name) for name in on) if not made.needs_download}
+            assert not here or here & asked, f"{table.name} {row.id}: no entry of records.yaml asks for it"
 
 
 def test_a_queue_that_was_ended_goes_on_and_two_at_once_run_nothing_twice(tmp_path):

@@ -294,12 +294,17 @@ def contributions(features: pd.DataFrame, splits: Sequence[boosting.Split], boos
 
 
 def losses(
-    features: pd.DataFrame, labels: ArrayLike, folds: int = 10, seed: int = 0, groups: boosting.Groups = None
+    features: pd.DataFrame,
+    labels: ArrayLike,
+    folds: int = 10,
+    seed: int = 0,
+    groups: boosting.Groups = None,
+    **how: Any,
 ) -> pd.DataFrame:
     """Count how often a filter, see `boosting.fit_filter`, loses a positive on tiles that it was not tuned on.
 
     Nested folds, as many inner as outer ones: on all folds but one a filter is fitted, threshold and all, and the one
-    that is left is sorted by it.
+    that is left is sorted by it. `how` goes to the filter.
 
     Returns:
         A line an outer fold: `fold` from 1, `tiles`, `positives`, `removed` (tiles), `lost` (positives among them),
@@ -311,7 +316,7 @@ def losses(
     lines = []
     for number, (rest, left) in enumerate(boosting.fold_rows(truth, folds, seed, groups), 1):
         fitted = boosting.fit_filter(
-            features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest]
+            features.iloc[rest], truth[rest], folds, seed, None if scenes is None else scenes[rest], **how
         )
         removed = ~fitted.keeps(features.iloc[left])
         new, old = int(truth[left].sum()), int(truth[rest].sum())

@@ -7,6 +7,9 @@ The channels of red, green and blue are those of the RAU-Net report (slide III).
   brightest pixel, as OpenCV's are.
 - The thresholds of the Canny detector are 100 and 200 of those levels, the Sobel kernel is 3 x 3.
 
+Those of `AS_IN_CODE` are as in its first author's code, landslide-segmentation-on-multi-spectral-remote-sensing-images/
+main-code/util.py of https://github.com/CamDucLe/Landslide-Project-Sentinel2.
+
 Those of tiles with radar are of the two reports on Zindi's challenge, see `despeckled` and `clouds`.
 """
 
@@ -120,6 +123,19 @@ class Channel(NamedTuple):
     whole: bool = False
 
 
+def _in_code(highest: int, kind: type, filtered: Callable[[NDArray[Any]], NDArray[Any]]) -> Channel:
+    """Filter the gray image, rescaled to 0..highest and cut to its kind of number, as the first author's code does."""
+    return Channel(RGB, lambda *rgb: _each((rescale(gray(*rgb)) * highest).astype(kind), filtered))
+
+
+#: Not divided by their mean.
+AS_IN_CODE = {
+    "mean_10": _in_code(255, np.uint8, lambda x: cv2.blur(x, (10, 10)) / 255),
+    "median_15": _in_code(255, np.uint8, lambda x: cv2.medianBlur(x, 15) / 255),
+    "sobel_x_5": _in_code(1, np.float32, lambda x: cv2.Sobel(x, cv2.CV_32F, 1, 0, ksize=5) / 27.32001),
+    "sobel_y_5": _in_code(1, np.float32, lambda x: cv2.Sobel(x, cv2.CV_32F, 0, 1, ksize=5) / 27.32001),
+    "canny_150": _in_code(255, np.uint8, lambda x: cv2.Canny(x, 150, 227) / 255),
+}
 ENGINEERED: dict[str, Channel] = {
     **{f"{name}_local": Channel((name,), rescale) for name in RGB},
     **{f"{name}_global": Channel((name,), rescale, whole=True) for name in RGB},
@@ -136,6 +152,7 @@ ENGINEERED: dict[str, Channel] = {
     **{f"before_{name}": Channel((name, f"d{name}"), np.subtract) for name in SAR if name[0] == "V"},
     **{f"median_{name}": Channel((name,), despeckled) for name in SAR},
     "clouds": Channel((*RGB, "NIR"), clouds),
+    **AS_IN_CODE,
 }
 
 

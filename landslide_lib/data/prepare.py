@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from landslide_lib.data.bands import BOXES, ENGINEERED, LABELS, UNLABELLED, check
+from landslide_lib.data.bands import AS_IN_CODE, BOXES, ENGINEERED, LABELS, UNLABELLED, check
 from landslide_lib.data.batches import Batches, CropTarget, shared
 from landslide_lib.data.pack import Packed, load_packed, with_bands
 from landslide_lib.data.registry import get_dataset
@@ -156,8 +156,9 @@ def prepare(
 def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> Tensor:
     """Return the mean of each band over some images, (C, 1, 1) float32; of the dataset's own bands by default.
 
-    The report divides each band by it (slide I-D). A mean of nearly 0 becomes 1. An engineered channel has the mean of
-    its absolute value, as an index or a gradient has a mean near 0 by its nature. Raises ValueError: no such band.
+    The report divides each band by it (slide I-D). A mean of nearly 0 becomes 1, and that of a channel `AS_IN_CODE`. An
+    engineered channel has the mean of its absolute value, as an index or a gradient has a mean near 0 by its nature.
+    Raises ValueError: no such band.
     """
     names = tuple(bands) or packed.bands
     engineered = [name in ENGINEERED for name in names]
@@ -171,7 +172,7 @@ def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> T
     for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
         total += of_images[chunk].sum(0)
     mean = total / len(indices)
-    mean[np.abs(mean) < LEAST] = 1.0
+    mean[(np.abs(mean) < LEAST) | [name in AS_IN_CODE for name in names]] = 1.0
     return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
 
 

@@ -24,10 +24,11 @@ class Split(Part):
     """Which images are trained on, validated on and tested on.
 
     `blocked` keeps all images of one scene on one side (an image whose scene is not known is a scene of its own),
-    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers;
-    `published` takes the parts of the publisher and ignores the folds. Nothing else is done with the test fold
-    (`held_out`); or it is validated on, too (`validated`), so that the folds together train on all images, as for a
-    submission: scores after a choice of threshold or epoch are then too good.
+    `region` whole regions; `random` ignores scenes; `contiguous` cuts the images in the order of their numbers, as the
+    code of `raunet-ablation` does (github.com/CamDucLe/Landslide-Project-Sentinel2), the last first; `published`
+    takes the parts of the publisher and ignores the folds. Nothing else is done with the test fold (`held_out`); or it
+    is validated on, too (`validated`), so that the folds together train on all images, as for a submission: scores
+    after a choice of threshold or epoch are then too good.
     """
 
     method: Method = field("blocked")
@@ -140,8 +141,8 @@ def _fold(labels: NDArray[np.bool_], groups: Indices, options: Split, folds: int
     from sklearn.model_selection import KFold, StratifiedGroupKFold  # it takes a second to import
 
     if options.method == "contiguous":
-        cuts = KFold(folds).split(labels)
+        rest, test = (len(labels) - 1 - part for part in list(KFold(folds).split(labels))[fold])
     else:
         cuts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.seed).split(labels, labels, groups)
-    rest, test = list(cuts)[fold]
+        rest, test = list(cuts)[fold]
     return np.sort(rest), np.sort(test)

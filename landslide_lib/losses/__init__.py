@@ -4,7 +4,8 @@ Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of
 float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for an argument out of its
 range (`landslide_lib.fields.LOSS_NUMBERS`) and for shapes that differ or are no (B, 1, H, W).
 
-Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses", where no other is named.
+Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses", where no other is named. Its
+first author's code is demo-code/losses.py of https://github.com/CamDucLe/Landslide-Project-Sentinel2.
 
 >>> LOSSES["tversky"](alpha=0.8, beta=0.2).alpha
 0.8
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.fields import LOSS_NUMBERS
+from landslide_lib.losses.weights import boundary_weights, center_weights
 
 
 def in_range(name: str, value: float) -> float:
@@ -74,7 +76,7 @@ class CrossEntropyLoss(nn.Module):
 class WeightedCrossEntropyLoss(nn.Module):
     """Binary cross entropy on logits whose landslide term is multiplied by a weight; 1 is cross entropy.
 
-    Reference: `negative-filter-fpn`, section Training Strategy, which does not state the weight.
+    Reference: `negative-filter-fpn`, section Training Strategy; the weight is 2 in its author's code.
 
     >>> x, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
     >>> round(WeightedCrossEntropyLoss(weight=3.0)(x, y).item(), 4)  # (3 + 1) / 2 * log 2
@@ -120,15 +122,19 @@ class FocalLoss(nn.Module):
 
 
 class LogCoshLoss(nn.Module):
-    """Mean over the pixels of log(cosh(p - y)), at most log(cosh(1)) = 0.4338.
+    """Mean over the pixels of log(cosh(|p - y|^power)), at most log(cosh(1)) = 0.4338.
 
-    We assume that the report's y^p is the probability p, not the logit.
+    We assume that the report's y^p is the probability p, not the logit. `power` is 2 in the first author's code.
     """
+
+    def __init__(self, *, power: float = 1.0) -> None:
+        super().__init__()
+        self.power = in_range("log_cosh.power", power)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         logits, target = prepare(logits, target)
         # |p - y| without a subtraction that cancels: the sigmoid of the logit against the target.
-        error = torch.sigmoid((1 - 2 * target) * logits)
+        error = torch.sigmoid((1 - 2 * target) * logits) ** self.power
         # cosh(e) - 1 = 2 sinh(e / 2)^2: exact for tiny errors too, where log(cosh(e)) rounds to 0.
         return torch.log1p(2 * torch.sinh(error / 2) ** 2).mean()
 
@@ -185,7 +191,8 @@ class TverskyLoss(nn.Module):
     above 0. `alpha` weighs the **false negatives**, as the report prints it; smp's alpha is on the false positives. The
     report states no values: 0.7 and 0.3 are those of Salehi et al., MLMI 2017, https://arxiv.org/abs/1706.05721.
     `smooth` pixels, added to numerator and denominator, keep a batch without landslide finite, with a gradient; smp's
-    losses with `log_loss=True` are 0 there, so that false alarms cost nothing.
+    losses with `log_loss=True` are 0 there, so that false alarms cost nothing. `background`, in [0, 1], is the share of
+    the same loss of the background in a mean of the two; the first author's code has 0.5, and a `smooth` of 1e-7.
 
     >>> y = torch.tensor([[[[1.0, 0.0]]]])
     >>> missed, false_alarm = torch.full_like(y, -50.0), torch.full_like(y, 50.0)
@@ -194,10 +201,10 @@ class TverskyLoss(nn.Module):
     (0.5306, 0.1398)
     """
 
-    def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> None:
+    def __init__(self, *, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0, background: float = 0.0) -> None:
         super().__init__()
         self.alpha, self.beta = in_range("tversky.alpha", alpha), in_range("tversky.beta", beta)
-        self.smooth = in_range("tversky.smooth", smooth)
+        self.smooth, self.background = in_range("tversky.smooth", smooth), in_range("tversky.background", background)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         logits, target = prepare(logits, target)
@@ -206,7 +213,12 @@ class TverskyLoss(nn.Module):
         # Each error is a sum of its own: sum(p) - TP would cancel to noise where they are small.
         fn, fp = (torch.sigmoid(-logits) * target).sum(), (probability * (1 - target)).sum()
         # log1p keeps a small loss exact: -log(n / d) = log(1 + (d - n) / n).
-        return torch.log1p((self.alpha * fn + self.beta * fp) / (tp + self.smooth))
+        loss = torch.log1p((self.alpha * fn + self.beta * fp) / (tp + self.smooth))
+        if self.background:
+            # Of the background, false alarms are what is missed.
+            tn = (torch.sigmoid(-logits) * (1 - target)).sum()
+            loss = loss.lerp(torch.log1p((self.alpha * fp + self.beta * fn) / (tn + self.smooth)), self.background)
+        return loss
 
 
 class IoULoss(TverskyLoss):
@@ -219,8 +231,8 @@ class IoULoss(TverskyLoss):
     0.6779
     """
 
-    def __init__(self, *, smooth: float = 1.0) -> None:
-        super().__init__(alpha=1.0, beta=1.0, smooth=smooth)
+    def __init__(self, *, smooth: float = 1.0, background: float = 0.0) -> None:
+        super().__init__(alpha=1.0, beta=1.0, smooth=smooth, background=background)
 
 
 class LovaszLoss(nn.Module):
@@ -234,15 +246,36 @@ class LovaszLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         logits, target = prepare(logits, target)
-        scores, truth = logits.flatten(), target.flatten()
-        errors, order = torch.sort(1 - (2 * truth - 1) * scores, descending=True)
-        # Counts in whole numbers: exact, and a cumulative sum of floats has no deterministic kernel on CUDA.
-        positives = truth[order].int().cumsum(0, dtype=torch.int32)
-        wrong = torch.arange(1, len(errors) + 1, dtype=torch.int32, device=errors.device)
-        # Were the first pixels wrong and no others: 1 - IoU = |wrong| / |wrong or landslide|.
-        jaccard = wrong.to(errors.dtype) / (positives[-1] + wrong - positives).to(errors.dtype)
+        errors, missed, false = by_error(1 - (2 * target - 1) * logits, target)
+        # 1 - IoU = |wrong| / |wrong or landslide|.
+        jaccard = (missed + false).to(errors.dtype) / (missed[-1] + false).to(errors.dtype)
         weights = torch.diff(jaccard, prepend=jaccard.new_zeros(1))
         return (torch.relu(errors) * weights).sum()
+
+
+class LovaszProbabilityLoss(nn.Module):
+    """The Lovasz extension of -log(IoU) at the roots of |p - y|, the mean over landslide and background.
+
+    As in the first author's code, which clips p in place of keeping the root's gradient finite.
+    """
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        logits, target = prepare(logits, target)
+        # The root by its logarithm, whose gradient is finite at 0.
+        errors, missed, false = by_error(torch.exp(F.logsigmoid((1 - 2 * target) * logits) / 2), target)
+        loss = torch.zeros_like(errors)
+        for lost, added in ((missed, false), (false, missed)):  # of the landslide, of the background
+            hits, union = ((count.to(loss.dtype) + 1e-7) for count in (lost[-1] - lost, lost[-1] + added))
+            loss = loss + torch.log(union / hits) / 2
+        return (errors * torch.diff(loss, prepend=loss.new_zeros(1))).sum()
+
+
+def by_error(errors: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort errors, largest first; count missed pixels and false alarms were the first ones wrong and no others."""
+    errors, order = torch.sort(errors.flatten(), descending=True)
+    # Counts in whole numbers: exact, and a cumulative sum of floats has no deterministic kernel on CUDA.
+    missed = target.flatten()[order].int().cumsum(0, dtype=torch.int32)
+    return errors, missed, torch.arange(1, len(errors) + 1, dtype=torch.int32, device=errors.device) - missed
 
 
 class BoundaryLoss(nn.Module):
@@ -285,75 +318,6 @@ def averaged(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-def boundary_weights(target: Tensor, *, weight: float, sigma: float) -> Tensor:
-    """Weight the pixels by 1 + weight * exp(-d^2 / (2 sigma^2)), d the distance to a boundary: (B, 1, H, W), float32.
-
-    d is the chessboard distance in pixels to the nearest boundary pixel: one with a pixel of the other class among its
-    eight neighbours, so both sides of an outline have d = 0. The image's border is none. Beyond ceil(3 sigma) the
-    weight is 1.
-
-    >>> w = boundary_weights(torch.tensor([[[[0, 0, 0, 1, 1, 1]]]]), weight=1.0, sigma=0.5)
-    >>> [round(v, 2) for v in w.flatten().tolist()]
-    [1.0, 1.14, 2.0, 2.0, 1.14, 1.0]
-    """
-    radius = math.ceil(3 * sigma)
-    with torch.no_grad():
-        mask = target.to(torch.uint8)
-        # A boundary pixel has both classes in its neighbourhood, so both of these are 1.
-        zone = dilate(mask) + dilate(1 - mask) - 1
-        # The zones are nested: a pixel at distance d is in those from the d-th on.
-        zones = zone.clone()
-        for _ in range(radius):
-            zone = dilate(zone)
-            zones += zone
-        distance = (radius + 1 - zones).float()
-        return 1 + weight * torch.exp((distance / sigma).square() / -2) * (zones > 0)
-
-
-def center_weights(target: Tensor, *, weight: float) -> Tensor:
-    """Weight landslide pixels by 1 + weight * depth / (depth of the region's deepest pixel): (B, 1, H, W), float32.
-
-    The depth is the chessboard distance to the background, 1 on a region's edge, at most max(H, W) // 2. What lies
-    outside the image is no background: a landslide that the tile's border cuts may be deepest there. A region is joined
-    by its pixels' eight neighbours. Its greatest depth is found by max(H, W) geodesic dilations, as asking whether it
-    has settled would wait for the device: in a narrow, winding region a weight may be too high, never over 1 + weight.
-
-    >>> center_weights(torch.tensor([[[[0, 1, 1, 1, 1, 0, 1, 0]]]]), weight=5.0)[0, 0, 0].tolist()
-    [1.0, 3.5, 6.0, 6.0, 3.5, 1.0, 6.0, 1.0]
-    """
-    side = max(target.shape[-2:])
-    cap = max(1, side // 2)
-    with torch.no_grad():
-        # Bytes where they hold the depths: four times less memory to go through than float32.
-        mask = target.to(torch.uint8 if cap < 256 else torch.int16)
-        background = 1 - mask
-        depth = mask.clone()
-        for _ in range(cap - 1):
-            background = dilate(background)
-            depth += 1 - background
-        deepest = depth
-        for _ in range(side):
-            deepest = dilate(deepest).mul_(mask)
-        return 1 + weight * depth.float() / deepest.clamp(min=1).float()
-
-
-def dilate(x: Tensor) -> Tensor:
-    """Take the maximum over each 3x3 neighbourhood inside the image, (B, 1, H, W) uint8 to the same.
-
-    By shifted slices, which the CPU works off many bytes at a time; `max_pool2d` goes pixel by pixel.
-
-    >>> dilate(torch.tensor([[[[1, 0, 0], [0, 0, 0]]]]))[0, 0].tolist()
-    [[1, 1, 0], [1, 1, 0]]
-    """
-    rows = x.clone()
-    torch.maximum(rows[..., 1:, :], x[..., :-1, :], out=rows[..., 1:, :])
-    torch.maximum(rows[..., :-1, :], x[..., 1:, :], out=rows[..., :-1, :])
-    out = rows.clone()
-    torch.maximum(out[..., 1:], rows[..., :-1], out=out[..., 1:])
-    torch.maximum(out[..., :-1], rows[..., 1:], out=out[..., :-1])
-    return out
-
-
 class WeightedSum(nn.Module):
     """The weighted sum of losses: pairs of a weight, at least 0, and a loss; one weight at least is more than 0.
 
@@ -387,6 +351,7 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "iou": IoULoss,
     "tversky": TverskyLoss,
     "lovasz": LovaszLoss,
+    "lovasz_probability": LovaszProbabilityLoss,
     "boundary": BoundaryLoss,
     "center": CenterLoss,
     "soft_ce": SoftCrossEntropyLoss,

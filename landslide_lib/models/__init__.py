@@ -5,11 +5,12 @@ from functools import partial
 
 from torch import nn
 
+from landslide_lib.fields import REFINEMENT_ENCODERS
 from landslide_lib.models import backbones
 from landslide_lib.models.attention import CBAM, squeeze_excitation
 from landslide_lib.models.fusion import Fusion, PyramidTiles
 from landslide_lib.models.rau_net import RAUNet, narrow, unet_with, unet_with_axis_attention
-from landslide_lib.models.refinement import SIZES, refinement
+from landslide_lib.models.refinement import refinement
 from landslide_lib.models.small import SmallVNet, squeeze_unet
 from landslide_lib.models.unet import UNet
 
@@ -32,7 +33,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "small_residual_unet": partial(narrow, partial(RAUNet, gates="none", bottom=True)),
     "small_rau_net": partial(narrow, RAUNet),
     # Adaptation, segmentation too: of in_channels, size and image_size.
-    **{family: partial(refinement, family) for family in SIZES},
+    **{family: partial(refinement, family) for family in REFINEMENT_ENCODERS},
     # Tiles: of the names of the bands and, a fusion of an encoder, a pyramid of whether passes share a branch.
     "gated": partial(Fusion, gated=True),
     "concatenated": partial(Fusion, gated=False),

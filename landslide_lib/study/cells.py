@@ -199,9 +199,10 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
         one = "an interval over test images alone, which leaves out what another seed would give"
         several = "its 95 % interval, over seeds where there are several, and test images"
         text += f" In brackets after a difference: {one if seeds == [1] else several}."
-    if any(stand_in(row) for row in rows):
-        text += " † In place of the report's network stands one that this profile can train, see “network of ours”;"
-        text += " rows with the same one are the same runs, and say nothing of how the report's differ."
+    if swapped := [row["ours"]["records"] for row in rows if stand_in(row)]:
+        text += " † In place of the report's network stands one that this profile can train, see “network of ours”"
+        same = "; rows with the same one are the same runs, and say nothing of how the report's differ."
+        text += same if len(set(map(tuple, swapped))) < len(swapped) else "."
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""

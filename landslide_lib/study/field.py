@@ -117,14 +117,17 @@ def _results(source: Source) -> Iterator[tuple[Result, int]]:
     if source.table is None:
         return
     table = reports.table(source.table)
-    name, column = next((name, table.columns[name]) for name in table.metrics if table.columns[name].score == "f1")
-    # A report does not say what a two_class column is of: that is what we assume.
-    kinds: dict[str, Over] = {"tiles": "tiles", "two_class": "unknown"}
+    first = {table.columns[name].score: name for name in reversed(table.metrics)}
+    column = table.columns[first["f1"]]
+    kinds: dict[str, Over] = {"tiles": "tiles", "two_class": "two_class"}
     over: dict[Rate, Over] = {"f1": kinds.get(column.convention, "landslide")}
     for row in table.rows:
-        cell = row.reported.get(name)
-        if cell is not None and (not source.only or row.id in source.only):
-            printed: Printed = {"f1": cell if isinstance(cell, str) else f"{cell:.{column.digits}f}"}
+        cells = {score: row.reported[name] for score, name in first.items() if row.reported.get(name) is not None}
+        text = {score: x if isinstance(x, str) else f"{x:.{column.digits}f}" for score, x in cells.items()}
+        if "f1" in text and (not source.only or row.id in source.only):
+            printed: Printed = {"f1": text["f1"]}
+            if column.convention == "two_class" and "iou" in text:
+                printed["miou"] = text["iou"]
             yield Result(id=row.id, model=f"{row.label} ({source.table})", printed=printed, over=over), column.scale
 
 

@@ -262,7 +262,7 @@ def stand_in(layers: Mapping[str, Any], profile_name: str) -> dict[str, Any]:
     """
     if not (swaps := STAND_INS.get(profile_name)):
         return {}
-    change: dict[str, Any] = {}
+    change: dict[str, Any] = {"size": swaps["size"]} if layers.get("task") == "adaptation" else {}
     encoder = layers.get("encoder")
     if encoder in swaps["encoder"]:
         encoder = change["encoder"] = swaps["encoder"][encoder]

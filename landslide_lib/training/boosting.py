@@ -26,14 +26,7 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 Groups = Sequence[Any] | NDArray[Any] | None  # the scene of each row; None where none is known
 
 #: Small trees, many of them, rows and columns drawn: usual values, tuned to nothing here.
-PARAMETERS: dict[str, Any] = {
-    "objective": "binary:logistic",
-    "eta": 0.1,
-    "subsample": 0.8,
-    "colsample_bytree": 0.8,
-    "nthread": 1,
-}
-DEPTH, TREES = 4, 120
+PARAMETERS = {"objective": "binary:logistic", "nthread": 1, "eta": 0.1, "subsample": 0.8, "colsample_bytree": 0.8}
 FORMAT = "negative-filter-1"  # of the file that `FittedFilter.save` writes
 
 
@@ -75,14 +68,14 @@ def fold_rows(labels: ArrayLike, count: int, seed: int = 0, groups: Groups = Non
 
 
 def train(
-    features: pd.DataFrame, labels: ArrayLike, seed: int = 0, *, depth: int = DEPTH, trees: int = TREES
+    features: pd.DataFrame, labels: ArrayLike, seed: int = 0, *, depth: int = 4, trees: int = 120, **other: float
 ) -> "Booster":
-    """Grow trees on all rows; see `check` for what is refused."""
+    """Grow trees on all rows, with `other` parameters of XGBoost; see `check` for what is refused."""
     truth = check(features, labels)
     import xgboost as xgb
 
     data = xgb.DMatrix(features.to_numpy(np.float64), truth)
-    return xgb.train({**PARAMETERS, "max_depth": depth, "seed": seed}, data, trees)
+    return xgb.train({**PARAMETERS, "max_depth": depth, "seed": seed, **other}, data, trees)
 
 
 def probabilities(booster: "Booster", features: pd.DataFrame) -> Floats:
@@ -91,7 +84,7 @@ def probabilities(booster: "Booster", features: pd.DataFrame) -> Floats:
 
 
 def out_of_fold(
-    features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0, **grown: int
+    features: pd.DataFrame, labels: ArrayLike, splits: Sequence[Split], seed: int = 0, **grown: Any
 ) -> OutOfFold:
     """Return what trees, `grown` as in `train`, make of rows that they did not learn from."""
     truth = np.asarray(labels)
@@ -181,7 +174,7 @@ def fit_filter(
     seed: int = 0,
     groups: Groups = None,
     each_fold: bool = False,
-    **grown: int,
+    **grown: Any,
 ) -> FittedFilter:
     """Fit a filter that loses no positive training tile out of fold.
 

@@ -44,8 +44,8 @@ def _turned(images: Tensor, quarters: int) -> Tensor:
 def voted(outputs: Outputs) -> Tensor:
     """Return the mean probability of the masks at half, once and twice the resolution.
 
-    The slides say "average of 3 resolution masks"; that the half is interpolated and the double averaged is what we
-    assume.
+    Resized bilinearly, which of the double is the mean of 2x2 pixels, as in the first author's code
+    (https://github.com/CamDucLe/Landslide-Project-Sentinel2).
     """
     if isinstance(outputs, Tensor) or not {"mask", "half", "double"} <= outputs.keys():
         raise ValueError("voting takes the three masks of head multi_resolution; here is one")
@@ -56,7 +56,10 @@ def voted(outputs: Outputs) -> Tensor:
 
 
 def morphology(probabilities: Tensor, name: str, kernel: int) -> Tensor:
-    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part."""
+    """Return the `opening` or `closing` of images (B, 1, S, S) with a square; what lies outside takes no part.
+
+    With an even `kernel` all is moved by one pixel, down and to the right, as OpenCV does in the first author's code.
+    """
     square = np.ones((kernel, kernel), np.uint8)
     images = probabilities[:, 0].cpu().numpy()
     changed = np.stack([cv2.morphologyEx(image, op=MORPHOLOGY[name], kernel=square) for image in images])

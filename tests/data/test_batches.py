@@ -166,6 +166,13 @@ def test_an_unknown_band_is_refused_with_those_there_are():
         Batches(PACKED, EVERY, 5, ONES, bands=("red", "NIR"))
 
 
+def test_a_channel_of_the_first_authors_code_is_left_as_it_is(where, tmp_path):
+    colour = replace(PACKED, bands=("R", "G", "B"), folder=tmp_path)
+    means = band_means(colour, EVERY, ("gaussian", "mean_10"))
+    assert means[0] != 1
+    assert means[1] == 1
+
+
 def test_an_engineered_channel_is_a_band_like_any_other(where, tmp_path):
     colour = replace(PACKED, bands=("R", "G", "B"), folder=tmp_path)
     names = ("sobel_x", "G", "gray")

@@ -162,9 +162,9 @@ def test_the_fingerprint_of_the_data_is_that_of_its_packed_copy_or_else_of_its_f
         ({"scale": 1.3, "image_size": 32}, "images would have 41.6 pixels"),
         ({"image_size": 16}, "images would have 16 pixels"),
         ({"rounds": [{"models": ["swin"], "scale": 2.2}]}, "images would have 281.6 pixels"),
-        ({"start": {"name": "imagenet"}}, "only an efficientnet_lite with batch norms takes ImageNet's weights"),
-        ({**LITE, "norms": "cross_sensor"}, "only an efficientnet_lite with batch norms"),
-        ({**LITE, "rounds": [{"models": ["efficientnet_lite", "resnet"]}]}, "only an efficientnet_lite with"),
+        ({"start": {"name": "imagenet"}, "model": "segformer"}, "start: timm has no ImageNet weights of mit_b2"),
+        ({"start": {"name": "imagenet"}, "model": "swin", "size": "small"}, "no ImageNet weights of swin_narrow"),
+        ({**LITE, "rounds": [{"models": ["efficientnet_lite", "segformer"]}]}, "no ImageNet weights of mit_b2"),
         ({"pseudo_labels": False}, "a control trains as long as rounds; name those"),
         ({"batch": 1}, "one image has no batch statistics"),
         ({"target": {"dataset": "mars"}}, "target.dataset = 'mars'"),
@@ -203,6 +203,14 @@ def test_an_ensemble_is_of_its_members_and_its_own_model_does_not_count():
     rounds = [{"models": ["resnet"]}]
     assert adapted(confidence=0.9, rounds=rounds).hash != adapted(rounds=rounds).hash
     assert isinstance(both, Adaptation)
+
+
+@pytest.mark.parametrize("size", ["tiny", "small", "base"])
+def test_imagenets_weights_of_the_reports_encoders_are_on_a_hub(size):
+    made = adapted(model="hrnet_ocr", size=size, start={"name": "imagenet"}, rounds=[{"models": ["resnet"]}])
+    assert made.needs_download
+    assert all(one.weights == "imagenet" and one.needs_download for one in made.depends_on)
+    assert not adapted(**LITE, size=size, norms="cross_sensor").needs_download
 
 
 def test_a_teacher_has_the_start_of_its_pupil_and_a_control_has_no_teacher():

@@ -52,18 +52,26 @@ def focal(logits: Array, target: Array, alpha: float = 0.25, gamma: float = 2.0)
     return total / target.size
 
 
-def log_cosh(logits: Array, target: Array) -> float:
-    return float(np.mean([math.log(math.cosh(p - y)) for p, y in pixels(logits, target)]))
+def log_cosh(logits: Array, target: Array, power: float = 1.0) -> float:
+    return float(np.mean([math.log(math.cosh(abs(p - y) ** power)) for p, y in pixels(logits, target)]))
 
 
-def tversky(logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0) -> float:
+def tversky(
+    logits: Array, target: Array, alpha: float = 0.7, beta: float = 0.3, smooth: float = 1.0, background: float = 0.0
+) -> float:
+    if background:  # the loss of a landslide where the classes have changed places
+        parts = [tversky(z, y, alpha, beta, smooth) for z, y in ((logits, target), (-logits, 1 - target))]
+        return (1 - background) * parts[0] + background * parts[1]
     tp = sum(p * y for p, y in pixels(logits, target))
     fn = sum((1 - p) * y for p, y in pixels(logits, target))
     fp = sum(p * (1 - y) for p, y in pixels(logits, target))
     return -math.log((tp + smooth) / (tp + alpha * fn + beta * fp + smooth))
 
 
-def iou(logits: Array, target: Array, smooth: float = 1.0) -> float:
+def iou(logits: Array, target: Array, smooth: float = 1.0, background: float = 0.0) -> float:
+    if background:
+        parts = [iou(z, y, smooth) for z, y in ((logits, target), (-logits, 1 - target))]
+        return (1 - background) * parts[0] + background * parts[1]
     intersection = sum(p * y for p, y in pixels(logits, target))
     union = sum(p + y - p * y for p, y in pixels(logits, target))
     return -math.log((intersection + smooth) / (union + smooth))
@@ -90,6 +98,20 @@ def lovasz(logits: Array, target: Array) -> float:
     truth = set(np.flatnonzero(target).tolist())
     order = sorted(range(errors.size), key=lambda i: -errors[i])
     return lovasz_in_order(errors, truth, tuple(order))
+
+
+def lovasz_probability(logits: Array, target: Array) -> float:
+    """By the level sets: the integral of -log(IoU) of the pixels whose error is above a level, over the levels."""
+    total = 0.0
+    for z, y in ((logits, target), (-logits, 1 - target)):
+        truth = set(np.flatnonzero(y).tolist())
+        errors = np.sqrt(np.abs(1 / (1 + np.exp(-z)) - y)).ravel()
+        levels = [0.0, *sorted(set(errors.tolist()))]
+        for low, high in itertools.pairwise(levels):
+            predicted = truth ^ set(np.flatnonzero(errors > low).tolist())
+            hits, union = len(predicted & truth) + 1e-7, len(predicted | truth) + 1e-7
+            total += (high - low) * -math.log(hits / union) / 2
+    return total
 
 
 def chessboard(a: tuple[int, int], b: tuple[int, int]) -> int:
@@ -160,6 +182,7 @@ REFERENCES: dict[str, Callable[..., float]] = {
     "iou": iou,
     "tversky": tversky,
     "lovasz": lovasz,
+    "lovasz_probability": lovasz_probability,
     "boundary": boundary,
     "center": center,
     "soft_ce": soft_ce,
@@ -169,8 +192,9 @@ REFERENCES: dict[str, Callable[..., float]] = {
 OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
     "focal": {"alpha": 0.6, "gamma": 1.0},
     "weighted_ce": {"weight": 4.0},
-    "iou": {"smooth": 3.0},
-    "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1},
+    "log_cosh": {"power": 2.0},
+    "iou": {"smooth": 1e-7, "background": 0.5},
+    "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1, "background": 0.3},
     "boundary": {"weight": 2.0, "sigma": 0.5},
     "center": {"weight": 1.5},
     "soft_ce": {"smoothing": 0.3},
@@ -597,7 +621,9 @@ def test_a_recipe_names_the_arguments_of_a_loss_with_their_defaults(term: type[P
         ("focal", "gamma", -1.0),
         ("focal", "gamma", 0.5),
         ("focal", "gamma", math.inf),
+        ("log_cosh", "power", 0.5),
         ("iou", "smooth", 0.0),
+        ("iou", "background", 1.1),
         ("tversky", "alpha", 0.0),
         ("tversky", "beta", math.nan),
         ("tversky", "smooth", -1.0),

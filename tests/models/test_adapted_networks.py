@@ -6,14 +6,16 @@ import pytest
 import segmentation_models_pytorch as smp
 import timm
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landslide_lib.fields import REFINEMENT_ENCODERS as FAMILIES
 from landslide_lib.models import MODELS
-from landslide_lib.models.backbones import Padded
+from landslide_lib.models.backbones import Padded, encoder_of
 from landslide_lib.models.cross_sensor import cross_sensor
-from landslide_lib.models.refinement import OCR, init_logit_bias, window
-from landslide_lib.models.refinement import SIZES as FAMILIES
+from landslide_lib.models.refinement import OCR, UpsampledInput, init_logit_bias, window
+from landslide_lib.models.weights import start
 from landslide_lib.training.segmentation import AUXILIARY, total_loss
 
 BANDS = 5
@@ -186,6 +188,43 @@ def test_the_encoder_of_a_base_network_has_all_the_weights_of_its_name(name, the
         "downsamp_modules",
         "final_layer",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "theirs"),
+    [
+        ("resnet", "small", "resnet18.a1_in1k"),
+        ("efficientnetv2", "small", "tf_efficientnetv2_b0.in1k"),
+        ("swin", "base", "swin_tiny_patch4_window7_224.ms_in1k"),
+        ("hrnet_ocr", "small", "hrnet_w18_small.gluon_in1k"),
+    ],
+)
+def test_an_encoder_takes_imagenets_weights_and_statistics_by_the_names_of_the_hub(tmp_path, name, size, theirs):
+    published = timm.create_model(theirs.split(".")[0]).state_dict()
+    for key, value in published.items():
+        if value.is_floating_point():
+            published[key] = torch.rand_like(value)
+    (tmp_path / "weights").mkdir()
+    save_file(published, tmp_path / "weights" / f"{theirs}.safetensors")
+    encoder = encoder_of(UpsampledInput(build(name, size, image_size=224, bands=3), 1.0))
+    assert start(encoder, "imagenet", tmp_path)["share"] == 1
+    taken = {key.replace("layers_", "layers."): value for key, value in encoder.state_dict().items()}
+    assert all(torch.equal(value, published[key]) for key, value in taken.items())
+    assert any(key.endswith("running_var") for key in taken) == (name != "swin")
+
+
+def test_a_swin_takes_weights_of_other_windows_by_their_older_names(tmp_path):
+    """In the first files the layer that halves a map stands at the end of a stage, not before the next."""
+    theirs = "swin_tiny_patch4_window7_224"
+    published = timm.create_model(theirs).state_dict()
+    for key in [key for key in published if "downsample" in key]:
+        published[f"layers.{int(key.split('.')[1]) - 1}.{key.split('.', 2)[2]}"] = published.pop(key)
+    (tmp_path / "weights").mkdir()
+    save_file(published, tmp_path / "weights" / f"{theirs}.ms_in1k.safetensors")
+    encoder = encoder_of(build("swin", "base", image_size=128))
+    assert start(encoder, "imagenet", tmp_path)["share"] == 1
+    reduction = encoder.state_dict()["layers_1.downsample.reduction.weight"]
+    assert torch.equal(reduction, published["layers.0.downsample.reduction.weight"])
 
 
 @pytest.mark.parametrize("side", [32, 48, 64, 80])

@@ -7,9 +7,10 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from landslide_lib.fields import REFINEMENT_ENCODERS
 from landslide_lib.models import MODELS
 from landslide_lib.models.cross_sensor import CrossSensorNorm, cross_sensor, of_domain
-from landslide_lib.models.refinement import SIZES, UpsampledInput
+from landslide_lib.models.refinement import UpsampledInput
 
 BANDS = 3
 DOMAINS = ("source", "target")
@@ -54,7 +55,7 @@ def name(request) -> str:
     return request.param
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", REFINEMENT_ENCODERS)
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_with_the_same_statistics_it_is_exactly_the_network(name, domain):
     plain = build(name).train(domain == "source")

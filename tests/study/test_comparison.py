@@ -201,3 +201,7 @@ def test_a_row_whose_network_is_stood_in_for_is_marked():
     assert labels["vit-large-mae"].endswith("†")
     assert not labels["vit-tiny-mae"].endswith("†")
     assert "rows with the same one are the same runs" in pretraining._repr_html_()
+    refinement = study_table("refinement/validation", dataset="synthetic", profile="cpu")
+    page = refinement._repr_html_()
+    assert "swin_narrow, random" in page
+    assert "the same runs" not in page

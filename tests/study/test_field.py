@@ -136,8 +136,8 @@ def test_rows_of_the_reports_are_theirs():
     assert table.landslide_f1["l4s-board/pos-1"] == pytest.approx(0.73648522342449)
     assert table.printed["l4s-refinement/round-3"] == "f1 74.54"
     assert table.over["zindi-filter/winner"] == "tiles"
-    assert table.over["l4s-raunet/fold-1-0.95"] == "unknown"
-    assert table.printed["l4s-raunet/fold-1-0.95"] == "f1 0.7463"
+    assert table.over["l4s-raunet/fold-1-0.95"] == "two_class"
+    assert table.printed["l4s-raunet/fold-1-0.95"] == "f1 0.7463, miou 0.6597"
     assert math.isnan(table.landslide_f1["l4s-raunet/fold-1-0.95"])
     assert "zindi-fusion/gap" not in table.index
 

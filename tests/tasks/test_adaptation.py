@@ -200,6 +200,21 @@ def test_an_encoder_begins_with_imagenets_weights_and_its_teacher_too(data, stor
     assert not torch.equal(next(iter(random)), published[0])
 
 
+def test_cross_sensor_norms_of_both_domains_begin_with_imagenets_statistics(data, monkeypatch):
+    monkeypatch.setattr(adaptation, "train", lambda *given: ([], False))
+    packed = domains.load(SMOKE)
+    made = adaptation.run(wanted(**LITE, norms="cross_sensor"), Setting(packed, 0, ON))
+    batch = adaptation.run(wanted(**LITE), Setting(packed, 0, ON)).task.network.state_dict()
+    assert made.start["share"] == 1
+    assert made.task.cross_sensor
+    for domain, other in (("source", "target"), ("target", "source")):
+        weights = made.task.network.state_dict().items()
+        of_domain = {key.replace(f".norms.{domain}", ""): value for key, value in weights if other not in key}
+        assert all(map(torch.equal, of_domain.values(), (batch[key] for key in of_domain)))
+        assert len(of_domain) == len(batch)
+    assert batch["network.network.encoder.model.bn1.running_var"].std() > 0
+
+
 def test_a_control_trains_as_long_as_its_round_on_the_source_alone(data, store, tmp_path):
     rounds = [ROUND, ROUND]
     control = runs.run(wanted(rounds=rounds, pseudo_labels=False, epochs=2), 0, device="cpu", store=store)

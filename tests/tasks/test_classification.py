@@ -81,6 +81,12 @@ def test_a_weighted_loss_counts_the_others_to_a_landslide_in_training(data):
     assert fixed.loss(logits, truth).item() == pytest.approx(2 * np.log(2), rel=1e-5)
 
 
+@pytest.mark.parametrize("model", [{}, {"model": "gated", "encoder": "resnet18"}])
+def test_the_classifier_has_the_dropout_of_the_recipe(model):
+    given, own = (classification.network_of(wanted(**model, **more)) for more in ({"dropout": 0.25}, {}))
+    assert (given.classifier[0].p, own.classifier[0].p) == (0.25, 0.3)
+
+
 def test_a_record_counts_tiles_and_keeps_what_is_said_of_each(data, store):
     record = runs.run(wanted(model="gated", encoder="resnet18"), 0, store=store, device="cpu")
     truth = data.positive[[data.ids.index(name) for name in record.test_ids]]

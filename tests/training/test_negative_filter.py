@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from xgboost import XGBClassifier
 
 from landslide_lib.training import boosting
+from tools.filters import TREES, author_features
 from tools.tabular import losses
 
 
@@ -102,6 +104,24 @@ def test_a_saved_filter_is_the_same_and_holds_no_pickle(fitted, tmp_path):
     np.testing.assert_array_equal(again.keep, one.keep)
     assert again.cost == one.cost
     assert (again.columns, again.threshold, again.seed) == (one.columns, one.threshold, one.seed)
+
+
+def test_the_authors_trees_are_those_of_xgboost_by_its_defaults_but_for_depth_and_weight(fitted):
+    features, truth, _ = fitted
+    theirs = XGBClassifier(max_depth=5, min_child_weight=10).fit(features.to_numpy(), truth)
+    ours = boosting.probabilities(boosting.train(features, truth, **TREES), features)
+    np.testing.assert_allclose(ours, theirs.predict_proba(features.to_numpy())[:, 1], rtol=1e-5)
+
+
+def test_the_authors_features_are_six_numbers_of_bands_and_indices():
+    tile = np.linspace(0.0, 1.0, 10).reshape(1, 2, 5)
+    bands = {"R": tile, "G": tile**2, "B": tile, "NIR": 2 * tile, "VV_asc": tile - 9, "VH_asc": tile, "dVV_asc": -tile}
+    found = author_features(bands).iloc[0]
+    assert len(found) == 6 * (len(bands) + 1 + 1 + 6)  # before the event, the ratio, the indices
+    unit = (tile - 0.5) / tile.std()
+    expected = [0, 1, unit.max(), unit.min(), *np.quantile(unit, (0.1, 0.9))]
+    np.testing.assert_allclose(found.filter(regex="^(R|before_VV_asc)_"), [*expected, *expected], atol=1e-12)
+    np.testing.assert_allclose(found[["ratio_asc_0", "NDVI_1", "EVI_3"]], 0, atol=1e-6)  # equal once standardised
 
 
 def test_a_threshold_for_each_fold_sorts_out_more_and_a_new_tile_only_where_all_folds_agree(fitted, tmp_path):

@@ -1,5 +1,6 @@
 """What is done to a network's answers, against SciPy and by hand."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -44,6 +45,26 @@ def test_opening_never_adds_and_closing_never_takes_away(name, sign):
     made = morphology(images, name, 3)
     assert (sign * (made - images) >= 0).all()
     torch.testing.assert_close(morphology(made, name, 3), made)  # twice is once
+
+
+@pytest.mark.parametrize("name", ["opening", "closing"])
+def test_an_even_square_moves_the_mask_by_a_pixel_as_in_the_report_s_code(name):
+    mask = torch.zeros(1, 1, 20, 20)
+    mask[..., 5:12, 6:13] = 1
+    assert torch.equal(morphology(mask, name, 4), mask.roll((1, 1), (2, 3)))
+    steps = [cv2.erode, cv2.dilate] if name == "opening" else [cv2.dilate, cv2.erode]
+    image = np.random.default_rng(0).random((40, 40), np.float32)
+    made = morphology(torch.from_numpy(image)[None, None], name, 4).numpy()[0, 0]
+    np.testing.assert_array_equal(made, steps[1](steps[0](image, np.ones((4, 4))), np.ones((4, 4))))
+
+
+def test_the_double_mask_votes_with_the_mean_of_its_pixels_which_is_bilinear():
+    logits = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    p = logits.sigmoid()
+    resized = torch.nn.functional.interpolate(p, scale_factor=0.5, mode="bilinear", align_corners=False)
+    flat = torch.full((1, 1, 4, 4), 0.0)
+    made = voted({"mask": flat, "half": torch.zeros(1, 1, 2, 2), "double": logits})
+    torch.testing.assert_close(made, (0.5 + 0.5 + resized) / 3)
 
 
 def test_a_network_that_turns_with_its_image_answers_the_same_at_every_angle():

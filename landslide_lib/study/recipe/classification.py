@@ -46,6 +46,10 @@ class Filter(Part):
     each_fold: bool = field(False, description="whether each fold has a threshold of its own")
     depth: int = field(4, ge=1, le=12, description="of a tree")
     trees: int = field(120, ge=1, le=2000)
+    eta: float = field(0.1, gt=0, le=1, description="learning rate of the trees")
+    min_child_weight: float = field(1.0, ge=0, le=1000, description="of a leaf, of the second derivatives of its rows")
+    subsample: float = field(0.8, gt=0, le=1, description="share of the rows that a tree is grown on")
+    colsample_bytree: float = field(0.8, gt=0, le=1, description="share of the features that a tree is grown on")
 
 
 class Classification(WithStart):
@@ -63,6 +67,7 @@ class Classification(WithStart):
         None, ge=32, le=1024, multiple_of=32, description="side they are enlarged to; none: its own"
     )
     tiny: bool = field(False, description="a network of its kind with few layers, for tests")
+    dropout: float = field(0.3, ge=0, lt=1, description="of the classifier")
     start: Literal["imagenet"] | Annotated[Distillation | Masked, Field(discriminator="name")] | None = field(  # type: ignore[assignment]
         None, description="of the encoder; none is random"
     )
@@ -83,7 +88,7 @@ class Classification(WithStart):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "ohem"}
+        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "lovasz_probability", "ohem"}
         if whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")

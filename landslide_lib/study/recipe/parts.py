@@ -48,13 +48,7 @@ class Morphology(Part):
     """Opening removes what is smaller than the kernel (the report's salt noise), closing fills such gaps (pepper)."""
 
     name: Literal["opening", "closing"]
-    kernel: int = field(3, ge=3, le=31, description="side of the square, odd, in pixels")
-
-    @model_validator(mode="after")
-    def _has_a_middle(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel {self.kernel} has no middle; take an odd one")
-        return self
+    kernel: int = field(3, ge=3, le=31, description="side of the square in pixels; an even one moves the mask by one")
 
 
 class Averaging(Part):
@@ -67,7 +61,7 @@ PostStep = Annotated[Morphology | Averaging, Field(discriminator="name")]
 
 
 class Optimizer(Part):
-    """Optimizer and schedule: our reading of the report's "Adam with a custom learning rate scheduler"."""
+    """Optimizer and schedule."""
 
     name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"] = field("adam")
     lr: float = field(1e-3, gt=0, le=10, description="peak learning rate")

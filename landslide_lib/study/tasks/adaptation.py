@@ -68,8 +68,11 @@ def run(recipe: recipes.Adaptation, setting: Setting) -> Run:
                 f"rounds: round {len(recipe.rounds)} would learn from no landslide: no pixel of the target has a mean "
                 f"probability of {recipe.confidence:g}. Train longer, or lower the confidence"
             )
-    task = build(recipe, setting, labels)
+    # Published weights are of a network whose norms are not doubled yet.
+    task = build(recipe.model_copy(update={"norms": "batch"}), setting, labels)
     start = load_start(encoder_of(task.network), recipe, setting) if recipe.start else None
+    if recipe.norms == "cross_sensor":
+        task.network, task.cross_sensor = cross_sensor(task.network), True
     passes = 1 if recipe.pseudo_labels else 1 + len(recipe.rounds)
     return _run(task, *train(task, recipe.model_copy(update={"epochs": passes * recipe.epochs}), setting), start)
 

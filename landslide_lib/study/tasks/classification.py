@@ -51,7 +51,7 @@ def network_of(recipe: recipes.Classification) -> nn.Module:
     settings: dict[str, Any] = {"shared": recipe.passes == "shared"}
     if recipe.model in FUSIONS:
         settings = {"encoder_name": recipe.encoder, "optical_size": recipe.optical_size}
-    return MODELS[recipe.model](recipe.input_bands, tiny=recipe.tiny, **settings)
+    return MODELS[recipe.model](recipe.input_bands, tiny=recipe.tiny, dropout=recipe.dropout, **settings)
 
 
 def build(
