@@ -79,6 +79,7 @@ class Plan:
     lr_min: float = 0.0  # where the cosine ends
     weight_decay: float = 0.0
     momentum: float = 0.0  # of sgd alone, in [0, 1)
+    nesterov: bool = False  # of momentum
     schedule: str = "warmup_cosine"  # or `constant`
     warmup: float = 0.1  # share of the steps, in [0, 1)
     precision: str = "bf16-mixed"  # or `32-true`; see `precision_on`
@@ -119,7 +120,7 @@ class Loop(lightning.LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         plan = self.plan
         trained = [value for value in self.task.parameters() if value.requires_grad]  # and not their average
-        of_sgd = {"momentum": plan.momentum} if plan.momentum else {}
+        of_sgd = {"momentum": plan.momentum, "nesterov": plan.nesterov} if plan.momentum else {}
         optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, weight_decay=plan.weight_decay, **of_sgd)
         steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(

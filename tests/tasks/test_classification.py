@@ -14,6 +14,7 @@ from landslide_lib.training.classification import ClassificationTask, Members, l
 
 CPU = torch.device("cpu")
 SMOKE = {"task": "classification", "dataset": "bijie", **profile("smoke", "classification"), "model": "pyramid"}
+FUSION = {"model": "concatenated", "encoder": "efficientnet_lite0"}
 ENSEMBLE = {"ensemble": {}, "split": {"validation": 0.25}}
 
 
@@ -349,6 +350,10 @@ def test_tiles_of_one_kind_are_refused(data):
         ({"ensemble": {}, "members": 6, "split": {"test": "validated"}}, "and split leaves 5 to fold"),
         ({"ensemble": {"weighting": "stacked"}}, "stacked weighs encoders against each other; name at least two"),
         ({"split": {"validation": 0.5, "valid_fold": 2}}, "valid_fold 2 of 2"),
+        ({**FUSION, "encoder": "resnet18", "start": {"name": "mae"}}, "optical bands alone, for efficientnet_lite0"),
+        ({**FUSION, "encoder": "efficientnet_b5", "start": {"name": "mae"}}, "encoder: Input should be 'resnet18'"),
+        ({**FUSION, "dataset": "synthetic-zindi", "start": {"name": "mae"}}, "optical bands alone"),
+        ({**FUSION, "start": {"name": "mae"}, "ensemble": {"encoders": [{"encoder": "resnet18"}]}}, "optical bands"),
         ({"dataset": "zindi", "task": "segmentation"}, None),
     ],
 )
@@ -359,6 +364,24 @@ def test_what_cannot_be_is_refused_with_what_can(change, said):
         return
     with pytest.raises(RecipeError, match=said):
         wanted(**change)
+
+
+@pytest.mark.parametrize(
+    "start", [{"name": "mae"}, {"name": "distillation", "teacher": "resnet18", "teacher_start": "random"}], ids=str
+)
+def test_the_encoder_of_tiles_takes_every_tensor_of_the_run_that_it_starts_from(data, store, start, monkeypatch):
+    epoch = {"seconds": 1.0, "train_loss": 1.0, "valid_loss": 1.0}
+    monkeypatch.setattr(classification, "train", lambda *_: ([epoch], False))  # the encoder stays as it was taken over
+    made = wanted(**FUSION, start=start)
+    record = runs.run(made, 0, store=store, device="cpu")
+    (learnt,) = (one for one in store.all() if one.name in record.depends_on)
+    own = read_checkpoint(store.weights(record))["weights"]
+    theirs = read_checkpoint(store.weights(learnt))["weights"]
+    encoder = {name: value for name, value in own.items() if name.startswith("encoder.")}
+    assert encoder
+    assert all(torch.equal(value, theirs[name]) for name, value in encoder.items())
+    assert (learnt.recipe, record.start["share"]) == (made.pretraining[0], 1)
+    assert wanted(**FUSION, start=start, ensemble={}, split={"validation": 0.25}).depends_on[0].depends_on
 
 
 def test_a_restored_network_takes_the_filter_that_was_kept_with_it(data, store, monkeypatch):

@@ -51,14 +51,21 @@ def test_every_optimizer_of_a_recipe_takes_a_step_downhill(name):
     assert weight.square().sum() < before
 
 
-def test_momentum_lengthens_the_steps_of_a_gradient_that_keeps_its_sign(packed, monkeypatch):
+@pytest.mark.parametrize(
+    ("nesterov", "moved"),
+    [
+        (False, (0.1, 0.25, 0.425)),  # 0.1 times 1, then 1 + 0.5 more, then 1 + 0.5 + 0.25 more
+        (True, (0.15, 0.325, 0.5125)),  # each step looks one ahead: 1.5, 1.75, 1.875
+    ],
+)
+def test_momentum_lengthens_the_steps_of_a_gradient_that_keeps_its_sign(packed, monkeypatch, nesterov, moved):
     network = nn.Conv2d(3, 1, 1, bias=False)
     task = SegmentationTask(network, CrossEntropyLoss(), prepare(packed, Split()), batch=8)
     monkeypatch.setattr(loop.Loop, "trainer", SimpleNamespace(estimated_stepping_batches=10))
-    plan = Plan(epochs=1, optimizer="sgd", momentum=0.5, schedule="constant", lr=0.1)
+    plan = Plan(epochs=1, optimizer="sgd", momentum=0.5, nesterov=nesterov, schedule="constant", lr=0.1)
     made = loop.Loop(task, plan, "a run", {}).configure_optimizers()["optimizer"]
     before = network.weight.detach().clone()
-    for expected in (0.1, 0.25, 0.425):  # 0.1 times 1, then 1 + 0.5 more, then 1 + 0.5 + 0.25 more
+    for expected in moved:
         network.weight.grad = torch.ones_like(network.weight)
         made.step()
         torch.testing.assert_close(before - network.weight, torch.full_like(before, expected))

@@ -1,14 +1,15 @@
 """The recipe of a network that tells tiles with a landslide from those without one."""
 
 from itertools import product
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from landslide_lib.data.bands import BOXES, OF_DATASET, radar
 from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Recipe
-from landslide_lib.study.recipe.parts import CROSS_ENTROPY, Lite, LossTerm
+from landslide_lib.study.recipe.parts import CROSS_ENTROPY, PACKAGED, Lite, LossTerm
+from landslide_lib.study.recipe.starts import Distillation, Masked, WithStart
 
 #: What each is in timm, and the size of its images, stands in `models.fusion`.
 Optical = Literal["efficientnetv2_l", "efficientnet_b5", "efficientnet_b0", "resnet18", Lite]
@@ -51,7 +52,7 @@ class Filter(Part):
     colsample_bytree: float = field(0.8, gt=0, le=1, description="share of the features that a tree is grown on")
 
 
-class Classification(Recipe):
+class Classification(WithStart):
     """A network, or an ensemble of networks, that calls each tile landslide or not."""
 
     unfit = BOXES
@@ -67,7 +68,9 @@ class Classification(Recipe):
     )
     tiny: bool = field(False, description="a network of its kind with few layers, for tests")
     dropout: float = field(0.3, ge=0, lt=1, description="of the classifier")
-    start: Literal["imagenet"] | None = field(None, description="of the encoder; none is random")
+    start: Literal["imagenet"] | Annotated[Distillation | Masked, Field(discriminator="name")] | None = field(  # type: ignore[assignment]
+        None, description="of the encoder; none is random"
+    )
     passes: Literal["own", "shared"] = field(
         "own", description="whether both passes of a radar have one branch of a pyramid"
     )
@@ -94,6 +97,9 @@ class Classification(Recipe):
             raise ValueError(f"loss: log_cosh is of labels 0 and 1, and {min(mixed)} makes others")
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
+        others = {self.encoder, *(one.encoder for one in self.weighted)} - {*PACKAGED}
+        if self.pretraining and (others or self.model not in FUSIONS or any(map(radar, self.input_bands))):
+            raise ValueError(f"start: a fusion learns it with optical bands alone, for {', '.join(PACKAGED)}")
         key, folds = self._folds
         if self.ensemble and self.members > folds:
             raise ValueError(f"members: {self.members} need as many folds, and split leaves {folds} to {key}")
@@ -125,9 +131,9 @@ class Classification(Recipe):
 
     @property
     def depends_on(self) -> tuple[Recipe, ...]:
-        """The networks of an ensemble, or the network whose predictions are turned."""
+        """The networks of an ensemble, the network whose predictions are turned, or the pre-training of its encoder."""
         if not self.ensemble:
-            return (self.model_copy(update={"tta_views": 1}),) if self.tta_views > 1 else ()
+            return (self.model_copy(update={"tta_views": 1}),) if self.tta_views > 1 else self.pretraining
         splits = [self.split.model_copy(update={self._folds[0]: fold}) for fold in range(self.members)]
         return tuple(
             self.model_copy(update={"encoder": one.encoder, "ensemble": None, "tta_views": 1, "split": split})
@@ -137,7 +143,7 @@ class Classification(Recipe):
     @property
     def weights(self) -> str | None:
         """What the encoder starts from; the networks of an ensemble say so themselves."""
-        return None if self.ensemble else self.start
+        return None if self.ensemble else super().weights
 
     @property
     def unused_fields(self) -> tuple[str, ...]:
@@ -151,7 +157,7 @@ class Classification(Recipe):
             "optical_size": no_encoder,
             "start": no_encoder,
         }
-        return tuple(name for name, so in unused.items() if so)
+        return (*super().unused_fields, *(name for name, so in unused.items() if so))
 
     def _components(self) -> list[str]:
         encoders = [one.encoder for one in self.weighted] or [self.encoder]

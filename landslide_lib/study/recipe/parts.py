@@ -68,6 +68,7 @@ class Optimizer(Part):
     lr_min: float = field(0.0, ge=0, le=10, description="learning rate that the cosine ends at")
     weight_decay: float = field(0.0, ge=0, le=1)
     momentum: float = field(0.0, ge=0, lt=1, description="of sgd alone")
+    nesterov: bool = field(False, description="of sgd with momentum: look ahead by it")
     schedule: Literal["warmup_cosine", "constant"] = field("warmup_cosine")
     warmup: float = field(0.1, ge=0, lt=1, description="share of the steps spent warming up")
     averaging: float = field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0 is none")
@@ -78,4 +79,6 @@ class Optimizer(Part):
             raise ValueError(f"lr_min: {self.lr_min:g} is not below lr, {self.lr:g}")
         if self.momentum and self.name != "sgd":
             raise ValueError(f"momentum: {self.name} takes none; allowed: sgd")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it is a way to use momentum, which is 0")
         return self

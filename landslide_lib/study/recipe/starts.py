@@ -123,7 +123,8 @@ class WithStart(Recipe):
         try:
             pretraining = self.pretraining  # refused now and not when it is run
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+            first = error.errors()[0]
+            raise ValueError(": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])) from None
         for learnt in pretraining:
             if {learnt.dataset, self.dataset} == {"landslide4sense", "landslide4sense-boxes"}:
                 raise ValueError(f"start: {learnt.dataset} holds the very tiles that {self.dataset} is tested on")
@@ -146,9 +147,9 @@ class WithStart(Recipe):
                 del how["optimizer"]
         # The images that the network is tested on are no part of it.
         how["split"] = self.split if on == self.dataset else Split()
-        how |= {name: getattr(self, name) for name in ("bands", "subset", "image_size", "batch", "precision")}
+        how |= {name: getattr(self, name) for name in ("subset", "image_size", "batch", "precision")}
         encoder: Any = self.encoder  # type: ignore[attr-defined]
-        how |= {"encoder": encoder, "tiny": getattr(self, "tiny", False)}
+        how |= {"bands": self.input_bands, "encoder": encoder, "tiny": getattr(self, "tiny", False)}
         return (Pretraining(task="pretraining", dataset=on, objective=start, **how),)
 
     @property
