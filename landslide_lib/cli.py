@@ -13,7 +13,7 @@ import typer
 from landslide_lib import paths
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.geo import cli as geo
-from landslide_lib.study import chapters, comparison, recipe, records, render, reports
+from landslide_lib.study import chapters, comparison, recipe, records, render, reports, runs
 from landslide_lib.study.cli_data import DataRoot, SkipBad, data
 from landslide_lib.study.comparison import known_runs
 from landslide_lib.study.recipe import BUDGETS
@@ -62,7 +62,6 @@ ProfileName = Annotated[str | None, typer.Option("--profile", help=f"The budget:
 def list_() -> None:
     """Show reports, tables, rows, chapters and datasets, each with what has been run."""
     from landslide_lib.data.registry import DATASETS, DatasetNotFoundError
-    from landslide_lib.study import runs
 
     store = runs.open_store()
     typer.echo("beside each row: dataset, profile x seeds that have a record; - is none; 'needs weights' is of others")
@@ -108,8 +107,6 @@ def train(
 
     What has been run is not run again, and a run that was killed goes on.
     """
-    from landslide_lib.study import runs
-
     chosen = reports.table(table)
     if not chosen.chosen(row or (), dataset):
         others = {other.name for one in chosen.rows for other, _ in reports.leaves(chosen, one)} - {chosen.name}
@@ -142,7 +139,6 @@ def search(
     data_root: DataRoot = None,
 ) -> None:
     """Search the hyper-parameters of a row by Optuna, on validation data; what is searched is study/search.yaml."""
-    from landslide_lib.study import runs
     from landslide_lib.study import search as searching
 
     wanted = _row(table, row, dataset, profile)[2]
@@ -170,7 +166,7 @@ def submit(
     data_root: DataRoot = None,
 ) -> None:
     """Write what a trained row predicts: masks for Landslide4Sense, labels for Zindi, or boxes."""
-    from landslide_lib.study import runs, submission
+    from landslide_lib.study import submission
 
     task, store = reports.table(table).task, runs.open_store(data_root)
     record = _record(store, table, row, seed, dataset or submission.DATASETS[task][0], profile)
@@ -207,7 +203,6 @@ def weights(
     data_root: DataRoot = None,
 ) -> None:
     """Get the networks of a published run, from a release or trained again; its scores are checked."""
-    from landslide_lib.study import runs
     from landslide_lib.study.weights import get
 
     store = runs.open_store(data_root)
@@ -232,7 +227,7 @@ def bundle(
     data_root: DataRoot = None,
 ) -> None:
     """Write the network of a row that was trained here as one file with its card, for `landslide predict`."""
-    from landslide_lib.study import bundling, runs
+    from landslide_lib.study import bundling
 
     typer.echo(
         bundling.bundle(*_row(table, row, dataset, profile), seed, out, runs.open_store(data_root), metres, data_root)
@@ -263,8 +258,6 @@ def table_(
 
     Where nothing was run on the data that is here now, runs on another copy of it are shown, as the caption says.
     """
-    from landslide_lib.study import runs
-
     for option, given, allowed in (("format", format, render.FORMATS), ("dataset", dataset, OF_DATASET)):
         if given is not None and given not in allowed:
             raise ValueError(f"{option} {given!r}: unknown; allowed: {', '.join(allowed)}")
@@ -282,8 +275,6 @@ def publish(
     Of each row and seed the newest record counts. Where one is of a tree with uncommitted changes nothing is published;
     smoke records are passed over, and refused where the profile is named.
     """
-    from landslide_lib.study import runs
-
     store, chosen = runs.open_store(data_root), reports.table(table)
     found, left = dict[str, records.Record](), list[records.Record]()
     for d, p, _ in known_runs(chosen, store, smoke=profile == "smoke"):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright
 
@@ -19,18 +18,12 @@ def executable(own: str = "") -> str:
     Raises:
         FileNotFoundError: There is none, or `CHROMIUM` names none; says what to do.
     """
-    named = os.environ.get("CHROMIUM")
-    if named:
-        found = shutil.which(named)
-        if not found:
+    if named := os.environ.get("CHROMIUM"):
+        if not (found := shutil.which(named)):
             raise FileNotFoundError(f"CHROMIUM={named}: no program; name a Chromium, or unset it")
         return found
-    for name in NAMES:
-        found = shutil.which(name)
-        if found:
-            return found
-    if own and Path(own).is_file():
-        return own
+    if found := next(filter(None, map(shutil.which, (*NAMES, own))), None):
+        return found
     raise FileNotFoundError(
         f"no Chromium: none of {', '.join(NAMES)} on the PATH, and none of Playwright's own. "
         "Install one (on Debian: apt install chromium; anywhere: .venv/bin/playwright install "

@@ -22,6 +22,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from landslide_lib.data import features
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
+from landslide_lib.metrics.scores import ranking
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
@@ -189,15 +190,8 @@ def negatives(table: pd.DataFrame) -> pd.DataFrame:
         bare = (negative == 0) & (positive > 0)
         line = {"factor": name, "bare": float(area[bare].sum())}
         line["bare_expected"] = float((area * negative.sum())[bare].sum())
-        lines.append({**line, "auc": _auc(positive, negative), "auc_region": _auc(positive, area)})
+        lines.append({**line, "auc": ranking(positive, negative), "auc_region": ranking(positive, area)})
     return pd.DataFrame(lines)
-
-
-def _auc(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Return the area under the ROC from weights by level, lowest level first."""
-    up, down = (np.asarray(weights, np.float64) / np.sum(weights) for weights in (positive, negative))
-    below = np.cumsum(down) - down
-    return float((up * (below + down / 2)).sum())
 
 
 def shuffled(classes: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

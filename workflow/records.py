@@ -59,7 +59,7 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
     """Return the records that a plan asks for and that are not there, the most valuable first, and how many are."""
     waiting: list[tuple[int, Job]] = []  # with how many seeds of the row come before
     there: dict[tuple[str, int], bool] = {}
-    everywhere = median(map(duration, store.all())) if store.paths() else 600.0
+    everywhere = median([duration(record) for record in store.all()] or [600.0])
     for entry in plan:
         dataset, profile = entry["dataset"], entry.get("profile", "cpu")
         for name in entry["tables"]:

@@ -62,25 +62,16 @@ def paste(images: Tensor, masks: Tensor, generator: torch.Generator) -> Pair:
     return images, masks
 
 
-def colour(
-    images: Tensor,
-    masks: Tensor,
-    generator: torch.Generator,
-    bands: Sequence[str],
-    brightness: float = 0.2,
-    contrast: float = 0.2,
-) -> Pair:
+def colour(images: Tensor, masks: Tensor, generator: torch.Generator, bands: Sequence[str], most: float = 0.2) -> Pair:
     """Change brightness and contrast of the spectral bands, each band of each image on its own.
 
-    A band x of mean m becomes m + gain (x - m) + shift, the gain uniform in 1 ± contrast (below 1), the shift in ±
-    brightness, in the unit of the standardized images. Slope, elevation and engineered channels are unchanged, bit by
-    bit. `label-refinement`, section 2.1, names "color perturbation" that "is only applied to spectral data"; the
-    numbers are this study's.
+    A band x of mean m becomes m + gain (x - m) + shift, the gain uniform in 1 ± most, the shift in ± most, in the unit
+    of the standardized images. Slope, elevation and engineered channels are unchanged, bit by bit. `label-refinement`,
+    section 2.1, names "color perturbation" that "is only applied to spectral data"; the number is this study's.
     """
     unchanged = [column for column, band in enumerate(bands) if band not in SPECTRAL]
     draw = 2 * torch.rand(2, *images.shape[:2], 1, 1, generator=generator) - 1
-    change, shift = draw.to(images)
-    change, shift = contrast * change, brightness * shift
+    change, shift = most * draw.to(images)
     changed = images * (1 + change)
     changed += shift - change * images.mean((2, 3), keepdim=True)
     changed[:, unchanged] = images[:, unchanged]
@@ -198,11 +189,10 @@ def _shares(count: int, alpha: float, generator: torch.Generator) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
 
 
-AUGMENTATIONS: dict[str, Callable[..., Pair]]
-AUGMENTATIONS = {each.__name__: each for each in (rotation, flips, zoom, cutmix, paste, colour)}
+_OF_IMAGES = (rotation, flips, zoom, cutmix, paste, colour)
+AUGMENTATIONS: dict[str, Callable[..., Pair]] = {one.__name__: one for one in _OF_IMAGES}
 _OF_TILES = (flips, rotation, shift_scale_rotate, dropout, noise, erasing, mixup)
-TILE_AUGMENTATIONS: dict[str, Callable[..., Pair]]
-TILE_AUGMENTATIONS = {each.__name__: each for each in _OF_TILES} | {"cutmix": cutmix_tiles}
+TILE_AUGMENTATIONS: dict[str, Callable[..., Pair]] = {one.__name__: one for one in _OF_TILES} | {"cutmix": cutmix_tiles}
 
 
 def compose(names: Sequence[str], bands: Sequence[str] = ()) -> Augment | None:

@@ -77,7 +77,7 @@ class Dataset:
     about: str  # one sentence with the source
     remedy: str  # what to type, or to do, when it is not there
     together: int = 1  # samples that one thread reads, one after the other
-    manual = "these are pictures of your own"  # how files are put in place; `{home}` is the dataset's folder
+    manual = "these are pictures of your own; {remedy}"  # how files are put in place; `{home}` is the dataset's folder
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class Dataset:
 
     def download(self, root: Path) -> Path:
         """Download the dataset as a whole, unless it is there, and return its folder. Raises DownloadError."""
-        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name)}")
+        raise DownloadError(f"{self.name}: {self.manual.format(home=root / self.name, remedy=self.remedy)}")
 
 
 class BoxDataset(Dataset):

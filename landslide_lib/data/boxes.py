@@ -98,19 +98,17 @@ class Crops:
     label: NDArray[np.int64]  # (M,), 1 with a landslide and 0 without one
 
 
-def examples(packed: Packed, indices: Indices, boxes: Boxes | None = None, per_image: int = 2, seed: int = 0) -> Crops:
+def examples(packed: Packed, indices: Indices, boxes: Boxes, per_image: int = 2, seed: int = 0) -> Crops:
     """Return examples for learning whether there is a landslide, in the order of `indices`, their kinds not balanced.
 
-    Where at least a tenth of the dataset's images has no landslide, or without `boxes`, they are the images themselves.
+    Where at least a tenth of the dataset's images has no landslide they are the images themselves.
     Else they are crops of half the side, with corners on a regular grid, of each image at most `per_image` of each
     kind, whose draw depends on the seed and that image alone: positive with half of some box's area inside, or a tenth
     of the crop covered by boxes; negative without a pixel of a box or of the mask. All others are left out.
     """
-    positives = packed.positive
-    if boxes is not None:
-        positives = positives | np.array([len(boxes.of(i)) > 0 for i in range(len(packed))], dtype=bool)
+    positives = packed.positive | np.array([len(boxes.of(i)) > 0 for i in range(len(packed))], dtype=bool)
     size = packed.masks.shape[-1]
-    if boxes is None or np.mean(~positives) >= EMPTY:
+    if np.mean(~positives) >= EMPTY:
         nothing = np.zeros((len(indices), 2), np.int64)
         return Crops(indices, nothing, np.full(len(indices), size), positives[indices].astype(np.int64))
 

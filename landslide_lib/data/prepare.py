@@ -167,11 +167,7 @@ def band_means(packed: Packed, indices: Indices, bands: Sequence[str] = ()) -> T
         values[:, engineered] = np.abs(values[:, engineered])
         return np.asarray(values.mean((2, 3)))
 
-    of_images = _of_images(packed, names, "means", means)
-    total = np.zeros(len(names))
-    for chunk in np.array_split(indices, max(1, len(indices) // CHUNK)):
-        total += of_images[chunk].sum(0)
-    mean = total / len(indices)
+    mean = _of_images(packed, names, "means", means)[indices].mean(0)
     mean[(np.abs(mean) < LEAST) | [name in AS_IN_CODE for name in names]] = 1.0
     return torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
 

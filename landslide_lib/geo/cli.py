@@ -10,11 +10,8 @@ MODELS = ("bijie", "simulated")  # what `landslide serve` takes by itself: photo
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("predict")(predict)
-    app.command("polygons")(polygons)
-    app.command()(score)
-    app.command()(scene)
-    app.command()(serve)
+    for command in (predict, polygons, score, scene, serve):
+        app.command()(command)
 
 
 def predict(

@@ -4,12 +4,11 @@ What does not fit a network is found before it runs, from metadata and a sample 
 said, or refused in one line.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from affine import Affine, AffineError
@@ -42,7 +41,7 @@ NOWHERE = (
 MARGIN = 2  # pixels around a window that its resampling may look at
 
 
-class Input:
+class Input(contextlib.ExitStack):
     """A scene on a grid of the network's pixels, read by windows; a context manager that closes its file.
 
     `crs`, `transform`, `width` and `height` are of the grid that is read, `scene` is the file's own. `repairs` says
@@ -51,6 +50,8 @@ class Input:
 
     def __init__(self, source: Source, bundle: Bundle) -> None:
         """Take over an open source. Raises ValueError: the network cannot read it."""
+        super().__init__()
+        self.callback(source.file.close)
         self._source, self._bands = source, bundle.bands
         self.scene = source.grid
         beside = (Path(name) for name in (*source.file.files, source.path.with_suffix(".json")))
@@ -111,16 +112,6 @@ class Input:
             for w in [min(COLUMNS, self.scene.width - x)]
         ]
         return np.concatenate(parts, 1)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def _planes(
         self, bands: Mapping[str, Decoding], left: int, top: int, width: int, height: int, finer: int = 1

@@ -116,7 +116,7 @@ def _photograph(source: Source, sample: dict[str, Planes], said: list[str]) -> D
         return Decoding()
     if high <= 255:
         return Decoding(1 / 255)
-    bits = next((int(source.file.tags(i, ns="IMAGE_STRUCTURE").get("NBITS", 0)) for i in source.file.indexes), 0)
+    bits = int(source.file.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0))
     if not bits and 2**15 <= high < 2**16:
         bits = 16
     if not bits or high >= 2**bits:

@@ -92,7 +92,7 @@ def _ticks(source: Any) -> str:
     """Return axes of a map: kilometres of its grid, or degrees."""
     metric = source.crs.is_projected
     scale, unit = (source.crs.linear_units_factor[1] / 1000, "km") if metric else (1, "°")
-    west, north, east, south = (value * scale for value in (*source.transform * (0, 0), *_end(source)))
+    west, south, east, north = (value * scale for value in source.bounds)
     height = WIDTH * source.height / source.width
     drawn = []
     for x in _round_numbers(west, east, 4):
@@ -106,11 +106,6 @@ def _ticks(source: Any) -> str:
                      f'text-anchor="end">{y:.10g}</text>')  # fmt: skip
     drawn.append(f'<text x="-44" y="{height + 23:.1f}" text-anchor="end">{unit}</text>')
     return f'<g stroke-width="1">{"".join(drawn)}</g>'.replace("<path ", '<path stroke="currentColor" ')
-
-
-def _end(source: Any) -> tuple[float, float]:
-    right, bottom = source.transform * (source.width, source.height)
-    return right, bottom
 
 
 def _round_numbers(low: float, high: float, count: int) -> list[float]:

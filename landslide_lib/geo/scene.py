@@ -18,6 +18,7 @@ from shapely import Geometry, box, make_valid
 from shapely.geometry import shape
 
 from landslide_lib.data.bands import ENGINEERED, L4S, source
+from landslide_lib.geo.source import UNSEEN
 from landslide_lib.paths import atomic_write
 
 #: The names of the bands of light as the services write them; band 8A lies between 8 and 9.
@@ -26,9 +27,6 @@ TERRAIN = ("slope", "DEM")
 RESOLUTION = 10  # metres a pixel: that of the finest bands of Sentinel-2
 MAXIMUM = 6000**2  # pixels of a scene, 60 km by 60 km: it takes some 2 GB of memory, 50 bytes a pixel
 MARGIN = 2  # pixels of elevation beyond the border, for the slope on it
-#: Classes of ESA's scene classification under which the ground is not seen: no data, defective, cloud shadow, cloud of
-#: medium and of high probability, thin cirrus.
-UNSEEN = (0, 1, 3, 8, 9, 10)
 SEARCHED = 30  # days before and after, in which the nearest pass is looked for
 ATTRIBUTION = {
     "light": "Contains modified Copernicus Sentinel data {year} (Sentinel data legal notice: free, full and open)",

@@ -19,7 +19,8 @@ from sentinelhub import CRS, BBox, MimeType, SentinelHubCatalog, SentinelHubRequ
 from tqdm import tqdm
 
 from landslide_lib.geo import scene
-from landslide_lib.geo.terrain import slope
+from landslide_lib.geo.ground import horn_slope
+from landslide_lib.geo.source import UNSEEN
 
 SERVICE = "https://services.sentinel-hub.com"
 L1C, L2A = "sentinel-2-l1c", "sentinel-2-l2a"
@@ -145,7 +146,7 @@ def _light(
     *light, seen = np.moveaxis(_ask(config, part, of, names), 2, 0)
     unseen = seen == 0
     if classes:
-        unseen |= np.isin(light.pop(), scene.UNSEEN)
+        unseen |= np.isin(light.pop(), UNSEEN)
     return {name: np.where(unseen, np.float32(np.nan), plane) for name, plane in zip(bands, light, strict=True)}
 
 
@@ -155,7 +156,7 @@ def _terrain(config: SHConfig, part: GeoBox) -> dict[str, NDArray[np.float32]]:
     metres, known = np.moveaxis(_ask(config, part.pad(scene.MARGIN), of, ["DEM", "dataMask"]), 2, 0)
     ground = np.where(known == 0, np.float32(np.nan), metres)
     inside = (slice(scene.MARGIN, -scene.MARGIN),) * 2
-    return {"DEM": ground[inside], "slope": slope(ground, (scene.RESOLUTION,) * 2)[inside]}
+    return {"DEM": ground[inside], "slope": horn_slope(ground, (scene.RESOLUTION,) * 2)[inside]}
 
 
 def _ask(config: SHConfig, part: GeoBox, of: dict[str, Any], names: Sequence[str]) -> NDArray[np.float32]:

@@ -171,16 +171,13 @@ def describe(model: str) -> dict[str, Any]:
     return {"model": path.stem, **said, "licence": licence[1].strip() if licence else None, "card": card}
 
 
-def create_app(
-    models: Sequence[str] = ("bijie", "simulated"), limits: Limits | None = None, *, demo: bool = True
-) -> FastAPI:
+def create_app(models: Sequence[str] = ("bijie", "simulated"), limits: Limits | None = None) -> FastAPI:
     """Return the application: `POST /predict`, `GET /model`, `GET /health`, `/openapi.json`, and the demo on `/`.
 
     Args:
         models: Trained networks, by name or as files, see `landslide_lib.training.bundle.load_bundle`; a request that
             names none is answered by the first.
         limits: What a request may cost.
-        demo: Whether there is a demo.
 
     Raises FileNotFoundError, ValueError: as `load_bundle`; no network, or two of one name.
     """
@@ -250,11 +247,10 @@ def create_app(
             body = await jobs.run(work.answer, Path(name), networks[model], limits, *how)
         return Response(body, 200, {"content-disposition": f'attachment; filename="landslides.{suffix}"'}, kind)
 
-    if demo:
-        os.environ["GRADIO_TEMP_DIR"] = str(root / "demo")  # read when the demo is built
-        from landslide_lib.geo.demo import mount
+    os.environ["GRADIO_TEMP_DIR"] = str(root / "demo")  # read when the demo is built
+    from landslide_lib.geo.demo import mount
 
-        mount(app, jobs, networks, about, root)
+    mount(app, jobs, networks, about, root)
     return app
 
 

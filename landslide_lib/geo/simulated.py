@@ -77,10 +77,10 @@ def break_scene(path: Path, fault: str, out: Path) -> Path:
     return out
 
 
-def _with(scene: Raster, light: NDArray[Any] | None = None, **tags: str) -> Raster:
+def _with(scene: Raster, values: NDArray[Any] | None = None, at: int | slice = LIGHT, **tags: str) -> Raster:
     bands = scene.bands.copy()
-    if light is not None:
-        bands[LIGHT] = light
+    if values is not None:
+        bands[at] = values
     return replace(scene, bands=bands, tags=(*scene.tags, *tags.items()))
 
 
@@ -138,12 +138,6 @@ def _holes(scene: Raster) -> Raster:
     return replace(scene, bands=bands)
 
 
-def _with_slope(scene: Raster, slope: NDArray[Any]) -> Raster:
-    bands = scene.bands.copy()
-    bands[SLOPE] = slope
-    return replace(scene, bands=bands)
-
-
 def _rescaled(scene: Raster) -> Raster:
     """Rescale every band to about 1, as in the patches of Landslide4Sense."""
     bands = np.concatenate([_reflectance(scene), scene.bands[12:]]) / UNITS[:, None, None]
@@ -161,8 +155,8 @@ FAULTS: dict[str, Callable[[Raster], Raster]] = {
     "L2A for L1C": _of_the_ground,
     "no data inside": _holes,
     # A degree of latitude for each 111 km, as where heights are in metres and pixels in degrees.
-    "slope on degrees": lambda scene: _with_slope(scene, slope_degrees(scene.bands[DEM], *[PIXEL_M / 111_000] * 2)),
-    "slope in per cent": lambda scene: _with_slope(scene, 100 * np.tan(np.radians(scene.bands[SLOPE]))),
+    "slope on degrees": lambda scene: _with(scene, slope_degrees(scene.bands[DEM], *[PIXEL_M / 111_000] * 2), SLOPE),
+    "slope in per cent": lambda scene: _with(scene, 100 * np.tan(np.radians(scene.bands[SLOPE])), SLOPE),
     "patches about 1": _rescaled,
     "16 bits": lambda scene: _with(scene, np.rint(_reflectance(scene) * 65535)),  # stretched: white is 65535
 }

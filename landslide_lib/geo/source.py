@@ -17,7 +17,9 @@ from landslide_lib.geo.metadata import scales_of, tags_of
 from landslide_lib.geo.naming import match
 
 SIDE, ACROSS = 128, 8  # of the sample: windows of so many pixels, so many across and down
-HIDDEN = (0, 1, 3, 8, 9, 10)  # classes of an SCL band: no data, saturated, shadow of a cloud, clouds, cirrus
+#: Classes of ESA's scene classification under which the ground is not seen: no data, defective, shadow of a cloud,
+#: cloud of medium and of high probability, thin cirrus.
+UNSEEN = (0, 1, 3, 8, 9, 10)
 HELPERS = ("DEM", "SCL", "cloud mask")  # bands that are of use, whatever the network takes
 _COLOURS = {ColorInterp.red: "B4", ColorInterp.green: "B3", ColorInterp.blue: "B2"}
 
@@ -127,7 +129,7 @@ class Source:
                 unknown |= (planes.data[light] == 0).all(0)
             for name in {"SCL", "cloud mask"} & set(self.places):
                 mask = self.file.read(self.places[name] + 1, window=window, out_shape=shape)  # the nearest: classes
-                unknown |= np.isin(mask, HIDDEN) if name == "SCL" else mask != 0
+                unknown |= np.isin(mask, UNSEEN) if name == "SCL" else mask != 0
         scale, offset = np.array([self.scales[name] for name in names], np.float32).T[:, :, None, None]
         return np.where(unknown, np.float32(np.nan), planes.data.astype(np.float32) * scale + offset)
 

@@ -20,19 +20,16 @@ from tqdm import tqdm
 from urllib3 import Retry
 
 from landslide_lib.geo import scene
+from landslide_lib.geo.ground import horn_slope
 from landslide_lib.geo.metadata import has_no_offset
-from landslide_lib.geo.terrain import slope
+from landslide_lib.geo.naming import band_name
+from landslide_lib.geo.source import UNSEEN
 
 EARTH_SEARCH = "https://earth-search.aws.element84.com/v1"
 L2A = "sentinel-2-l2a"
 ELEVATION = "cop-dem-glo-30"
 MOST = 1000  # items of one search
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
-#: What Earth Search calls the bands; other catalogues take the names of the satellite.
-COMMON = {
-    **{"B1": "coastal", "B2": "blue", "B3": "green", "B4": "red", "B5": "rededge1", "B6": "rededge2", "B7": "rededge3"},
-    **{"B8": "nir", "B8A": "nir08", "B9": "nir09", "B10": "cirrus", "B11": "swir16", "B12": "swir22"},
-}
 #: With the right offset, hardly a pixel reflects less than nothing. Ours: a tenth of them below -0.03 is a wrong one.
 DARKEST, SHARE = -0.03, 0.1
 #: Where a bucket that all may read is without an account; Earth Search has the elevation there.
@@ -91,7 +88,7 @@ def fetch(
         with tqdm(bands, unit="band", leave=False, disable=None if progress else True) as bar:
             for index, name in enumerate(bar, 1):
                 if ground is not None and name in scene.TERRAIN:
-                    plane = (slope(ground, (scene.RESOLUTION,) * 2) if name == "slope" else ground)[inside]
+                    plane = (horn_slope(ground, (scene.RESOLUTION,) * 2) if name == "slope" else ground)[inside]
                 else:
                     plane = _mosaic(passes, name, grid, unseen)
                 file.write(plane, index)
@@ -133,8 +130,7 @@ def _pass(item: Item) -> scene.Pass:
 
 def _asset(item: Item, band: str) -> str | None:
     """Return the name of the asset of a band, or None."""
-    names = (COMMON.get(band), scene.LIGHT.get(band), band, band.lower())
-    return next((name for name in names if name in item.assets), None)
+    return next((name for name in item.assets if band_name(name) == band), None)
 
 
 def radiometry(item: Item, asset: str) -> tuple[float, float]:
@@ -183,7 +179,7 @@ def _mosaic(
 
 def _unseen(item: Item, grid: GeoBox) -> NDArray[np.bool_]:
     """Return where the scene classification of an item shows no ground, (H, W)."""
-    return np.isin(_load([item], str(_asset(item, "SCL")), grid, "nearest"), scene.UNSEEN)
+    return np.isin(_load([item], str(_asset(item, "SCL")), grid, "nearest"), UNSEEN)
 
 
 def elevation(catalog: str, grid: GeoBox) -> NDArray[np.float32]:

@@ -221,21 +221,14 @@ def in_pixels(probability: Path, threshold: float, minimum_area: float) -> dict[
     with rasterio.open(probability) as source:
         values = source.read(1)
     parts, count = ndimage.label(values > threshold)
-    labels = np.arange(1, count + 1)
-    areas, means = (measure(values, parts, labels) if count else [] for measure in (_count, ndimage.mean))
+    areas, means = np.bincount(parts.ravel()), ndimage.mean(values, parts, np.arange(count + 1))  # 0 is the rest
     found = [
         {"type": "Feature", "geometry": geometry,
-         "properties": {"area_pixels": int(areas[int(n) - 1]), "probability": float(means[int(n) - 1])}}
+         "properties": {"area_pixels": int(areas[int(n)]), "probability": float(means[int(n)])}}
         for geometry, n in shapes(parts.astype(np.int32), parts > 0)
-        if areas[int(n) - 1] >= minimum_area
+        if areas[int(n)] >= minimum_area
     ]  # fmt: skip
     return {"type": "FeatureCollection", "features": found}
-
-
-def _count(values: Any, parts: Any, labels: Any) -> Any:
-    import numpy as np
-
-    return np.bincount(parts.ravel(), minlength=len(labels) + 1)[1:]
 
 
 def explore(folder: Path, model: str, limits: Limits) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
+from landslide_lib.fields import Frozen
 from landslide_lib.metrics.intervals import Comparison, difference_interval, drawn_blocks
 from landslide_lib.metrics.scores import Floats, class_scores, defined_or_none
 
@@ -26,17 +27,15 @@ MOST = 100  # detections of an image that COCO looks at
 UNIT, DRAWN = 10_000, 20
 
 
-class Example(BaseModel):
+class Example(Frozen):
     """Boxes of the n-th image in whole pixels, for a figure; the twenty best found have a score, in 1/10,000, last."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: int
     found: list[tuple[int, int, int, int, int]]
     truth: list[tuple[int, int, int, int]]
 
 
-class Detections(BaseModel):
+class Detections(Frozen):
     """What a detector found on a set of images: all that its scores need.
 
     Precision is highest at right detections, so of a wrong one it only matters between which two right ones it ranks.
@@ -45,11 +44,9 @@ class Detections(BaseModel):
     `thresholds` of `match`; elsewhere they are off by what lies between two.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     truth: list[NonNegativeInt]  # true boxes of each image
     #: Scores, the highest first: those of the right detections of all images and the thresholds.
-    edges: list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]]
+    edges: list[Annotated[float, Field(ge=0, le=1)]]
     #: Of each image two numbers a right detection: its place in `edges`, and bits: k is set where right at `IOUS[k]`.
     hits: list[list[NonNegativeInt]]
     #: Of each image its wrong detections in order: how many more edges rank above it than above the one before.

@@ -76,7 +76,7 @@ def bundle(
         {"model": recipe.model, "in_channels": len(data.bands), "width": recipe.width},
         bands=data.bands,
         shift=torch.zeros(len(data.bands)) if data.shift is None else data.shift,
-        scale=torch.ones(len(data.bands)) if data.scale is None else data.scale,
+        scale=data.scale,
         threshold=tuned.threshold,
         post_processing=[step.model_dump() for step in recipe.post_processing],
         metres_per_pixel=metres,

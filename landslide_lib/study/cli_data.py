@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from landslide_lib import paths
+from landslide_lib.data.bands import BOXES, LABELS
 from landslide_lib.study import recipe
 
 data = typer.Typer(no_args_is_help=True, help="Verify, download or pack a dataset.")
@@ -65,7 +66,8 @@ def make(
     from landslide_lib.data.formats import duplicates
     from landslide_lib.data.registry import get_dataset, load_packed
 
-    size = recipe.profile(profile)["image_size"] if profile else image_size
+    task = "detection" if name in BOXES else "classification" if name in LABELS else "segmentation"
+    size = recipe.profile(profile, task)["image_size"] if profile else image_size
     packed = load_packed(get_dataset(name), size, root=data_root, skip_bad=skip_bad)
     typer.echo(f"{name}: {len(packed)} images, {size} px, fingerprint {packed.fingerprint}")
     parts = dict(zip(packed.ids, packed.parts, strict=True))

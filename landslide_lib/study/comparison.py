@@ -7,9 +7,10 @@ import numpy as np
 
 from landslide_lib.data.bands import OF_DATASET
 from landslide_lib.metrics import detection, intervals, scores
+from landslide_lib.paths import PUBLISHED
 from landslide_lib.study import reports
 from landslide_lib.study.recipe import BUDGETS, PROFILES, profile_of
-from landslide_lib.study.records import Record, Store, is_published
+from landslide_lib.study.records import Record, Store
 from landslide_lib.study.reports import Row, Table, has_stand_in, network_of, resolve
 
 #: `{convention: {score: value in 0..1}}`, None where a score is undefined.
@@ -166,7 +167,7 @@ def _ours(table: Table, row: Row, found: Found, base: Sequence[Record], store: S
         "data": {
             "fingerprint": first.fingerprint,
             "made_on": store.made_on(first),
-            "published": all(is_published(record) for record in records),
+            "published": all((PUBLISHED / f"{record.name}.json").is_file() for record in records),
         },
         "bands": recipe.channels,
         "budget": {"profile": profile_of(recipe)} | {name: getattr(recipe, name) for name in budget},

@@ -54,7 +54,7 @@ def table(name: str) -> str:
     found: Counter[tuple[str, str]] = Counter()
     for one in _tables(name.split("/")[0]):
         found.update({(dataset, profile): count for dataset, profile, count in _known(one.name)})
-    ((dataset, profile), _), *_ = found.most_common(1)
+    dataset, profile = next((run for run, _ in found.most_common(1)), ("", ""))
     there = any(run[:2] == (dataset, profile) for run in _known(name))
     where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if there else {}
     shown = [html(chosen, comparison.compare(chosen, _store(), **where))]

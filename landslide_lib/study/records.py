@@ -267,11 +267,6 @@ def check_publishable(record: Record) -> None:
             raise RecordError(f"{record.name} is not published: {why}")
 
 
-def is_published(record: Record, folder: Path = PUBLISHED) -> bool:
-    """Return whether a record is among the published ones."""
-    return (folder / f"{record.name}.json").is_file()
-
-
 def publish(record: Record, source: Path, folder: Path = PUBLISHED) -> Path:
     """Copy the file of a record, see `check_publishable`, to the published ones; what is there is left as it is."""
     check_publishable(record)

@@ -1,7 +1,5 @@
 """A table with *reported* beside *ours*, as Markdown, HTML, CSV or JSON. No torch."""
 
-import csv
-import io
 import json
 import os
 import re
@@ -18,7 +16,7 @@ from landslide_lib.study import cells
 from landslide_lib.study.cells import DASH, Column, Rows
 from landslide_lib.study.reports import Table
 
-if TYPE_CHECKING:  # a table is printed without pandas, which takes seconds to import
+if TYPE_CHECKING:  # the command line starts without pandas
     import pandas as pd
 
 
@@ -202,12 +200,9 @@ def plain(frame: "pd.DataFrame", *, name: str, caption: str = "", links: bool = 
 
 def as_csv(table: Table, rows: Rows) -> str:
     """Return CSV: a line a row and a score, see `tidy`."""
-    out = io.StringIO()
-    lines = tidy(table, rows)
-    writer = csv.DictWriter(out, list(lines[0]) if lines else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    import pandas as pd
+
+    return pd.DataFrame(tidy(table, rows), dtype=object).to_csv(index=False)
 
 
 def tidy(table: Table, rows: Rows) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The reported tables, and *reported* beside *ours*. No torch."""
+"""The reports: their tables as printed, and the recipe of each row. No torch."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, reduce

@@ -23,8 +23,7 @@ def judged(record: Record, part: str = "valid_tuned") -> float:
 
 def space(wanted: recipes.Recipe) -> dict[str, Any]:
     """Return what is searched of a recipe: choices by field, where `optimizer.lr` is one of a part."""
-    parts = ((name, name.split(".")[0]) for name in SPACES[wanted.task])
-    return {name: SPACES[wanted.task][name] for name, part in parts if getattr(wanted, part) is not None}
+    return {name: one for name, one in SPACES[wanted.task].items() if getattr(wanted, name.split(".")[0]) is not None}
 
 
 def search(wanted: recipes.Recipe, trials: int, seed: int = 0, **options: Any) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from landslide_lib.data import augment as augmentations
@@ -17,12 +19,8 @@ from landslide_lib.data.prepare import Data
 from landslide_lib.losses import CrossEntropyLoss
 from landslide_lib.metrics import scores as scoring
 from landslide_lib.models.heads import mask_of
-from landslide_lib.training import loop
+from landslide_lib.training import loop, pictures
 from landslide_lib.training.segmentation import SegmentationTask
-
-if TYPE_CHECKING:  # both take seconds to import
-    import pandas as pd
-    from matplotlib.figure import Figure
 
 
 def fit(
@@ -149,20 +147,16 @@ class Run:
         return self.task.network
 
     @property
-    def history(self) -> "pd.DataFrame":
+    def history(self) -> pd.DataFrame:
         """A row an epoch, from 1: losses, F1 on the validation images, seconds."""
-        import pandas as pd
-
         return pd.DataFrame(self.lines, index=pd.RangeIndex(1, len(self.lines) + 1, name="epoch"))
 
-    def scores(self, threshold: float | None = 0.5) -> "pd.DataFrame":
+    def scores(self, threshold: float | None = 0.5) -> pd.DataFrame:
         """Return the scores of the landslide class on `valid` and `test`, over all their pixels; NaN where undefined.
 
         A pixel is called landslide above the threshold, a multiple of 0.001; None takes the best on the validation
         images.
         """
-        import pandas as pd
-
         histograms = {part: self.task.count(part).histogram().numpy() for part in ("valid", "test")}
         if threshold is None:
             threshold = scoring.best_threshold(*histograms["valid"])
@@ -175,10 +169,8 @@ class Run:
         """Return the probability of landslide of images as the loader gives them, (B, 1, S, S)."""
         return self.task.eval().probability(images.to(self.task.device)).cpu()
 
-    def show(self, count: int = 3, part: str = "test") -> "Figure":
+    def show(self, count: int = 3, part: str = "test") -> Figure:
         """Draw image, truth and probability of the `count` images of a part that hold most landslide."""
-        from landslide_lib.training import pictures
-
         shown, data = self.task.data.part(part), self.task.data
         where = data.parts[part]
         most = np.argsort(-data.packed.masks[where].mean((1, 2)), kind="stable")[:count]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from landslide_lib.data.batches import CropTarget
 from landslide_lib.data.boxes import Crops
 from landslide_lib.data.prepare import Data
-from landslide_lib.losses.distillation import distillation
+from landslide_lib.losses import distillation
 from landslide_lib.metrics import scores
 from landslide_lib.metrics.counts import Counter, confusion
 from landslide_lib.training.task import Task, evaluation, outcome

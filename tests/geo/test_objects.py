@@ -3,10 +3,8 @@
 import subprocess
 import sys
 
-import geopandas
 import numpy as np
 import pytest
-import shapely
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 from torchmetrics.detection import PanopticQuality
 
-from landslide_lib.geo.objects import mask_counts, polygon_counts, table
-from landslide_lib.geo.polygons import polygons
-from tests.geo.test_polygons import written
+from landslide_lib.geo.objects import mask_counts, table
 
 MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(
     lambda shape: st.tuples(*[arrays(bool, shape, elements=st.booleans())] * 2)
@@ -55,36 +51,6 @@ def test_f1_is_the_recognition_quality_of_torchmetrics(masks):
     tp, fp, fn = counts.sum(0)
     assert (tp + fp, tp + fn) == tuple(ndimage.label(mask)[1] for mask in masks)
     np.testing.assert_array_equal(counts.sum(0)[[0, 2, 1]], mask_counts(real, called).sum(0))
-
-
-def test_polygons_are_counted_as_the_masks_they_came_from(tmp_path):
-    smooth = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((2, 80, 80)), (0, 2, 2))
-    smooth[1] = smooth[0] + 0.3 * smooth[1]
-    called, real = masks = smooth > 0.1
-    frames = [polygons(written(tmp_path / f"{k}.tif", mask.astype(np.float32)), 0.5) for k, mask in enumerate(masks)]
-    area = 100 / 0.9996**2  # of a pixel: UTM's scale
-    wanted = mask_counts(called, real, (9.5, 100.5))
-    assert polygon_counts(*frames, sizes=(9.5 * area, 100.5 * area)).tolist() == wanted.tolist()
-    assert wanted.min(0).tolist() != [0, 0, 0]
-    assert polygon_counts(frames[0].to_crs(4326), frames[1], ()).tolist() == [wanted.sum(0).tolist()]
-
-
-def test_of_polygons_that_overlap_each_has_one_match():
-    boxes = [shapely.box(0, 0, 1000, 100 * k) for k in (8, 9, 10)]
-    real = geopandas.GeoDataFrame(geometry=boxes, crs=32633)
-    assert polygon_counts(real.iloc[[1]], real, (850_000,)).tolist() == [[0, 0, 1], [1, 0, 1]]
-    assert polygon_counts(real, real).sum(0).tolist() == [3, 0, 0]
-    assert polygon_counts(real[:0], real).sum(0).tolist() == [0, 0, 3]
-    assert polygon_counts(real, real[:0]).sum(0).tolist() == [0, 3, 0]
-    assert polygon_counts(real[:0], real[:0]).sum(0).tolist() == [0, 0, 0]
-    with pytest.raises(ValueError, match="naive"):
-        polygon_counts(real, real.set_crs(None, allow_override=True))
-
-
-def test_a_polygon_that_crosses_itself_is_mended():
-    bow = shapely.Polygon([(0, 0), (1000, 1000), (1000, 0), (0, 1000)])
-    frame = geopandas.GeoDataFrame(geometry=[bow], crs=32633)
-    assert polygon_counts(frame, frame, ()).tolist() == [[1, 0, 0]]
 
 
 def test_the_table_names_its_classes():

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from torch.nn import functional as F
 
-from landslide_lib.losses.distillation import distillation
+from landslide_lib.losses import distillation
 
 IMAGES = 5
 

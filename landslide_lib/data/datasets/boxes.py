@@ -19,7 +19,6 @@ from landslide_lib.data.formats.pictures import list_images, read_rgb
 LABELS = ("Annotations", "annotation", "labels", "label")
 #: What the authors of the detection report have learnt on.
 REPORT = "https://github.com/subawocit/cs291k: faster_rcnn_pipeline/training_pipeline"
-REMEDY = "name the folder of your pictures and their boxes with --data-root"
 CROWD = "has a crowd (iscrowd 1), a region of many objects: draw a box around each, or set iscrowd to 0"
 
 
@@ -41,8 +40,7 @@ class VOC(BoxDataset):
 
     name = "voc"
     about = "any folder of RGB pictures with boxes: Pascal VOC, YOLO or COCO"
-    remedy = REMEDY
-    manual = f"these are pictures of your own; {REMEDY}"
+    remedy = "name the folder of your pictures and their boxes with --data-root"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         """List the pictures part by part, by name; boxes without a picture are listed with the picture they need."""

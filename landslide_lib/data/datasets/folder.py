@@ -29,7 +29,6 @@ from landslide_lib.data.formats.pictures import list_images, read_pair
 
 #: Where Bijie's publisher serves it; Ji et al. give no checksum, so none is invented here.
 ADDRESS = "http://gpcv.whu.edu.cn/data/Bijie-landslide-dataset.zip"
-REMEDY = "name the folder of your images/ and masks/ with --data-root"
 
 
 class Folder(Dataset):
@@ -46,8 +45,7 @@ class Folder(Dataset):
     name = "folder"
     scale = "digital number / 255, of 16 bits / 65,535"
     about = "any folder of RGB pictures with masks: JPEG, PNG or GeoTIFF"
-    remedy = REMEDY
-    manual = f"these are pictures of your own; {REMEDY}"
+    remedy = "name the folder of your images/ and masks/ with --data-root"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         what = "JPEG, PNG or TIFF in images/ with masks in masks/"

@@ -116,7 +116,6 @@ class Adaptation(Recipe):
             f"normalization/{self.normalization}",
             f"norms/{self.norms}",
             f"dataset/{self.target.dataset or self.dataset}",
-            *([f"start/{self.start.name}"] if self.start else []),
             *(["promotion"] if self.scale > 1 else []),
             *(["pseudo_labels" if self.pseudo_labels else "longer"] if self.rounds else []),
         ]

@@ -154,6 +154,7 @@ def _component_names(made: Recipe) -> tuple[str, ...]:
         f"schedule/{made.optimizer.schedule}",
         *(f"loss/{term.name}" for term in getattr(made, "loss", ())),
         *(f"{made.augmentations}/{name}" for name in made.augmentation),
+        *(f"start/{name}" for name in [getattr(made.encoder_start, "name", "")] if name),
         *made._components(),
     }
     return tuple(sorted(names.union(*map(_component_names, made.depends_on))))

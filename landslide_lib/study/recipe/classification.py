@@ -92,7 +92,7 @@ class Classification(WithStart):
         if whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
-        mixed = {"mixup", "cutmix", "mixed"} & {*self.augmentation}
+        mixed = {"mixup", "cutmix"} & {*self.augmentation}
         if mixed and "log_cosh" in {term.name for term in self.loss}:
             raise ValueError(f"loss: log_cosh is of labels 0 and 1, and {min(mixed)} makes others")
         if not self.input_bands:

@@ -20,4 +20,4 @@ class Detection(WithStart):
     augmentation: tuple[Literal["rotation"], ...] = field(("rotation",))
 
     def _components(self) -> list[str]:
-        return ["boxes", f"encoder/{self.encoder}", *([f"start/{self.start.name}"] if self.start else [])]
+        return ["boxes", f"encoder/{self.encoder}"]

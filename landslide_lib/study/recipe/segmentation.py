@@ -70,6 +70,5 @@ class Segmentation(WithStart):
             f"model/{self.model}",
             *([f"upsampling/{self.upsampling}"] if self.upsampling != "transposed" else []),
             *([f"head/{self.head}"] if self.head != "mono" else []),
-            *([f"start/{self.start.name}"] if self.start else []),
             *(f"post_processing/{step.name}" for step in self.post_processing),
         ]

@@ -35,11 +35,6 @@ class Learnt(Part):
     on: Literal["", Masks, Unlabelled, "landslide4sense-boxes"] = field("", description="data; none is the run's own")
     start: Annotated[ImageNet | File, Field(discriminator="name")] | None = field(None)
 
-    @property
-    def component(self) -> str:
-        """The name of what is learnt, as a record's revisions have it."""
-        return str(self.name)  # type: ignore[attr-defined]
-
 
 class Presence(Learnt):
     """Telling images, or crops of them, with a landslide from those without one."""
@@ -66,11 +61,6 @@ class Masked(Learnt):
     name: Literal["mae"]
     masked: float = field(0.75, gt=0, lt=1, description="share of the patches")
     swin: Literal["simmim", "swin_mae"] = field("simmim", description="how a Swin does it, see `models.autoencoder`")
-
-    @property
-    def component(self) -> str:
-        """Swin-MAE is an objective of its own."""
-        return "swin_mae" if self.swin == "swin_mae" else self.name
 
 
 class Pretraining(Recipe):
@@ -101,12 +91,9 @@ class Pretraining(Recipe):
         return (self.model_copy(update={"encoder": what.teacher, "objective": teacher}),)
 
     def _components(self) -> list[str]:
-        return [
-            "boxes",
-            f"encoder/{self.encoder}",
-            f"objective/{self.objective.component}",
-            *([f"start/{self.objective.start.name}"] if self.objective.start else []),
-        ]
+        swin = getattr(self.objective, "swin", "simmim")
+        name = "swin_mae" if swin == "swin_mae" else self.objective.name  # an objective of its own
+        return ["boxes", f"encoder/{self.encoder}", f"objective/{name}"]
 
 
 class WithStart(Recipe):

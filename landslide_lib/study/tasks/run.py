@@ -25,8 +25,8 @@ T = TypeVar("T", bound=Task)
 class Setting(NamedTuple):
     """What a run is made of besides its recipe.
 
-    `folder` is that of its checkpoints, if it trains; `given` are the records of the runs that it depends on, each with
-    the file of its weights.
+    `folder` is that of its checkpoints, if it trains; `dependencies` are the records of the runs that it depends on,
+    each with the file of its weights.
     """
 
     packed: Packed
