@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from landslide_lib.data import features
 from landslide_lib.data.features import OPTICAL, PASSES, possible
 from landslide_lib.data.registry import get_dataset, load_packed
-from landslide_lib.metrics.scores import ranking
+from landslide_lib.metrics.scores import roc_auc
 from landslide_lib.paths import write_once
 from landslide_lib.study import recipe
 from landslide_lib.study.teaching import TABULAR
@@ -190,7 +190,7 @@ def negatives(table: pd.DataFrame) -> pd.DataFrame:
         bare = (negative == 0) & (positive > 0)
         line = {"factor": name, "bare": float(area[bare].sum())}
         line["bare_expected"] = float((area * negative.sum())[bare].sum())
-        lines.append({**line, "auc": ranking(positive, negative), "auc_region": ranking(positive, area)})
+        lines.append({**line, "auc": roc_auc(positive, negative), "auc_region": roc_auc(positive, area)})
     return pd.DataFrame(lines)
 
 

@@ -63,7 +63,7 @@ def rescale(band: Planes, low: Any = None, high: Any = None) -> Planes:
     return scaled
 
 
-def index(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+def normalized_difference(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     """Return the normalised difference (first - second) / (first + second), clipped to -1..1; 0 where the sum is 0."""
     total = first + second
     ratio = np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)
@@ -139,9 +139,9 @@ AS_IN_CODE = {
 ENGINEERED: dict[str, Channel] = {
     **{f"{name}_local": Channel((name,), rescale) for name in RGB},
     **{f"{name}_global": Channel((name,), rescale, whole=True) for name in RGB},
-    "NDVI": Channel(("B8", "B4"), index),
-    "VI": Channel(("B8", "B11"), index),  # so the report; elsewhere NDMI, of moisture
-    "NBR": Channel(("B8", "B12"), index),
+    "NDVI": Channel(("B8", "B4"), normalized_difference),
+    "VI": Channel(("B8", "B11"), normalized_difference),  # so the report; elsewhere NDMI, of moisture
+    "NBR": Channel(("B8", "B12"), normalized_difference),
     "gray": Channel(RGB, gray),
     # In float32; the border of a blur is mirrored. Edges are 1, else 0. Gradients are in the unit of the image a pixel.
     "gaussian": Channel(RGB, lambda *rgb: _each(gray(*rgb), lambda x: cv2.GaussianBlur(x, (KERNEL, KERNEL), 0))),
@@ -156,7 +156,7 @@ ENGINEERED: dict[str, Channel] = {
 }
 
 
-def radar(name: str) -> bool:
+def is_radar(name: str) -> bool:
     """Return whether a band is of a radar, engineered or not: its name ends in that of a pass."""
     return name.endswith(("_desc", "_asc"))
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from mmap import mmap
 from typing import Any, TypeVar
 from zlib import crc32
@@ -217,5 +217,5 @@ class CropTarget:
     def __call__(
         self, images: Tensor, rows: Indices, places: Indices, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        crops = Crops(*(getattr(self.crops, field.name)[places] for field in fields(Crops)))
+        crops = Crops(*(column[places] for column in self.crops))
         return cut(images, crops), torch.from_numpy(crops.label).long().to(images.device)

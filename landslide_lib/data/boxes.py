@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -88,8 +89,7 @@ def _joined(boxes: Iterable[Corners]) -> Boxes:
     return Boxes(np.concatenate([np.zeros((0, 4), np.float32), *of_images]), starts)
 
 
-@dataclass(frozen=True)
-class Crops:
+class Crops(NamedTuple):
     """M square parts of images, each of which shows a landslide or shows none; all int64."""
 
     image: NDArray[np.int64]  # (M,), the number of the image in the packed dataset

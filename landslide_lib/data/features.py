@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, index
+from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, normalized_difference
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ CHUNK = 64  # tiles processed at once: their planes stay in the cache
 
 
 def _index_of_sums(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
-    return index(a + b, c + d)
+    return normalized_difference(a + b, c + d)
 
 
 def savi(near: Floats, red: Floats) -> Floats:
@@ -56,10 +56,10 @@ PLANES: dict[str, Channel] = {
     **{band: Channel((band,), np.asarray) for band in (*OPTICAL, "slope", "DEM")},
     "brightness": Channel(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
     "colour": Channel(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
-    "NGRDI": Channel(("G", "R"), index),  # green cover without infrared (Tucker 1979)
-    "NDVI": Channel(("NIR", "R"), index),  # green cover (Tucker 1979)
+    "NGRDI": Channel(("G", "R"), normalized_difference),  # green cover without infrared (Tucker 1979)
+    "NDVI": Channel(("NIR", "R"), normalized_difference),  # green cover (Tucker 1979)
     "SAVI": Channel(("NIR", "R"), savi),  # the same over bare soil (Huete 1988)
-    "NDWI": Channel(("G", "NIR"), index),  # open water (McFeeters 1996)
+    "NDWI": Channel(("G", "NIR"), normalized_difference),  # open water (McFeeters 1996)
     "BSI": Channel(("SWIR", "R", "NIR", "B"), _index_of_sums),  # bare soil (Rikimaru and others 2002)
     "bare": Channel(("R", "G", "NIR", "B"), _index_of_sums),  # ours, like BSI where there is no SWIR
     **{name: plane for of in PASSES for name, plane in _of_pass(of).items()},

@@ -8,15 +8,14 @@ from landslide_lib.data.datasets.landslide4sense import Landslide4Sense
 from landslide_lib.data.datasets.synthetic import Synthetic, SyntheticZindi
 from landslide_lib.data.datasets.zindi import Zindi
 from landslide_lib.data.pack import Packed, load_packed
-from landslide_lib.paths import cache_root, data_root
+from landslide_lib.paths import data_root
 
-_CLASSES: tuple[type[Dataset], ...]
-_CLASSES = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, Folder, Zindi, SyntheticZindi)
-_CLASSES += (BijieDegraded, UAVAtBijieScale, Dynahead, FMoW)
+_CLASSES: tuple[type[Dataset], ...] = (Synthetic, Bijie, Landslide4Sense, Landslide4SenseBoxes, UAV, VOC, Folder, Zindi)
+_CLASSES += (SyntheticZindi, BijieDegraded, UAVAtBijieScale, Dynahead, FMoW)
 DATASETS: dict[str, Dataset] = {dataset.name: dataset() for dataset in _CLASSES}
 
 __all__ = ["DATASETS", "BadFileError", "BoxDataset", "Dataset", "DatasetNotFoundError", "DownloadError", "Packed"]
-__all__ += ["Sample", "cache_root", "data_root", "get_dataset", "load_packed"]
+__all__ += ["Sample", "data_root", "get_dataset", "load_packed"]
 
 
 def get_dataset(name: str) -> Dataset:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landslide_lib.fields import LOSS_NUMBERS
-from landslide_lib.losses.weights import boundary_weights, center_weights
+from landslide_lib.losses.weight_maps import boundary_weights, center_weights
 
 
 def in_range(name: str, value: float) -> float:

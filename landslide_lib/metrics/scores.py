@@ -105,12 +105,12 @@ def best_threshold(landslide: ArrayLike, background: ArrayLike) -> float:
     return float(curve["threshold"][int(f1.argmax())]) if f1.max() > 0 else 0.5
 
 
-def ranking(landslide: ArrayLike, background: ArrayLike) -> float:
+def roc_auc(landslide: ArrayLike, background: ArrayLike) -> float:
     """Return the area under the ROC curve, from two histograms as `sweep` takes them, not empty.
 
     How often a landslide pixel has a higher probability than one of the background; two of a bin count as a half.
 
-    >>> ranking([0, 0, 1, 4], [9, 0, 1, 0])
+    >>> roc_auc([0, 0, 1, 4], [9, 0, 1, 0])
     0.99
     """
     positive, negative = np.asarray(landslide, float), np.asarray(background, float)

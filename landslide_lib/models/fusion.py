@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 
-from landslide_lib.data.bands import radar
+from landslide_lib.data.bands import is_radar
 from landslide_lib.models.encoders import ENCODERS, encoder
 
 HIDDEN, RADAR = 256, 64  # hidden features of the gate, and the features of the radar branch
@@ -52,8 +52,8 @@ class Fusion(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        self.radar = [place for place, band in enumerate(bands) if radar(band)]
-        self.optical = [place for place, band in enumerate(bands) if not radar(band)]
+        self.radar = [place for place, band in enumerate(bands) if is_radar(band)]
+        self.optical = [place for place, band in enumerate(bands) if not is_radar(band)]
         self.visible = [place for place, band in enumerate(bands) if band in ("R", "G", "B")]
         self.size = optical_size or ENCODERS[encoder_name].image_size
         self.encoder = encoder(encoder_name, len(self.optical), self.size, tiny) if self.optical else None
@@ -124,7 +124,7 @@ class PyramidTiles(nn.Module):
         widths, width = (TINY, TINY_WIDTH) if tiny else (WIDTHS, WIDTH)
         by_branch: dict[str, list[int]] = {"optical": [], "desc": [], "asc": []}
         for place, band in enumerate(bands):
-            name = next(name for name in by_branch if band.endswith(name)) if radar(band) else "optical"
+            name = next(name for name in by_branch if band.endswith(name)) if is_radar(band) else "optical"
             by_branch[name].append(place)
         self.places = {name: places for name, places in by_branch.items() if places}
         passes = [name for name in self.places if name != "optical"]

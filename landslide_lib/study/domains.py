@@ -61,8 +61,8 @@ def configured_data(root: Path | None = None) -> Callable[[Recipe], Sequence[str
 
     def of_recipe(recipe: Recipe) -> Sequence[str]:
         # Without unusable files means without those of source and target.
-        together = zip(*map(of_dataset, _datasets(recipe)), strict=False)
-        return [fingerprint_of(recipe, datasets, root) for datasets in together]
+        prints = zip(*map(of_dataset, _datasets(recipe)), strict=False)
+        return [fingerprint_of(recipe, datasets, root) for datasets in prints]
 
     return of_recipe
 

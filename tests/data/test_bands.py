@@ -19,8 +19,8 @@ from landslide_lib.data.bands import (
     check,
     cloud_score,
     engineer,
+    is_radar,
     possible,
-    radar,
 )
 from landslide_lib.study.reports import resolve, table
 
@@ -28,7 +28,7 @@ SIDE = 8
 LARGEST = float(np.finfo(np.float16).max)
 SOURCES = ("R", "G", "B", "B4", "B8", "B11", "B12", "NIR", *SAR)
 #: The channels of tiles with radar.
-OF_RADAR = [name for name in ENGINEERED if radar(name)]
+OF_RADAR = [name for name in ENGINEERED if is_radar(name)]
 
 
 def some(seed: int = 0, count: int = 3) -> dict[str, np.ndarray]:

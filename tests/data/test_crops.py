@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from dataclasses import astuple
 
 import hypothesis.strategies as st
 import numpy as np
@@ -114,7 +113,7 @@ BOXES = Known([[0, 0, 6, 6]], [[20, 20, 30, 30], [0, 0, 3, 3]], [[12, 0, 14, 9]]
 
 def test_the_same_seed_draws_the_same_and_another_one_others():
     def drawn(seed):
-        return [part.tolist() for part in astuple(examples(tiles(4), np.arange(4), BOXES, 2, seed))]
+        return [part.tolist() for part in examples(tiles(4), np.arange(4), BOXES, 2, seed)]
 
     assert drawn(0) == drawn(0)
     assert any(drawn(seed) != drawn(0) for seed in range(1, 5))
@@ -169,7 +168,7 @@ def test_a_negative_shows_no_pixel_of_the_mask_that_has_no_box():
 
 def test_no_image_gives_no_crop():
     crops = examples(tiles(4), np.array([], np.int64), BOXES)
-    assert [part.shape for part in astuple(crops)] == [(0,), (0, 2), (0,), (0,)]
+    assert [part.shape for part in crops] == [(0,), (0, 2), (0,), (0,)]
 
 
 def test_where_some_images_are_empty_the_images_themselves_are_the_examples():

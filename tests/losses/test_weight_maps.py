@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
-from landslide_lib.losses.weights import boundary_weights, center_weights, dilate
+from landslide_lib.losses.weight_maps import boundary_weights, center_weights, dilate
 
 EIGHT = np.ones((3, 3), dtype=int)
 

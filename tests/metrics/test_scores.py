@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from landslide_lib.metrics import scores as ours
-from landslide_lib.metrics.scores import CONVENTIONS, SCORES, all_positive_f1, best_threshold, ranking, scores, sweep
+from landslide_lib.metrics.scores import CONVENTIONS, SCORES, all_positive_f1, best_threshold, roc_auc, scores, sweep
 
 # --- scores of counts --------------------------------------------------------------------
 
@@ -192,8 +192,8 @@ def test_the_best_threshold_has_the_highest_f1_of_all(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_area_under_the_curve_is_that_of_scikit_learn(seed):
     y, bins, landslide, background = histograms(seed)
-    assert ranking(landslide, background) == pytest.approx(sk.roc_auc_score(y, bins), abs=1e-12)
-    assert ranking(background, landslide) == pytest.approx(1 - sk.roc_auc_score(y, bins), abs=1e-12)
+    assert roc_auc(landslide, background) == pytest.approx(sk.roc_auc_score(y, bins), abs=1e-12)
+    assert roc_auc(background, landslide) == pytest.approx(1 - sk.roc_auc_score(y, bins), abs=1e-12)
 
 
 @given(st.lists(st.tuples(number, number), min_size=1, max_size=12))

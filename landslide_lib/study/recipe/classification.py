@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from landslide_lib.data.bands import BOXES, OF_DATASET, radar
+from landslide_lib.data.bands import BOXES, OF_DATASET, is_radar
 from landslide_lib.fields import Part, field
 from landslide_lib.study.recipe.base import Recipe
 from landslide_lib.study.recipe.parts import CROSS_ENTROPY, PACKAGED, Lite, LossTerm
@@ -98,7 +98,7 @@ class Classification(WithStart):
         if not self.input_bands:
             raise ValueError(f"modalities: {self.dataset} has no {self.modalities} band; take all, or other data")
         others = {self.encoder, *(one.encoder for one in self.weighted)} - {*PACKAGED}
-        if self.pretraining and (others or self.model not in FUSIONS or any(map(radar, self.input_bands))):
+        if self.pretraining and (others or self.model not in FUSIONS or any(map(is_radar, self.input_bands))):
             raise ValueError(f"start: a fusion learns it with optical bands alone, for {', '.join(PACKAGED)}")
         key, folds = self._folds
         if self.ensemble and self.members > folds:
@@ -115,7 +115,7 @@ class Classification(WithStart):
     def input_bands(self) -> tuple[str, ...]:
         """Those of the modalities, of the recipe's bands."""
         bands = self.bands or OF_DATASET[self.dataset]
-        return tuple(band for band in bands if self.modalities in ("all", "radar" if radar(band) else "optical"))
+        return tuple(band for band in bands if self.modalities in ("all", "radar" if is_radar(band) else "optical"))
 
     @property
     def standardize(self) -> bool:
