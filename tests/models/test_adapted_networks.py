@@ -81,10 +81,11 @@ def test_a_network_can_begin_with_the_share_of_landslide(name, size):
     """In all its forms it has one layer that makes logits, and nothing but its bias is changed."""
     network, plain = (cross_sensor(build(name, size, image_size=32)) for _ in range(2))
     init_logit_bias(network, 0.02)
-    changed = [key for key, value in plain.state_dict().items() if not torch.equal(value, network.state_dict()[key])]
+    begun = network.state_dict()
+    changed = [key for key, value in plain.state_dict().items() if not torch.equal(value, begun[key])]
     assert len(changed) == 1
     assert changed[0].endswith("bias")
-    assert network.state_dict()[changed[0]].sigmoid().item() == pytest.approx(0.02)
+    assert begun[changed[0]].sigmoid().item() == pytest.approx(0.02)
 
 
 def test_a_network_without_one_layer_of_logits_is_refused():
