@@ -64,7 +64,7 @@ def list_() -> None:
     from landslide_lib.data.registry import DATASETS, DatasetNotFoundError
 
     store = runs.open_store()
-    typer.echo("beside each row: dataset, profile x seeds that have a record; - is none; 'needs weights' is of others")
+    typer.echo("beside each row: dataset, profile x seeds that have a record; - is none; needs weights: to be fetched")
     for report in reports.reports().values():
         typer.secho(f"{report.report}: {report.title} ({report.venue})", bold=True)
         for table in report.tables.values():

@@ -16,8 +16,8 @@ REVISIONS: dict[str, int] = {
     **dict.fromkeys((f"model/{name}" for name in ("unet_attention", "unet_residual", "rau_net_1", "rau_net_2")), 2),
     **dict.fromkeys((f"model/{name}" for name in ("small_residual_unet", "small_rau_net")), 2),
     "head/dual": 2,
-    "split/contiguous": 2,  # the last fifth first
     "head/multi_resolution": 2,
+    "split/contiguous": 2,  # the last fifth first
     "adapted/hrnet_ocr": 2,  # with its auxiliary loss
 }
 

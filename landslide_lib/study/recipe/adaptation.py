@@ -89,7 +89,7 @@ class Adaptation(Recipe):
 
     @property
     def encoder(self) -> str:
-        """Its network's in `models.encoders`, of an ensemble those of all."""
+        """The name of the encoder in `models.encoders`; of an ensemble, the names of all."""
         return " + ".join(REFINEMENT_ENCODERS[name][self.size] for name in self.ensemble or (self.model,))
 
     @property
