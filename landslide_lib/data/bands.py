@@ -20,16 +20,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+TERRAIN = ("slope", "DEM")
 #: The 14 bands of a Landslide4Sense patch in the order of the file: Sentinel-2 as the competition numbers it, then
 #: slope and elevation of ALOS PALSAR.
-L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "slope", "DEM")
+L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", *TERRAIN)
 RGB = ("R", "G", "B")
 #: Backscatter after the event, then its change, for either pass of Sentinel-1.
 SAR = ("VV_desc", "VH_desc", "dVV_desc", "dVH_desc", "VV_asc", "VH_asc", "dVV_asc", "dVH_asc")
 #: The 12 channels of a tile of Zindi's challenge in the order of the file: Sentinel-2, then Sentinel-1.
 ZINDI = (*RGB, "NIR", *SAR)
-#: The bands of light: neither slope and elevation nor engineered channels.
-SPECTRAL = frozenset({*L4S, *RGB} - {"slope", "DEM"})
+#: The bands of light: neither terrain nor engineered channels.
+SPECTRAL = frozenset({*L4S, *RGB}.difference(TERRAIN))
 
 #: The bands of each dataset, for a recipe, which never imports the datasets.
 OF_DATASET: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from landslide_lib.data.bands import RGB, SENTINEL_2, Channel, normalized_difference
+from landslide_lib.data.bands import RGB, SENTINEL_2, TERRAIN, Channel, normalized_difference
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def _of_passes(band: str) -> dict[str, Channel]:
 
 
 PLANES: dict[str, Channel] = {
-    **{band: Channel((band,), np.asarray) for band in (*OPTICAL, "slope", "DEM")},
+    **{band: Channel((band,), np.asarray) for band in (*OPTICAL, *TERRAIN)},
     "brightness": Channel(RGB, lambda *rgb: np.mean(rgb, axis=0)),  # clouds, bare rock
     "colour": Channel(RGB, lambda *rgb: np.ptp(np.stack(rgb), axis=0)),  # 0 where gray, as clouds are
     "NGRDI": Channel(("G", "R"), normalized_difference),  # green cover without infrared (Tucker 1979)

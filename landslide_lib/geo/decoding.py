@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 
+from landslide_lib.data.bands import TERRAIN
 from landslide_lib.geo.ground import slope_degrees
 from landslide_lib.geo.metadata import OFFSET, QUANTIFICATION, added, level_of
 from landslide_lib.geo.source import Planes, Source
@@ -21,7 +22,6 @@ HEIGHTS = (-500.0, 9000.0)  # metres: the land of the Earth
 FEET = 0.3048  # metres of a foot
 STEEP = 80.0  # degrees; where half of a scene is steeper, its slope is none
 BLACK = 0.01  # the share of a photograph from which on black is no data
-TERRAIN = ("slope", "DEM")  # the bands that are no light
 UNIT = {"slope": " degrees", "DEM": " m"}
 
 #: Degrees from a slope in each unit, in the order in which they are believed.

@@ -13,6 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
+from landslide_lib.data.bands import TERRAIN
 from landslide_lib.data.simulator.fields import PIXEL_M
 from landslide_lib.geo.contract import ContractError, Grid, open_input
 from landslide_lib.geo.metadata import OFFSET, QUANTIFICATION
@@ -70,7 +71,7 @@ def _as_if_nothing_were_wrong(bundle: Bundle, scene: Path, fault: str) -> tuple[
     count, height, width = planes.shape
     planes = np.concatenate([planes, np.zeros((len(bundle.bands) - count, height, width), planes.dtype)])
     offset = 0.0 if fault == "offset of 1000" else OFFSET
-    light = [place for place, band in enumerate(bundle.bands) if band not in ("slope", "DEM")]
+    light = [place for place, band in enumerate(bundle.bands) if band not in TERRAIN]
     planes[light] = (planes[light] - offset) / QUANTIFICATION
     planes /= np.array(bundle.units, np.float32)[:, None, None]
     k = max(1, round(bundle.metres_per_pixel / PIXEL_M))

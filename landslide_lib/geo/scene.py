@@ -17,13 +17,12 @@ from odc.geo.geobox import GeoBox
 from shapely import Geometry, box, make_valid
 from shapely.geometry import shape
 
-from landslide_lib.data.bands import ENGINEERED, L4S, source
+from landslide_lib.data.bands import ENGINEERED, L4S, TERRAIN, source
 from landslide_lib.geo.source import UNSEEN
 from landslide_lib.paths import atomic_write
 
 #: The names of the bands of light as the services write them; band 8A lies between 8 and 9.
 LIGHT = {"B8A": "B8A", **{f"B{n}": f"B{n:02}" for n in range(1, 13)}}
-TERRAIN = ("slope", "DEM")
 RESOLUTION = 10  # metres a pixel: that of the finest bands of Sentinel-2
 MAXIMUM = 6000**2  # pixels of a scene, 60 km by 60 km: it takes some 2 GB of memory, 50 bytes a pixel
 MARGIN = 2  # pixels of elevation beyond the border, for the slope on it

@@ -18,6 +18,7 @@ from odc.geo.geobox import GeoBox, GeoboxTiles
 from sentinelhub import CRS, BBox, MimeType, SentinelHubCatalog, SentinelHubRequest, SHConfig
 from tqdm import tqdm
 
+from landslide_lib.data.bands import TERRAIN
 from landslide_lib.geo import scene
 from landslide_lib.geo.ground import horn_slope
 from landslide_lib.geo.source import UNSEEN
@@ -81,7 +82,7 @@ def fetch(
             for row, column in bar:
                 part = parts[row, column]
                 planes = _light(config, collection, part, light, classes, passes) if light else {}
-                planes |= _terrain(config, part) if set(bands) & set(scene.TERRAIN) else {}
+                planes |= _terrain(config, part) if set(bands) & set(TERRAIN) else {}
                 corner = (
                     (at * WINDOW, at * WINDOW + size) for at, size in zip((row, column), part.shape.yx, strict=True)
                 )

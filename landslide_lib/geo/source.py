@@ -13,6 +13,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from landslide_lib.data.bands import TERRAIN
 from landslide_lib.geo.metadata import scales_of, tags_of
 from landslide_lib.geo.naming import match
 
@@ -118,7 +119,7 @@ class Source:
         except RasterioError as error:
             raise ContractError(self.path, f"damaged or cut off ({error}); get it again") from error
         masked = np.ma.getmaskarray(planes)
-        light = [place for place, name in enumerate(names) if name not in ("slope", "DEM")]
+        light = [place for place, name in enumerate(names) if name not in TERRAIN]
         # Where 0 is no data, one band that is 0 is a dark or a pure colour: so has GDAL's mask of a dataset.
         zero = [place for place in light if self.file.nodatavals[indexes[place] - 1] == 0]
         if zero:

@@ -19,6 +19,7 @@ from pystac_client.stac_api_io import StacApiIO
 from tqdm import tqdm
 from urllib3 import Retry
 
+from landslide_lib.data.bands import TERRAIN
 from landslide_lib.geo import scene
 from landslide_lib.geo.ground import horn_slope
 from landslide_lib.geo.metadata import has_no_offset
@@ -83,11 +84,11 @@ def fetch(
     about = scene.tags(catalog, collection, passes, clouds, bands)
     with _reading(), scene.writing(out, grid, bands, about) as file:
         unseen = {one.id: _unseen(one.item, grid) for one in passes} if seen else {}
-        ground = elevation(catalog, grid) if set(bands) & set(scene.TERRAIN) else None
+        ground = elevation(catalog, grid) if set(bands) & set(TERRAIN) else None
         inside = (slice(scene.MARGIN, -scene.MARGIN),) * 2
         with tqdm(bands, unit="band", leave=False, disable=None if progress else True) as bar:
             for index, name in enumerate(bar, 1):
-                if ground is not None and name in scene.TERRAIN:
+                if ground is not None and name in TERRAIN:
                     plane = (horn_slope(ground, (scene.RESOLUTION,) * 2) if name == "slope" else ground)[inside]
                 else:
                     plane = _mosaic(passes, name, grid, unseen)
