@@ -1,6 +1,7 @@
 """What `make` installs, and how it and the workflow pass paths on."""
 
 import os
+import runpy
 import shlex
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from landslide_lib import cli
 
 HOME = Path(__file__).parent.parent
 
@@ -48,7 +51,7 @@ def test_a_folder_with_a_space_is_quoted_by_the_workflow(tmp_path, monkeypatch):
     (tmp_path / "a b" / "venv").symlink_to(sys.prefix)
     runs = tmp_path / "my runs"
     monkeypatch.setenv("LANDSLIDE_RUNS", str(runs))
-    done = f"{os.path.relpath(runs, HOME)}/done/synthetic-smoke/raunet/small-models.0.rows"
+    done = f"{os.path.relpath(runs, HOME)}/done/synthetic-smoke/raunet.0.rows"
     python = tmp_path / "a b" / "venv" / "bin" / "python"
     command = [python, "-m", "snakemake", "-s", HOME / "workflow" / "Snakefile", "--cores", "1"]
     command += ["--nolock", "--dry-run", "--printshellcmds", "--config", "profile=smoke", "--"]
@@ -56,5 +59,21 @@ def test_a_folder_with_a_space_is_quoted_by_the_workflow(tmp_path, monkeypatch):
     assert ran.returncode == 0, ran.stderr
     (line,) = (one for one in (ran.stdout + ran.stderr).splitlines() if " train raunet/" in one)
     words = shlex.split(line.removeprefix("Shell command: "))
-    assert words[:3] == [str(python.with_name("landslide")), "train", "raunet/small-models"]
+    assert words[:3] == [str(python), "workflow/together.py", "train"]
     assert words[-2:] == [">", done]
+
+
+def test_commands_of_one_process_run_until_one_fails(monkeypatch):
+    ran = []
+
+    def main():
+        ran.append(sys.argv[1:])
+        sys.exit(3 if "bad" in sys.argv else 0)
+
+    monkeypatch.setattr(cli, "main", main)
+    monkeypatch.setattr(
+        sys, "argv", ["together.py", "train", "a", "--row", "b", "--", "train", "bad", "--", "train", "c"]
+    )
+    with pytest.raises(SystemExit, match="3"):
+        runpy.run_path(str(HOME / "workflow" / "together.py"))
+    assert ran == [["train", "a", "--row", "b"], ["train", "bad"]]
