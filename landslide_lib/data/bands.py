@@ -20,9 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-TERRAIN = ("slope", "DEM")
-#: The 14 bands of a Landslide4Sense patch in the order of the file: Sentinel-2 as the competition numbers it, then
-#: slope and elevation of ALOS PALSAR.
+TERRAIN = ("slope", "DEM")  # in Landslide4Sense those of ALOS PALSAR
+#: The bands of a Landslide4Sense patch in the order of the file: Sentinel-2 as the competition has it, then terrain.
 L4S = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11", "B12", *TERRAIN)
 RGB = ("R", "G", "B")
 #: Backscatter after the event, then its change, for either pass of Sentinel-1.
