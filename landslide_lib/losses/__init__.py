@@ -1,8 +1,8 @@
 """The losses of the study, and `LOSSES`, the whole registry.
 
 Every loss takes logits (B, 1, H, W) of any precision and a target of 0 and 1 of the same shape, and gives a scalar in
-float32 (float64 for float64 logits). None waits for the device. All raise a ValueError for an argument out of its
-range (`landslide_lib.fields.LOSS_NUMBERS`) and for shapes that differ or are no (B, 1, H, W).
+float32 (float64 for float64 logits). None but boundary and centre loss waits for the device. All raise a ValueError for
+an argument out of its range (`landslide_lib.fields.LOSS_NUMBERS`) and for shapes that differ or are no (B, 1, H, W).
 
 Reference: `raunet-ablation`, slides "II. Losses Examination" and "Support Slide: Losses", where no other is named. Its
 first author's code is demo-code/losses.py of https://github.com/CamDucLe/Landslide-Project-Sentinel2.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped, unused-ignore]
 from torch import Tensor
 
-from landslide_lib.losses.weight_maps import boundary_weights, center_weights, dilate
+from landslide_lib.losses.weight_maps import boundary_weights, center_weights
 
 EIGHT = np.ones((3, 3), dtype=int)
 
@@ -54,23 +54,6 @@ def exact_center(mask: NDArray[np.bool_], weight: float) -> NDArray[np.float64]:
     labels, count = ndimage.label(mask, EIGHT)
     deepest = np.asarray([1.0, *ndimage.maximum(depth, labels, range(1, count + 1))])
     return np.asarray(1 + weight * depth / deepest[labels])
-
-
-# --- Dilation -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (6, 1), (2, 2), (9, 8)])
-def test_dilation_is_the_maximum_of_the_neighbourhood(dtype: torch.dtype, shape: tuple[int, int]) -> None:
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (3, 1, *shape))
-    before = torch.from_numpy(x).to(dtype)
-    ours = dilate(before)
-    expected = ndimage.maximum_filter(x, size=(1, 1, 3, 3), mode="constant", cval=0)
-    np.testing.assert_array_equal(ours.numpy(), expected)
-    np.testing.assert_array_equal(before.numpy(), x)  # not in place
-    pooled = torch.nn.functional.max_pool2d(before.float(), 3, 1, 1)
-    torch.testing.assert_close(ours.float(), pooled)
 
 
 # --- Boundary -----------------------------------------------------------------------------------
@@ -155,8 +138,8 @@ def test_border_of_the_image_is_no_background() -> None:
     assert (weights == weights[0]).all()
 
 
-def test_winding_region_is_measured_by_what_is_near() -> None:
-    # A corridor, longer than the steps taken, that ends in a deep chamber.
+def test_winding_region_is_one() -> None:
+    # A corridor, longer than the image's sides, that ends in a deep chamber.
     size = 24
     y = torch.zeros(1, 1, size, size)
     y[..., :12:2, :] = 1
@@ -164,10 +147,7 @@ def test_winding_region_is_measured_by_what_is_near() -> None:
         y[..., row, size - 1 if turn % 2 == 0 else 0] = 1
     y[..., 12:, :] = 1
     ours, exact = (center_weights(y, weight=5.0)[0, 0].numpy(), exact_center(y[0, 0].bool().numpy(), 5.0))
-    assert (ours >= exact - 1e-6).all()
-    assert (ours <= 6).all()
-    assert ours[0, 0] > exact[0, 0]  # too far
-    np.testing.assert_allclose(ours[12:], exact[12:], rtol=1e-6)
+    np.testing.assert_allclose(ours, exact, rtol=1e-6)
 
 
 def test_depths_beyond_a_byte() -> None:
