@@ -61,6 +61,19 @@ def test_three_seeds_of_the_quickest_row_come_first(tmp_path, monkeypatch):
     assert set(first) == {0}
 
 
+def test_what_a_row_grows_from_is_part_of_its_time_and_counts_once_in_all(tmp_path):
+    plan = [{**PLAN[0], "seeds": 1, "tables": ["refinement/test"]}]
+    jobs, _ = queue.missing(plan, Store(tmp_path, ()))
+    # Nothing is there: each training takes the ten minutes that are assumed.
+    table = reports.table("refinement/test")
+    for job in jobs:
+        recipe = reports.resolve(table, table.row(job.row), dataset="synthetic", profile_name="smoke")
+        assert job.seconds == 600 * (1 + len(recipe.ancestors))
+    trainings = {name for job in jobs for name in job.trainings}
+    assert len(trainings) < sum(len(job.trainings) for job in jobs)
+    assert f"about {len(trainings) / 6:.1f} hours on 1 cores" in queue.status(jobs, 0, 1)
+
+
 def test_a_row_that_stands_in_two_tables_is_computed_once(tmp_path):
     plan = [{**PLAN[0], "tables": ["raunet/losses", "raunet/losses-combined"]}]
     jobs, _ = queue.missing(plan, Store(tmp_path, ()))
@@ -129,6 +142,6 @@ def test_only_what_is_new_comes_into_the_tree_that_asked(tmp_path, monkeypatch):
     (clone / "removed.json").write_text("{}")
     monkeypatch.setattr(queue, "PUBLISHED", clone)
     monkeypatch.setattr(queue.Queue, "landslide", lambda *_: bool((clone / "new.json").write_text("{}")))
-    job = queue.Job("raunet/heads", "mono-branch", "synthetic", "cpu", 0, 1.0)
+    job = queue.Job("raunet/heads", "mono-branch", "synthetic", "cpu", 0, {})
     assert queue.Queue(asked, 1.0, "0").compute(job)
     assert [path.name for path in asked.iterdir()] == ["new.json"]

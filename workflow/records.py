@@ -28,6 +28,7 @@ import yaml
 
 from landslide_lib.paths import PUBLISHED
 from landslide_lib.study import reports, runs
+from landslide_lib.study.recipe import Recipe
 from landslide_lib.study.records import Record, Store
 
 PLAN = Path(__file__).with_suffix(".yaml")
@@ -42,7 +43,13 @@ class Job(NamedTuple):
     dataset: str
     profile: str
     seed: int
-    seconds: float  # estimated on one core
+    #: Estimated seconds on one core of its training and of those that it grows from, as far as there is no record.
+    trainings: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of all of them."""
+        return sum(self.trainings.values())
 
     def __str__(self) -> str:
         return f"{self.table} {self.row}, {self.dataset}, seed {self.seed} (about {self.seconds / 60:.0f} min)"
@@ -60,6 +67,15 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
     waiting: list[tuple[int, Job]] = []  # with how many seeds of the row come before
     there: dict[tuple[str, int], bool] = {}
     everywhere = median([duration(record) for record in store.all()] or [600.0])
+
+    def trainings(recipe: Recipe, seed: int, otherwise: Sequence[float]) -> dict[str, float]:
+        lacking = {}
+        for one in (recipe, *recipe.ancestors):
+            found = store.find(one)
+            if seed not in {record.seed for record in found}:
+                lacking[f"{one.hash}-s{seed}"] = median(map(duration, found) if found else otherwise)
+        return lacking
+
     for entry in plan:
         dataset, profile = entry["dataset"], entry.get("profile", "cpu")
         for name in entry["tables"]:
@@ -71,13 +87,13 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
                     rows.append((row.id, recipe, store.find(recipe)))
             known = [duration(record) for *_, found in rows for record in found]
             for row_id, recipe, found in rows:
-                seconds = median(map(duration, found) if found else known or [everywhere])
                 seeds = [seed for seed in range(entry["seeds"]) if seed not in {record.seed for record in found}]
                 for seed in range(entry["seeds"]):
                     if (recipe.hash, seed) not in there:  # tables share rows
                         there[recipe.hash, seed] = seed not in seeds
                         if seed in seeds:
-                            job = Job(name, row_id, dataset, profile, seed, seconds)
+                            costs = trainings(recipe, seed, known or [everywhere])
+                            job = Job(name, row_id, dataset, profile, seed, costs)
                             waiting.append((len(found) + seeds.index(seed), job))
 
     def value(pair: tuple[int, Job]) -> tuple[bool, bool, float]:
@@ -89,7 +105,8 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
 
 def status(jobs: Sequence[Job], there: int, cores: int) -> str:
     """Say what is there, what is missing and how long it will take."""
-    hours = sum(job.seconds for job in jobs) / cores / 3600
+    once = {name: seconds for job in jobs for name, seconds in job.trainings.items()}
+    hours = sum(once.values()) / cores / 3600
     missing_of = Counter(f"{job.table} on {job.dataset}" for job in jobs)
     lines = [
         f"Of the {there + len(jobs)} records that workflow/records.yaml asks for, {there} are there.",
