@@ -40,6 +40,7 @@ LOSS_NUMBERS: dict[str, dict[str, tuple[float | None, dict[str, float]]]] = {
     "lovasz_probability": {},
     "boundary": {"weight": (5.0, {"ge": 0.0, "le": 1000.0}), "sigma": (2.0, {"ge": 0.1, "le": 32.0})},
     "center": {"weight": (5.0, {"ge": 0.0, "le": 1000.0})},
+    "depth": {"rim": (0.0, {"ge": 0.0, "le": 32.0})},
     "soft_ce": {"smoothing": (0.1, {"ge": 0.0, "lt": 1.0})},
     "ohem": {"share": (0.25, {"gt": 0.0, "le": 1.0})},
 }

@@ -16,25 +16,8 @@ from landslide_lib.study.tasks.run import weights_of
 from landslide_lib.study.tasks.segmentation import data_of, model_of
 from landslide_lib.training.bundle import Bundle, load_bundle, save_bundle
 
-CARD = """# {name}
-
-A network that says of each pixel of an image whether it is landslide.
-
-- **Network**: {trained.recipe.model}, {trained.parameters:,} parameters, in half precision; `landslide predict` and
-  `landslide_lib.training.bundle` read it.
-- **Learnt on**: {trained.images[train]} images of `{bundle.about[dataset]}`, {bundle.about[size]} px of
-  {bundle.metres_per_pixel:g} m (coarser where the copy of the data was reduced), bands {bands}.{start}
-- **Record**: `data/results/{record.name}.json`, table `{table.name}`, row `{row.id}`, seed {record.seed}; commit
-  {trained.commit:.10}.
-- **Scores** on {record.images[test]} test images, landslide class over all pixels: {scores} at threshold
-  {bundle.threshold}. The threshold was chosen on validation images. Other seeds of the row: see the table.
-- **How sure**, from the {record.images[valid]} validation images (`landslide_lib.geo.certainty`): logits divided by
-  {bundle.temperature:.3f} bring its probabilities nearer to frequencies. The share of an image's landslide area that is
-  missed is on average at most {bounds}, in images like these; elsewhere it can be any.
-- **Intended use**: images like those of the data, in study and teaching. It has seen one dataset and one sensor;
-  elsewhere it has to be scored before it is believed. It is no warning system.
-- **Licence**: that of this repository for the file. The images are their publisher's and are not in it.
-"""
+#: The card of a network: `card` fills it in.
+CARD = Path(__file__).with_suffix(".md").read_text("utf-8")
 
 
 def bundle(

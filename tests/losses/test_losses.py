@@ -158,6 +158,21 @@ def center(logits: Array, target: Array, weight: float = 5.0) -> float:
     return weighted(maps, logits, target)
 
 
+def depth(logits: Array, target: Array, rim: float = 0.0) -> float:
+    """With the conditions of the first author's code; distances are of the centres of pixels."""
+    total = 0.0
+    for (z,), (y,) in zip(logits, target, strict=True):
+        where = list(np.ndindex(y.shape))
+        far = {a: min((math.dist(a, b) for b in where if y[b] != y[a]), default=0) + 1 for a in where}
+        most = {side: max((far[a] for a in where if y[a] == side), default=1) for side in (0, 1)}
+        for a in where:
+            weight = far[a]
+            if rim and len({*y.flat}) == 2:
+                weight = (most[1] if far[a] < 1 + rim else 1) if y[a] else 0.8 * most[0]
+            total += weight * entropy(z[a], y[a])
+    return total / target.size
+
+
 def soft_ce(logits: Array, target: Array, smoothing: float = 0.1) -> float:
     """With that probability the label is drawn anew, as likely 0 as 1."""
     drawn = (ce(logits, np.zeros_like(target)) + ce(logits, np.ones_like(target))) / 2
@@ -185,6 +200,7 @@ REFERENCES: dict[str, Callable[..., float]] = {
     "lovasz_probability": lovasz_probability,
     "boundary": boundary,
     "center": center,
+    "depth": depth,
     "soft_ce": soft_ce,
     "ohem": ohem,
     "weighted_ce": weighted_ce,
@@ -197,6 +213,7 @@ OTHER_ARGUMENTS: dict[str, dict[str, float]] = {
     "tversky": {"alpha": 0.2, "beta": 1.5, "smooth": 0.1, "background": 0.3},
     "boundary": {"weight": 2.0, "sigma": 0.5},
     "center": {"weight": 1.5},
+    "depth": {"rim": 1.5},
     "soft_ce": {"smoothing": 0.3},
     "ohem": {"share": 0.7},
 }
@@ -317,7 +334,7 @@ def test_double_stays_double(name: str) -> None:
     assert LOSSES[name]()(random_logits(), random_target()).dtype == torch.float64
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"boundary", "center"}))
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"boundary", "center", "depth"}))
 def test_waits_for_no_value(name: str) -> None:
     # The meta device has shapes and no values: what asks for one (.item(), if tensor:) fails.
     logits = torch.zeros(SHAPE, device="meta", requires_grad=True)

@@ -429,6 +429,8 @@ ORIGINS: dict[str, Any] = {
     "boundary.sigma": 2.0,
     "center.factor": 1.0,
     "center.weight": 5.0,
+    "depth.factor": 1.0,
+    "depth.rim": 0.0,
     "soft_ce.factor": 1.0,
     "soft_ce.smoothing": 0.1,
     "ohem.factor": 1.0,

@@ -88,7 +88,8 @@ class Classification(WithStart):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        whole = {term.name for term in self.loss} & {"boundary", "center", "lovasz", "lovasz_probability", "ohem"}
+        of_masks = {"boundary", "center", "depth", "lovasz", "lovasz_probability", "ohem"}
+        whole = of_masks & {term.name for term in self.loss}
         if whole:
             names = " and ".join(sorted(whole))
             raise ValueError(f"loss: {names} looks at the pixels of a mask, and a tile has one label")
