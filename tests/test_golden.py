@@ -55,7 +55,10 @@ def test_every_table_has_the_same_values_intervals_and_seeds(golden: Path):
     now = json.loads(json.dumps(tables_of(Store(golden / "records", ()))))
     assert list(now) == list(frozen)
     for name, rows in frozen.items():
-        for row, was in zip(now[name], rows, strict=True):
+        known = {was["id"] for was in rows}
+        there = [row for row in now[name] if row["id"] in known]  # a table may have got rows since
+        for row, was in zip(there, rows, strict=True):
+            assert row["id"] == was["id"]
             if was["ours"] is None:
                 continue  # a row that had no number may have got one since, by a network that stands in
             later = ("/ours/data", "/ours/threads")
