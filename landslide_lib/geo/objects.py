@@ -47,6 +47,6 @@ def table(counts: ArrayLike, sizes: Sequence[float] = PIXELS) -> pd.DataFrame:
     between = [f"{low} to {high}" for low, high in pairwise(ends)]
     rows = np.vstack([counts.sum(0), counts])
     found = class_scores(*rows.T)
-    names = ["all", f"under {ends[0]}", *between, f"from {ends[-1]}"]
+    names = ["all", f"under {ends[0]}", *between, f"from {ends[-1]}"] if ends else ["all", "any size"]
     columns = {name: found[name] for name in ("precision", "recall", "f1")}
     return pd.DataFrame(columns | dict(zip(("tp", "fp", "fn"), rows.T, strict=True)), names)

@@ -62,6 +62,13 @@ def test_the_table_names_its_classes():
     assert found.f1.isna().tolist() == [False, False, True, False]
 
 
+def test_without_size_classes_all_landslides_are_one():
+    counts = mask_counts(np.eye(4), np.eye(4), sizes=())
+    found = table(counts, sizes=())
+    assert list(found.index) == ["all", "any size"]
+    assert found.tp.tolist() == [4, 4] and found.f1.tolist() == [1, 1]
+
+
 def test_scoring_needs_no_package_of_the_extra():
     code = "import sys, landslide_lib.geo.scoring; print({'geopandas', 'shapely', 'torch'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
