@@ -39,8 +39,8 @@ def test_rows_without_a_record_come_first_then_other_seeds_row_by_row(store):
     assert [(job.row, job.seed) for job in jobs] == [
         ("dual-head", 0),
         ("multi-resolution", 0),
+        ("mono-branch", 1),  # which the others are compared with
         ("dual-head", 1),
-        ("mono-branch", 1),
         ("multi-resolution", 1),
     ]
     assert there == 1
@@ -48,16 +48,17 @@ def test_rows_without_a_record_come_first_then_other_seeds_row_by_row(store):
     assert "Of the 6 records" in queue.status(jobs, there, 2)
 
 
-def test_three_seeds_of_the_quickest_row_come_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(queue, "duration", lambda record: {"focal": 5.0}.get(record.recipe.loss[0].name, 9.0))
+def test_three_seeds_come_first_of_what_others_are_compared_with_then_of_the_quickest(tmp_path, monkeypatch):
+    seconds = {"ce": 9.0, "focal": 5.0, "iou": 4.0}
+    monkeypatch.setattr(queue, "duration", lambda record: seconds[record.recipe.loss[0].name])
     made = Store(tmp_path / "records", ())
     table = reports.table("raunet/losses")
-    for name in ("ce", "focal"):
+    for name in ("ce", "focal", "iou"):
         runs.run(reports.resolve(table, table.row(name), dataset="synthetic", profile_name="smoke"), 0, store=made)
     jobs, _ = queue.missing([{**PLAN[0], "seeds": 4, "tables": ["raunet/losses"]}], made)
-    seeds = [(job.row, job.seed) for job in jobs if job.row in ("ce", "focal")]
-    assert seeds == [(row, seed) for row in ("focal", "ce") for seed in (1, 2)] + [("focal", 3), ("ce", 3)]
-    first = [job.seed for job in jobs][: len(table.rows) - 2]
+    seeds = [(job.row, job.seed) for job in jobs if job.row in ("ce", "focal", "iou")]
+    assert seeds == [(row, n) for row in ("ce", "iou", "focal") for n in (1, 2)] + [("ce", 3), ("iou", 3), ("focal", 3)]
+    first = [job.seed for job in jobs][: len(table.rows) - 3]
     assert set(first) == {0}
 
 

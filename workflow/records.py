@@ -1,7 +1,8 @@
 """`make records`: compute the records that the study lacks, the most valuable first.
 
 `records.yaml` says which tables on which data, in which profile, with how many seeds. A row without any record comes
-first, then what rows lack of three seeds, the quickest row first, then further seeds. One process a core, at the lowest
+first, then what rows lack of three seeds (first those that others are compared with, then the quickest), then further
+seeds. One process a core, at the lowest
 priority; what is stopped goes on at the next call. Each new record is published and copied into the tree that asked
 for it.
 """
@@ -64,7 +65,8 @@ def duration(record: Record) -> float:
 
 def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], int]:
     """Return the records that a plan asks for and that are not there, the most valuable first, and how many are."""
-    waiting: list[tuple[int, Job]] = []  # with how many seeds of the row come before
+    waiting: list[tuple[int, str, Job]] = []  # with how many seeds of the row come before, and its recipe
+    references = set()  # recipes that others are compared with: without their seeds there is no verdict
     there: dict[tuple[str, int], bool] = {}
     everywhere = median([duration(record) for record in store.all()] or [600.0])
 
@@ -85,6 +87,8 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
                 recipe = reports.resolve(table, row, dataset=dataset, profile_name=profile)
                 if not recipe.needs_download:
                     rows.append((row.id, recipe, store.find(recipe)))
+                    if row == table.reference_on(dataset):
+                        references.add(recipe.hash)
             known = [duration(record) for *_, found in rows for record in found]
             for row_id, recipe, found in rows:
                 seeds = [seed for seed in range(entry["seeds"]) if seed not in {record.seed for record in found}]
@@ -94,13 +98,15 @@ def missing(plan: Sequence[dict[str, Any]], store: Store) -> tuple[list[Job], in
                         if seed in seeds:
                             costs = trainings(recipe, seed, known or [everywhere])
                             job = Job(name, row_id, dataset, profile, seed, costs)
-                            waiting.append((len(found) + seeds.index(seed), job))
+                            waiting.append((len(found) + seeds.index(seed), recipe.hash, job))
 
-    def value(pair: tuple[int, Job]) -> tuple[bool, bool, float]:
-        before, job = pair
-        return before > 0, before >= ENOUGH, job.seconds if before else 0.0  # without a record in the plan's order
+    def value(one: tuple[int, str, Job]) -> tuple[bool, bool, bool, float]:
+        before, recipe, job = one
+        if not before:  # without a record in the plan's order
+            return False, False, False, 0.0
+        return True, before >= ENOUGH, recipe not in references, job.seconds
 
-    return [job for _, job in sorted(waiting, key=value)], sum(there.values())
+    return [job for *_, job in sorted(waiting, key=value)], sum(there.values())
 
 
 def status(jobs: Sequence[Job], there: int, cores: int) -> str:

@@ -199,7 +199,7 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     if any(ours["versus"] for ours in run):
         one = "an interval over test images alone, which leaves out what another seed would give"
         several = "its 95 % interval, over seeds where there are several, and test images"
-        text += f" In brackets after a difference: {one if seeds == [1] else several}."
+        text += f" A difference is over the seeds that both rows have; in brackets: {one if seeds == [1] else several}."
     if swapped := [row["ours"]["records"] for row in rows if stand_in(row)]:
         text += " † In place of the report's network stands one that this profile can train, see “network of ours”"
         same = "; rows with the same one are the same runs, and say nothing of how the report's differ."

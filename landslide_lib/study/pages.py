@@ -22,7 +22,7 @@ def about(report: Report) -> str:
     """Return what a report asked, how, what it says it found, what to know and what we assume, as Markdown."""
     lists = {
         "How.": report.method,
-        "What it says it found.": report.found,
+        "What it found, by its text and its tables.": report.found,
         "What its reader has to know.": report.notes,
         f"{ASSUMED}.": report.deviations,
     }
@@ -44,17 +44,17 @@ def facts(report: Report) -> str:
     return _frame(f"{report.report}-facts", lines, "What the report states outside its tables.")
 
 
-def table(name: str) -> str:
+def table(name: str, on: str = "") -> str:
     """Return a table beside our run of its report, its notes and deviations, and its chapter.
 
-    The page of a report shows one run, that with the most records; of a table that has none of it, the one with the
-    most rows.
+    The page of a report shows one run, that with the most records (`on` one dataset, or any); of a table that has none
+    of it, the one with the most rows.
     """
     chosen = named(name)
     found: Counter[tuple[str, str]] = Counter()
     for one in _tables(name.split("/")[0]):
         found.update({(dataset, profile): count for dataset, profile, count in _known(one.name)})
-    dataset, profile = next((run for run, _ in found.most_common(1)), ("", ""))
+    dataset, profile = next((run for run, _ in found.most_common() if on in ("", run[0])), ("", ""))
     there = any(run[:2] == (dataset, profile) for run in _known(name))
     where: dict[str, Any] = {"dataset": dataset, "profile_name": profile} if there else {}
     shown = [html(chosen, comparison.compare(chosen, _store(), **where))]
@@ -147,7 +147,7 @@ def tables() -> str:
     return _frame(
         "tables",
         lines,
-        "Every table of the reports. Rows of kind run can be run once their parts exist; derived rows are computed "
+        "Every table of the reports. Rows of kind run are trained; derived rows are computed "
         "from others, quoted rows are someone else's. Published: data, profile and number of records.",
         links=True,
     )
@@ -176,7 +176,7 @@ def published() -> str:
                 "commit": ", ".join(sorted({record.commit[:7] for record in flat})),
             }
         )
-    text = "What this book's numbers come from. Minutes train the records listed, not an ensemble's members."
+    text = "What this book's numbers come from. Minutes are of training these records, without members of ensembles."
     return _frame("published", lines, text)
 
 

@@ -66,7 +66,8 @@ def test_without_size_classes_all_landslides_are_one():
     counts = mask_counts(np.eye(4), np.eye(4), sizes=())
     found = table(counts, sizes=())
     assert list(found.index) == ["all", "any size"]
-    assert found.tp.tolist() == [4, 4] and found.f1.tolist() == [1, 1]
+    assert found.tp.tolist() == [4, 4]
+    assert found.f1.tolist() == [1, 1]
 
 
 def test_scoring_needs_no_package_of_the_extra():
