@@ -428,3 +428,13 @@ def test_a_claim_holds_or_says_that_it_does_not_and_fails_the_published_book(mon
     holds, fails, published = shown
     assert holds == published == "- **Focal is better.**"
     assert "Does not hold" in fails
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"), [([1, 0, 1], " (one run each)"), ([3.0, 1], " (1 to 3 runs each)"), ([2], " (2 runs)"), ([], "")]
+)
+def test_a_claim_says_how_many_runs_stand_behind_it(monkeypatch, runs, words):
+    shown = []
+    monkeypatch.setattr(teaching, "display", lambda markdown: shown.append(markdown.data))
+    ll.claim("Focal is better.", True, runs)
+    assert shown == [f"- **Focal is better{words}.**"]

@@ -180,13 +180,13 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     first, budget = run[0], run[0]["budget"]
     budgeted = f"{budget['profile']} profile" if budget["profile"] else "a budget of its own"
     seeds = sorted({len(ours["seeds"]) for ours in run})
-    spread = f"{_span(seeds)} seeds, mean ± 95 % interval over seeds"
+    spread = f"{span(seeds)} seeds, mean ± 95 % interval over seeds"
     sizes, widths, epochs = (
-        _span(sorted({ours["budget"].get(name, 0) for ours in run})) for name in ("image_size", "width", "epochs")
+        span(sorted({ours["budget"].get(name, 0) for ours in run})) for name in ("image_size", "width", "epochs")
     )
     parts = [
         f"Ours: {first['dataset']}",
-        f"{budgeted} ({_span(sorted({ours['bands'] for ours in run}))} bands",
+        f"{budgeted} ({span(sorted({ours['bands'] for ours in run}))} bands",
         f"{budget['subset']} images" if budget["subset"] else "all images",
         f"{sizes} px",
         "small encoders for a quick look" if budget.get("tiny") else "",
@@ -207,7 +207,7 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     floors = sorted({f"{ours['floor']:.3f}" for ours in run if ours["floor"] is not None})
     if floors:
         what, by_row = "tile" if "tiles" in first["metrics"] else "pixel", ", by row," if len(floors) > 1 else ""
-        text += f" Calling every {what} landslide scores {_span(floors)}{by_row} landslide F1."
+        text += f" Calling every {what} landslide scores {span(floors)}{by_row} landslide F1."
     if timed:
         used = sorted({f"{ours['device']} ({ours['threads']} used)" for ours in run})
         text += " Seconds: of an epoch with its validation, the median over epochs and seeds, beside other runs "
@@ -221,6 +221,6 @@ def caption(rows: Rows, *, timed: bool = False) -> str:
     return text
 
 
-def _span(values: Sequence[Any]) -> str:
+def span(values: Sequence[Any]) -> str:
     """Return sorted values as text: one, or the first to the last."""
     return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"

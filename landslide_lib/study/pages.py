@@ -144,13 +144,9 @@ def tables() -> str:
                 "chapter": _chapter(one.name),
             }
         )
-    return _frame(
-        "tables",
-        lines,
-        "Every table of the reports. Rows of kind run are trained; derived rows are computed "
-        "from others, quoted rows are someone else's. Published: data, profile and number of records.",
-        links=True,
-    )
+    text = "Every table of the reports. Rows of kind run are trained; derived rows are computed from others, quoted "
+    text += "rows are someone else's. Published: data, profile and number of records."
+    return _frame("tables", lines, text, links=True)
 
 
 def published() -> str:
@@ -182,11 +178,8 @@ def published() -> str:
 
 def budgets() -> str:
     """Return the profiles, as HTML, a table a task."""
-    shown = []
-    for task, budgets_of in PROFILES.items():
-        lines = [{"profile": name, **fields} for name, fields in budgets_of.items()]
-        shown.append(_frame(f"profiles-{task}", lines, f"The named budgets of {task}."))
-    return "".join(shown)
+    lines = {task: [{"profile": name, **fields} for name, fields in of.items()] for task, of in PROFILES.items()}
+    return "".join(_frame(f"profiles-{task}", of, f"The named budgets of {task}.") for task, of in lines.items())
 
 
 def machine() -> str:
@@ -208,9 +201,8 @@ def runs() -> str:
                 rows_of[other.hash][f"for {name}"] = None
     lines: dict[str, list[dict[str, Any]]] = defaultdict(list)
     seen = set()
-    for record in sorted(_store().all(), key=lambda r: (r.recipe.dataset, r.run, r.seed)):
-        if record.hash not in rows_of:
-            continue
+    shown = [record for record in _store().all() if record.hash in rows_of]
+    for record in sorted(shown, key=lambda r: (r.recipe.dataset, r.run, r.seed)):
         target = "" if record.run in seen else f' id="{record.run}"'
         seen.add(record.run)
         lines[record.recipe.task].append(

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from IPython.display import Code, Markdown, display
 
 from landslide_lib.paths import PUBLISHED
+from landslide_lib.study.cells import span
 
 #: What `tools/tabular.py` measures of tables and of tiles, for who has no files.
 TABULAR = PUBLISHED / "tabular"
@@ -24,8 +26,14 @@ def show(thing: Any) -> Any:
     return Code(dedent(inspect.getsource(thing)), language="python")
 
 
-def claim(sentence: str, holds: bool) -> None:
-    """Print what a chapter concludes, or that it does not hold: a ClaimError if the book is being built."""
+def claim(sentence: str, holds: bool, runs: Iterable[int] = ()) -> None:
+    """Print what a chapter concludes, or that it does not hold: a ClaimError if the book is being built.
+
+    In brackets behind it stands how many `runs` the rows have that it is about.
+    """
+    if counts := sorted(int(count) for count in runs if count > 0):
+        number = "one run" if counts[-1] == 1 else f"{span(sorted({*counts}))} runs"
+        sentence = f"{sentence.removesuffix('.')} ({number}{' each' * (len(counts) > 1)})."
     if not holds and os.environ.get("LANDSLIDE_TRAIN") == "no":
         raise ClaimError(f"the records do not support this claim: {sentence}")
     display(Markdown(f"- **{sentence}**" if holds else f"- *Does not hold for these parameters:* {sentence}"))
