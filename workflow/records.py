@@ -2,9 +2,8 @@
 
 `records.yaml` says which tables on which data, in which profile, with how many seeds. A row without any record comes
 first, then what rows lack of three seeds (first those that others are compared with, then the quickest), then further
-seeds. One process a core, at the lowest
-priority; what is stopped goes on at the next call. Each new record is published and copied into the tree that asked
-for it.
+seeds. One process a core, at the lowest priority; what is stopped goes on at the next call. Each new record is
+published and copied into the tree that asked for it.
 """
 
 from __future__ import annotations
